@@ -1,0 +1,36 @@
+# Two commands do everything on a fresh machine, set-up included:
+#   make demo   a whole search, without a key
+#   make test   the checks and the default tests
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint test-slow test-docker constraints clean
+
+demo: .venv/ready
+	$(BIN)/rewardsmith design "Hop forward as far as you can without falling" --env Hopper-v5 --designer symbolic $(DEMO)
+
+test: lint
+	$(BIN)/pytest -n 2 -m "not slow" $(TESTS)
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-slow: .venv/ready
+	$(BIN)/pytest -m slow $(TESTS)
+
+# torch comes first and pinned exactly, so that a CPU build offered by pip's settings is taken.
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+constraints: .venv/ready
+	(head -1 constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//') > .constraints.part
+	mv .constraints.part constraints.txt
+
+clean:
+	rm -rf .venv build dist

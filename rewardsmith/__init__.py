@@ -1,0 +1,36 @@
+"""rewardsmith: tell it in a sentence what a simulated agent should do; it writes, trains and measures the reward.
+
+design         search for a reward program                   resume   go on with an interrupted search
+load_reward    read a reward program from a file             Task     what to search for
+RewardProgram  a program that satisfies the contract         Result   the outcome of a search
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rewardsmith.program import RewardProgram, load_reward
+    from rewardsmith.records import Result
+    from rewardsmith.session import design, resume
+    from rewardsmith.tasks import Task
+
+__all__ = ["RewardProgram", "Result", "Task", "design", "load_reward", "resume"]
+
+_HOMES = {
+    "RewardProgram": "program",
+    "Result": "records",
+    "Task": "tasks",
+    "design": "session",
+    "load_reward": "program",
+    "resume": "session",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `import rewardsmith` alone costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rewardsmith' has no attribute {name!r}; it has {', '.join(__all__)}")
+    from importlib import import_module
+
+    return getattr(import_module(f"rewardsmith.{_HOMES[name]}"), name)

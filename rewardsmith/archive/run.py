@@ -1,0 +1,185 @@
+"""A run directory: where everything of one search lies.
+
+    config.toml       the resolved configuration        task.json   the task
+    provenance.json   versions, git, prompts' hash      journal.jsonl, llm.jsonl
+    probe/            transitions under random actions
+    candidates/<id>/  reward.py, prompt.md, answer.md, train-s<seed>/, eval-s<seed>/, feedback.md
+    final/<id>/       the best program trained anew, for the reported figure
+    baseline/         the random policy, and policies trained on the environment's own reward
+    reward.py         the best program                  result.json the outcome
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import tomllib
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+
+from rewardsmith import config as configuration
+from rewardsmith import records
+from rewardsmith.archive.journal import Event, Journal, read
+from rewardsmith.config import Config
+from rewardsmith.errors import ConfigError, RunError
+from rewardsmith.records import Candidate, Result
+from rewardsmith.tasks import Task
+
+FORMAT = 1
+PACKAGES = ("rewardsmith", "numpy", "torch", "stable-baselines3", "gymnasium", "mujoco", "openai")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a run's figures come from."""
+
+    format: int
+    created: str
+    """Local time, ISO 8601."""
+    python: str
+    machine: str
+    versions: dict[str, str | None]
+    git: str | None
+    """Commit of the checkout that rewardsmith runs from, with "+" where files differ from it."""
+    prompts: str | None
+    """Hash of all prompt files; None without a language model."""
+
+
+class Run:
+    """One run directory."""
+
+    def __init__(self, path: Path, task: Task, config: Config) -> None:
+        self.path = path
+        self.task = task
+        self.config = config
+
+    @classmethod
+    def create(cls, path: Path, task: Task, config: Config, prompts: str | None = None) -> Run:
+        """Make a new run directory.
+
+        Raises:
+            RunError: if the folder exists and is not empty, or cannot be made.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise RunError(f"{path} is not empty; resume it with `rewardsmith resume {path}`, or choose another --out")
+            records.write(task, path / "task.json")
+            records.write_text(path / "config.toml", configuration.to_toml(config))
+            records.write(provenance(prompts), path / "provenance.json")
+        except OSError as error:
+            raise RunError(f"cannot make the run directory {path}: {error.strerror}") from error
+        return cls(path, task, config)
+
+    @classmethod
+    def open(cls, path: Path, *overrides: configuration.Layer) -> Run:
+        """Open an existing run directory, with configuration layers over the recorded one.
+
+        Raises:
+            RunError: if it is none, or of another version.
+            ConfigError: if an override is wrong.
+        """
+        if not (path / "config.toml").is_file():
+            raise RunError(f"{path} is no run directory: it has no config.toml; `rewardsmith show` lists the runs")
+        try:
+            about = records.read(Provenance, path / "provenance.json")
+            if about.format != FORMAT:
+                raise RunError(f"{path} has format {about.format}; this rewardsmith reads format {FORMAT}")
+            task = records.read(Task, path / "task.json")
+            recorded = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} is damaged: {error}") from error
+        try:
+            config = configuration.resolve(recorded)
+        except ConfigError as error:
+            raise RunError(f"{path / 'config.toml'}: {error}") from error
+        return cls(path, task, configuration.resolve(recorded, *overrides) if any(overrides) else config)
+
+    def journal(self) -> Journal:
+        """Open the journal for writing.
+
+        Raises:
+            RunError: if another process runs this directory.
+        """
+        return Journal(self.path / "journal.jsonl")
+
+    def events(self) -> list[Event]:
+        """Read the journal without locking it."""
+        path = self.path / "journal.jsonl"
+        return read(path) if path.is_file() else []
+
+    def result(self) -> Result | None:
+        """Read the outcome; None while there is none."""
+        path = self.path / "result.json"
+        return records.read(Result, path) if path.is_file() else None
+
+    def candidates(self) -> list[Candidate]:
+        """Read every candidate that has been judged so far, in order."""
+        paths = sorted(self.path.glob("candidates/*/candidate.json"))
+        found = [records.read(Candidate, path) for path in paths]
+        return sorted(found, key=lambda candidate: (candidate.generation, candidate.slot))
+
+    def folder(self, *parts: str) -> Path:
+        """Return a folder of the run, made if needed."""
+        path = self.path.joinpath(*parts)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def save(self, candidate: Candidate) -> None:
+        """Write what a person looks for in a candidate's folder; the journal stays the source of truth."""
+        folder = self.folder("candidates", candidate.id)
+        records.write_text(folder / "reward.py", candidate.proposal.source)
+        records.write(candidate, folder / "candidate.json")
+        if candidate.feedback is not None:
+            records.write_text(folder / "feedback.md", candidate.feedback.text)
+
+    def finish(self, result: Result) -> None:
+        """Write the outcome and the best program."""
+        records.write_text(self.path / "reward.py", result.best.proposal.source)
+        records.write(result, self.path / "result.json")
+
+
+def default_path(runs: Path, task: Task, now: datetime) -> Path:
+    """Return `runs/<time>-<env>`, with a number behind it where that exists."""
+    name = f"{now:%Y%m%d-%H%M%S}-{task.env.env_id.replace('/', '_').replace(':', '_')}"
+    path, number = runs / name, 2
+    while path.exists():
+        path, number = runs / f"{name}-{number}", number + 1
+    return path
+
+
+def latest(runs: Path) -> Path | None:
+    """Return the newest run directory below `runs`; None where there is none."""
+    found = sorted((path.parent for path in runs.glob("*/provenance.json")), key=lambda path: path.name)
+    return found[-1] if found else None
+
+
+def provenance(prompts: str | None) -> Provenance:
+    """Return where figures made now come from."""
+    return Provenance(
+        format=FORMAT,
+        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        python=platform.python_version(),
+        machine=f"{platform.system()} {platform.release()} {platform.machine()}",
+        versions={name: _version(name) for name in PACKAGES},
+        git=_commit(Path(__file__).parent),
+        prompts=prompts,
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit(folder: Path) -> str | None:
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None

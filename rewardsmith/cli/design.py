@@ -1,0 +1,126 @@
+"""`rewardsmith design`: a sentence becomes a trained behaviour."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rewardsmith.cli.output import complain, say, say_json
+
+NO_LIVE_VIEW = "Print JSON lines, for programs."
+
+
+def design(
+    text: Annotated[str, typer.Argument(help="What the agent should do, in a sentence.", metavar="TEXT")],
+    env: Annotated[str, typer.Option(help="A Gymnasium id, or the name of a task (see `rewardsmith envs`).")],
+    fitness: Annotated[
+        str | None,
+        typer.Option(help="How success is measured, over an episode's signals: 'x_position[-1]'. [default: the card's]"),
+    ] = None,
+    designer: Annotated[
+        str | None, typer.Option(help="llm: a language model; symbolic: none needed. [default: llm]")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Name of the language model, as its endpoint knows it.")] = None,
+    population: Annotated[int | None, typer.Option(help="Programs per generation. [default: 4]")] = None,
+    generations: Annotated[int | None, typer.Option(help="Generations. [default: 3]")] = None,
+    steps: Annotated[int | None, typer.Option(help="Environment steps per training. [default: the card's]")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Training seeds per program. [default: 1]")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Trainings at once. [default: one per core]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random. [default: 0]")] = None,
+    budget_usd: Annotated[float | None, typer.Option(help="End before the model's calls cost more.")] = None,
+    llm_replay: Annotated[
+        Path | None, typer.Option(help="Answer every model call from this ledger; one that it lacks is an error.")
+    ] = None,
+    llm_cache: Annotated[
+        Path | None, typer.Option(help="Answer model calls from this ledger; one that it lacks is sent.")
+    ] = None,
+    sandbox: Annotated[
+        str | None, typer.Option(help="Where programs run: local, docker, auto. [default: auto]")
+    ] = None,
+    trainer: Annotated[str | None, typer.Option(help="The PPO update: fast, sb3. [default: fast]")] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file with settings.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: training.n_envs=16")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and what it may cost; run nothing.")] = False,
+    out: Annotated[Path | None, typer.Option(help="The run directory. [default: runs/<time>-<env>]")] = None,
+    json_: Annotated[bool, typer.Option("--json", help=NO_LIVE_VIEW)] = False,
+) -> None:
+    """Search for a reward program that makes an agent do what TEXT says."""
+    from rewardsmith import session
+
+    options = {
+        "search": {"designer": designer, "population": population, "generations": generations},
+        "training": {"trainer": trainer},
+        "llm": {"model": model, "replay": _absolute(llm_replay), "cache": _absolute(llm_cache)},
+        "budget": {"cost_usd": budget_usd},
+        "sandbox": {"backend": sandbox},
+    }
+    options["search"] |= {"env_steps": steps, "seeds": seeds, "seed": seed}
+    plan = session.plan(text, env, fitness, config, {**given(options), **given({"jobs": jobs})}, set_ or ())
+    if dry_run:
+        show_plan(plan, json_)
+        return
+    run = session.start(plan, out)
+    carry_on(run, json_)
+
+
+def carry_on(run: Any, json_: bool) -> None:
+    """Run a search with a view of it, and show its result; shared with `resume`."""
+    from rewardsmith import session
+    from rewardsmith.errors import RunFailed
+    from rewardsmith.report.live import view
+    from rewardsmith.report.tables import print_result
+
+    again = f"rewardsmith resume {run.path}"
+    try:
+        with view(sys.stdout, json_, run) as watch:
+            result = session.carry_on(run, watch)
+    except KeyboardInterrupt:
+        complain(f"interrupted; what is done is kept: `{again}` goes on from here")
+        raise typer.Exit(130) from None
+    except RunFailed as error:
+        complain(f"{error}\nWhat is done is kept in {run.path}: `{again}` goes on from there.")
+        raise typer.Exit(1) from None
+    if not json_:
+        print_result(result, sys.stdout)
+
+
+def show_plan(plan: Any, json_: bool) -> None:
+    """Show what a search would do."""
+    from rewardsmith import config as configuration
+    from rewardsmith import records
+
+    if json_:
+        say_json({"task": records.dump(plan.task), "config": plan.config.model_dump(mode="json")} | totals(plan))
+        return
+    search = plan.config.search
+    say(f"Task       {plan.task.text}")
+    say(f"On         {plan.task.env.env_id}, fitness {plan.task.fitness}")
+    say(f"Search     {search.population} programs × {search.generations} generations, by the {search.designer} designer")
+    say(f"Trainings  {plan.trainings} of {search.env_steps:,} environment steps, {plan.config.slots} at once")
+    say(f"Calls      {plan.calls} of the language model, and one per repair" if plan.calls else "Calls      none")
+    say("Nothing was run. The settings:\n")
+    say(configuration.to_toml(plan.config))
+
+
+def totals(plan: Any) -> dict[str, int]:
+    """Return the planned totals."""
+    return {"trainings": plan.trainings, "env_steps": plan.env_steps, "calls": plan.calls}
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that the user gave, without empty sections.
+
+    >>> given({"search": {"seeds": 2, "seed": None}, "llm": {"model": None}})
+    {'search': {'seeds': 2}}
+    """
+    kept = {key: given(value) if isinstance(value, dict) else value for key, value in options.items()}
+    return {key: value for key, value in kept.items() if value is not None and value != {}}
+
+
+def _absolute(path: Path | None) -> str | None:
+    return None if path is None else str(path.absolute())

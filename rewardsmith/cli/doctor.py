@@ -1,0 +1,31 @@
+"""`rewardsmith doctor`: what works on this machine, and the fix for what does not."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rewardsmith.cli.output import say, say_json
+
+
+def doctor(
+    cleanup: Annotated[bool, typer.Option("--cleanup", help="Remove what killed runs left: containers.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Say what works on this machine: sealing, Docker, simulation, rendering, the model's endpoint."""
+    from rewardsmith import health, records
+
+    if cleanup:
+        say(f"{health.cleanup()} leftover containers removed")
+        return
+    checks = health.checks()
+    if json_:
+        say_json([records.dump(check) for check in checks])
+    else:
+        for check in checks:
+            say(f"{'ok  ' if check.ok else 'no  ' if check.needed else 'no (optional)'} {check.name}: {check.detail}")
+            if not check.ok and check.fix:
+                say(f"       fix: {check.fix}")
+    if any(check.needed and not check.ok for check in checks):
+        raise typer.Exit(1)

@@ -1,0 +1,40 @@
+"""`rewardsmith export`: the best program as a file that needs no rewardsmith."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rewardsmith.cli.output import say
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="The run directory.")],
+    out: Annotated[Path, typer.Option(help="The Python file to write.")] = Path("reward.py"),
+    candidate: Annotated[str | None, typer.Option(help="A candidate's id. [default: the best]")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Write RUN's best program with a Gymnasium wrapper, importable without rewardsmith."""
+    from rewardsmith import export as exporting
+    from rewardsmith import records
+    from rewardsmith.archive import Run
+    from rewardsmith.errors import RunError
+    from rewardsmith.program import parse
+    from rewardsmith.records import Probe
+    from rewardsmith.steps.evolution import incumbent
+
+    opened = Run.open(run)
+    known = {one.id: one for one in opened.candidates()}
+    chosen = known.get(candidate) if candidate else incumbent(list(known.values()))
+    if chosen is None:
+        has = f"it has: {', '.join(known) or 'none yet'}"
+        raise RunError(f"{run} has no candidate {candidate!r}; {has}" if candidate else f"{run} has no scored candidate; {has}")
+    if out.exists() and not force:
+        raise RunError(f"{out} exists; --force overwrites it, --out names another file")
+    probe = records.read(Probe, opened.path / "probe" / "result.json")
+    text = exporting.export(parse(chosen.proposal.source), probe.signals, opened.task.env)
+    out.write_text(text, encoding="utf-8")
+    say(f"{out}: candidate {chosen.id}, fitness {chosen.fitness}")
+    say(f"use it:  from {out.stem} import RewardWrapper; env = RewardWrapper(gymnasium.make({opened.task.env.env_id!r}))")

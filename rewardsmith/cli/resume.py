@@ -1,0 +1,32 @@
+"""`rewardsmith resume`: go on with a search that was killed or stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def resume(
+    run: Annotated[Path, typer.Argument(help="The run directory.")],
+    jobs: Annotated[int | None, typer.Option(help="Trainings at once.")] = None,
+    budget_usd: Annotated[float | None, typer.Option(help="A new limit for the model's calls.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of budget, llm or jobs; others stay as they were."),
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
+) -> None:
+    """Go on with RUN from where it stands; nothing that is done is done again."""
+    from rewardsmith import config as configuration
+    from rewardsmith.archive import Run
+    from rewardsmith.cli.design import carry_on, given
+    from rewardsmith.errors import ConfigError
+
+    sets = configuration.from_sets(set_ or ())
+    fixed = [name for name in sets if name not in ("budget", "llm", "jobs")]
+    if fixed:
+        raise ConfigError(f"--set {fixed[0]}…: a run keeps its settings; only budget, llm and jobs may change")
+    overrides = given({"jobs": jobs, "budget": {"cost_usd": budget_usd}})
+    carry_on(Run.open(run, overrides, sets), json_)

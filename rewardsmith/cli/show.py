@@ -1,0 +1,84 @@
+"""`rewardsmith show`: what a run found, or what is known of one candidate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rewardsmith.cli.output import say, say_json
+
+
+def show(
+    run: Annotated[Path | None, typer.Argument(help="The run directory. [default: a list of the runs]")] = None,
+    candidate: Annotated[str | None, typer.Option(help="A candidate's id, such as g1c03.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Show the runs below runs/, one RUN's candidates, or one candidate."""
+    if run is None:
+        list_runs(json_)
+    elif candidate is None:
+        show_run(run, json_)
+    else:
+        show_candidate(run, candidate, json_)
+
+
+def list_runs(json_: bool) -> None:
+    """List the run directories below `runs/`."""
+    from rewardsmith.archive import Run
+    from rewardsmith.report.text import figure
+    from rewardsmith.session import RUNS
+
+    found = [Run.open(path.parent) for path in sorted(RUNS.glob("*/provenance.json"))]
+    if not found and not json_:
+        say("no runs in runs/; `rewardsmith design` starts one")
+    for run in found:
+        result = run.result()
+        if json_:
+            say_json({"run": str(run.path), "task": run.task.text, "env": run.task.env.env_id, "done": result is not None})
+            continue
+        outcome = f"fitness {figure(result.best.fitness)}" if result else "not finished"
+        say(f"{run.path}  {run.task.env.env_id}  {outcome}  {run.task.text}")
+
+
+def show_run(path: Path, json_: bool) -> None:
+    """Show one run: its result, or how far it is."""
+    from rewardsmith import records
+    from rewardsmith.archive import Run
+    from rewardsmith.report.tables import print_candidates, print_result
+
+    run = Run.open(path)
+    result = run.result()
+    if json_:
+        candidates = run.candidates()
+        say_json(records.dump(result) if result else {"candidates": [records.dump(one) for one in candidates]})
+    elif result:
+        print_result(result, sys.stdout)
+    else:
+        print_candidates(run.candidates(), None, sys.stdout)
+        say(f"\nnot finished; `rewardsmith resume {path}` goes on, unless it is still running")
+
+
+def show_candidate(path: Path, id: str, json_: bool) -> None:
+    """Show one candidate: program, findings, curve, feedback."""
+    from rewardsmith import records
+    from rewardsmith.archive import Run
+    from rewardsmith.errors import RunError
+    from rewardsmith.report.tables import print_candidates
+
+    known = {candidate.id: candidate for candidate in Run.open(path).candidates()}
+    if id not in known:
+        raise RunError(f"{path} has no candidate {id!r}; it has: {', '.join(known) or 'none yet'}")
+    candidate = known[id]
+    if json_:
+        say_json(records.dump(candidate))
+        return
+    print_candidates([candidate], None, sys.stdout)
+    say(f"\n{candidate.proposal.source.strip()}\n")
+    for finding in candidate.verdict.findings if candidate.verdict else ():
+        say(f"{finding.severity}: {f'line {finding.line}: ' if finding.line else ''}{finding.message}")
+    if candidate.feedback:
+        say(f"\n{candidate.feedback.text}")
+    say(f"\nfiles: {path / 'candidates' / id}")

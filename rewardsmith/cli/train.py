@@ -1,0 +1,49 @@
+"""`rewardsmith train`: what a reward file is worth, without a search."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rewardsmith.cli.output import say, say_json
+
+
+def train(
+    file: Annotated[Path, typer.Argument(help="A reward program.")],
+    env: Annotated[str, typer.Option(help="A Gymnasium id, or the name of a task.")],
+    fitness: Annotated[str | None, typer.Option(help="How success is measured. [default: the card's]")] = None,
+    steps: Annotated[int | None, typer.Option(help="Environment steps per training. [default: the card's]")] = None,
+    seeds: Annotated[int, typer.Option(help="Training seeds.")] = 1,
+    jobs: Annotated[int | None, typer.Option(help="Trainings at once. [default: one per core]")] = None,
+    baseline: Annotated[bool, typer.Option("--baseline", help="Train on the environment's own reward too.")] = False,
+    trainer: Annotated[str | None, typer.Option(help="The PPO update: fast, sb3. [default: fast]")] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file with settings.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: training.n_envs=16")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run directory. [default: runs/<time>-<env>]")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
+) -> None:
+    """Train policies on FILE and measure them on held-out seeds."""
+    from rewardsmith import records, session
+    from rewardsmith.cli.design import given
+    from rewardsmith.program import load_reward
+    from rewardsmith.report.live import view
+    from rewardsmith.report.tables import summary
+
+    program = load_reward(file)
+    search = {"env_steps": steps, "final_seeds": seeds, "baseline": baseline, "population": 1, "generations": 1, "seeds": 1}
+    overrides = given({"search": search, "training": {"trainer": trainer}, "jobs": jobs})
+    plan = session.plan(f"train {file.name}", env, fitness, config, overrides, set_ or ())
+    run = session.start(plan, out)
+    with view(sys.stdout, json_, run) as watch:
+        result = session.train(run, program, watch)
+    if json_:
+        say_json({"event": "result", **records.dump(result)})
+        return
+    for line in summary(result):
+        say(line)
+    say(f"policies and curves: {run.path}")

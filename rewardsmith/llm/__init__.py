@@ -1,0 +1,38 @@
+"""Everything that talks to a language model: endpoint, ledger, budget and replay; the one user of `openai`.
+
+records    messages, requests, answers, and the `LanguageModel` that the steps see
+settings   the endpoint's address, where its key comes from, a call's cost
+client     one endpoint: sends, tries again (retry), learns its dialect (negotiate), reads (answer), explains (explain)
+ledger     every answered call on the disk before it is used
+replay     another run's answers
+budget     what calls may use
+model      `build`: all of these as one LanguageModel
+check      what `rewardsmith doctor` says of the endpoint
+
+Importing this package is cheap; `openai` is loaded when the first call has to be made.
+"""
+
+from rewardsmith.llm.budget import Budget
+from rewardsmith.llm.check import report
+from rewardsmith.llm.ledger import Entry, Ledger
+from rewardsmith.llm.model import RecordedModel, build
+from rewardsmith.llm.records import Answer, Completion, LanguageModel, Message, Request, sample_of
+from rewardsmith.llm.replay import Recording
+from rewardsmith.llm.settings import find_key
+
+__all__ = [
+    "Answer",
+    "Budget",
+    "Completion",
+    "Entry",
+    "LanguageModel",
+    "Ledger",
+    "Message",
+    "RecordedModel",
+    "Recording",
+    "Request",
+    "build",
+    "find_key",
+    "report",
+    "sample_of",
+]

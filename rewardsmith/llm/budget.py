@@ -1,0 +1,105 @@
+"""What calls may use: reserved before a call, settled after it; a call that might pass a limit is not made.
+
+While calls are in flight their reservations count in full. A call that fits only once others have settled waits for
+them, so that several at once use up a budget as well as one after the other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rewardsmith.errors import BudgetExhausted, ConfigError
+from rewardsmith.llm.ledger import total
+from rewardsmith.llm.records import Request
+from rewardsmith.llm.settings import cost_usd, priced
+from rewardsmith.records import Spent
+
+if TYPE_CHECKING:
+    from rewardsmith.config import BudgetSettings, LlmSettings
+
+USUAL_ANSWER_TOKENS = 8192
+"""Reserved for an answer whose length is left to the endpoint."""
+
+
+class Reservation:
+    """What one call may use, until it is known what it did use."""
+
+    def __init__(self, most: Spent) -> None:
+        self.most = most
+        self.used = Spent()
+
+    def settle(self, used: Spent) -> None:
+        """Say what the call used; a cost that stays unknown counts as the most that was reserved for it."""
+        self.used = used if used.cost_usd is not None else replace(used, cost_usd=self.most.cost_usd)
+
+
+class Budget:
+    """The budget of one run, for all its models and threads."""
+
+    def __init__(self, limits: BudgetSettings, spent: Spent | None = None) -> None:
+        """Start it.
+
+        Args:
+            limits: what may be used over the whole run; None is no limit.
+            spent: what the run has used before it was resumed.
+        """
+        self.limits = limits
+        self._spent = spent or Spent()
+        self._reserved: list[Reservation] = []
+        self._changed = threading.Condition()
+
+    def check_price(self, settings: LlmSettings) -> None:
+        """Make sure that a limit in dollars can be kept.
+
+        Raises:
+            ConfigError: if there is one and the model's price is unknown.
+        """
+        if self.limits.cost_usd is not None and not priced(settings):
+            raise ConfigError(
+                f"a budget of ${self.limits.cost_usd:g} needs the price of the model {settings.model!r}: set "
+                "llm.price_in_usd and llm.price_out_usd (dollars per million tokens; 0 is free), or limit "
+                "budget.tokens or budget.calls instead"
+            )
+
+    @contextmanager
+    def reserve(self, request: Request, settings: LlmSettings) -> Iterator[Reservation]:
+        """Hold the most that a call can use while it is made; a call that fails has used nothing.
+
+        Raises:
+            BudgetExhausted: if the call might pass a limit.
+        """
+        tokens_in = request.tokens_estimate
+        tokens_out = USUAL_ANSWER_TOKENS if request.max_tokens is None else request.max_tokens
+        reservation = Reservation(Spent(1, tokens_in + tokens_out, cost_usd(settings, tokens_in, tokens_out)))
+        with self._changed:
+            self._changed.wait_for(lambda: not self._reserved or self._passed(reservation.most) is None)
+            passed = self._passed(reservation.most)
+            if passed:
+                raise BudgetExhausted(passed)
+            self._reserved.append(reservation)
+        try:
+            yield reservation
+        finally:
+            with self._changed:
+                self._reserved.remove(reservation)
+                self._spent = total((self._spent, reservation.used))
+                self._changed.notify_all()
+
+    def _passed(self, most: Spent) -> str | None:
+        """Say which limit a call might pass beside what is spent and reserved; None where it fits."""
+        taken = total((self._spent, *(reservation.most for reservation in self._reserved)))
+        for unit, limit, so_far, next_call in (
+            ("calls", self.limits.calls, taken.calls, most.calls),
+            ("tokens", self.limits.tokens, taken.tokens, most.tokens),
+            ("dollars", self.limits.cost_usd, taken.cost_usd or 0.0, most.cost_usd or 0.0),
+        ):
+            if limit is not None and so_far + next_call > limit:
+                return (
+                    f"{so_far:,.6g} of {limit:,.6g} {unit} for the language model are spent, and the next call may "
+                    f"take {next_call:,.6g} more"
+                )
+        return None

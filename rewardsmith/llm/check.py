@@ -1,0 +1,37 @@
+"""What `rewardsmith doctor` says of the language model's endpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rewardsmith.errors import ConfigError, ModelError
+from rewardsmith.llm.settings import KEY_VARIABLE, NO_MODEL_NEEDED, URL_VARIABLE, find_key, shown_address
+from rewardsmith.records import Check
+
+if TYPE_CHECKING:
+    from rewardsmith.config import LlmSettings
+
+NAME = "language model"
+
+
+def report(settings: LlmSettings | None = None) -> Check:
+    """Ask the endpoint for its models: free of charge, and it needs the same address and key as a search.
+
+    Args:
+        settings: where to ask; None takes the defaults and the environment.
+    """
+    from rewardsmith import config
+    from rewardsmith.llm.client import Endpoint
+
+    settings = settings or config.LlmSettings()
+    try:
+        endpoint = Endpoint(settings, find_key(settings))
+    except ConfigError as error:
+        return Check(NAME, False, str(error), f"export {KEY_VARIABLE}=..., and {URL_VARIABLE}=... if need be", False)
+    try:
+        names = endpoint.models()
+    except ModelError as error:
+        return Check(NAME, False, str(error), f"check {URL_VARIABLE} and {KEY_VARIABLE}; {NO_MODEL_NEEDED}", False)
+    finally:
+        endpoint.close()
+    return Check(NAME, True, f"{shown_address(settings)} answers and lists {len(names):,} model(s)", needed=False)

@@ -1,0 +1,189 @@
+"""One OpenAI-compatible endpoint: sends a request, tries again where that may help, says clearly why not.
+
+The SDK's own retries are off; `retry` is the only layer. Several samples are several calls: servers ignore `n`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rewardsmith.errors import ModelError, ModelUnavailable
+from rewardsmith.llm import answer, explain, retry
+from rewardsmith.llm.negotiate import Dialect
+from rewardsmith.llm.records import Answer, Request
+from rewardsmith.llm.settings import address, shown_address
+from rewardsmith.prompts import one_line
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from rewardsmith.config import LlmSettings
+
+CONNECT_TIMEOUT_S = 10.0
+LIST_TIMEOUT_S = 10.0
+UNCHECKED = (400, 422)
+"""The statuses with which servers refuse a parameter."""
+
+
+def ignore(message: str) -> None:
+    """Take a notice and drop it."""
+
+
+class Endpoint:
+    """A connection to an endpoint; one for all threads."""
+
+    def __init__(
+        self,
+        settings: LlmSettings,
+        key: str,
+        *,
+        transport: httpx2.BaseTransport | None = None,
+        notice: Callable[[str], None] = ignore,
+    ) -> None:
+        """Open it; nothing is sent yet.
+
+        Args:
+            settings: where and how to ask.
+            key: the API key.
+            transport: what to send through instead of the network; for tests.
+            notice: told in a line when an attempt failed and another will be made.
+        """
+        import httpx2
+        import openai
+
+        self.settings = settings
+        self._key = key
+        self._notice = notice
+        self._dialect = Dialect()
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._client = openai.OpenAI(
+            api_key=key,
+            base_url=address(settings),
+            max_retries=0,
+            timeout=httpx2.Timeout(settings.timeout_s, connect=min(CONNECT_TIMEOUT_S, settings.timeout_s)),
+            http_client=None if transport is None else httpx2.Client(transport=transport),
+        )
+
+    def chat(self, request: Request) -> Answer:
+        """Return the answer to a request.
+
+        Raises:
+            ModelUnavailable: if no connection or no answer could be had in all attempts.
+            ModelRejected: if the endpoint refuses the key, the model's name or the request, or is no such endpoint.
+        """
+        import openai
+
+        for attempt in range(self.settings.retries + 1):
+            try:
+                return self._negotiated(request)
+            except answer.NoCompletion as error:
+                raise explain.malformed(self.settings, str(error)) from error
+            except (openai.APIError, answer.HiddenRefusal) as error:
+                wait_s = self._wait_s(error, attempt) if attempt < self.settings.retries else None
+                failure = self._explained(error, attempt + 1)
+                if wait_s is None:
+                    raise failure from error
+            self._notice(f"attempt {attempt + 1} failed, the next comes in {wait_s:.0f} s: {failure}")
+            if self._stopped.wait(wait_s):
+                break
+        raise ModelUnavailable(f"the call to {shown_address(self.settings)} was called off")
+
+    def models(self) -> tuple[str, ...]:
+        """Return the names of the models that the endpoint lists.
+
+        Raises:
+            ModelUnavailable: if it cannot be reached.
+            ModelRejected: if it refuses the key, or lists nothing.
+        """
+        import openai
+
+        try:
+            page = self._client.models.with_raw_response.list(timeout=LIST_TIMEOUT_S)
+        except openai.APIError as error:
+            raise self._explained(error, 1) from error
+        names = answer.models(page.http_response.text)
+        if not names:
+            raise explain.malformed(self.settings, "no list of models")
+        return names
+
+    def close(self) -> None:
+        """Make no further attempts, and close the connections."""
+        self._stopped.set()
+        self._client.close()
+
+    def _negotiated(self, request: Request) -> Answer:
+        """Send the request the way this endpoint wants it, learning that way from its refusals."""
+        import openai
+
+        while True:
+            dialect = self._dialect
+            try:
+                return answer.read(self._send(request, dialect))
+            except openai.APIStatusError as error:
+                taught = dialect.taught(self._refusal(error).words, request) if error.status_code in UNCHECKED else None
+                if taught is None:
+                    raise
+            with self._lock:  # another thread may have learnt something else meanwhile
+                self._dialect = self._dialect.joined(taught)
+
+    def _send(self, request: Request, dialect: Dialect) -> str:
+        """Return the body of a success; read by us, since servers shape it more freely than the SDK's types say."""
+        from openai import omit
+
+        temperature = request.temperature if dialect.temperature else None
+        length = request.max_tokens
+        renamed = dialect.length == "max_completion_tokens"
+        response = self._client.chat.completions.with_raw_response.create(
+            model=request.model,
+            messages=dialect.messages(request),
+            temperature=omit if temperature is None else temperature,
+            max_tokens=length if length is not None and not renamed else omit,
+            max_completion_tokens=length if length is not None and renamed else omit,
+        )
+        return response.http_response.text
+
+    def _wait_s(self, error: Exception, attempt: int) -> float | None:
+        """Return how long to wait before the next attempt; None where another would not help."""
+        import openai
+
+        if isinstance(error, openai.APIConnectionError):  # timeouts among them
+            return retry.wait_s(attempt, {})
+        refusal = self._refusal(error)
+        if not retry.may_pass(refusal.status, refusal.code):
+            return None
+        return retry.wait_s(attempt, error.response.headers if isinstance(error, openai.APIStatusError) else {})
+
+    def _explained(self, error: Exception, attempts: int) -> ModelError:
+        import openai
+
+        if isinstance(error, openai.APITimeoutError):
+            return explain.silent(self.settings, attempts)
+        if isinstance(error, openai.APIConnectionError):
+            return explain.unreachable(self.settings, self._shown(str(error.__cause__ or error)))
+        refusal = self._refusal(error)
+        return explain.refused(self.settings, refusal, attempts, self._listed() if refusal.status == 404 else ())
+
+    def _refusal(self, error: Exception) -> explain.Refusal:
+        import openai
+
+        if isinstance(error, openai.APIStatusError):
+            words, code = answer.words_of(error.body)
+            return explain.Refusal(error.status_code, error.code or code, self._shown(words))
+        status, code = (error.status, error.code) if isinstance(error, answer.HiddenRefusal) else (400, None)
+        return explain.Refusal(status, code, self._shown(str(error)))
+
+    def _listed(self) -> tuple[str, ...]:
+        """Return the endpoint's models for a message; none where it does not list them."""
+        import openai
+
+        try:
+            return answer.models(self._client.models.with_raw_response.list(timeout=LIST_TIMEOUT_S).http_response.text)
+        except openai.APIError:
+            return ()
+
+    def _shown(self, words: str) -> str:
+        """Return an endpoint's words for a message: cleaned, short, and without the key, which some echo."""
+        return one_line(words.replace(self._key, "(key)"))

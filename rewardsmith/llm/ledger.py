@@ -1,0 +1,184 @@
+"""llm.jsonl: one line for each answered call, on the disk before the answer is used, so that none is paid for twice.
+
+An answer is found again by its key: the hash of the request and of who asked, and the sample's index. A last line
+that a crash tore is dropped. No key, no header and no address is ever written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rewardsmith import records
+from rewardsmith.errors import RunError
+from rewardsmith.llm.records import Answer, Request, estimate_tokens
+from rewardsmith.records import Spent
+
+FREE_BYTES = 1 << 20
+"""Space that must be free before a call is made: an answer that cannot be written down would be paid for in vain."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One answered call."""
+
+    key: str
+    role: str
+    sample: int
+    request: Request
+    answer: Answer
+    cost_usd: float | None
+    latency_s: float
+    time: str
+    """When it was answered: UTC, ISO 8601."""
+    replayed: bool = False
+    """It was copied from another ledger; this run paid nothing for it."""
+
+    @property
+    def spent(self) -> Spent:
+        """What this run paid for it; where the endpoint counted no tokens, an estimate from the text stands for it."""
+        if self.replayed:
+            return Spent()
+        tokens_in, tokens_out = self.answer.tokens_in, self.answer.tokens_out
+        tokens_in = self.request.tokens_estimate if tokens_in is None else tokens_in
+        tokens_out = estimate_tokens(self.answer.text) if tokens_out is None else tokens_out
+        return Spent(1, tokens_in + tokens_out, self.cost_usd)
+
+
+class Ledger:
+    """The ledger of one run; safe to use from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, or start it with the first answer.
+
+        Raises:
+            RunError: if it cannot be read, or a line other than the last is damaged.
+        """
+        self._path = path
+        self._lock = threading.Lock()
+        self._claims: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        entries, self._size = _read(path) if path.exists() else ([], 0)
+        self._entries: dict[str, Entry] = {}
+        for entry in entries:
+            self._entries.setdefault(entry.key, entry)
+
+    def find(self, key: str) -> Entry | None:
+        """Return the answer kept under the key, if there is one."""
+        with self._lock:
+            return self._entries.get(key)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every answer, oldest first."""
+        with self._lock:
+            return tuple(self._entries.values())
+
+    @property
+    def spent(self) -> Spent:
+        """What this run has paid for so far, earlier sessions of it included."""
+        return total(entry.spent for entry in self.entries)
+
+    @contextmanager
+    def claim(self, key: str) -> Iterator[None]:
+        """Hold the key, so that two threads that ask the same thing do not both pay for it."""
+        with self._lock:
+            lock = self._claims[key]
+        with lock:
+            yield
+
+    def check_space(self) -> None:
+        """Make sure that an answer can be written down before it is paid for.
+
+        Raises:
+            RunError: if the disk is full or the folder is gone.
+        """
+        try:
+            free = shutil.disk_usage(self._path.parent).free
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+        if free < FREE_BYTES:
+            raise RunError(
+                f"the disk of {str(self._path.parent)!r} is full ({free:,} bytes free), so no answer could be kept; "
+                "free some space, then `rewardsmith resume RUN`; nothing that was paid for is lost"
+            )
+
+    def append(self, entry: Entry) -> None:
+        """Write an answer down; when this returns it is on the disk.
+
+        Raises:
+            RunError: if it cannot be written; what was written before stays whole.
+        """
+        line = (json.dumps(records.dump(entry), separators=(",", ":")) + "\n").encode()
+        with self._lock:
+            try:
+                self._write(line)
+            except OSError as error:
+                raise _unwritable(self._path, error) from error
+            self._entries.setdefault(entry.key, entry)
+
+    def _write(self, line: bytes) -> None:
+        """Append the line where the last whole one ended, over what a crash may have left behind it."""
+        with self._path.open("r+b" if self._path.exists() else "xb") as file:
+            file.truncate(self._size)
+            file.seek(self._size)
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        self._size += len(line)
+
+
+def read(path: Path) -> tuple[Entry, ...]:
+    """Return the answers of a ledger, oldest first.
+
+    Raises:
+        RunError: if it cannot be read, or a line other than the last is damaged.
+    """
+    return tuple(_read(path)[0])
+
+
+def total(parts: Iterable[Spent]) -> Spent:
+    """Return what calls have cost together; as soon as one cost is unknown, so is the sum's.
+
+    >>> total([Spent(1, 100, 0.5), Spent(1, 50, None)])
+    Spent(calls=2, tokens=150, cost_usd=None)
+    """
+    parts = tuple(parts)
+    costs = [part.cost_usd for part in parts if part.cost_usd is not None]
+    return Spent(
+        calls=sum(part.calls for part in parts),
+        tokens=sum(part.tokens for part in parts),
+        cost_usd=sum(costs) if len(costs) == len(parts) else None,
+    )
+
+
+def _read(path: Path) -> tuple[list[Entry], int]:
+    """Return the entries and the size in bytes of the part that is whole."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"cannot read the ledger {str(path)!r}: {error.strerror}") from error
+    entries: list[Entry] = []
+    whole = data.rfind(b"\n") + 1  # what follows the last line break was torn by a crash
+    for number, line in enumerate(data[:whole].splitlines(), start=1):
+        try:
+            entries.append(records.load(Entry, json.loads(line)))
+        except ValueError as error:  # pydantic's and json's errors are ValueErrors
+            raise RunError(
+                f"line {number} of the ledger {str(path)!r} is no recorded call; restore the file, or remove that "
+                "line (its call will be made again)"
+            ) from error
+    return entries, whole
+
+
+def _unwritable(path: Path, error: OSError) -> RunError:
+    return RunError(
+        f"cannot write the ledger {str(path)!r}: {error.strerror}; mend that, then `rewardsmith resume RUN`; "
+        "all earlier answers are kept"
+    )

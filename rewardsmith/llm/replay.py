@@ -1,0 +1,100 @@
+"""Answers from another run's ledger: strictly (a miss is an error that says what differs), or as a cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rewardsmith.errors import ReplayMiss
+from rewardsmith.llm import ledger
+from rewardsmith.llm.ledger import Entry
+from rewardsmith.llm.records import Request
+from rewardsmith.prompts import one_line
+
+SHOWN_CHARS = 100
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A ledger that is only read."""
+
+    path: Path
+    entries: tuple[Entry, ...]
+    strict: bool
+    """Whether a request that it lacks is an error rather than a call."""
+
+    @classmethod
+    def open(cls, path: Path, *, strict: bool) -> Recording:
+        """Read a ledger.
+
+        Raises:
+            RunError: if it cannot be read.
+        """
+        return cls(path, ledger.read(path), strict)
+
+    def find(self, key: str) -> Entry | None:
+        """Return the answer kept under the key, if there is one."""
+        return next((entry for entry in self.entries if entry.key == key), None)
+
+    @property
+    def model(self) -> str | None:
+        """The model that gave all its answers; None where there are several or none."""
+        models = {entry.request.model for entry in self.entries}
+        return models.pop() if len(models) == 1 else None
+
+    def miss(self, request: Request, role: str, sample: int) -> ReplayMiss:
+        """Return the error for a request that it lacks: who asked, and where the nearest recorded one differs."""
+        head = f"the replayed ledger {str(self.path)!r} has no answer for this request of the {role} (sample {sample})"
+        nearest = _nearest(self.entries, request, role, sample)
+        if nearest is None:
+            roles = ", ".join(sorted({entry.role for entry in self.entries})) or "no role at all"
+            return ReplayMiss(f"{head}: it has answers for {roles}; replay the ledger of the same command")
+        return ReplayMiss(
+            f"{head}; the nearest one differs in {_difference(nearest, request, sample)}; replay with the same "
+            "task, settings and version, or let misses call the model with --llm-cache"
+        )
+
+
+def _nearest(entries: Sequence[Entry], request: Request, role: str, sample: int) -> Entry | None:
+    """Return the role's entry that agrees with the request for longest; of several, the one of this sample."""
+    asked = _flat(request)
+
+    def agreement(entry: Entry) -> tuple[int, bool]:
+        return _common(_flat(entry.request), asked), entry.sample == sample
+
+    return max((entry for entry in entries if entry.role == role), key=agreement, default=None)
+
+
+def _difference(entry: Entry, request: Request, sample: int) -> str:
+    """Say the first difference between a recorded request and the one that was made."""
+    recorded = entry.request
+    for name in ("model", "temperature", "max_tokens"):
+        if getattr(recorded, name) != getattr(request, name):
+            return f"{name}: recorded {getattr(recorded, name)!r}, now {getattr(request, name)!r}"
+    for index, (then, now) in enumerate(zip(recorded.messages, request.messages, strict=False), start=1):
+        if then != now:
+            return f"message {index} ({now.role}), {_first_line(then.content, now.content)}"
+    if len(recorded.messages) != len(request.messages):
+        return f"the number of messages: recorded {len(recorded.messages)}, now {len(request.messages)}"
+    return f"the sample: recorded {entry.sample}, now {sample}"
+
+
+def _first_line(then: str, now: str) -> str:
+    """Say the first line in which two texts differ, from a little before the place."""
+    place = _common(then, now)
+    line = then.count("\n", 0, place) + 1
+    start = max(then.rfind("\n", 0, place) + 1, place - SHOWN_CHARS // 2)
+    shown = [one_line(text[start:].partition("\n")[0], SHOWN_CHARS) for text in (then, now)]
+    return f"line {line}: recorded {shown[0]!r}, now {shown[1]!r}"
+
+
+def _common(then: str, now: str) -> int:
+    """Return the length of the longest common beginning."""
+    pairs = enumerate(zip(then, now, strict=False))
+    return next((index for index, (left, right) in pairs if left != right), min(len(then), len(now)))
+
+
+def _flat(request: Request) -> str:
+    turns = "".join(f"\n{message.role}\n{message.content}" for message in request.messages)
+    return f"{request.model} {request.temperature} {request.max_tokens}{turns}"

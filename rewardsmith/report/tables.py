@@ -1,0 +1,110 @@
+"""The tables that end a search and that `rewardsmith show` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from rewardsmith.records import Candidate, Interval, Result
+from rewardsmith.report.text import figure, plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPE_WIDTH = 200
+SPARKS = "▁▂▃▄▅▆▇█"
+
+
+def print_result(result: Result, stream: TextIO) -> None:
+    """Print the outcome of a search: its candidates, the best program, and what it is worth."""
+    from rich.syntax import Syntax
+
+    console = console_on(stream)
+    print_candidates(result.candidates, result.best.id, stream)
+    console.print(f"\nThe best program, {result.best.id} ({result.run}/reward.py):\n", markup=False)
+    source = plain(result.best.proposal.source.strip())
+    if console.is_terminal:
+        console.print(Syntax(source, "python", background_color="default"))
+    else:
+        stream.write(source + "\n")
+    console.print()
+    for line in summary(result):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def console_on(stream: TextIO) -> Console:
+    """Return a console that uses a terminal's width, and all the width it needs in a pipe."""
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else PIPE_WIDTH)
+
+
+def summary(result: Result) -> list[str]:
+    """Return what the result is worth, line by line."""
+    lines = [f"fitness = {result.fitness}"]
+    reported, own = result.reported, result.baselines.own_reward
+    if reported is not None:
+        lines.append(f"  this program, trained anew        {interval(reported)}")
+    if own is not None:
+        lines.append(f"  the environment's own reward      {interval(own)}")
+    if result.baselines.random is not None:
+        lines.append(f"  random actions                    {figure(result.baselines.random)}")
+    if result.normalised is not None:
+        lines.append(f"  normalised (random 0, own 1)      {figure(result.normalised, 3)}")
+    cost = "cost unknown" if result.spent.cost_usd is None else f"${result.spent.cost_usd:.2f}"
+    calls = f", {result.spent.calls} model calls, {result.spent.tokens:,} tokens, {cost}" if result.spent.calls else ""
+    lines.append(f"{len(result.candidates)} candidates, {result.env_steps:,} environment steps{calls}")
+    if result.stopped:
+        lines.append(f"ended early: {result.stopped}")
+    return [plain(line) for line in lines]
+
+
+def interval(value: Interval) -> str:
+    """Return a mean with its interval and the number of seeds behind it.
+
+    >>> interval(Interval(2.0, 1.5, 2.5, (1.75, 2.25)))
+    '2      [1.5, 2.5]  2 training seeds'
+    """
+    seeds = f"{len(value.values)} training seed{'s' if len(value.values) != 1 else ''}"
+    bounds = "" if value.low is None else f"[{figure(value.low)}, {figure(value.high)}]  "
+    return f"{figure(value.mean):<6} {bounds}{seeds}"
+
+
+def print_candidates(candidates: Sequence[Candidate], best: str | None, stream: TextIO) -> None:
+    """Print a table of candidates, the best one marked."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    columns = ("", "candidate", "status", "fitness", "length", "fitness while training", "parents", "author", "cause")
+    for name in columns:
+        table.add_column(name, justify="right" if name in ("fitness", "length") else "left", no_wrap=name != "cause")
+    for candidate in candidates:
+        last = candidate.trainings[-1].curve if candidate.trainings else ()
+        cause = plain((candidate.cause or "").splitlines()[0]) if candidate.cause else ""
+        table.add_row(
+            "★" if candidate.id == best else "",
+            candidate.id,
+            candidate.status,
+            figure(candidate.fitness),
+            figure(last[-1].length if last else None, 3),
+            sparkline([point.fitness for point in last]),
+            " ".join(candidate.proposal.parents),
+            Text(plain(candidate.proposal.author)),
+            Text(cause),
+        )
+    console_on(stream).print(table)
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """Draw values as a row of bars; a gap where there is none.
+
+    >>> sparkline([0.0, None, 1.0, 2.0])
+    '▁ ▅█'
+    """
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    low, span = min(known), (max(known) - min(known)) or 1.0
+    height = len(SPARKS) - 1
+    return "".join(" " if value is None else SPARKS[round((value - low) / span * height)] for value in values)

@@ -1,0 +1,19 @@
+"""Where the data that ships with the package lies: task cards, prompts, the sandbox's files."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+Folder = Literal["envs", "prompts", "sandbox"]
+
+
+def folder(name: Folder) -> Path:
+    """Return the folder `envs`, `prompts` or `sandbox`, of the installed wheel or of the checkout.
+
+    The wheel carries them below `rewardsmith/_data`; a checkout has them beside the package.
+    """
+    package = Path(str(files("rewardsmith")))
+    installed = package / "_data" / name
+    return installed if installed.is_dir() else package.parent / name

@@ -1,0 +1,269 @@
+"""Reward processes in containers: no network, nothing to write to, no capability, and the same seal inside.
+
+For machines whose kernel cannot seal a process, and for those who want both. The only module that imports `docker`.
+The engine's own variables apply (DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH), and REWARDSMITH_SANDBOX_BASE names
+the image that the sandbox's image is built on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import io
+import os
+import re
+import signal
+import socket
+import struct
+import tarfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import docker
+import numpy as np
+from docker.errors import APIError, DockerException, ImageNotFound
+
+from rewardsmith.errors import SandboxUnavailable, WorkerFailed
+from rewardsmith.resources import folder
+from rewardsmith.sandbox.channel import START_TIMEOUT_S, Hangup, ended
+from rewardsmith.sandbox.inside import wire
+from rewardsmith.sandbox.inside.wire import Array
+from rewardsmith.sandbox.inside.zygote import FORK
+
+LABEL = "rewardsmith.reward-process"
+"""Label of every container; its value is HOST:PID of the process that owns it."""
+IMAGE = "rewardsmith-sandbox"
+BASE_VARIABLE = "REWARDSMITH_SANDBOX_BASE"
+FIRST_CAPACITY = 4096
+"""Transitions that a container is made for at least; making another one takes half a second."""
+MIB = 1 << 20
+INTERPRETER_MIB = 128
+"""Memory of Python and NumPy, twice: the supervisor and the reward process. Measured: 2 x 31 MiB, mostly shared."""
+MOST_PIDS = 16
+"""The engine's own start-up takes several; inside, no process can make another."""
+CHUNK = 1 << 16
+FRAME = struct.Struct(">BxxxI")
+"""The engine's header of each piece of output: the stream that it is from, its length."""
+STDOUT = 1
+HOST = re.sub(r"[^\w.-]", "-", socket.gethostname())
+
+
+def connect() -> docker.DockerClient:
+    """Return a client of the engine that the environment or the current context of `docker` names.
+
+    Raises:
+        SandboxUnavailable: if no engine answers.
+    """
+    try:
+        client = docker.from_env()
+        client.ping()
+    except (DockerException, OSError) as error:
+        raise SandboxUnavailable(
+            f"no Docker engine answers ({error}); start Docker, or name the engine's address in DOCKER_HOST"
+        ) from error
+    return client
+
+
+def provide_image(client: docker.DockerClient) -> str:
+    """Return the name of the sandbox's image; build it where the engine lacks this version's.
+
+    Raises:
+        SandboxUnavailable: if it cannot be built.
+    """
+    context = _build_context()
+    arguments = {"NUMPY": f"numpy=={importlib.metadata.version('numpy')}"}
+    if BASE_VARIABLE in os.environ:
+        arguments["BASE"] = os.environ[BASE_VARIABLE]
+    name = f"{IMAGE}:{hashlib.sha256(context + repr(arguments).encode()).hexdigest()[:16]}"
+    try:
+        client.images.get(name)
+    except ImageNotFound:
+        _build(client, name, context, arguments)
+    return name
+
+
+def _build(client: docker.DockerClient, name: str, context: bytes, arguments: Mapping[str, str]) -> None:
+    archive = io.BytesIO(context)
+    try:
+        client.images.build(
+            fileobj=archive, custom_context=True, tag=name, buildargs=dict(arguments), rm=True, labels={LABEL: "image"}
+        )
+    except (DockerException, OSError) as error:
+        raise SandboxUnavailable(
+            f"the sandbox's image cannot be built: {error}; where the base image cannot be fetched, name one that has "
+            f"Python 3.11 or newer and NumPy in {BASE_VARIABLE}"
+        ) from error
+
+
+def _build_context() -> bytes:
+    """Return the image's files as a tar archive, the same bytes for the same files."""
+    package = Path(__file__).parent
+    files = {"Dockerfile": folder("sandbox") / "Dockerfile", "shaping.py": package.parent / "shaping.py"}
+    files |= {f"inside/{path.name}": path for path in sorted((package / "inside").glob("*.py"))}
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        for name, path in files.items():
+            content = path.read_bytes()
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return data.getvalue()
+
+
+def cleanup() -> tuple[str, ...]:
+    """Remove the containers whose owner, a process of this machine, has ended; return their names.
+
+    Raises:
+        SandboxUnavailable: if no engine answers.
+    """
+    removed = []
+    with contextlib.closing(connect()) as client:
+        for container in client.containers.list(all=True, filters={"label": LABEL}):
+            host, _, pid = container.labels[LABEL].rpartition(":")
+            if host == HOST and not Path(f"/proc/{pid}").exists():
+                _remove(container)
+                removed.append(str(container.name))
+    return tuple(removed)
+
+
+def _remove(container: Any) -> None:
+    """Kill and remove a container, which may be ending by itself meanwhile."""
+    with contextlib.suppress(APIError, OSError):
+        container.remove(force=True)
+
+
+class DockerChannel:
+    """A container with one reward process, fed through its stdin and stdout."""
+
+    def __init__(self, spec: wire.Spec, capacity: int, memory_mib: int) -> None:
+        """Make and start a container; the process in it seals itself in the background.
+
+        Raises:
+            SandboxUnavailable: if no engine answers, or the image cannot be built.
+            WorkerFailed: if the engine cannot start the container.
+        """
+        self.capacity = max(capacity, FIRST_CAPACITY)
+        self._spec, self._memory_mib = spec, memory_mib
+        self._inputs = bytearray(spec.input_bytes(self.capacity))
+        self._frames, self._stdout, self._last_words, self._scores = b"", b"", b"", b""
+        text = spec.to_bytes()
+        sizes = len(self._inputs) or 1, spec.output_bytes(self.capacity, spec.max_terms)
+        self._client = connect()
+        self._container: Any = None
+        try:
+            self._start(provide_image(self._client), sum(sizes))
+            self._send(
+                FORK.pack(b"fork", memory_mib * MIB, *sizes, len(text)) + text, time.monotonic() + START_TIMEOUT_S
+            )
+        except (DockerException, OSError) as error:
+            self.close()
+            raise WorkerFailed(f"the container of a reward process did not start: {error}") from error
+        except SandboxUnavailable:
+            self.close()
+            raise
+
+    def _start(self, image: str, arenas: int) -> None:
+        """Create the container, attach to it and start it, in this order, so that no output is missed."""
+        memory = (self._memory_mib + INTERPRETER_MIB) * MIB + arenas
+        self._container = self._client.containers.create(
+            image,
+            stdin_open=True,
+            auto_remove=True,
+            network_mode="none",
+            ipc_mode="none",
+            read_only=True,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges:true"],
+            user="65534:65534",
+            mem_limit=memory,
+            memswap_limit=memory,
+            pids_limit=MOST_PIDS,
+            nano_cpus=1_000_000_000,
+            log_config=docker.types.LogConfig(type="none"),
+            use_config_proxy=False,
+            labels={LABEL: f"{HOST}:{os.getpid()}"},
+        )
+        stream = self._container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+        # Over a unix socket or TCP the client gives a file around the socket, which has no timeout of its own.
+        self._stream: Any = getattr(stream, "_sock", stream)
+        self._container.start()
+
+    def inputs(self, n: int) -> wire.Inputs:
+        """Return the arrays to fill before a call."""
+        return wire.inputs(self._spec, memoryview(self._inputs), n)
+
+    def call(self, n: int, timeout_s: float) -> None:
+        """Send the transitions that lie in `inputs(n)`, and ask for their scores."""
+        self._scores = b""
+        inputs = memoryview(self._inputs)[: self._spec.input_bytes(n)]
+        # A container that has ended breaks the connection; how it ended is told where its answer is missing.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._send(b"".join((wire.HEADER.pack(wire.CALL, n), inputs)), time.monotonic() + timeout_s)
+
+    def answer(self, n: int, timeout_s: float) -> tuple[int, bytes]:
+        """Wait for a message, and for the scores that follow it; return its kind and payload."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            split = wire.split(self._stdout)
+            if split is not None:
+                kind, payload, rest = split
+                scores = self._score_bytes(n, payload) if kind == wire.SCORED else 0
+                if len(rest) >= scores:
+                    self._scores, self._stdout = rest[:scores], rest[scores:]
+                    return kind, payload
+            self._receive(deadline)
+
+    def outputs(self, n: int, terms: int) -> Array:
+        """Return a copy of the outputs (m + terms, n) of the last answer."""
+        return np.array(wire.outputs(self._spec, memoryview(self._scores), n, terms))
+
+    def close(self) -> None:
+        """End the process and remove the container. May be called twice."""
+        if self._client is None:
+            return
+        if self._container is not None:
+            _remove(self._container)
+        self._client.close()
+        self._client = None
+
+    def _score_bytes(self, n: int, names: bytes) -> int:
+        terms = names.count(b"\n") + 1
+        if terms > self._spec.max_terms:
+            raise ValueError(f"{terms} terms")
+        return self._spec.output_bytes(n, terms)
+
+    def _send(self, data: bytes, deadline: float) -> None:
+        """Send all of the data; a process that does not read it runs into the deadline."""
+        self._stream.settimeout(max(deadline - time.monotonic(), 0.001))
+        self._stream.sendall(data)
+
+    def _receive(self, deadline: float) -> None:
+        """Take in some output."""
+        self._stream.settimeout(max(deadline - time.monotonic(), 0.001))
+        data = self._stream.recv(CHUNK)
+        if not data:
+            raise self._hangup()
+        self._frames += data
+        while len(self._frames) >= FRAME.size:
+            stream, length = FRAME.unpack_from(self._frames)
+            end = FRAME.size + length
+            if len(self._frames) < end:
+                return
+            piece, self._frames = self._frames[FRAME.size : end], self._frames[end:]
+            if stream == STDOUT:
+                self._stdout += piece
+            else:
+                self._last_words = piece
+
+    def _hangup(self) -> Exception:
+        """Return what to raise for a container whose output has ended."""
+        try:
+            status = int(self._last_words)
+        except ValueError:
+            return WorkerFailed("the container of a reward process was ended from outside")
+        if status == -signal.SIGKILL:
+            return Hangup("memory", f"the program used more than the container's {self._memory_mib} MiB of memory")
+        return ended(status)

@@ -1,0 +1,83 @@
+"""What of the seal works on this machine, found out by sealing a process, and what to do about the rest."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+from dataclasses import dataclass
+
+import numpy as np
+
+from rewardsmith.errors import SandboxUnavailable, WorkerFailed
+from rewardsmith.program import Transitions, parse
+from rewardsmith.records import Limits
+from rewardsmith.sandbox.local import LocalChannel, Zygote
+from rewardsmith.sandbox.process import Layout, SealedReward
+
+_PROBE = "def reward(action):\n    return {'effort': -np.sum(action**2, axis=1)}\n"
+_BEST_EFFORT = {
+    "landlock": (
+        "Landlock refuses files, TCP and signals once more",
+        "a kernel since 5.13 with Landlock in its `lsm=` list",
+    ),
+    "namespaces": (
+        "an empty network, no sight of other processes",
+        "allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces > 0)",
+    ),
+    "empty-root": ("the root of all paths is an empty folder", "the same as for namespaces"),
+    "no-privileges": ("an ordinary user without capabilities", "do not run as root"),
+}
+"""Layer to what it adds, and what it takes."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something that works on this machine, or does not."""
+
+    name: str
+    ok: bool
+    detail: str
+    """What was found."""
+    fix: str = ""
+    """What to do, where it does not work."""
+
+
+def report() -> tuple[Check, ...]:
+    """Return what works: sealing, which the local backend needs; its extra layers; and the Docker backend."""
+    try:
+        layers = _sealed_layers()
+    except (SandboxUnavailable, WorkerFailed) as error:
+        fix = "use --sandbox docker, or a Linux kernel with seccomp on x86_64 or aarch64"
+        return (Check("seal", False, str(error), fix), _docker())
+    extra = tuple(
+        Check(name, name in layers, detail if name in layers else "not on this machine; the seal holds without it", fix)
+        for name, (detail, fix) in _BEST_EFFORT.items()
+    )
+    return (Check("seal", True, f"seccomp on {platform.machine()}, a program was run in it"), *extra, _docker())
+
+
+def _sealed_layers() -> tuple[str, ...]:
+    """Seal a process, run a program in it, and return the layers that held it."""
+    with Zygote() as zygote, contextlib.ExitStack() as stack:
+        limits = Limits()
+        process = stack.enter_context(
+            SealedReward(
+                parse(_PROBE),
+                Layout({}, (1,)),
+                limits,
+                lambda spec, capacity: LocalChannel(zygote, spec, capacity, limits.memory_mib),
+            )
+        )
+        process.score(Transitions(np.ones((1, 1))))
+        return process.layers
+
+
+def _docker() -> Check:
+    try:
+        from rewardsmith.sandbox.docker import connect
+
+        with contextlib.closing(connect()) as client:
+            version = client.version()["Version"]
+    except SandboxUnavailable as error:
+        return Check("docker", False, str(error), "only --sandbox docker needs it: start Docker, or set DOCKER_HOST")
+    return Check("docker", True, f"engine {version}")

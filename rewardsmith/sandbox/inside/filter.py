@@ -1,0 +1,115 @@
+"""The list of system calls that a sealed process may make, assembled into a seccomp-BPF filter.
+
+Everything that is not on the list ends the process. `ALLOWED` is the whole policy; `assemble` turns it into the
+instructions that the kernel runs before every call.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from . import syscalls
+
+AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+"""How the kernel names the machine in what it shows a filter (linux/audit.h)."""
+
+KILL, TRAP, ALLOW = 0x80000000, 0x00030000, 0x7FFF0000
+"""Verdicts: end the process at once; signal SIGSYS, whose handler names the call and ends it; let it pass."""
+
+LOAD, AND, EQUALS, AT_LEAST, RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
+"""BPF instructions: A = data[k]; A &= k; jump if A == k; jump if A >= k; verdict k."""
+
+INSTRUCTION_BYTES = 8
+NUMBER_AT, ARCH_AT, ARGUMENTS_AT = 0, 4, 16
+"""Offsets in struct seccomp_data; an argument is 8 bytes, and little-endian machines have its low half first."""
+
+X32_BIT = 0x40000000
+"""Set in the numbers of x86_64's second, 32-bit set of calls, which the list does not know."""
+
+PROT_EXEC, MAP_ANONYMOUS = 0x4, 0x20
+MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE, MADV_NOHUGEPAGE = 4, 8, 14, 15
+FUTEX_WAIT, FUTEX_WAKE, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET, FUTEX_COMMAND = 0, 1, 9, 10, 0x7F
+
+
+@dataclass(frozen=True)
+class Check:
+    """What an argument has to satisfy: its low 32 bits, masked, are one of the values."""
+
+    argument: int
+    mask: int
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A system call that passes if every check holds, and why the process needs it."""
+
+    name: str
+    why: str
+    checks: tuple[Check, ...] = ()
+
+
+_NOT_EXECUTABLE = Check(2, PROT_EXEC, (0,))
+_ANY_BITS = 0xFFFFFFFF
+
+ALLOWED = (
+    Rule("read", "wait for a call on descriptor 0, the only one that can be read", (Check(0, _ANY_BITS, (0,)),)),
+    Rule("write", "answer on descriptor 1; 2 is closed, so that C code that complains there does no harm",
+         (Check(0, _ANY_BITS, (1, 2)),)),
+    Rule("mmap", "malloc and NumPy: private memory that no file backs and that cannot be executed",
+         (_NOT_EXECUTABLE, Check(3, MAP_ANONYMOUS, (MAP_ANONYMOUS,)))),
+    Rule("munmap", "malloc gives memory back"),
+    Rule("mremap", "realloc of large blocks"),
+    Rule("mprotect", "malloc grows an arena; never executable", (_NOT_EXECUTABLE,)),
+    Rule("brk", "malloc's heap"),
+    Rule("madvise", "NumPy asks for huge pages, malloc returns free ones",
+         (Check(2, _ANY_BITS, (MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE, MADV_NOHUGEPAGE)),)),
+    Rule("futex", "the interpreter's locks; only plain waiting and waking",
+         (Check(1, FUTEX_COMMAND, (FUTEX_WAIT, FUTEX_WAKE, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET)),)),
+    Rule("clock_gettime", "the interpreter's timed locks where the kernel offers no clock without a call"),
+    Rule("restart_syscall", "the kernel resumes a wait after the process was stopped and continued"),
+    Rule("exit", "end"),
+    Rule("exit_group", "end"),
+)  # fmt: skip
+"""The policy, most frequent first. Docs: `docs/sandbox.md` says what each would allow an attacker."""
+
+
+def assemble(machine: str) -> bytes:
+    """Return the filter as an array of struct sock_filter, for `os.uname().machine`."""
+    program = [
+        _load(ARCH_AT),
+        _jump(EQUALS, AUDIT_ARCH[machine], 1, 0),
+        _verdict(KILL),
+        _load(NUMBER_AT),
+    ]
+    if machine == "x86_64":
+        program += [_jump(AT_LEAST, X32_BIT, 0, 1), _verdict(KILL)]
+    for rule in ALLOWED:
+        program += _block(syscalls.TABLES[machine][rule.name], rule.checks)
+    return b"".join([*program, _verdict(TRAP)])
+
+
+def _block(number: int, checks: tuple[Check, ...]) -> list[bytes]:
+    """Return the instructions for one call: skipped for any other call, else a verdict."""
+    body: list[bytes] = []
+    for check in checks:
+        body += [_load(ARGUMENTS_AT + 8 * check.argument), struct.pack("<HBBI", AND, 0, 0, check.mask)]
+        for position, value in enumerate(check.values):
+            to_the_end_of_the_check = len(check.values) - position
+            body.append(_jump(EQUALS, value, to_the_end_of_the_check, 0))
+        body.append(_verdict(TRAP))
+    body.append(_verdict(ALLOW))
+    return [_jump(EQUALS, number, 0, len(body)), *body]
+
+
+def _load(offset: int) -> bytes:
+    return struct.pack("<HBBI", LOAD, 0, 0, offset)
+
+
+def _jump(test: int, value: int, if_true: int, if_false: int) -> bytes:
+    return struct.pack("<HBBI", test, if_true, if_false, value)
+
+
+def _verdict(verdict: int) -> bytes:
+    return struct.pack("<HBBI", RETURN, 0, 0, verdict)

@@ -1,0 +1,340 @@
+"""Compiles a reward program in the sealed process and answers calls, until it fails or the other end hangs up.
+
+Nothing here keeps the program in: the seal does. What is withheld from the program's names is withheld so that a
+mistake gets a message that its author understands.
+"""
+
+from __future__ import annotations
+
+import builtins
+import difflib
+import importlib
+import math
+import mmap
+import os
+import sys
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+
+from . import wire
+
+FILE = "<reward>"
+"""The program's file name in tracebacks."""
+IMPORTS = ("__future__", "math", "numpy", "shaping", "typing")
+"""What a program may import, by habit: the first three names are globals anyway."""
+PRELOADED = ("numpy._core._methods", "numpy.fft", "numpy.linalg", "numpy.polynomial")
+"""Modules that NumPy loads only when they are used."""
+WITHHELD = ("breakpoint", "compile", "eval", "exec", "exit", "help", "input", "open", "quit")
+"""Builtins that a program does not get."""
+KINDS = "biuf"
+"""Kinds of NumPy types that a term may have: bool, integers, floats. The result is float64."""
+KEPT_VIEWS = 16
+"""For so many values of n."""
+HINTS = {
+    "getrandom": "a reward must give the same answer for the same transitions",
+    "openat": "a reward program reads and writes no file",
+    "socket": "a reward program has no network",
+    "clone": "a reward program starts no process and no thread",
+    "clone3": "a reward program starts no process and no thread",
+    "fork": "a reward program starts no process and no thread",
+    "execve": "a reward program starts no process and no thread",
+}
+
+
+class Port(Protocol):
+    """Where calls come from and answers go."""
+
+    def receive(self) -> int:
+        """Wait for a call, its inputs laid in the arena; return n. Ends the process when the other end hangs up."""
+
+    def inputs(self, n: int) -> wire.Inputs:
+        """Return read-only views of the input arena."""
+
+    def outputs(self, n: int, terms: int) -> wire.Array:
+        """Return the output arena as (m + terms, n)."""
+
+    def scored(self, n: int, names: bytes, terms: int) -> None:
+        """Answer a call whose outputs lie in the arena."""
+
+
+class Misfit(Exception):
+    """Raised when what a program returns breaks the contract."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class State:
+    """The signals of one state, as attributes of `before`, `after` or `start`."""
+
+    def __init__(self, name: str, arrays: Mapping[str, wire.Array], catalogue: tuple[str, ...]) -> None:
+        self.__dict__.update(arrays)
+        self.__dict__["_state"] = (name, catalogue)
+
+    def __getattr__(self, signal: str) -> NoReturn:
+        state, catalogue = self.__dict__["_state"]
+        if signal in catalogue:
+            raise AttributeError(f"write {state}.{signal} in the text, so that the signal is gathered")
+        close = difflib.get_close_matches(signal, catalogue, 3, 0.5) or sorted(catalogue)[:8]
+        raise AttributeError(f"{state} has no signal {signal!r}; did you mean: {', '.join(close)}?")
+
+    def __setattr__(self, signal: str, value: object) -> NoReturn:
+        raise AttributeError(f"signals are read-only: {self.__dict__['_state'][0]}.{signal} cannot be assigned")
+
+
+class Memory:
+    """The program's memory: only the declared names, each an (n,) array that may be changed or assigned."""
+
+    def __init__(self, arrays: Mapping[str, wire.Array]) -> None:
+        self.__dict__.update({name: np.array(array) for name, array in arrays.items()})
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"memory has no {name!r}; declared in MEMORY: {', '.join(vars(self)) or 'nothing'}")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in self.__dict__:
+            self.__getattr__(name)
+        self.__dict__[name] = value
+
+
+class Absent(types.ModuleType):
+    """A module that a program may look for and cannot have."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{self.__name__}.{name} is not available: {self.__doc__}")
+
+
+def prepare() -> None:
+    """Load what a program may want later, when no file can be opened any more; then no module can be loaded at all."""
+    for module in PRELOADED:
+        importlib.import_module(module)
+    random = Absent("numpy.random", HINTS["getrandom"])
+    sys.modules["numpy.random"] = np.random = random
+    np.seterr(all="ignore")
+    np.linalg.norm(np.ones((2, 2)) @ np.ones((2, 2)), axis=1).sum()
+    sys.meta_path.clear()
+
+
+def run(text: bytes, open_port: Callable[[wire.Spec], Port], shaping: types.ModuleType) -> NoReturn:
+    """Compile the program of a spec, as text, and answer calls until the other end hangs up; then end the process."""
+    for stream in ("stdin", "stdout", "stderr"):
+        setattr(sys, stream, None)
+        setattr(sys, f"__{stream}__", None)
+    try:
+        spec = wire.Spec.from_bytes(text)
+        reward = compile_reward(spec.source, shaping)
+        send(wire.message(wire.READY))
+        answer_calls(reward, spec, open_port(spec))
+    except BaseException as error:  # noqa: BLE001 - the program may raise anything; its author is told what
+        send(describe(error))
+    os._exit(0)
+
+
+def compile_reward(source: str, shaping: types.ModuleType) -> Callable[..., object]:
+    """Execute the program's text and return its function."""
+    names: dict[str, Any] = {
+        "__builtins__": allowed_builtins(shaping),
+        "__name__": "reward",
+        "np": np,
+        "math": math,
+        "shaping": shaping,
+    }
+    exec(compile(source, FILE, "exec", dont_inherit=True), names)
+    reward: Callable[..., object] | None = names.get("reward")
+    if reward is None:
+        raise Misfit("error", "the program defines no function `reward`")
+    return reward
+
+
+def answer_calls(reward: Callable[..., object], spec: wire.Spec, port: Port) -> NoReturn:
+    """Wait for calls and score each."""
+    scorer = Scorer(spec, port)
+    while True:
+        n = port.receive()
+        names = scorer.score(reward, n)
+        port.scored(n, "\n".join(names).encode(), len(names))
+
+
+class Scorer:
+    """Calls the program's function, and lays out what it returns."""
+
+    def __init__(self, spec: wire.Spec, port: Port) -> None:
+        self._spec, self._port = spec, port
+        self._arguments: dict[int, tuple[dict[str, object], dict[str, wire.Array]]] = {}
+        self._outputs: dict[tuple[int, int], wire.Array] = {}
+        self._names: tuple[str, ...] = ()
+
+    def score(self, reward: Callable[..., object], n: int) -> tuple[str, ...]:
+        """Score the n transitions of the input arena into the output arena; return the terms' names."""
+        if n not in self._arguments:
+            self._forget_others()
+            self._arguments[n] = arguments(self._spec, self._port.inputs(n))
+        values, remembered = self._arguments[n]
+        memory = Memory(remembered)
+        if "memory" in values:
+            values["memory"] = memory
+        terms = reward(**values)
+        if not isinstance(terms, dict):
+            raise Misfit("shape", f"reward() must return a dict of term name to (n,) array, not {article(terms)}")
+        names = self._checked(tuple(terms))
+        rows = self._rows(n, len(names))
+        for row, name in enumerate(self._spec.memory):
+            rows[row] = column(f"memory.{name}", getattr(memory, name), n)
+        for row, (name, value) in enumerate(terms.items(), len(self._spec.memory)):
+            rows[row] = column(name, value, n)
+        return names
+
+    def _rows(self, n: int, terms: int) -> wire.Array:
+        if (n, terms) not in self._outputs:
+            self._outputs[n, terms] = self._port.outputs(n, terms)
+        return self._outputs[n, terms]
+
+    def _forget_others(self) -> None:
+        """Keep the views of the arenas for a few values of n; a training uses two or three."""
+        if len(self._arguments) >= KEPT_VIEWS:
+            self._arguments.clear()
+            self._outputs.clear()
+
+    def _checked(self, names: tuple[object, ...]) -> tuple[str, ...]:
+        if names == self._names:
+            return self._names
+        if not 0 < len(names) <= self._spec.max_terms:
+            raise Misfit("shape", f"reward() must return 1 to {self._spec.max_terms} terms, not {len(names)}")
+        for name in names:
+            if not wire.is_term_name(name):
+                allowed = f"take an ASCII identifier of at most {wire.MAX_NAME} characters"
+                raise Misfit("shape", f"{name!r:.80} is no name of a term: {allowed}")
+        self._names = tuple(map(str, names))
+        if len("\n".join(self._names)) > wire.MAX_PAYLOAD:
+            raise Misfit("shape", f"the names of the terms are longer than {wire.MAX_PAYLOAD} characters together")
+        return self._names
+
+
+def arguments(spec: wire.Spec, inputs: wire.Inputs) -> tuple[dict[str, object], dict[str, wire.Array]]:
+    """Return the values of the program's arguments, and the arrays that make up its memory."""
+    groups: dict[str, dict[str, wire.Array]] = {}
+    for group, name, array in inputs:
+        groups.setdefault(group, {})[name] = array
+    values: dict[str, object] = {}
+    for name in spec.arguments:
+        values[name] = (
+            groups["action"]["action"] if name == "action" else State(name, groups.get(name, {}), spec.catalogue)
+        )
+    return values, groups.get("memory", {})
+
+
+def column(name: str, value: object, n: int) -> np.ndarray[Any, Any]:
+    """Return the value as an array of shape (n,), or () for a constant, which counts for every transition."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise Misfit("shape", f"{name!r} is no array of shape ({n},): {error}") from None
+    if array.dtype.kind not in KINDS:
+        raise Misfit("shape", f"{name!r} has dtype {array.dtype}, expected numbers")
+    if array.shape not in ((n,), ()):
+        hint = "; reduce the other axes, e.g. with np.sum(..., axis=1)" if array.shape[:1] == (n,) else ""
+        raise Misfit("shape", f"{name!r} has shape {array.shape}, expected ({n},): one value per transition{hint}")
+    return array
+
+
+def allowed_builtins(shaping: types.ModuleType) -> dict[str, object]:
+    """Return the builtins of a program: all but `WITHHELD`, and an import of loaded modules only."""
+    loaded = {"shaping": shaping, "rewardsmith.shaping": shaping}
+
+    def guarded(
+        name: str, globals: Any = None, locals: Any = None, fromlist: Iterable[str] = (), level: int = 0
+    ) -> types.ModuleType:
+        # NumPy's own C code imports through here as well, with the globals of whoever called it.
+        if level == 0 and name in loaded:
+            return loaded[name]
+        if level == 0 and name.partition(".")[0] in IMPORTS:
+            return __import__(name, globals, locals, tuple(fromlist or ()), level)
+        raise ImportError(f"import of {name!r} is not available; a program has: {', '.join(IMPORTS)}")
+
+    return vars(builtins) | {name: withheld(name) for name in WITHHELD} | {"__import__": guarded}
+
+
+def withheld(name: str) -> Callable[..., NoReturn]:
+    """Return a function that says that the builtin is not available."""
+
+    def refuse(*_args: object, **_kwargs: object) -> NoReturn:
+        raise PermissionError(f"{name}() is not available to a reward program")
+
+    return refuse
+
+
+def describe(error: BaseException) -> bytes:
+    """Return the message that tells the program's author what went wrong and where."""
+    line = error.lineno if isinstance(error, SyntaxError) else line_of(error.__traceback__)
+    if isinstance(error, Misfit):
+        return wire.failure(error.code, str(error), line)
+    if isinstance(error, MemoryError):
+        return wire.failure("memory", f"MemoryError: {error or 'out of memory'}", line)
+    if isinstance(error, SystemExit):
+        return wire.failure("error", "SystemExit: the program ended itself", line)
+    if isinstance(error, SyntaxError):
+        return wire.failure("error", f"SyntaxError: {error.msg}", line)
+    return wire.failure("error", f"{type(error).__name__}: {error}", line)
+
+
+def line_of(traceback: types.TracebackType | None) -> int | None:
+    """Return the innermost line of the program that the traceback passes through."""
+    line = None
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == FILE:
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def forbidden(call: str) -> NoReturn:
+    """Tell which system call the seal refused and on whose line, and end."""
+    frame: types.FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code.co_filename != FILE:
+        frame = frame.f_back
+    hint = f": {HINTS[call]}" if call in HINTS else ""
+    text = f"the program tried a forbidden system call ({call}){hint}"
+    send(wire.failure("killed", text, frame.f_lineno if frame else None))
+    os._exit(0)
+
+
+def article(value: object) -> str:
+    """Return what a value is, for a message."""
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
+
+
+def send(message: bytes) -> None:
+    """Answer; a message is small enough to be written as a whole."""
+    os.write(1, message)
+
+
+class SharedArenas:
+    """Arenas in memory that the trusted side shares; only headers travel."""
+
+    def __init__(self, spec: wire.Spec, inputs: mmap.mmap, outputs: mmap.mmap) -> None:
+        self._spec, self._inputs, self._outputs = spec, inputs, outputs
+
+    def receive(self) -> int:
+        """Wait for a call; return n."""
+        header = os.read(0, wire.HEADER.size)
+        if len(header) != wire.HEADER.size:
+            os._exit(0)
+        n: int = wire.HEADER.unpack(header)[1]
+        return n
+
+    def inputs(self, n: int) -> wire.Inputs:
+        """Return read-only views of the input arena."""
+        return wire.inputs(self._spec, self._inputs, n)
+
+    def outputs(self, n: int, terms: int) -> wire.Array:
+        """Return the output arena as (m + terms, n)."""
+        return wire.outputs(self._spec, self._outputs, n, terms)
+
+    def scored(self, n: int, names: bytes, terms: int) -> None:
+        """Answer a call."""
+        send(wire.message(wire.SCORED, names))

@@ -1,0 +1,287 @@
+"""The trusted end of a reward process: lays out inputs, bounds the time, checks what comes back and adds it up.
+
+The same for every backend: a `Channel` brings messages and arrays, and nothing that it brings is believed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+
+from rewardsmith.errors import RewardFailed, SandboxUnavailable, WorkerFailed
+from rewardsmith.program import STATES, RewardProgram, Scores, Transitions
+from rewardsmith.records import Limits
+from rewardsmith.sandbox.channel import START_TIMEOUT_S, Channel, Hangup
+from rewardsmith.sandbox.inside import wire
+from rewardsmith.sandbox.inside.wire import Array
+
+FIRST_CAPACITY = 256
+"""Transitions that a process is first opened for; it is opened anew, larger, for a call that has more."""
+CODES = ("error", "memory", "shape", "killed")
+"""Codes that a process may give its own failure."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The shapes that cross the border."""
+
+    signals: Mapping[str, tuple[int, ...]]
+    """Every signal that a program may read, to the shape of one transition's value."""
+    action_shape: tuple[int, ...]
+    """(a,)"""
+
+
+class RewardProcess(Protocol):
+    """A program that can be asked for scores; a context manager that closes it."""
+
+    program: RewardProgram
+
+    def score(self, transitions: Transitions, memory: Mapping[str, Array] | None = None) -> Scores:
+        """Return the scores of n transitions; see `SealedReward.score`."""
+
+    def close(self) -> None:
+        """End the process."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms of an answer; the same from call to call, so they are checked once."""
+
+    payload: bytes
+    names: tuple[str, ...]
+    weights: Array
+    """(k, 1)"""
+
+
+class SealedReward:
+    """A reward program in a sealed process.
+
+    Attributes:
+        program: what runs in it.
+        layers: names of the layers that hold it, e.g. "seccomp", "landlock".
+    """
+
+    def __init__(
+        self, program: RewardProgram, layout: Layout, limits: Limits, connect: Callable[[wire.Spec, int], Channel]
+    ) -> None:
+        """Start the process and wait until it is sealed; the text is compiled while the caller goes on.
+
+        Args:
+            program: what to run.
+            layout: the shapes of the signals and the action.
+            limits: what the process may use.
+            connect: opens a channel for a spec and a number of transitions.
+
+        Raises:
+            SandboxUnavailable: if the process cannot be sealed.
+            WorkerFailed: if it cannot be started.
+        """
+        self.program = program
+        self._spec = specify(program, layout, limits)
+        self._timeout_s = limits.call_timeout_s
+        self._connect = connect
+        self._failure: RewardFailed | None = None
+        self._channel: Channel | None = None
+        self._terms = Terms(b"", (), np.empty((0, 1)))
+        self._open(FIRST_CAPACITY)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def score(self, transitions: Transitions, memory: Mapping[str, Array] | None = None) -> Scores:
+        """Return the scores of n transitions.
+
+        Args:
+            transitions: the action, and every signal that the program names and the layout has.
+            memory: memory name to (n,); None stands for the values at an episode's start.
+
+        Raises:
+            RewardFailed: if the program misbehaved. That ends the process, and later calls raise it again.
+            WorkerFailed: if the process was closed, or something other than the program ended it.
+            ValueError: if the transitions do not fit the layout.
+        """
+        n = transitions.n
+        channel = self._provide(n)
+        self._fill(channel, transitions, memory)
+        try:
+            return self._scores(channel, self._ask(channel, n), n)
+        except RewardFailed as error:
+            self._failure = error
+            self.close()
+            raise
+        except WorkerFailed:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the process; later calls of `score` raise. May be called twice."""
+        if self._channel is not None:
+            self._channel.close()
+        self._channel = None
+
+    def _open(self, capacity: int) -> None:
+        """Start a process for at most `capacity` transitions a call and wait until it is sealed."""
+        channel = self._channel = self._connect(self._spec, capacity)
+        self._views: dict[int, wire.Inputs] = {}
+        self._ready = self._asked = False
+        try:
+            kind, payload = channel.answer(0, START_TIMEOUT_S)
+        except (TimeoutError, Hangup) as error:
+            self.close()
+            reason = str(error) or f"it was not sealed within {START_TIMEOUT_S:g} s"
+            raise WorkerFailed(f"a reward process did not start: {reason}") from error
+        if kind != wire.SEALED:
+            self.close()
+            raise SandboxUnavailable(
+                f"a reward program cannot be sealed here: {_printable(payload)}; use --sandbox docker, "
+                "and see what `rewardsmith doctor` says"
+            )
+        self.layers = tuple(payload.decode("ascii").split(","))
+
+    def _provide(self, n: int) -> Channel:
+        """Return a channel that can take n transitions and is not in the middle of a call."""
+        if self._failure is not None:
+            raise RewardFailed(str(self._failure), code=self._failure.code, line=self._failure.line)
+        if self._channel is None:
+            raise WorkerFailed("the reward process was closed")
+        if n > self._channel.capacity or self._asked:
+            capacity = max(n, 2 * self._channel.capacity) if n > self._channel.capacity else self._channel.capacity
+            self.close()
+            self._open(capacity)
+        assert self._channel is not None
+        return self._channel
+
+    def _fill(self, channel: Channel, transitions: Transitions, memory: Mapping[str, Array] | None) -> None:
+        """Lay the transitions into the input arena."""
+        n = transitions.n
+        views = self._views.get(n) or self._views.setdefault(n, channel.inputs(n))
+        groups: dict[str, Mapping[str, Array]] = {
+            "action": {"action": transitions.action},
+            "before": transitions.before,
+            "after": transitions.after,
+            "start": transitions.start,
+            "memory": {name: np.full(n, v) for name, v in self.program.memory.items()} if memory is None else memory,
+        }
+        for group, name, view in views:
+            array = groups[group].get(name)
+            if array is None or array.shape != view.shape:
+                has = "nothing" if array is None else f"shape {array.shape}"
+                raise ValueError(f"{group}.{name} must have shape {view.shape}, has {has}")
+            view[...] = array
+
+    def _ask(self, channel: Channel, n: int) -> bytes:
+        """Return the names of the terms, once the scores lie in the output arena."""
+        if not self._ready:
+            self._expect(channel, wire.READY, 0)
+            self._ready = True
+        self._asked = True
+        names = self._expect(channel, wire.SCORED, n)
+        self._asked = False
+        return names
+
+    def _expect(self, channel: Channel, kind: int, n: int) -> bytes:
+        """Return the payload of the next message, which must be of this kind; if n is not 0, call first."""
+        try:
+            if n:
+                channel.call(n, self._timeout_s)
+            got, payload = channel.answer(n, self._timeout_s)
+        except TimeoutError:
+            doing = f"to score {n:,} transitions" if n else "to run its top level"
+            text = f"the program took longer than {self._timeout_s:g} s {doing}"
+            raise RewardFailed(text, code="timeout") from None
+        except Hangup as error:
+            raise RewardFailed(str(error), code=error.code) from None
+        except ValueError as error:
+            raise _forged(str(error)) from None
+        if got == kind:
+            return payload
+        raise _failed(payload) if got == wire.FAILED else _forged(f"a message of kind {got}")
+
+    def _scores(self, channel: Channel, payload: bytes, n: int) -> Scores:
+        """Check what lies in the output arena and add it up."""
+        if payload != self._terms.payload:
+            self._terms = self._read_names(payload)
+        names, weights, m = self._terms.names, self._terms.weights, len(self._spec.memory)
+        rows = channel.outputs(n, len(names))
+        with np.errstate(all="ignore"):
+            total: Array = np.add.reduce(weights * rows[m:])
+            # Whatever is not finite stays so under multiplication and addition; so may what overflows.
+            if not math.isfinite(np.add.reduce(total) + np.add.reduce(rows[:m], axis=None)):
+                self._check_finite(names, rows, total)
+        memory = dict(zip(self._spec.memory, rows, strict=False))
+        return Scores(total, dict(zip(names, rows[m:], strict=True)), memory)
+
+    def _check_finite(self, names: tuple[str, ...], rows: Array, total: Array) -> None:
+        """Raise if a term, a memory or a sum is not finite, and name the first that is not."""
+        labels = (*(f"memory.{name}" for name in self._spec.memory), *(f"term {name!r}" for name in names))
+        for label, row in (*zip(labels, rows, strict=True), ("the weighted sum of the terms", total)):
+            wrong = np.flatnonzero(~np.isfinite(row))
+            if len(wrong):
+                where = f"{len(wrong):,} of {len(row):,} transitions, first at {wrong[0]}: {row[wrong[0]]}"
+                raise RewardFailed(f"{label} is not finite for {where}", code="not-finite")
+
+    def _read_names(self, payload: bytes) -> Terms:
+        names = tuple(payload.decode("ascii", "replace").split("\n"))
+        if len(set(names)) != len(names) or len(names) > self._spec.max_terms or not all(map(wire.is_term_name, names)):
+            raise _forged("names that no terms have")
+        return Terms(payload, names, np.array([[self.program.weight(name)] for name in names]))
+
+
+def specify(program: RewardProgram, layout: Layout, limits: Limits) -> wire.Spec:
+    """Return what a reward process has to know: of the signals, only those that the program names."""
+    inputs: list[tuple[str, str, tuple[int, ...]]] = []
+    if "action" in program.arguments:
+        inputs.append(("action", "action", layout.action_shape))
+    for state in STATES:
+        if state in program.arguments:
+            named = program.reads.get(state, ())
+            inputs += [(state, name, layout.signals[name]) for name in named if name in layout.signals]
+    inputs += [("memory", name, ()) for name in program.memory]
+    return wire.Spec(
+        source=program.source,
+        arguments=program.arguments,
+        inputs=tuple(inputs),
+        catalogue=tuple(layout.signals),
+        memory=tuple(program.memory),
+        max_terms=limits.max_terms,
+    )
+
+
+def _failed(payload: bytes) -> RewardFailed:
+    """Return the failure that a process told of itself."""
+    try:
+        fields = json.loads(payload)
+        code, text, line = fields["code"], fields["message"], fields["line"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return _forged("a failure that cannot be read")
+    if code not in CODES or not isinstance(text, str) or not (line is None or type(line) is int):
+        return _forged("a failure that cannot be read")
+    return RewardFailed(_printable(text), code=code, line=line)
+
+
+def _forged(what: str) -> RewardFailed:
+    return RewardFailed(f"the program answered past its harness: {what}", code="protocol")
+
+
+def _printable(text: str | bytes) -> str:
+    """Return text of a program without what could steer a terminal."""
+    if isinstance(text, bytes):
+        text = text.decode(errors="replace")
+    return "".join(character if character.isprintable() or character == "\n" else " " for character in text)

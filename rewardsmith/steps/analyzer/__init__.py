@@ -1,0 +1,90 @@
+"""The analyzer: what a training and its evaluation say about a program, as text for the next prompt and as alarms.
+
+curves         each term's course over training, fitness and length beside it (the reflection of Eureka, Ma et al.,
+               ICLR 2024, arXiv:2310.12931)
+alarms         signs that the reward pays for something other than the task
+trajectories   what the trained policy does in its best, median and worst episode
+
+`analyze` puts them together. Nothing here depends on measured times, so that equal trainings give equal text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rewardsmith import program, prompts
+from rewardsmith.records import Candidate, Episode, Feedback, Status
+from rewardsmith.steps.analyzer.alarms import find_alarms, shares
+from rewardsmith.steps.analyzer.curves import Curves, read_curves
+from rewardsmith.steps.analyzer.trajectories import read_views
+
+FAILURES: dict[Status, str] = {
+    "invalid": "was refused by the checks before any training",
+    "failed": "failed while it was trained",
+    "timeout": "took longer than a training may",
+    "pruned": "was stopped early, being far behind the others",
+    "infrastructure": "could not be run, through no fault of its own: the machine failed",
+}
+
+
+def analyze(candidate: Candidate, folders: Sequence[Path]) -> Feedback:
+    """Say what helped and what failed, where and why.
+
+    Args:
+        candidate: a program with its trainings and evaluations.
+        folders: of its evaluations, in their order; the recorded episodes lie in `episodes.npz`. One that is missing
+            is passed over.
+    """
+    curves = read_curves(candidate.trainings)
+    weights = _weights(candidate, curves)
+    if candidate.status != "ok":
+        return _failure(candidate, curves, weights)
+    alarms = find_alarms(curves, weights)
+    names = program.parse(candidate.proposal.source).signals
+    text = prompts.render(
+        "analyzer/feedback",
+        fitness=candidate.fitness,
+        episodes=_Episodes(candidate),
+        trainings=len(candidate.trainings),
+        curves=curves,
+        weights=weights,
+        shares=shares(curves, weights),
+        alarms=alarms,
+        views=read_views(candidate.evaluations, folders, names),
+    )
+    return Feedback(text, alarms)
+
+
+class _Episodes:
+    """Figures over all evaluated episodes of a candidate."""
+
+    def __init__(self, candidate: Candidate) -> None:
+        episodes: list[Episode] = [episode for found in candidate.evaluations for episode in found.episodes]
+        self.count = len(episodes)
+        self.worst = min((episode.fitness for episode in episodes), default=None)
+        self.best = max((episode.fitness for episode in episodes), default=None)
+        self.terminated = sum(episode.terminated for episode in episodes)
+        self.length = sum(episode.length for episode in episodes) / len(episodes) if episodes else None
+
+
+def _weights(candidate: Candidate, curves: Curves) -> dict[str, float]:
+    """Return the weight of each term that was seen in training."""
+    if not curves.terms:
+        return {}
+    parsed = program.parse(candidate.proposal.source)
+    return {course.name: parsed.weight(course.name) for course in curves.terms}
+
+
+def _failure(candidate: Candidate, curves: Curves, weights: dict[str, float]) -> Feedback:
+    findings = candidate.verdict.findings if candidate.verdict else ()
+    text = prompts.render(
+        "analyzer/failure",
+        what=FAILURES[candidate.status],
+        cause=prompts.one_line(prompts.portable(candidate.cause or "no cause is known")),
+        findings=[prompts.one_line(prompts.portable(finding.message)) for finding in findings],
+        curves=curves,
+        weights=weights,
+        shares=shares(curves, weights),
+    )
+    return Feedback(text)

@@ -1,0 +1,115 @@
+"""What the trained policy does: its best, median and worst episode as small tables of the signals that matter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rewardsmith.prompts import figure
+from rewardsmith.records import Episode, Evaluation
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+FILE = "episodes.npz"
+MOMENTS = (0.25, 0.5, 0.75, 1.0)
+"""Parts of the episode after its start at which signals are shown."""
+MAX_COLUMNS = 8
+MAX_COMPONENTS = 3
+"""Components shown of a signal that has several."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One episode, as a prompt shows it."""
+
+    title: str
+    """"best", "median" or "worst"."""
+    episode: Episode
+    action_rms: float | None
+    """Root mean square over all actions and components; None where they were not recorded."""
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    """The signals at the moments, then their mean and extremes over the episode."""
+
+
+def read_views(evaluations: Sequence[Evaluation], folders: Sequence[Path], names: Sequence[str]) -> tuple[View, ...]:
+    """Return the best, the median and the worst episode over all evaluations; fewer where there are fewer.
+
+    Args:
+        evaluations: of one program, one per training seed.
+        folders: of the evaluations, in the same order.
+        names: the signals to show where they were recorded, the most telling first. The program's own: what else
+            was recorded may be the success that no prompt must name.
+    """
+    ranked = sorted(
+        (
+            (episode.fitness, number, index)
+            for number, evaluation in enumerate(evaluations)
+            for index, episode in enumerate(evaluation.episodes)
+        ),
+        reverse=True,
+    )
+    views = []
+    for title, place in _places(len(ranked)).items():
+        _, number, index = ranked[place]
+        file = folders[number] / FILE if number < len(folders) else None
+        if file is not None and file.is_file():
+            views.append(_view(title, evaluations[number].episodes[index], file, index, names))
+    return tuple(views)
+
+
+def _places(count: int) -> dict[str, int]:
+    """Return which places of a ranking to show.
+
+    >>> _places(5), _places(2), _places(1)
+    ({'best': 0, 'median': 2, 'worst': 4}, {'best': 0, 'worst': 1}, {'best': 0})
+    """
+    places = {"best": 0, "median": count // 2, "worst": count - 1} if count else {}
+    if count == 2:
+        del places["median"]
+    return places if count > 1 else {title: place for title, place in places.items() if title == "best"}
+
+
+def _view(title: str, episode: Episode, file: Path, index: int, names: Sequence[str]) -> View:
+    import numpy as np
+
+    with np.load(file, allow_pickle=False) as arrays:
+        columns = _columns(arrays, index, names)
+        action = np.asarray(arrays[f"{index}/action"]) if f"{index}/action" in arrays else None
+    rms = None if action is None or not action.size else float(np.sqrt(np.mean(np.square(action))))
+    return View(title, episode, rms, ("moment", *columns), tuple(_rows(columns)) if columns else ())
+
+
+def _columns(arrays: np.lib.npyio.NpzFile, index: int, names: Sequence[str]) -> dict[str, Array]:
+    """Return the columns of the table: name to (1 + T,), the value at the start and after each step."""
+    import numpy as np
+
+    columns: dict[str, Array] = {}
+    for name in names:
+        if f"{index}/{name}" not in arrays or f"{index}/start/{name}" not in arrays:
+            continue
+        start, steps = arrays[f"{index}/start/{name}"], arrays[f"{index}/{name}"]
+        values = np.concatenate([np.asarray(start, dtype=np.float64)[None], np.asarray(steps, dtype=np.float64)])
+        parts = values.reshape(len(values), -1)
+        shown = min(parts.shape[1], MAX_COMPONENTS)
+        for part in range(shown):
+            columns[name if values.ndim == 1 else f"{name}[{part}]"] = parts[:, part]
+    return dict(list(columns.items())[:MAX_COLUMNS])
+
+
+def _rows(columns: dict[str, Array]) -> list[tuple[str, ...]]:
+    series = list(columns.values())
+    last = len(series[0]) - 1
+    moments = [("start", 0), *((f"step {math.ceil(part * last)}", math.ceil(part * last)) for part in MOMENTS)]
+    rows = [(name, *(figure(float(values[at])) for values in series)) for name, at in dict(moments).items()]
+    rows.append(("mean", *(figure(float(values.mean())) for values in series)))
+    rows.append(("lowest", *(figure(float(values.min())) for values in series)))
+    rows.append(("highest", *(figure(float(values.max())) for values in series)))
+    return rows

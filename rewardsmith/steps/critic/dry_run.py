@@ -1,0 +1,276 @@
+"""What a program does on transitions recorded under random actions, in the sealed reward process.
+
+A program without memory scores the recording in one call. One with memory is walked through it as a training would:
+the episodes side by side, one call per step in time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewardsmith.errors import RewardFailed
+from rewardsmith.program import STATES, Array, RewardProgram, Transitions
+from rewardsmith.records import DryRun, Finding, Limits, Probe, TermStats
+from rewardsmith.sandbox import Layout, RewardProcess, open_process
+from rewardsmith.steps.critic.static import nearest
+
+TIMED_CALLS = 3
+DROWNING_SHARE = 0.95
+HUGE = 1e6
+"""Magnitude of a weighted term from which sums of an episode lose the small terms' digits."""
+SLOW_US = 50.0
+"""Microseconds per transition that only a loop over transitions reaches; arrays cost about 0.3 to 2."""
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The recorded transitions that a program needs."""
+
+    transitions: Transitions
+    episodes: tuple[Indices, ...]
+    """The transitions of each episode, in time order; the longest first."""
+
+    def part(self, *episodes: Indices) -> Recording:
+        """Return the transitions of these index lists alone, one list after the other, each as an episode."""
+        chosen = np.concatenate(episodes)
+        ends = np.cumsum([len(episode) for episode in episodes])
+        return Recording(_take(self.transitions, chosen), tuple(np.split(np.arange(len(chosen)), ends[:-1])))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a program gave for n transitions."""
+
+    total: Array
+    """(n,)"""
+    terms: Mapping[str, Array]
+    """Term name to (n,); NaN where a term was not returned."""
+
+    def at(self, chosen: Indices) -> Outcome:
+        """Return what it gave for the chosen transitions."""
+        return Outcome(self.total[chosen], {name: values[chosen] for name, values in self.terms.items()})
+
+
+def dry_run(program: RewardProgram, probe: Probe, path: Path, limits: Limits) -> tuple[DryRun | None, list[Finding]]:
+    """Run a program on recorded transitions; see `review` in this package for what it raises.
+
+    Args:
+        program: without errors in its text.
+        probe: the catalogue, and the shape of an action.
+        path: the .npz of the recording.
+        limits: of the reward process.
+
+    Returns:
+        The figures, None where the program failed; and what was found.
+    """
+    recording = load(path, program)
+    layout = Layout({signal.name: signal.shape for signal in probe.signals}, probe.action_shape)
+    try:
+        with open_process(program, layout, limits) as process:
+            outcome, us = _timed(process, recording)
+            errors = [*_terms_that_vary(outcome), *_unknown_weights(program, outcome)]
+            errors += [*_change(process, recording, outcome), *_mixing(process, recording, outcome)]
+    except RewardFailed as failure:
+        return None, [_told(failure)]
+    if any(finding.code == "terms-vary" for finding in errors):
+        return None, errors
+    stats = statistics(program, outcome)
+    return DryRun(recording.transitions.n, us, stats), [*errors, *_warnings(program, outcome, stats, us)]
+
+
+def load(path: Path, program: RewardProgram) -> Recording:
+    """Read what a program needs of a recording; one long episode counts as two, so that there are some side by side.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    with np.load(path, allow_pickle=False) as arrays:
+        states = {state: {name: arrays[f"{state}/{name}"] for name in program.reads[state]} for state in STATES}
+        transitions = Transitions(arrays["action"], **states)
+        starts = np.flatnonzero(arrays["step"] == 0)
+    cuts = starts[starts > 0] if len(starts) > 1 else [transitions.n // 2]
+    episodes = np.split(np.arange(transitions.n), cuts)
+    return Recording(transitions, tuple(sorted(episodes, key=len, reverse=True)))
+
+
+# ---------------------------------------------------------------- running
+
+
+def score(process: RewardProcess, recording: Recording) -> Outcome:
+    """Score a recording: in one call, or step by step where the program has memory.
+
+    Raises:
+        RewardFailed: if the program misbehaves.
+        WorkerFailed: if the process fails otherwise.
+    """
+    if process.program.memory:
+        return _walk(process, recording)
+    scores = process.score(recording.transitions)
+    return Outcome(scores.total, scores.terms)
+
+
+def _walk(process: RewardProcess, recording: Recording) -> Outcome:
+    """Score the episodes side by side in time order, the memory handed on."""
+    n, episodes = recording.transitions.n, recording.episodes
+    total, terms = np.zeros(n), dict[str, Array]()
+    memory: Mapping[str, Array] | None = None
+    for now in range(len(episodes[0])):
+        rows = np.array([episode[now] for episode in episodes if now < len(episode)])
+        if memory is not None:
+            memory = {name: values[: len(rows)] for name, values in memory.items()}
+        scores = process.score(_take(recording.transitions, rows), memory)
+        memory, total[rows] = scores.memory, scores.total
+        for name, values in scores.terms.items():
+            terms.setdefault(name, np.full(n, np.nan))[rows] = values
+    return Outcome(total, terms)
+
+
+def _take(transitions: Transitions, chosen: Indices) -> Transitions:
+    states = {state: {name: array[chosen] for name, array in getattr(transitions, state).items()} for state in STATES}
+    return Transitions(transitions.action[chosen], **states)
+
+
+def _timed(process: RewardProcess, recording: Recording) -> tuple[Outcome, float]:
+    """Return what the program gives, and the microseconds per transition once it is warm."""
+    outcome = score(process, recording)
+    seconds: list[float] = []
+    for _ in range(1 if process.program.memory else TIMED_CALLS):
+        began = time.perf_counter()
+        score(process, recording)
+        seconds.append(time.perf_counter() - began)
+    return outcome, 1e6 * median(seconds) / recording.transitions.n
+
+
+# ---------------------------------------------------------------- errors
+
+
+def _told(failure: RewardFailed) -> Finding:
+    message = str(failure)
+    if "read-only" in message:
+        message += "; before, action, after and start are inputs: make a new array"
+    return Finding(f"run-{failure.code}", message, line=failure.line)
+
+
+def _terms_that_vary(outcome: Outcome) -> Iterator[Finding]:
+    for name, values in outcome.terms.items():
+        if np.isnan(values).any():
+            message = (
+                f"the term {name!r} is returned on some calls only; return every term each time, 0 where it is idle"
+            )
+            yield Finding("terms-vary", message)
+
+
+def _unknown_weights(program: RewardProgram, outcome: Outcome) -> Iterator[Finding]:
+    for name in program.weights:
+        if name not in outcome.terms:
+            message = f"WEIGHTS names {name!r}, which reward() does not return; {nearest(name, list(outcome.terms))}"
+            yield Finding("unknown-weight", message)
+
+
+def _change(process: RewardProcess, recording: Recording, outcome: Outcome) -> Iterator[Finding]:
+    """Find values that differ from call to call."""
+    name = _difference(outcome, score(process, recording), rtol=0.0)
+    if name is not None:
+        message = (
+            f"the term {name!r} differs between two calls on the same transitions; a reward has no state of its own"
+        )
+        yield Finding("not-deterministic", f"{message}: declare MEMORY = {{...}} and take the argument `memory`")
+
+
+def _mixing(process: RewardProcess, recording: Recording, outcome: Outcome) -> Iterator[Finding]:
+    """Find values that depend on which other transitions are in the call, as a mean over axis 0 does."""
+    for episodes in _parts(process.program, recording):
+        part = recording.part(*episodes)
+        try:
+            scored = score(process, part)
+        except RewardFailed as failure:
+            message = f"in a smaller call, of {part.transitions.n:,} transitions: {failure}"
+            raise RewardFailed(message, code=failure.code, line=failure.line) from failure
+        name = _difference(outcome.at(np.concatenate(episodes)), scored, rtol=1e-6)
+        if name is not None:
+            message = f"the term {name!r} of a transition depends on the others in the call; axis 0 is the transition"
+            yield Finding("mixes-transitions", f"{message}: reduce over axis=1, never over axis 0 or over all axes")
+            return
+
+
+def _parts(program: RewardProgram, recording: Recording) -> list[list[Indices]]:
+    """Return parts of a recording to score alone: shuffled halves and single transitions, or single episodes."""
+    if program.memory:
+        return [[recording.episodes[-1]]]
+    n = recording.transitions.n
+    shuffled = np.random.default_rng(0).permutation(n)
+    return [[shuffled[: n // 2]], [shuffled[:1]]]
+
+
+def _difference(first: Outcome, second: Outcome, rtol: float) -> str | None:
+    """Return a term that the two do not have alike; None where there is none."""
+    for name in {**first.terms, **second.terms}:
+        a, b = first.terms.get(name), second.terms.get(name)
+        if a is None or b is None:
+            return name
+        scale = float(np.nanmax(np.abs(a), initial=0.0))
+        if not np.allclose(a, b, rtol=rtol, atol=rtol * scale, equal_nan=True):
+            return name
+    return None
+
+
+# ---------------------------------------------------------------- figures and warnings
+
+
+def statistics(program: RewardProgram, outcome: Outcome) -> tuple[TermStats, ...]:
+    """Return each term's figures over the recording."""
+    sizes = {name: float(np.mean(np.abs(program.weight(name) * term))) for name, term in outcome.terms.items()}
+    whole = sum(sizes.values())
+    return tuple(
+        TermStats(
+            name=name,
+            weight=program.weight(name),
+            mean=float(np.mean(term)),
+            std=float(np.std(term)),
+            min=float(np.min(term)),
+            max=float(np.max(term)),
+            share=sizes[name] / whole if whole > 0.0 else 0.0,
+        )
+        for name, term in outcome.terms.items()
+    )
+
+
+def _warnings(program: RewardProgram, outcome: Outcome, stats: tuple[TermStats, ...], us: float) -> Iterator[Finding]:
+    n = len(outcome.total)
+    if np.ptp(outcome.total) == 0.0:
+        message = (
+            f"the total is {outcome.total[0]:g} on all {n:,} transitions under random actions: nothing to learn from"
+        )
+        yield Finding("constant-total", message, "warning")
+    for term in stats:
+        yield from _about_term(term, n, alone=len(stats) == 1)
+    if us > SLOW_US and not program.memory:
+        message = (
+            f"scoring costs {us:.0f} µs per transition, arrays cost about 1; compute on whole arrays, without loops"
+        )
+        yield Finding("slow", message, "warning")
+
+
+def _about_term(term: TermStats, n: int, alone: bool) -> Iterator[Finding]:
+    if term.min == term.max:
+        message = (
+            f"the term {term.name!r} is {term.min:g} on all {n:,} transitions under random actions; a constant only "
+        )
+        yield Finding("constant-term", f"{message}rewards that the episode goes on", "warning")
+    if term.share > DROWNING_SHARE and not alone:
+        message = (
+            f"the term {term.name!r} makes {term.share:.0%} of the total under random actions and drowns the others"
+        )
+        yield Finding("drowning-term", f"{message}; lower its weight of {term.weight:g} or bound it", "warning")
+    largest = abs(term.weight) * max(abs(term.min), abs(term.max))
+    if largest > HUGE:
+        message = f"the weighted term {term.name!r} reaches {largest:.3g}; keep it below {HUGE:g}, best near 1"
+        yield Finding("huge-term", message, "warning")

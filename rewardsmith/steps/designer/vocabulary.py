@@ -1,0 +1,223 @@
+"""Which terms the symbolic designer can write about a signal catalogue; a signal's unit hints at what it is good for.
+
+speeds ("m/s", "rad/s")   more of it, less of it, stillness, steadiness, a speed kept
+places ("m", "rad")       high or low, near a target, kept as at the episode's start, rising or falling
+other units               high or low, near a target
+pairs of vectors          the distance between them
+the action                effort; and a constant for being alive
+
+The names and meanings of the signals are never read: only their order, shapes and units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, zip_longest
+
+import numpy as np
+
+from rewardsmith.records import Signal
+from rewardsmith.steps.designer.expressions import Term, rounded, spelled
+
+MAX_COMPONENTS = 32
+"""Columns of one vector that are looked at one by one."""
+MAX_NAME = 60
+"""Characters of a term's name; the reward process takes 64."""
+PER_STEP = 50.0
+"""Weight of a change per step, which makes it a speed at the control steps of 0.01 to 0.05 s that are usual."""
+
+ALIVE = Term("alive", 1.0, spelled("np.ones(len(action))"))
+EFFORT = Term("effort", 0.005, spelled("-np.sum(action**2, axis=1)"))
+
+
+@dataclass(frozen=True)
+class Component:
+    """A number of the state: a scalar signal, or one column of a vector signal."""
+
+    label: str
+    """Part of a term's name."""
+    path: str
+    """What follows `after.`, e.g. "position[:, 0]"."""
+    unit: str
+
+    @property
+    def is_speed(self) -> bool:
+        """Whether it is a rate of change of a place."""
+        return self.unit in ("m/s", "rad/s")
+
+    @property
+    def is_place(self) -> bool:
+        """Whether it says where or how something stands."""
+        return self.unit in ("m", "rad")
+
+
+def components(signals: Sequence[Signal]) -> list[Component]:
+    """Return the numbers of the state, in the catalogue's order."""
+    found: list[Component] = []
+    for signal in signals:
+        if signal.shape == ():
+            found.append(Component(signal.name, signal.name, signal.unit))
+        elif len(signal.shape) == 1:
+            columns = range(min(signal.shape[0], MAX_COMPONENTS))
+            found += [Component(f"{signal.name}_{i}", f"{signal.name}[:, {i}]", signal.unit) for i in columns]
+    return found
+
+
+def leads(signals: Sequence[Signal]) -> list[Term]:
+    """Return the terms that can stand for a whole task, the likelier first.
+
+    A speed up, the same speed down, an aim (a distance, a place) and a turning speed take turns, so that any few of
+    them in a row cover different signals and both directions. There is no chance in it.
+    """
+    numbers = components(signals)
+    lines = [part for part in numbers if part.unit == "m/s"]
+    turns = [part for part in numbers if part.unit == "rad/s"]
+    distances = [term for gap in gaps(signals) for term in (gap, closed(gap))]
+    aims = _in_turns(_in_turns(*(_stances(part) for part in numbers if not part.is_speed)), distances)
+    spins = [term for part in turns for term in (more(part), less(part))]
+    return _in_turns([more(part) for part in lines], [less(part) for part in lines], aims, spins)
+
+
+def draw(signals: Sequence[Signal], rng: np.random.Generator) -> Term:
+    """Draw any term; signals that stand earlier in the catalogue are likelier.
+
+    Args:
+        signals: the catalogue; it may be empty, then the action alone is left.
+        rng: where chance comes from.
+    """
+    numbers = components(signals)
+    pairs = gaps(signals)
+    if pairs and rng.random() < 0.2:
+        pair = pairs[_early(len(pairs), rng)]
+        return pair if rng.random() < 0.5 else closed(pair)
+    if not numbers or rng.random() < 0.15:
+        chosen = ALIVE if rng.random() < 0.5 else EFFORT
+        return Term(chosen.name, scattered(chosen.weight, rng), chosen.expression)
+    part = numbers[_early(len(numbers), rng)]
+    return _about(part, rng)
+
+
+def gated(term: Term, gate: Term) -> Term:
+    """Return the product of two terms: the first counts as far as the second, bounded in [0, 1], holds."""
+    name = f"{term.name}_while_{gate.name}"[:MAX_NAME]
+    return Term(name, term.weight, spelled(f"({term.expression}) * ({gate.expression})"))
+
+
+def draw_gate(signals: Sequence[Signal], rng: np.random.Generator) -> Term | None:
+    """Draw a term in [0, 1]; None where the catalogue has no places to bound."""
+    places = [part for part in components(signals) if not part.is_speed]
+    if not places:
+        return None
+    part = places[_early(len(places), rng)]
+    return kept(part, rng) if part.is_place and rng.random() < 0.7 else near(part, rng)
+
+
+def scattered(centre: float, rng: np.random.Generator, spread: float = 0.7) -> float:
+    """Return a figure near `centre` on a log scale: two times of three within a factor of e**spread, 2 as it stands."""
+    return rounded(centre * float(np.exp(rng.normal(0.0, spread))), 2)
+
+
+# ---------------------------------------------------------------- one term
+
+
+def more(part: Component) -> Term:
+    """Return the term that grows with the number."""
+    return Term(f"{part.label}_up", 1.0, f"after.{part.path}")
+
+
+def less(part: Component) -> Term:
+    """Return the term that falls with the number."""
+    return Term(f"{part.label}_down", 1.0, f"-after.{part.path}")
+
+
+def rise(part: Component, sign: float) -> Term:
+    """Return the change over the step, counted up or down."""
+    way, first, second = ("rising", "after", "before") if sign > 0 else ("falling", "before", "after")
+    return Term(f"{part.label}_{way}", PER_STEP, f"{first}.{part.path} - {second}.{part.path}")
+
+
+def still(part: Component) -> Term:
+    """Return the cost of a speed, squared."""
+    return Term(f"{part.label}_still", 0.1, spelled(f"-np.square(after.{part.path})"))
+
+
+def steady(part: Component) -> Term:
+    """Return the cost of a change of speed, squared: smoothness of the motion, as the contract has no last action."""
+    return Term(f"{part.label}_steady", 0.1, spelled(f"-np.square(after.{part.path} - before.{part.path})"))
+
+
+def near(part: Component, rng: np.random.Generator | None = None) -> Term:
+    """Return a tolerance around a target: 0, or one drawn over the sizes that such a number often has."""
+    target, margin = 0.0, 1.0
+    if rng is not None:
+        target = rounded(float(rng.choice([0.0, -1.0, 1.0]) * np.exp(rng.normal(0.0, 0.7))), 2)
+        margin = scattered(0.7, rng)
+    bounds = (rounded(target - 0.1 * margin, 3), rounded(target + 0.1 * margin, 3))
+    shape = f'shaping.tolerance(after.{part.path}, {bounds}, margin={margin}, sigmoid="long_tail")'
+    return Term(f"{part.label}_near", 1.0, spelled(shape))
+
+
+def kept(part: Component, rng: np.random.Generator) -> Term:
+    """Return a tolerance around the value at the episode's start: upright stays upright."""
+    margin = scattered(0.4, rng)
+    width = rounded(0.25 * margin, 2)
+    shape = f"shaping.tolerance(after.{part.path} - start.{part.path}, ({-width}, {width}), margin={margin})"
+    return Term(f"{part.label}_kept", scattered(0.5, rng), spelled(shape))
+
+
+def pace(part: Component, rng: np.random.Generator) -> Term:
+    """Return a tolerance that is full from a speed on, in one direction."""
+    speed = scattered(1.5, rng)
+    way, value = ("up", f"after.{part.path}") if rng.random() < 0.5 else ("down", f"-after.{part.path}")
+    shape = f'shaping.tolerance({value}, ({speed}, np.inf), margin={speed}, sigmoid="linear")'
+    return Term(f"{part.label}_pace_{way}", 1.0, spelled(shape))
+
+
+def gaps(signals: Sequence[Signal]) -> list[Term]:
+    """Return the distances that can close: between vectors of places of one kind, then of each vector from zero."""
+    vectors = [signal for signal in signals if len(signal.shape) == 1 and signal.unit == "m"]
+    pairs = [(a, b) for a, b in combinations(vectors, 2) if a.shape == b.shape]
+    between = [(f"{a.name}_to_{b.name}", f"-shaping.distance(after.{a.name}, after.{b.name})") for a, b in pairs]
+    alone = [(f"{a.name}_small", f"-np.linalg.norm(after.{a.name}, axis=1)") for a in vectors]
+    return [Term(name, 1.0, expression) for name, expression in between + alone]
+
+
+def closed(gap: Term) -> Term:
+    """Return a distance of `gaps` as a tolerance: 1 where it is closed."""
+    expression = gap.expression.removeprefix("-")
+    return Term(f"{gap.name}_closed", 1.0, spelled(f"shaping.tolerance({expression}, (0.0, 0.02), margin=0.3)"))
+
+
+# ---------------------------------------------------------------- choosing
+
+
+def _stances(part: Component) -> list[Term]:
+    """Return what a number that is no speed can be wanted to be, without chance; angles first near zero."""
+    return [near(part), more(part), less(part)] if part.unit == "rad" else [more(part), near(part), less(part)]
+
+
+def _about(part: Component, rng: np.random.Generator) -> Term:
+    """Draw a term about one number, of a kind that its unit suggests."""
+    makers: list[Callable[[], Term]]
+    if part.is_speed:
+        makers = [lambda: more(part), lambda: less(part), lambda: pace(part, rng), lambda: still(part)]
+        makers += [lambda: steady(part)]
+    elif part.is_place:
+        makers = [lambda: kept(part, rng), lambda: near(part, rng), lambda: more(part), lambda: less(part)]
+        makers += [lambda: kept(part, rng), lambda: rise(part, rng.choice([1.0, -1.0]))]
+    else:
+        makers = [lambda: more(part), lambda: less(part), lambda: near(part, rng)]
+    term = makers[rng.integers(len(makers))]()
+    return Term(term.name, scattered(term.weight, rng), term.expression)
+
+
+def _early(count: int, rng: np.random.Generator) -> int:
+    """Draw an index, the earlier the likelier."""
+    odds = 1.0 / (2.0 + np.arange(count))
+    return int(rng.choice(count, p=odds / odds.sum()))
+
+
+def _in_turns(*lists: Sequence[Term]) -> list[Term]:
+    """Return the first of each list, then the second of each, and so on."""
+    return [term for row in zip_longest(*lists) for term in row if term is not None]

@@ -1,0 +1,87 @@
+"""The evaluator: a policy becomes its fitness on held-out seeds; it never sees the program."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rewardsmith.config import Config
+from rewardsmith.jobs import Executor
+from rewardsmith.records import EvaluateJob, Evaluation, Interval, Probe
+from rewardsmith.tasks import Task
+
+SELECTION, REPORT = 1_000_000_000, 1_500_000_000
+"""Where the seeds of the selection's and of the report's episodes begin, far from each other and from training's."""
+
+T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
+"""0.975 quantile of Student's t by degrees of freedom, from 1; the normal's 1.96 stands in beyond."""
+
+
+def seeds(config: Config, first: int, count: int) -> tuple[int, ...]:
+    """Return `count` episode seeds, the same for every candidate of a search.
+
+    Args:
+        config: for the seed of the search.
+        first: SELECTION or REPORT.
+        count: how many, at most 10,000.
+    """
+    start = first + 10_000 * (config.search.seed % 10_000)
+    return tuple(range(start, start + count))
+
+
+def evaluate(
+    executor: Executor, task: Task, probe: Probe, policy: Path | None, episodes: tuple[int, ...], out: Path
+) -> Evaluation:
+    """Run a policy for one episode per seed; blocks until it is done.
+
+    Args:
+        executor: where it runs.
+        task: whose fitness expression counts.
+        probe: the environment's catalogue; the task's named signals are recorded.
+        policy: folder of the policy; None acts at random.
+        episodes: one seed each.
+        out: folder for the recorded episodes.
+
+    Raises:
+        WorkerFailed: if the machinery failed repeatedly.
+    """
+    job = EvaluateJob(
+        env=replace(task.env, signals=probe.signals),
+        policy=None if policy is None else str(policy),
+        fitness=task.fitness,
+        seeds=episodes,
+        record=tuple(signal.name for signal in task.env.signals),
+    )
+    result = executor.run(job, out)
+    assert isinstance(result, Evaluation)  # the executor answers a job with its own kind of result
+    return result
+
+
+def interval(values: Sequence[float]) -> Interval | None:
+    """Return the mean with its 95 % confidence interval; None where there are no values.
+
+    >>> interval([1.0, 2.0, 3.0])
+    Interval(mean=2.0, low=-0.484..., high=4.484..., values=(1.0, 2.0, 3.0))
+    """
+    n = len(values)
+    if n == 0:
+        return None
+    mean = sum(values) / n
+    if n == 1:
+        return Interval(mean, None, None, tuple(values))
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
+    half = (T_975[n - 2] if n - 2 < len(T_975) else 1.96) * deviation / math.sqrt(n)
+    return Interval(mean, mean - half, mean + half, tuple(values))
+
+
+def normalised(fitness: float | None, random: float | None, own: float | None) -> float | None:
+    """Return (fitness - random) / (own - random); None where a figure is missing or the denominator is not positive.
+
+    >>> normalised(3.0, 1.0, 2.0)
+    2.0
+    """
+    if fitness is None or random is None or own is None or own <= random:
+        return None
+    return (fitness - random) / (own - random)

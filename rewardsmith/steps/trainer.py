@@ -1,0 +1,66 @@
+"""The trainer: a program, a budget in environment steps and a seed become a policy and its learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from rewardsmith.config import Config
+from rewardsmith.jobs import Executor
+from rewardsmith.records import CurvePoint, Probe, TrainJob, Training
+from rewardsmith.tasks import Task
+
+SEARCH_SEEDS, FINAL_SEEDS = 0, 1_000
+"""Where the training seeds of the search and of the reported figure begin; each search seed has 2,000 of them."""
+
+
+def seeds(config: Config, first: int, count: int) -> range:
+    """Return `count` training seeds; all candidates share those of the search, none sees those of the report.
+
+    Args:
+        config: for the seed of the search.
+        first: SEARCH_SEEDS or FINAL_SEEDS.
+        count: how many, at most 1,000.
+    """
+    start = 2_000 * config.search.seed + first
+    return range(start, start + count)
+
+
+def train(
+    executor: Executor,
+    task: Task,
+    probe: Probe,
+    config: Config,
+    program: str | None,
+    seed: int,
+    out: Path,
+    on_point: Callable[[CurvePoint], None],
+) -> Training:
+    """Train one policy; blocks until it is done or has failed.
+
+    Args:
+        executor: where it runs.
+        task: what to train for.
+        probe: the environment's catalogue.
+        config: budget, settings and limits.
+        program: the reward program's text; None for the environment's own reward.
+        seed: of the training.
+        out: folder for the policy and the curve.
+        on_point: told each new point of the learning curve.
+
+    Raises:
+        WorkerFailed: if the machinery failed repeatedly.
+    """
+    job = TrainJob(
+        env=replace(task.env, signals=probe.signals),
+        program=program,
+        fitness=task.fitness,
+        seed=seed,
+        env_steps=config.search.env_steps,
+        settings=config.training,
+        limits=config.sandbox,
+    )
+    result = executor.run(job, out, on_point)
+    assert isinstance(result, Training)  # the executor answers a job with its own kind of result
+    return result

@@ -1,0 +1,251 @@
+"""Tasks: what to search for. A card describes one; a registered Gymnasium id without a card works with a fitness.
+
+A card is `envs/<family>/<name>.toml`:
+
+    env_id = "Hopper-v5"            kwargs = { ... }      max_episode_steps = 1000      for `gymnasium.make`
+    main = true                     the card that stands for its environment's id, where several share it
+    text, about, action, fitness    the task's sentence; what the environment and an action are; the measure
+    [signals]                       name = { source, shape, unit, meaning }
+    [training], [search]            settings that suit the task, as in a configuration file
+    [[anchors]]                     measured fitness to compare with, with the versions it was measured with
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rewardsmith.errors import TaskError
+from rewardsmith.records import EnvSpec, Scalar, Signal
+from rewardsmith.resources import folder
+
+Setting = Scalar | tuple[Scalar, ...]
+
+_ENV_ID = re.compile(r"(?:[\w.]+:)?(?:[\w.-]+/)?[\w.-]+-v\d+|[\w.]+:[\w./-]+")
+"""What may be registered with Gymnasium: a name with a version, or any name of a given package."""
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A measured fitness to compare with."""
+
+    policy: Literal["random", "own-reward"]
+    """own-reward: trained on the environment's own reward."""
+    fitness: float
+    """Mean over the training seeds."""
+    std: float | None = None
+    """Standard deviation over the training seeds."""
+    env_steps: int = 0
+    """Budget of each training."""
+    seeds: int = 1
+    """Training seeds; episodes, for the random policy."""
+    versions: str = ""
+    """What it was measured with."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to search for: a sentence, an environment and a measure."""
+
+    name: str
+    """Of its card; the environment's id where it has none."""
+    text: str
+    """What the agent should do, in a sentence."""
+    env: EnvSpec
+    env_about: str
+    """What the environment is, in a few lines."""
+    action: str
+    """What an action is: its shape, bounds and meaning; empty where no card says it."""
+    fitness: str
+    """Expression over the episode's signals."""
+    settings: dict[str, dict[str, Setting]] = field(default_factory=dict)
+    """Section to key to value: the layer of configuration that suits the task."""
+    anchors: tuple[Anchor, ...] = ()
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _SignalEntry(_Model):
+    source: str
+    unit: str
+    meaning: str
+    shape: tuple[int, ...] = ()
+
+
+class _AnchorEntry(_Model):
+    policy: Literal["random", "own-reward"]
+    fitness: float
+    versions: str
+    std: float | None = None
+    env_steps: int = 0
+    seeds: int = 1
+
+
+class _Card(_Model):
+    env_id: str
+    text: str
+    about: str
+    action: str
+    fitness: str
+    signals: dict[str, _SignalEntry]
+    kwargs: dict[str, Scalar] = {}
+    max_episode_steps: int | None = None
+    main: bool = True
+    training: dict[str, Setting] = {}
+    search: dict[str, Setting] = {}
+    anchors: tuple[_AnchorEntry, ...] = ()
+
+
+def load_task(text: str | None, env: str, fitness: str | None = None) -> Task:
+    """Return the task for an environment.
+
+    Args:
+        text: what the agent should do; None takes the card's sentence.
+        env: a task's name, or the id of a Gymnasium environment.
+        fitness: an expression over the episode's signals; None takes the card's.
+
+    Raises:
+        TaskError: if nothing of that name can exist, or there is no card to take a sentence or a fitness from.
+        FitnessError: if the fitness expression does not parse.
+    """
+    from rewardsmith.fitness import Fitness
+
+    card = _find(env)
+    task = _without_card(text, env, fitness) if card is None else _adjusted(card, text, fitness)
+    Fitness.parse(task.fitness)
+    return task
+
+
+@cache
+def cards() -> tuple[Task, ...]:
+    """Return the tasks that come with a card, by name.
+
+    Raises:
+        TaskError: if a card is malformed.
+    """
+    return tuple(task for _, task in _loaded())
+
+
+def load_card(path: Path) -> Task:
+    """Read a card.
+
+    Raises:
+        TaskError: if it cannot be read, or a key or a value is wrong: names the file, the line and the nearest key.
+    """
+    card = _parsed(path)
+    signals = tuple(
+        Signal(name, entry.shape, entry.unit, entry.meaning, entry.source) for name, entry in card.signals.items()
+    )
+    for name in card.signals:
+        if not name.isidentifier():
+            raise TaskError(f"{path}: signal {name!r} is no valid Python name")
+    return Task(
+        name=path.stem,
+        text=card.text,
+        env=EnvSpec(card.env_id, dict(card.kwargs), signals, card.max_episode_steps),
+        env_about=card.about.strip(),
+        action=card.action.strip(),
+        fitness=card.fitness,
+        settings={key: dict(section) for key in ("training", "search") if (section := getattr(card, key))},
+        anchors=tuple(Anchor(**entry.model_dump()) for entry in card.anchors),
+    )
+
+
+@cache
+def _loaded() -> tuple[tuple[bool, Task], ...]:
+    paths = sorted(folder("envs").glob("*/*.toml"), key=lambda path: path.stem)
+    return tuple((_parsed(path).main, load_card(path)) for path in paths)
+
+
+def _find(env: str) -> Task | None:
+    loaded = _loaded()
+    named = [task for _, task in loaded if task.name == env]
+    main = [task for is_main, task in loaded if is_main and task.env.env_id == env]
+    return next(iter(named + main), None)
+
+
+def _adjusted(card: Task, text: str | None, fitness: str | None) -> Task:
+    # Anchors were measured with the card's own fitness.
+    anchors = card.anchors if fitness is None or fitness == card.fitness else ()
+    return replace(card, text=text or card.text, fitness=fitness or card.fitness, anchors=anchors)
+
+
+def _without_card(text: str | None, env: str, fitness: str | None) -> Task:
+    hint = _near(env)
+    if not _ENV_ID.fullmatch(env):
+        raise TaskError(f"there is no task or environment {env!r}{hint}; `rewardsmith envs` lists the tasks")
+    if fitness is None:
+        raise TaskError(
+            f"{env!r} has no task card{hint}; say how to measure success with --fitness 'EXPRESSION', or choose one of"
+            " `rewardsmith envs`"
+        )
+    if text is None:
+        raise TaskError(f"{env!r} has no task card{hint}; say in a sentence what the agent should do")
+    about = f"The Gymnasium environment {env}. It has no task card: its signals are read from the environment itself."
+    return Task(env, text, EnvSpec(env), about, "", fitness)
+
+
+def _near(env: str) -> str:
+    names = {name.lower(): name for task in cards() for name in (task.name, task.env.env_id)}
+    near = difflib.get_close_matches(env.lower(), names, n=3, cutoff=0.5)
+    return f" (near it: {', '.join(names[name] for name in near)})" if near else ""
+
+
+# ---------------------------------------------------------------- reading a card
+
+
+def _parsed(path: Path) -> _Card:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TaskError(f"cannot read the task card {str(path)!r}: {error}") from error
+    try:
+        return _Card.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise TaskError(f"{path}: {error}") from error
+    except ValidationError as error:
+        raise TaskError("\n".join(_complaint(path, text, detail) for detail in error.errors())) from error
+
+
+def _complaint(path: Path, text: str, detail: Mapping[str, Any]) -> str:
+    """Return one line for one of pydantic's complaints."""
+    location = [str(part) for part in detail["loc"]]
+    line = _line(text, location[:-1] if detail["type"] == "missing" else location)
+    place = f"{path}:{line}" if line else str(path)
+    name = ".".join(location)
+    if detail["type"] == "extra_forbidden":
+        known = _keys(location)
+        near = difflib.get_close_matches(location[-1], known, n=1)
+        return f"{place}: there is no key {name!r}; " + (
+            f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(known)}"
+        )
+    if detail["type"] == "missing":
+        return f"{place}: the key {name!r} is missing"
+    return f"{place}: {name} = {detail['input']!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+def _keys(location: list[str]) -> list[str]:
+    nested: dict[str, type[_Model]] = {"signals": _SignalEntry, "anchors": _AnchorEntry}
+    return sorted(nested.get(location[0] if len(location) > 1 else "", _Card).model_fields)
+
+
+def _line(text: str, location: Iterable[str]) -> int | None:
+    """Return the line of the innermost part of a location that a search of the text finds; None where none is."""
+    number = None
+    for part in location:
+        key = re.compile(rf"(^|[\[{{.,])\s*\"?{re.escape(part)}\"?\s*([=\].]|$)")
+        for at, line in enumerate(text.splitlines(), start=1):
+            if at >= (number or 1) and key.search(line):
+                number = at
+                break
+    return number

@@ -1,0 +1,96 @@
+"""A trial: one training seed of a program, trained, run on held-out episodes, and kept in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rewardsmith.archive import Journal, Run
+from rewardsmith.jobs import Executor
+from rewardsmith.records import Evaluation, Probe, Status, Training
+from rewardsmith.steps import evaluator, trainer
+from rewardsmith.threads import raised, together
+from rewardsmith.watch import Watch
+
+FINAL, BASELINE = "final", "baseline"
+"""Phases of the report: the best program trained anew ("final/<candidate>"), and what it is compared with."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The outcome of one training seed."""
+
+    training: Training
+    evaluation: Evaluation | None
+    """None where the training gave no policy."""
+
+    @property
+    def status(self) -> Status:
+        """How it ended."""
+        return self.evaluation.status if self.evaluation else self.training.status
+
+    @property
+    def cause(self) -> str | None:
+        """Why it has no figure, unless ok."""
+        return self.evaluation.cause if self.evaluation else self.training.cause
+
+    @property
+    def fitness(self) -> float | None:
+        """Mean over the evaluated episodes."""
+        return self.evaluation.fitness if self.evaluation else None
+
+
+class Trials:
+    """Runs the trials of one search; what the journal knows is not run again."""
+
+    def __init__(self, run: Run, journal: Journal, executor: Executor, watch: Watch, probe: Probe) -> None:
+        self.run, self.journal, self.executor, self.watch, self.probe = run, journal, executor, watch, probe
+
+    def of(self, owner: str, program: str | None, seeds: Sequence[int], episodes: tuple[int, ...]) -> list[Trial]:
+        """Run a trial per training seed, at once.
+
+        Args:
+            owner: a candidate's id, "final/<candidate>" or "baseline".
+            program: the program's text; None for the environment's own reward.
+            seeds: of the trainings.
+            episodes: seeds of the held-out episodes.
+
+        Raises:
+            WorkerFailed: if the machinery failed repeatedly.
+        """
+        return raised(together(lambda seed: self._trial(owner, program, seed, episodes), seeds))
+
+    def evaluate(self, owner: str, policy: Path | None, name: str, episodes: tuple[int, ...]) -> Evaluation:
+        """Run a policy, or random actions, on held-out episodes; see `of` for what it raises."""
+        out = self.home(owner) / f"eval-{name}"
+        make = partial(evaluator.evaluate, self.executor, self.run.task, self.probe, policy, episodes, out)
+        return self.journal.once(f"{owner}/evaluator/{name}", Evaluation, make, keep=is_final)
+
+    def home(self, owner: str) -> Path:
+        """Return the folder of a candidate or of a phase."""
+        return self.run.folder(owner) if is_phase(owner) else self.run.folder("candidates", owner)
+
+    def _trial(self, owner: str, program: str | None, seed: int, episodes: tuple[int, ...]) -> Trial:
+        key, out = f"{owner}/trainer/s{seed}", self.home(owner) / f"train-s{seed}"
+        watch = partial(self.watch.curve, key)
+        task, config = self.run.task, self.run.config
+        make = partial(trainer.train, self.executor, task, self.probe, config, program, seed, out, watch)
+        self.watch.stage(owner, "train")
+        training = self.journal.once(key, Training, make, keep=is_final)
+        self.watch.trained(key)
+        if training.status != "ok":
+            return Trial(training, None)
+        self.watch.stage(owner, "evaluate")
+        return Trial(training, self.evaluate(owner, out, f"s{seed}", episodes))
+
+
+def is_phase(owner: str) -> bool:
+    """Return whether trials belong to the report rather than to a candidate of the search."""
+    return owner.split("/")[0] in (FINAL, BASELINE)
+
+
+def is_final(record: Training | Evaluation | Probe) -> bool:
+    """Return whether a resumed search takes the record as it is; a failure of the machine is tried again."""
+    return record.status != "infrastructure"

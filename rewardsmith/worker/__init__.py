@@ -1,0 +1,1 @@
+"""Runs beside the simulator: a job in, files out."""

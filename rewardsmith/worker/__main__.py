@@ -1,0 +1,11 @@
+"""The warm worker's entry: `python -m rewardsmith.worker FD MIB`: the orchestrator at the other end of FD, a job's memory."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+from rewardsmith.worker.server import Server
+
+if __name__ == "__main__":
+    Server(socket.socket(fileno=int(sys.argv[1])), memory_limit_mib=int(sys.argv[2])).serve()

@@ -1,0 +1,90 @@
+"""Draws actions during rollouts: the policy's forward pass in NumPy, on the memory of its torch parameters."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+class Actor(Protocol):
+    """Draws actions for the observations of n environments."""
+
+    def noise(self, rng: np.random.Generator, steps: int, n: int) -> Floats:
+        """Return the randomness of a whole rollout, one row of axis 0 per step."""
+        ...
+
+    def act(self, obs: Floats, noise: Floats, out: Floats) -> None:
+        """Write an action (n, a) for each observation (n, obs_dim), as the policy takes it, to `out`."""
+        ...
+
+
+class _Layers:
+    """The actor's network as NumPy views of the policy's parameters, which follow it as it learns."""
+
+    def __init__(self, policy: Any, n: int) -> None:
+        linear = [layer for layer in policy.mlp_extractor.policy_net if hasattr(layer, "weight")]
+        layers = [*linear, policy.action_net]
+        self._weights = [_view(layer.weight).T for layer in layers]
+        self._biases = [_view(layer.bias) for layer in layers]
+        self._hidden = [np.empty((n, weight.shape[1]), np.float32) for weight in self._weights]
+
+    def forward(self, obs: Floats) -> Floats:
+        """Return the output (n, a) for observations (n, obs_dim); a buffer, valid until the next call."""
+        *hidden, last = zip(self._weights, self._biases, self._hidden, strict=True)
+        x = obs
+        for weight, bias, out in hidden:
+            np.matmul(x, weight, out=out)
+            np.add(out, bias, out=out)
+            x = np.tanh(out, out=out)
+        weight, bias, out = last
+        np.matmul(x, weight, out=out)
+        return np.add(out, bias, out=out)
+
+
+class GaussianActor:
+    """A mean from the network plus normal noise of a learned, state-independent scale."""
+
+    def __init__(self, policy: Any, n: int) -> None:
+        """Bind to a policy of stable-baselines3 with a Gaussian head, for n environments."""
+        self._layers = _Layers(policy, n)
+        self._log_std = _view(policy.log_std)
+
+    def noise(self, rng: np.random.Generator, steps: int, n: int) -> Floats:
+        """Return normal noise (steps, n, a) of the present scale."""
+        noise = rng.standard_normal((steps, n, len(self._log_std)), dtype=np.float32)
+        return np.multiply(noise, np.exp(self._log_std), out=noise)
+
+    def act(self, obs: Floats, noise: Floats, out: Floats) -> None:
+        """Write mean plus noise."""
+        np.add(self._layers.forward(obs), noise, out=out)
+
+
+class CategoricalActor:
+    """A choice drawn in proportion to the exponential of the network's output, by the Gumbel-max trick."""
+
+    def __init__(self, policy: Any, n: int) -> None:
+        """Bind to a policy of stable-baselines3 with a categorical head, for n environments."""
+        self._layers = _Layers(policy, n)
+        self._choices = int(policy.action_net.out_features)
+
+    def noise(self, rng: np.random.Generator, steps: int, n: int) -> Floats:
+        """Return Gumbel noise (steps, n, choices)."""
+        return rng.gumbel(size=(steps, n, self._choices)).astype(np.float32)
+
+    def act(self, obs: Floats, noise: Floats, out: Floats) -> None:
+        """Write the number of the choice."""
+        out[:, 0] = np.argmax(self._layers.forward(obs) + noise, axis=1)
+
+
+def make_actor(policy: Any, n: int, choices: int | None) -> Actor:
+    """Return the actor of a policy for n environments."""
+    return GaussianActor(policy, n) if choices is None else CategoricalActor(policy, n)
+
+
+def _view(parameter: Any) -> Floats:
+    view: Floats = parameter.detach().numpy()
+    return view

@@ -1,0 +1,185 @@
+"""The interface of n environments stepped at once: what a trainer, a probe and an evaluator build on.
+
+Every path behind `make` gives the trajectory of the Gymnasium environment itself, to the last bit: the same
+observations, own rewards, endings and resets for the same seeds and actions. An environment whose episode ends starts
+the next one at once, from its own generator, as Gymnasium's auto-reset does.
+
+Signals travel packed: one (n, width) float64 array, whose columns a `Layout` names. So a rollout is stored with one
+copy per vector step, and `Layout.unpack` gives the named views of a whole buffer of any leading shape.
+
+    env = make(spec, n=8, gather=("x_velocity", "torso_height"))
+    obs = env.reset(seeds)
+    values = env.current().copy()                 # signals that `before` of the first step names
+    step = env.step(actions)                      # step.after: the signals after it
+    for i in step.ended: ...                      # rows whose episode ended: final_obs, after and start differ
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewardsmith.records import Signal
+
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Indices = NDArray[np.intp]
+
+NONE_ENDED: Indices = np.empty(0, dtype=np.intp)
+
+
+class Step(NamedTuple):
+    """One vector step of n environments.
+
+    The arrays are the environment's own buffers, valid until its next `step` or `reset`: copy what must last.
+    """
+
+    obs: Array
+    """(n, obs_dim): what the policy acts on next; where an episode ended, the first of the new one."""
+    final_obs: Array
+    """(n, obs_dim): the observation after the action, never one after a reset."""
+    terminated: Bools
+    """(n,): ended by the environment's rule; the value of `final_obs` is 0."""
+    truncated: Bools
+    """(n,): ended by the time limit alone; the value of `final_obs` is bootstrapped. Never with `terminated`."""
+    own_reward: Array
+    """(n,): the environment's own reward; for baselines only, never for a program or a prompt."""
+    after: Array
+    """(n, width): the gathered signals after the action; where an episode ended, those of its true last state."""
+    broken: Bools
+    """(n,): the physics diverged or an observation was not finite. The episode ends as terminated, and final_obs
+    and after are those before the action, own_reward is 0: all finite, and a divergence earns nothing."""
+    ended: Indices
+    """Rows whose episode ended in this step (terminated or truncated); empty in most steps."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns of a packed array hold which signal."""
+
+    signals: tuple[Signal, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the signals, in column order."""
+        return tuple(signal.name for signal in self.signals)
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return sum(math.prod(signal.shape) for signal in self.signals)
+
+    def columns(self) -> dict[str, slice]:
+        """Return each signal's columns."""
+        ends = np.cumsum([math.prod(signal.shape) for signal in self.signals]).tolist()
+        starts = [0, *ends][:-1]
+        return {s.name: slice(a, b) for s, a, b in zip(self.signals, starts, ends, strict=True)}
+
+    def unpack(self, packed: Array, names: Iterable[str] | None = None) -> dict[str, Array]:
+        """Return the signals as views (..., *shape) of `packed` (..., width); all of them, or those named.
+
+        >>> layout = Layout((Signal("height", (), "m", "", ""), Signal("foot", (3,), "m", "", "")))
+        >>> {name: view.shape for name, view in layout.unpack(np.zeros((256, 8, 4))).items()}
+        {'height': (256, 8), 'foot': (256, 8, 3)}
+        """
+        lead = packed.shape[:-1]
+        columns, shapes = self.columns(), {signal.name: signal.shape for signal in self.signals}
+        wanted = self.names if names is None else tuple(names)
+        return {name: packed[..., columns[name]].reshape((*lead, *shapes[name])) for name in wanted}
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What an environment takes: a box of a numbers, or one of `n` choices."""
+
+    low: tuple[float, ...]
+    """(a,); a discrete action is one number from 0."""
+    high: tuple[float, ...]
+    n: int | None = None
+    """Number of choices of a discrete space; None for a box."""
+
+    @property
+    def width(self) -> int:
+        """a, the length of an action vector."""
+        return len(self.low)
+
+    def sample(self, rng: np.random.Generator) -> Array:
+        """Return one action (a,), uniform over the space; standard normal where it has no bounds."""
+        if self.n is not None:
+            return np.array([float(rng.integers(self.n))])
+        low, high = np.array(self.low), np.array(self.high)
+        bounded = np.isfinite(low) & np.isfinite(high)
+        uniform = rng.uniform(np.where(bounded, low, 0.0), np.where(bounded, high, 1.0))
+        normal = np.clip(rng.standard_normal(self.width), low, high)
+        drawn = np.where(bounded, uniform, normal)
+        # The environments take float32: what is drawn is what they see.
+        return drawn.astype(np.float32).astype(np.float64)
+
+
+class BatchedEnv(Protocol):
+    """n environments of one kind, stepped at once."""
+
+    @property
+    def n(self) -> int:
+        """Number of environments."""
+        ...
+
+    @property
+    def obs_dim(self) -> int:
+        """Length of an observation vector; images and dicts are flattened."""
+        ...
+
+    @property
+    def actions(self) -> Actions:
+        """What `step` takes."""
+        ...
+
+    @property
+    def max_episode_steps(self) -> int | None:
+        """Time limit in environment steps; None where there is none."""
+        ...
+
+    @property
+    def layout(self) -> Layout:
+        """The gathered signals and their columns in `Step.after`, `current` and `start`."""
+        ...
+
+    def reset(self, seeds: Sequence[int] | None = None) -> Array:
+        """Start an episode everywhere and return the observations (n, obs_dim).
+
+        Args:
+            seeds: one per environment, for its generator; None continues the generators as they are.
+        """
+        ...
+
+    def step(self, actions: NDArray[np.floating]) -> Step:
+        """Act once everywhere; episodes that end are started anew.
+
+        Args:
+            actions: (n, a), inside the bounds (the caller clips); rounded to the space's float32 before use. A
+                discrete action is its number from 0.
+        """
+        ...
+
+    def current(self) -> Array:
+        """Return the signals (n, width) at the state that the next step acts on: its `before`.
+
+        Equal to the last `Step.after` but in the rows of `Step.ended`, which hold the new episode's start.
+        """
+        ...
+
+    def start(self) -> Array:
+        """Return the signals (n, width) at the start of each running episode.
+
+        Rows of `Step.ended` already hold the new episode's: read it before the step for the transition's own.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what the environments hold."""
+        ...

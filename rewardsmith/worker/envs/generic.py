@@ -1,0 +1,189 @@
+"""Any registered Gymnasium environment: n instances stepped in a loop, behind the common interface."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from rewardsmith.errors import TaskError
+from rewardsmith.records import EnvSpec
+from rewardsmith.worker.envs.base import NONE_ENDED, Actions, Array, Layout, Step
+from rewardsmith.worker.envs.mujoco_fields import Mirror, is_field, model_of, row_of
+from rewardsmith.worker.envs.opening import open_env, read_actions
+from rewardsmith.worker.envs.reader import Reader, no_names
+from rewardsmith.worker.envs.sources import Index
+
+
+class GenericEnv:
+    """n Gymnasium environments of one kind; see `base.BatchedEnv`."""
+
+    def __init__(self, spec: EnvSpec, n: int, layout: Layout, first: Any = None) -> None:
+        """Build the environments.
+
+        Args:
+            spec: the environment.
+            n: how many.
+            layout: the signals to gather.
+            first: an environment of this spec that is already built, to be one of the n.
+
+        Raises:
+            TaskError: if the environment cannot be built, its spaces cannot be used, or a signal cannot be read.
+        """
+        first = open_env(spec) if first is None else first
+        self._envs = [first, *(open_env(spec) for _ in range(n - 1))]
+        self.n = n
+        self.actions: Actions = read_actions(spec.env_id, first.action_space)
+        self._space = first.observation_space
+        if not self._space.is_np_flattenable:
+            raise TaskError(f"{spec.env_id!r}: observations of {type(self._space).__name__} have no fixed length")
+        self._flat = isinstance(self._space, spaces.Box)
+        self.obs_dim = int(spaces.flatdim(self._space))
+        self.max_episode_steps = first.spec.max_episode_steps
+        self.layout = layout
+        self._obs = np.zeros((n, self.obs_dim))
+        self._own = np.zeros(n)
+        self._ends = np.zeros((3, n), dtype=np.bool_)
+        self._signals, self._start = np.zeros((n, layout.width)), np.zeros((n, layout.width))
+        self._fields = _Fields(self._envs, Reader.of(layout, self._resolve), self._obs)
+
+    def reset(self, seeds: Sequence[int] | None = None) -> Array:
+        """Start an episode everywhere; see `BatchedEnv.reset`."""
+        for row in range(self.n):
+            self._restart(row, None if seeds is None else int(seeds[row]))
+        self._fields.pack(self._signals)
+        self._start[:] = self._signals
+        return self._obs
+
+    def step(self, actions: NDArray[np.floating]) -> Step:
+        """Act once everywhere; see `BatchedEnv.step`."""
+        before_obs, before = self._obs.copy(), self._signals.copy()
+        terminated, truncated, broken = self._ends
+        for row, env in enumerate(self._envs):
+            obs, reward, ended, cut, info = env.step(self._outgoing(actions[row]))
+            self._store(row, obs)
+            self._own[row], terminated[row], truncated[row] = reward, ended, cut and not ended
+            self._fields.take(row, info)
+        self._fields.pack(self._signals)
+        sound = np.isfinite(self._obs).all(axis=1) & np.isfinite(self._signals).all(axis=1) & np.isfinite(self._own)
+        np.logical_not(sound, out=broken)
+        if not sound.all():
+            self._mend(before_obs, before)
+        ended_rows = np.flatnonzero(terminated | truncated)
+        if not len(ended_rows):
+            return Step(self._obs, self._obs, terminated, truncated, self._own, self._signals, broken, NONE_ENDED)
+        final_obs, after = self._obs.copy(), self._signals.copy()
+        for row in ended_rows.tolist():
+            self._restart(row, None)
+        self._fields.pack(self._signals, ended_rows)
+        self._start[ended_rows] = self._signals[ended_rows]
+        return Step(self._obs, final_obs, terminated, truncated, self._own, after, broken, ended_rows)
+
+    def current(self) -> Array:
+        """Return the signals at the state that the next step acts on."""
+        return self._signals
+
+    def start(self) -> Array:
+        """Return the signals at the start of each running episode."""
+        return self._start
+
+    def close(self) -> None:
+        """Close the environments."""
+        for env in self._envs:
+            env.close()
+
+    def _mend(self, before_obs: Array, before: Array) -> None:
+        terminated, truncated, broken = self._ends
+        self._obs[broken], self._signals[broken] = before_obs[broken], before[broken]
+        self._own[broken] = 0.0
+        terminated |= broken
+        truncated &= ~broken
+
+    def _restart(self, row: int, seed: int | None) -> None:
+        obs, info = self._envs[row].reset(seed=seed)
+        self._store(row, obs)
+        self._fields.take(row, info)
+
+    def _store(self, row: int, obs: Any) -> None:
+        flat: Any = obs if self._flat else spaces.flatten(self._space, obs)
+        self._obs[row] = np.ravel(flat)
+
+    def _outgoing(self, action: NDArray[np.floating]) -> Any:
+        space = self._envs[0].action_space
+        if self.actions.n is not None:
+            return int(space.start) + int(action[0])
+        return np.asarray(action, dtype=space.dtype).reshape(space.shape)
+
+    def _resolve(self, field: str, name: str) -> Index:
+        model = model_of(self._envs[0])
+        return row_of(model, field, name) if is_field(field) and model is not None else no_names(field, name)
+
+
+class _Fields:
+    """The fields that a reader names, of n environments: observation, `state`, `info` entries, MuJoCo's."""
+
+    def __init__(self, envs: Sequence[Any], reader: Reader, obs: Array) -> None:
+        self._envs, self._reader, self._obs = envs, reader, obs
+        fields = reader.fields
+        physical = [name for name in fields if is_field(name)]
+        model = model_of(envs[0])
+        if physical and model is None:
+            raise TaskError(f"a signal reads {physical[0]!r}, but the environment has no MuJoCo model")
+        self._mirror = Mirror(model, physical, len(envs)) if physical else None
+        self._infos = {name.removeprefix("info."): name for name in fields if name.startswith("info.")}
+        self._reads_state = "state" in fields
+        self._buffers: dict[str, Array] = {"obs": obs}
+        self._allocate(fields)
+        self._copy = reader.bind(self._get, () if model is None else model.body_rootid)
+
+    def take(self, row: int, info: dict[str, Any]) -> None:
+        """Note one environment's present values."""
+        env = self._envs[row].unwrapped
+        if self._mirror is not None:
+            self._mirror.read(env.model, env.data, row)
+        if self._reads_state:
+            self._buffers["state"][row] = np.ravel(env.state)
+        for key, name in self._infos.items():
+            if key in info:
+                self._buffers[name][row] = info[key]
+
+    def pack(self, out: Array, rows: NDArray[np.intp] | None = None) -> None:
+        """Copy the noted values into packed rows: all, or those given."""
+        if rows is None:
+            self._copy(out)
+            return
+        packed = np.empty_like(out)
+        self._copy(packed)
+        out[rows] = packed[rows]
+
+    def _get(self, field: str) -> Array:
+        if self._mirror is not None and is_field(field):
+            return self._mirror.get(field)
+        return self._buffers[field]
+
+    def _allocate(self, fields: Sequence[str]) -> None:
+        """Make buffers for what has no shape until an environment has run; the probe is thrown away by a reset."""
+        probed = [name for name in fields if name not in self._buffers and not is_field(name)]
+        if not probed:
+            return
+        env = self._envs[0]
+        _, info = env.reset(seed=0)
+        info = {**info, **env.step(env.action_space.sample())[4]} if self._infos else info
+        for name in probed:
+            self._buffers[name] = np.zeros((len(self._envs), *np.shape(_sample(env.unwrapped, info, name))))
+
+
+def _sample(env: Any, info: dict[str, Any], name: str) -> Any:
+    if name == "state":
+        if getattr(env, "state", None) is None:
+            raise TaskError("a signal reads `state`, but the environment has no such attribute")
+        return np.ravel(env.state)
+    key = name.removeprefix("info.")
+    if name.startswith("info.") and key in info:
+        return info[key]
+    if name.startswith("info."):
+        raise TaskError(f"info[{key}]: the environment reports no {key!r}; it reports {', '.join(info) or 'nothing'}")
+    raise TaskError(f"a signal reads {name!r}; there are obs, state, info and the fields of a MuJoCo model")

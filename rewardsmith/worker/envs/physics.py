@@ -1,0 +1,193 @@
+"""n simulations of one MuJoCo model, stepped together: on `mujoco.batch`, or in a loop over n MjData.
+
+Both are bit-identical to one MjData per environment. `mujoco.batch` keeps the state in rows and steps them without
+Python in between. The loop serves MuJoCo versions without it, and what it cannot compute: contact forces
+(`mj_rnePostConstraint`) and forces at the present state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from rewardsmith.worker.envs.mujoco_fields import FORCE, STATE, VELOCITY, Mirror, plain_fields, stage_of
+
+try:
+    from mujoco import batch as mujoco_batch
+except ImportError:
+    mujoco_batch = None
+
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+STATE_BITS = int(mujoco.mjtState.mjSTATE_INTEGRATION)
+"""Everything that the next step depends on, the solver's warm start included."""
+_DIVERGED = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)
+"""The warnings at which MuJoCo resets a simulation on its own."""
+
+
+class Physics(Protocol):
+    """n simulations; the arrays of `stepped` and `current` stay the same objects."""
+
+    def stepped(self, field: str) -> Array:
+        """Return the buffer (n, ...) of a field as the step leaves it: derived fields lag by one substep."""
+        ...
+
+    def current(self, field: str) -> Array:
+        """Return the buffer (n, ...) of a field that `refresh` makes current."""
+        ...
+
+    def step(self, ctrl: NDArray[np.floating]) -> None:
+        """Advance every simulation by one environment step under ctrl (n, nu)."""
+        ...
+
+    def refresh(self) -> None:
+        """Make the buffers of `current` current; the simulations are left as they are."""
+        ...
+
+    def restore(self, row: int, data: Any) -> None:
+        """Give one simulation the state of `data`, on which mj_forward has run."""
+        ...
+
+    def diverged(self) -> Bools | None:
+        """Return which simulations (n,) MuJoCo had to reset in the last step; None where none."""
+        ...
+
+
+def physics(model: Any, n: int, nstep: int, stepped: Sequence[str], current: Sequence[str]) -> Physics:
+    """Build n simulations.
+
+    Args:
+        model: the MjModel.
+        n: how many simulations.
+        nstep: substeps of an environment step.
+        stepped: fields that are read as the step leaves them.
+        current: fields that are read current.
+    """
+    beyond = stage_of(stepped) > FORCE or stage_of(current) >= FORCE
+    if mujoco_batch is None or beyond:
+        return LoopPhysics(model, n, nstep, stepped, current)
+    return BatchPhysics(model, n, nstep, stepped, current)
+
+
+class BatchPhysics:
+    """Simulations on `mujoco.batch`, on the calling thread alone: trainings run one to a core."""
+
+    def __init__(self, model: Any, n: int, nstep: int, stepped: Sequence[str], current: Sequence[str]) -> None:
+        self._batch = mujoco_batch.Batch(model, n, nthread=1)
+        self._nstep = nstep
+        self._stage = stage_of(current)
+        plain = plain_fields(current)
+        self._bound = {name: self._batch.bind(name) for name in dict.fromkeys((*stepped, *plain, "ctrl"))}
+        self._ctrl = self._bound["ctrl"]
+        self._warnings, self._quiet = self._batch.warning, bytes(self._batch.warning.nbytes)
+        self._failed: Bools | None = None
+
+    def stepped(self, field: str) -> Array:
+        """Return the batch's own buffer."""
+        bound: Array = self._bound[field]
+        return bound
+
+    def current(self, field: str) -> Array:
+        """Return the batch's own buffer."""
+        return self.stepped(field)
+
+    def step(self, ctrl: NDArray[np.floating]) -> None:
+        """Advance every simulation; one that raises keeps its state and counts as diverged."""
+        self._failed = None
+        self._ctrl[:] = ctrl
+        try:
+            self._batch.step(nstep=self._nstep)
+        except mujoco_batch.SimulationError as error:
+            self._failed = np.isin(np.arange(len(self._ctrl)), error.ids)
+
+    def refresh(self) -> None:
+        """Compute the stages that the current fields need."""
+        if self._stage == STATE:
+            return
+        stage = mujoco.mjtStage.mjSTAGE_VEL if self._stage >= VELOCITY else mujoco.mjtStage.mjSTAGE_POS
+        self._batch.forward(stage=int(stage))
+
+    def restore(self, row: int, data: Any) -> None:
+        """Copy the state row; derived buffers follow at the next call."""
+        mujoco.mj_getState(self._batch.model, data, self._batch.state[row], STATE_BITS)
+        self._batch.warning[row] = 0
+
+    def diverged(self) -> Bools | None:
+        """Read the warning counters, which `restore` sets back."""
+        # Comparing bytes takes a tenth of the time of any() on so small an array, and this runs every step.
+        if self._failed is None and self._warnings.tobytes() == self._quiet:
+            return None
+        raised: Bools = self._warnings[:, _DIVERGED, 1].any(axis=1)
+        failed = raised if self._failed is None else raised | self._failed
+        return failed if failed.any() else None
+
+
+class LoopPhysics:
+    """Simulations as a loop over n MjData."""
+
+    def __init__(self, model: Any, n: int, nstep: int, stepped: Sequence[str], current: Sequence[str]) -> None:
+        self._model, self._nstep = model, nstep
+        self._datas = [mujoco.MjData(model) for _ in range(n)]
+        self._ctrl = [data.ctrl for data in self._datas]
+        self._contacts = stage_of(stepped) > FORCE
+        self._views = {name: [getattr(data, name) for data in self._datas] for name in stepped}
+        self._stepped = {name: np.stack(views) for name, views in self._views.items()}
+        self._flat = {name: buffer.reshape(-1, *buffer.shape[2:]) for name, buffer in self._stepped.items()}
+        self._mirror = Mirror(model, current, n)
+        self._reads_current = bool(current)
+        self._failed = np.zeros(n, dtype=np.bool_)
+        self._counters = [data.warning.number for data in self._datas]
+        self._warnings = np.stack(self._counters)
+        self._quiet = bytes(self._warnings.nbytes)
+        self._state = np.empty(mujoco.mj_stateSize(model, STATE_BITS))
+
+    def stepped(self, field: str) -> Array:
+        """Return a buffer into which each step copies."""
+        return self._stepped[field]
+
+    def current(self, field: str) -> Array:
+        """Return the mirror's buffer."""
+        return self._mirror.get(field)
+
+    def step(self, ctrl: NDArray[np.floating]) -> None:
+        """Advance every simulation; one that raises counts as diverged."""
+        model, nstep = self._model, self._nstep
+        self._failed[:] = False
+        for row, data in enumerate(self._datas):
+            self._ctrl[row][:] = ctrl[row]
+            try:
+                mujoco.mj_step(model, data, nstep)
+            except mujoco.FatalError:
+                self._failed[row] = True
+            if self._contacts:
+                mujoco.mj_rnePostConstraint(model, data)
+        for name, views in self._views.items():
+            np.concatenate(views, out=self._flat[name])
+
+    def refresh(self) -> None:
+        """Copy each simulation into the mirror and read it there."""
+        if self._reads_current:
+            for row, data in enumerate(self._datas):
+                self._mirror.read(self._model, data, row)
+
+    def restore(self, row: int, data: Any) -> None:
+        """Copy the state, and the derived fields as `data` has them."""
+        mujoco.mj_getState(self._model, data, self._state, STATE_BITS)
+        # The reset sets the warning counters back.
+        mujoco.mj_resetData(self._model, self._datas[row])
+        mujoco.mj_setState(self._model, self._datas[row], self._state, STATE_BITS)
+        for name, buffer in self._stepped.items():
+            buffer[row] = getattr(data, name)
+
+    def diverged(self) -> Bools | None:
+        """Read the warning counters, which `restore` sets back."""
+        np.concatenate(self._counters, out=self._warnings.reshape(-1))
+        if self._warnings.tobytes() == self._quiet and not self._failed.any():
+            return None
+        failed: Bools = self._failed | self._warnings[:, _DIVERGED].any(axis=1)
+        return failed if failed.any() else None

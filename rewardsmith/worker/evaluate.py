@@ -1,0 +1,143 @@
+"""Runs a policy on held-out seeds and measures its fitness; it never sees a program."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewardsmith.errors import FitnessError, WorkerFailed
+from rewardsmith.fitness import Fitness, Rollout
+from rewardsmith.records import Episode, EvaluateJob, Evaluation
+from rewardsmith.worker import policy as policies
+from rewardsmith.worker.envs.base import BatchedEnv, Layout
+from rewardsmith.worker.envs.make import make
+from rewardsmith.worker.randomness import action_generator
+
+Array = NDArray[np.float64]
+Act = Callable[[Array], Array]
+"""Observations (n, obs_dim) to actions (n, a)."""
+
+PARALLEL = 16
+"""Episodes side by side; the results do not depend on it."""
+MAX_STEPS = 10_000
+"""Longest episode of an environment without a time limit."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One episode as it was."""
+
+    seed: int
+    after: Array
+    """(T, width): the signals after each step."""
+    start: Array
+    """(width,): the signals at the start."""
+    actions: Array
+    """(T, a)."""
+    terminated: bool
+
+
+def run(job: EvaluateJob, out: Path) -> Evaluation:
+    """Do an evaluation job; writes `episodes.npz` into `out`.
+
+    Raises:
+        TaskError: if the environment or a signal cannot be used.
+        FitnessError: if the fitness does not parse or names what the environment does not have.
+        WorkerFailed: if the policy cannot be read or does not fit the environment.
+    """
+    begun = time.perf_counter()
+    fitness = Fitness.parse(job.fitness)
+    if job.env.signals:
+        fitness.check(signal.name for signal in job.env.signals)
+    env = make(job.env, min(PARALLEL, len(job.seeds)), tuple(dict.fromkeys((*fitness.names, *job.record))))
+    fitness.try_on(env.layout.signals)
+    try:
+        recordings = record(env, job)
+    finally:
+        env.close()
+    _save(recordings, env.layout, out / "episodes.npz")
+    try:
+        episodes = tuple(_measured(recording, env.layout, fitness) for recording in recordings)
+    except FitnessError as error:
+        return Evaluation("failed", (), None, time.perf_counter() - begun, str(error))
+    mean = float(np.mean([episode.fitness for episode in episodes]))
+    return Evaluation("ok", episodes, mean, time.perf_counter() - begun)
+
+
+def record(env: BatchedEnv, job: EvaluateJob) -> list[Recording]:
+    """Run one episode per seed, env.n at a time.
+
+    Raises:
+        WorkerFailed: if the policy cannot be read or does not fit the environment.
+    """
+    policy = None if job.policy is None else policies.load(Path(job.policy))
+    if policy is not None and policy.obs_dim != env.obs_dim:
+        raise WorkerFailed(f"the policy takes {policy.obs_dim} observations, {job.env.env_id!r} has {env.obs_dim}")
+    recordings: list[Recording] = []
+    for first in range(0, len(job.seeds), env.n):
+        seeds = job.seeds[first : first + env.n]
+        rngs = [action_generator(seed) for seed in seeds]
+        recordings += _episodes(env, seeds, _actor(env, policy, rngs, job.deterministic))
+    return recordings
+
+
+def _actor(
+    env: BatchedEnv, policy: policies.Policy | None, rngs: Sequence[np.random.Generator], deterministic: bool
+) -> Act:
+    """Return what acts on the first len(rngs) rows; every row draws from its own generator."""
+    if policy is None:
+        return lambda obs: np.stack([env.actions.sample(rng) for rng in rngs])
+    known = policy
+    if deterministic:
+        return lambda obs: known.act(obs[: len(rngs)])
+    return lambda obs: np.concatenate([known.act(obs[i : i + 1], False, rng) for i, rng in enumerate(rngs)])
+
+
+def _episodes(env: BatchedEnv, seeds: Sequence[int], act: Act) -> list[Recording]:
+    """Run the first episode of each seed; rows beyond the seeds, and those that are done, run along unheeded."""
+    count = len(seeds)
+    # The last batch may be smaller than env.n: its spare rows repeat a seed.
+    obs = env.reset([*seeds, *[seeds[0]] * (env.n - count)])
+    start = env.start()[:count].copy()
+    actions = np.zeros((env.n, env.actions.width))
+    history: list[tuple[Array, Array]] = []
+    lengths, terminated = np.zeros(count, dtype=int), np.zeros(count, dtype=bool)
+    limit = env.max_episode_steps or MAX_STEPS
+    while len(history) < limit and not lengths.all():
+        actions[:count] = act(obs)
+        step = env.step(actions)
+        obs = step.obs
+        history.append((step.after[:count].copy(), actions[:count].copy()))
+        for row in step.ended:
+            if row < count and not lengths[row]:
+                lengths[row], terminated[row] = len(history), step.terminated[row]
+    lengths[lengths == 0] = len(history)
+    after, acted = (np.stack(arrays, axis=1) for arrays in zip(*history, strict=True))
+    return [
+        Recording(seed, after[i, : lengths[i]], start[i], acted[i, : lengths[i]], bool(terminated[i]))
+        for i, seed in enumerate(seeds)
+    ]
+
+
+def _measured(recording: Recording, layout: Layout, fitness: Fitness) -> Episode:
+    rollout = Rollout(
+        layout.unpack(recording.after), layout.unpack(recording.start), recording.actions, recording.terminated
+    )
+    value = fitness.evaluate(rollout)
+    return Episode(recording.seed, value, len(recording.actions), recording.terminated)
+
+
+def _save(recordings: Sequence[Recording], layout: Layout, path: Path) -> None:
+    arrays: dict[str, Array] = {}
+    for index, recording in enumerate(recordings):
+        arrays[f"{index}/action"] = recording.actions
+        for name, values in layout.unpack(recording.after).items():
+            arrays[f"{index}/{name}"] = values
+        for name, value in layout.unpack(recording.start).items():
+            arrays[f"{index}/start/{name}"] = value
+    np.savez(path, allow_pickle=False, **arrays)

@@ -1,0 +1,141 @@
+"""PPO on rollouts that are scored as a whole: builds the model, turns a scored rollout into its buffer, saves it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3 import PPO
+from stable_baselines3.common.logger import Logger
+
+from rewardsmith.records import TrainSettings
+from rewardsmith.worker.envs.base import Actions
+from rewardsmith.worker.fast_ppo import FastPPO
+from rewardsmith.worker.moments import CLIP_OBS, ObsScaling
+from rewardsmith.worker.policy import Policy, PolicySpec
+from rewardsmith.worker.rollout import Rollout
+
+Floats = NDArray[np.float32]
+
+MODELS: dict[str, type[PPO]] = {"sb3": PPO, "fast": FastPPO}
+
+
+def build(settings: TrainSettings, obs_dim: int, actions: Actions, seed: int) -> PPO:
+    """Return an untrained model.
+
+    Args:
+        settings: of the training.
+        obs_dim: length of an observation.
+        actions: what the environment takes.
+        seed: of the parameters and the order of minibatches.
+    """
+    spare_dynamo()
+    model = MODELS[settings.trainer](
+        "MlpPolicy",
+        env=None,
+        learning_rate=settings.learning_rate,
+        n_steps=settings.n_steps,
+        batch_size=settings.batch_size,
+        n_epochs=settings.n_epochs,
+        gamma=settings.gamma,
+        gae_lambda=settings.gae_lambda,
+        clip_range=settings.clip_range,
+        ent_coef=settings.ent_coef,
+        vf_coef=settings.vf_coef,
+        max_grad_norm=settings.max_grad_norm,
+        policy_kwargs={"net_arch": list(settings.net_arch), "log_std_init": settings.log_std_init},
+        seed=seed,
+        device="cpu",
+        _init_setup_model=False,
+    )
+    model.n_envs = settings.n_envs
+    model.observation_space = spaces.Box(-np.inf, np.inf, (obs_dim,), np.float32)
+    model.action_space = _action_space(actions)
+    model._setup_model()
+    model.set_logger(Logger(folder=None, output_formats=[]))
+    return model
+
+
+def spare_dynamo() -> None:
+    """Keep torch's optimizers from importing torch._dynamo.
+
+    Every optimizer imports torch's compiler to exclude its own `add_param_group` from compilation; here nothing is
+    ever compiled, and the import costs 2 s and 70 MiB. Saying that the function is excluded already spares it.
+    """
+    function = getattr(torch.optim.Optimizer.add_param_group, "__wrapped__", None)
+    if function is not None:
+        function.__dynamo_disable = function
+
+
+def fill_buffer(model: PPO, rollout: Rollout, rewards: Floats, scaling: ObsScaling) -> None:
+    """Lay a scored rollout into the model's buffer, with values, log-probabilities, advantages and returns.
+
+    Args:
+        model: whose policy acted in the rollout and has not changed since.
+        rollout: what was collected.
+        rewards: (T, n), scaled.
+        scaling: of the observations.
+    """
+    buffer, shape = model.rollout_buffer, (rollout.steps, rollout.n)
+    buffer.reset()
+    with torch.no_grad():
+        obs = torch.from_numpy(rollout.obs.reshape(-1, rollout.obs.shape[-1]))
+        drawn = torch.from_numpy(rollout.drawn.reshape(-1, rollout.drawn.shape[-1]))
+        values, log_prob, _ = model.policy.evaluate_actions(obs, drawn if rollout.choices is None else drawn.flatten())
+        last_values = model.policy.predict_values(torch.from_numpy(rollout.last_obs))
+    buffer.observations[...] = rollout.obs
+    buffer.actions[...] = rollout.drawn
+    buffer.values[...] = values.numpy().reshape(shape)
+    buffer.log_probs[...] = log_prob.numpy().reshape(shape)
+    buffer.rewards[...] = rewards
+    buffer.episode_starts[1:] = rollout.ended[:-1]
+    _bootstrap(model, rollout, scaling)
+    buffer.pos, buffer.full = rollout.steps, True
+    buffer.compute_returns_and_advantage(last_values, rollout.ended[-1])
+
+
+def to_policy(model: PPO, settings: TrainSettings, actions: Actions, scaling: ObsScaling) -> Policy:
+    """Return the model's policy, its scaling of observations frozen into it."""
+    network = model.policy.mlp_extractor
+    tensors: dict[str, NDArray[Any]] = {}
+    for name, net, head in (
+        ("actor", network.policy_net, model.policy.action_net),
+        ("critic", network.value_net, model.policy.value_net),
+    ):
+        for i, layer in enumerate([*(layer for layer in net if hasattr(layer, "weight")), head]):
+            tensors[f"{name}.{i}.weight"] = layer.weight.detach().numpy().copy()
+            tensors[f"{name}.{i}.bias"] = layer.bias.detach().numpy().copy()
+    if actions.n is None:
+        tensors["log_std"] = model.policy.log_std.detach().numpy().copy()
+    if scaling.on:
+        tensors["obs_mean"], tensors["obs_var"] = scaling.moments.mean, scaling.moments.variance
+    spec = PolicySpec(
+        net_arch=settings.net_arch,
+        action="box" if actions.n is None else "discrete",
+        action_low=actions.low,
+        action_high=actions.high,
+        normalize_obs=scaling.on,
+        clip_obs=CLIP_OBS,
+    )
+    return Policy(spec, tensors)
+
+
+def _bootstrap(model: PPO, rollout: Rollout, scaling: ObsScaling) -> None:
+    """Add the value of what a time limit cut off to the last reward (Pardo et al. 2018, arXiv:1712.00378)."""
+    cut = rollout.truncations()
+    if not cut:
+        return
+    finals = torch.from_numpy(scaling.applied(np.stack([final.obs for final in cut])))
+    with torch.no_grad():
+        values = model.policy.predict_values(finals).numpy().ravel()
+    steps, envs = [final.step for final in cut], [final.env for final in cut]
+    model.rollout_buffer.rewards[steps, envs] += model.gamma * values
+
+
+def _action_space(actions: Actions) -> spaces.Space[Any]:
+    if actions.n is not None:
+        return spaces.Discrete(actions.n)
+    return spaces.Box(np.array(actions.low, np.float32), np.array(actions.high, np.float32), dtype=np.float32)

@@ -1,0 +1,35 @@
+"""Whether frames can be rendered without a screen; run as a process of its own, prints one line of JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import gymnasium
+import numpy as np
+
+
+def attempt() -> dict[str, object]:
+    """Render two frames of a falling hopper; they must be neither constant nor identical."""
+    env = gymnasium.make("Hopper-v5", render_mode="rgb_array", width=64, height=64)
+    env.reset(seed=0)
+    first = np.array(env.render())
+    for _ in range(10):
+        env.step(env.action_space.sample())
+    second = np.array(env.render())
+    env.close()
+    ok = first.std() > 0 and bool((first != second).any())
+    return {"ok": bool(ok), "detail": "frames are rendered" if ok else "frames come out black"}
+
+
+def main() -> None:
+    """Print the outcome; what the graphics libraries raise is of many kinds, and each is an answer here."""
+    try:
+        outcome = attempt()
+    except Exception as error:  # noqa: BLE001  OpenGL's loaders raise ImportError, AttributeError, RuntimeError, ...
+        outcome = {"ok": False, "detail": (str(error).splitlines() or [type(error).__name__])[0]}
+    sys.stdout.write(json.dumps(outcome) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Collects rollouts: n environments acted in for T steps, everything kept that scoring and learning need."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewardsmith.worker.actor import Actor
+from rewardsmith.worker.envs.base import BatchedEnv
+from rewardsmith.worker.moments import ObsScaling
+
+Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+
+class Final(NamedTuple):
+    """The end of an episode inside a rollout."""
+
+    step: int
+    env: int
+    obs: Array
+    """(obs_dim,): the last observation, as the environment gave it."""
+    truncated: bool
+    """It was the time limit; else the environment's rule."""
+
+
+class Rollout:
+    """T steps of n environments; the same buffers are filled again and again."""
+
+    def __init__(self, steps: int, env: BatchedEnv) -> None:
+        """Allocate for T `steps` in the environments."""
+        n, d, a, w = env.n, env.obs_dim, env.actions.width, env.layout.width
+        self.steps, self.n = steps, n
+        self.seen: Array = np.empty((steps, n, d))
+        """Observations that were acted on, as the environment gave them."""
+        self.obs: Floats = np.empty((steps, n, d), np.float32)
+        """The same as the policy took them."""
+        self.drawn: Floats = np.empty((steps, n, a), np.float32)
+        """Actions as the policy drew them."""
+        self.sent: Array = np.empty((steps, n, a))
+        """Actions as the environment took them: inside its bounds."""
+        self.before: Array = np.empty((steps, n, w))
+        self.after: Array = np.empty((steps, n, w))
+        self.start: Array = np.empty((steps, n, w))
+        """Gathered signals before and after each action, and at the start of its episode."""
+        self.own: Array = np.empty((steps, n))
+        """The environment's own reward."""
+        self.ended: Bools = np.empty((steps, n), np.bool_)
+        self.finals: list[Final] = []
+        self.last_obs: Floats = np.empty((n, d), np.float32)
+        """What the next rollout acts on first, as the policy takes it."""
+        self.choices = env.actions.n
+        """Number of discrete actions; None for a box."""
+
+    def truncations(self) -> list[Final]:
+        """Return the ends by the time limit, whose values are bootstrapped."""
+        return [final for final in self.finals if final.truncated]
+
+
+class Collector:
+    """Acts in the environments and fills rollouts."""
+
+    def __init__(self, env: BatchedEnv, actor: Actor, scaling: ObsScaling, seed: int) -> None:
+        """Start an episode in every environment.
+
+        Args:
+            env: what to act in.
+            actor: draws the actions; it follows the policy while that learns.
+            scaling: of observations; it learns from what is collected.
+            seed: of the environments and the exploration.
+        """
+        self._env, self._actor, self._scaling = env, actor, scaling
+        sequence = np.random.SeedSequence(seed)
+        resets, exploration = sequence.spawn(2)
+        self._rng = np.random.default_rng(exploration)
+        self._obs = env.reset([int(word) for word in resets.generate_state(env.n)])
+        self._low = np.array(env.actions.low)
+        self._high = np.array(env.actions.high)
+        self._first = True
+
+    def collect(self, rollout: Rollout) -> None:
+        """Fill a rollout, going on where the last one ended."""
+        env, actor, scaling = self._env, self._actor, self._scaling
+        noise = actor.noise(self._rng, rollout.steps, rollout.n)
+        rollout.finals.clear()
+        obs = self._obs
+        for t in range(rollout.steps):
+            rollout.seen[t] = obs
+            if self._first:
+                scaling.update(obs)
+            scaling.apply(obs, rollout.obs[t])
+            drawn = rollout.drawn[t]
+            actor.act(rollout.obs[t], noise[t], drawn)
+            sent = rollout.sent[t]
+            np.maximum(drawn, self._low, out=sent)
+            np.minimum(sent, self._high, out=sent)
+            rollout.before[t] = env.current()
+            rollout.start[t] = env.start()
+            step = env.step(sent)
+            obs = step.obs
+            rollout.after[t] = step.after
+            rollout.own[t] = step.own_reward
+            np.logical_or(step.terminated, step.truncated, out=rollout.ended[t])
+            for i in step.ended:
+                rollout.finals.append(Final(t, int(i), step.final_obs[i].copy(), bool(step.truncated[i])))
+        self._obs = obs
+        if not self._first:
+            scaling.update(rollout.seen.reshape(-1, rollout.seen.shape[-1]))
+        self._first = False
+        rollout.last_obs[...] = scaling.applied(obs)

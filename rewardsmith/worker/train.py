@@ -1,0 +1,187 @@
+"""Trains a policy on a reward program: rollouts, their scores in one call, PPO's update, until the steps are done."""
+
+from __future__ import annotations
+
+import resource
+import time
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from rewardsmith.errors import RewardFailed
+from rewardsmith.fitness import Fitness
+from rewardsmith.program import parse
+from rewardsmith.records import CurvePoint, Rung, Status, TrainJob, Training
+from rewardsmith.worker import policy, ppo
+from rewardsmith.worker.actor import make_actor
+from rewardsmith.worker.envs.make import make
+from rewardsmith.worker.episodes import Episodes
+from rewardsmith.worker.moments import ObsScaling, RewardScaling
+from rewardsmith.worker.rollout import Collector, Rollout
+from rewardsmith.worker.scoring import OwnReward, ProgramReward, Scorer
+
+
+class Control(Protocol):
+    """Whom a training reports to."""
+
+    def point(self, point: CurvePoint) -> None:
+        """Take a new point of the learning curve."""
+
+    def go_on(self, rung: Rung) -> bool:
+        """Tell whether to go on after a rung; may take its time."""
+        ...
+
+
+class Unattended:
+    """Nobody: the training runs to its end."""
+
+    def point(self, point: CurvePoint) -> None:
+        """Do nothing."""
+
+    def go_on(self, rung: Rung) -> bool:
+        """Go on."""
+        return True
+
+
+def run(job: TrainJob, out: Path, control: Control | None = None) -> Training:
+    """Train a policy and save it into `out`, unless the program fails.
+
+    Args:
+        job: what to train, on what, for how long.
+        out: an existing folder.
+        control: whom to report to.
+
+    Raises:
+        UserError: if the environment, a signal or the fitness expression does not exist.
+        ProgramError: if the program's text is none.
+        SandboxUnavailable: if programs cannot be sealed on this machine.
+    """
+    clock = _Clock()
+    learner = Learner(job, control or Unattended())
+    try:
+        status, cause = learner.run(), None
+    except RewardFailed as error:
+        status, cause = "failed", _told(error)
+    finally:
+        learner.close()
+    if status in ("ok", "pruned"):
+        policy.save(learner.policy(), out)
+    return Training(
+        status=status,
+        seed=job.seed,
+        env_steps=learner.done,
+        curve=tuple(learner.curve),
+        wall_s=clock.wall_s(),
+        cpu_s=clock.cpu_s(),
+        reward_s=learner.scorer.waited_s,
+        cause=cause or learner.reason,
+    )
+
+
+class Learner:
+    """A training under way: everything that it consists of, put together and driven rollout by rollout."""
+
+    def __init__(self, job: TrainJob, control: Control) -> None:
+        torch.set_num_threads(1)
+        self._job, self._control = job, control
+        settings = job.settings
+        program = parse(job.program) if job.program is not None else None
+        fitness = Fitness.parse(job.fitness)
+        signals = program.signals if program else ()
+        self._env = env = make(job.env, settings.n_envs, tuple(dict.fromkeys((*signals, *fitness.names))))
+        self.scorer: Scorer = ProgramReward(program, env, job.limits) if program else OwnReward()
+        self._model = ppo.build(settings, env.obs_dim, env.actions, job.seed)
+        self._scaling = ObsScaling(env.n, env.obs_dim, settings.normalize_obs)
+        self._rewards = RewardScaling(env.n, settings.gamma, settings.normalize_reward)
+        actor = make_actor(self._model.policy, env.n, env.actions.n)
+        self._collector = Collector(env, actor, self._scaling, job.seed)
+        self._rollout = Rollout(settings.n_steps, env)
+        self._episodes = Episodes(env.n, env.layout, fitness)
+        self._rungs = sorted(rung for rung in job.rungs if rung < job.env_steps)
+        self.curve: list[CurvePoint] = []
+        self.done = 0
+        self.reason: str | None = None
+
+    def run(self) -> Status:
+        """Train to the end, or until a rung or the program stops it.
+
+        Raises:
+            RewardFailed: if the program misbehaves.
+        """
+        job = self._job
+        reported, step = 0, job.env_steps / job.settings.checkpoints
+        while self.done < job.env_steps:
+            self.advance()
+            if not self._is_sound():
+                self.reason = "the policy's numbers stopped being finite: the rewards gave it no usable direction"
+                return "failed"
+            if self.done >= step * (reported + 1) or self.done >= job.env_steps:
+                reported = int(self.done / step)
+                self.curve.append(self._episodes.point())
+                self._control.point(self.curve[-1])
+            if not self._passes_rungs():
+                return "pruned"
+        return "ok"
+
+    def policy(self) -> policy.Policy:
+        """Return the policy as it stands."""
+        return ppo.to_policy(self._model, self._job.settings, self._env.actions, self._scaling)
+
+    def close(self) -> None:
+        """End the environments and the reward process."""
+        self.scorer.close()
+        self._env.close()
+
+    def advance(self) -> None:
+        """Collect one rollout, score it and learn from it.
+
+        Raises:
+            RewardFailed: if the program misbehaves.
+        """
+        rollout = self._rollout
+        self._collector.collect(rollout)
+        self.done += rollout.steps * rollout.n
+        scored = self.scorer.score(rollout)
+        self._episodes.take(rollout, scored)
+        rewards = self._rewards.scaled(scored.total, rollout.ended)
+        ppo.fill_buffer(self._model, rollout, rewards, self._scaling)
+        self._model._update_current_progress_remaining(self.done, self._job.env_steps)
+        self._model.train()
+
+    def _is_sound(self) -> bool:
+        return all(bool(torch.isfinite(parameter).all()) for parameter in self._model.policy.parameters())
+
+    def _passes_rungs(self) -> bool:
+        """Wait at every rung that has been reached; return whether the training goes on."""
+        while self._rungs and self.done >= self._rungs[0]:
+            rung = Rung(self._rungs.pop(0), self._episodes.recent_fitness(), tuple(self.curve))
+            if not self._control.go_on(rung):
+                self.reason = f"stopped at the rung of {rung.env_steps:,} steps: its fitness was among the lower ones"
+                return False
+        return True
+
+
+class _Clock:
+    """Wall and CPU time since the start, the reward process's included once it has ended."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), self._spent()
+
+    def wall_s(self) -> float:
+        """Return the wall time."""
+        return time.perf_counter() - self._wall
+
+    def cpu_s(self) -> float:
+        """Return the CPU time of this process and of its children that have ended."""
+        return self._spent() - self._cpu
+
+    @staticmethod
+    def _spent() -> float:
+        usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def _told(error: RewardFailed) -> str:
+    """Return a failure as its author reads it."""
+    return f"line {error.line}: {error}" if error.line else str(error)

@@ -1,0 +1,27 @@
+"""How fast the command answers, and what it does not import for that."""
+
+import subprocess
+import sys
+
+HEAVY = ("torch", "gymnasium", "mujoco", "stable_baselines3", "numpy", "openai", "rich", "docker", "jinja2")
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['rewardsmith', '--version']\n"
+        "from rewardsmith.cli.main import run\n"
+        "try: run()\n"
+        "except SystemExit: pass\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_orchestrator_imports_neither_torch_nor_a_simulator():
+    code = (
+        "import sys, rewardsmith.loop, rewardsmith.session, rewardsmith.cli.main, rewardsmith.llm, rewardsmith.sandbox\n"
+        "print([name for name in ('torch', 'gymnasium', 'mujoco', 'stable_baselines3') if name in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"

@@ -1,0 +1,33 @@
+"""What every test has: no key in reach, and snapshots of prompts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+UPDATE = "REWARDSMITH_UPDATE_SNAPSHOTS"
+
+
+@pytest.fixture(autouse=True)
+def no_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test can spend money: whatever the developer's shell holds, there is no key and no endpoint."""
+    for name in [name for name in os.environ if name.startswith("OPENAI_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def snapshot() -> Callable[[str, str], None]:
+    """Compare a text with `tests/snapshots/<name>.md`; REWARDSMITH_UPDATE_SNAPSHOTS=1 writes it instead."""
+
+    def check(name: str, text: str) -> None:
+        file = SNAPSHOTS / f"{name}.md"
+        if os.environ.get(UPDATE):
+            file.write_text(text, encoding="utf-8")
+        assert file.is_file(), f"{file} is missing; set {UPDATE}=1 once and read the result"
+        assert text == file.read_text(encoding="utf-8"), f"{name} changed; if meant, set {UPDATE}=1 and read the diff"
+
+    return check

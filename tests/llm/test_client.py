@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+
+from rewardsmith.config import LlmSettings
+from rewardsmith.errors import ConfigError, ModelRejected, ModelUnavailable
+from rewardsmith.llm import Message, Request, find_key, retry
+from rewardsmith.llm.client import Endpoint
+
+KEY = "sk-secret-0123456789"
+URL = "http://model.test/v1"
+REQUEST = Request("small", (Message("system", "rules"), Message("user", "hello")), 1.0, 100)
+Handler = Callable[[httpx2.Request], httpx2.Response]
+
+
+def endpoint(handler: Handler, *, retries: int = 3, notices: list[str] | None = None) -> Endpoint:
+    settings = LlmSettings(model="small", base_url=URL, retries=retries, timeout_s=5.0)
+    notice = (lambda message: None) if notices is None else notices.append
+    return Endpoint(settings, KEY, transport=httpx2.MockTransport(handler), notice=notice)
+
+
+def answered(content: str | None = "hi", finish: str = "stop", **message: object) -> httpx2.Response:
+    choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": content, **message}}
+    return httpx2.Response(200, json={"choices": [choice], "usage": {"prompt_tokens": 7, "completion_tokens": 3}})
+
+
+def refused(status: int, message: str, headers: dict[str, str] | None = None, **error: object) -> httpx2.Response:
+    return httpx2.Response(status, json={"error": {"message": message, **error}}, headers=headers)
+
+
+def script(responses: Iterable[httpx2.Response]) -> tuple[Handler, list[dict[str, object]]]:
+    """Return a handler that gives the responses in order, and the list of bodies that it saw."""
+    left, seen = iter(responses), []
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        seen.append(json.loads(request.content))
+        return next(left)
+
+    return handle, seen
+
+
+@pytest.fixture(autouse=True)
+def no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.0)
+
+
+def test_an_answer_comes_back_with_its_token_counts() -> None:
+    handle, seen = script([answered()])
+    answer = endpoint(handle).chat(REQUEST)
+    assert (answer.text, answer.finish, answer.tokens_in, answer.tokens_out) == ("hi", "stop", 7, 3)
+    assert seen == [
+        {
+            "model": "small",
+            "messages": [{"role": "system", "content": "rules"}, {"role": "user", "content": "hello"}],
+            "temperature": 1.0,
+            "max_tokens": 100,
+        }
+    ]
+
+
+def test_settings_of_none_are_not_sent() -> None:
+    handle, seen = script([answered()])
+    endpoint(handle).chat(Request("small", REQUEST.messages, None, None))
+    assert set(seen[0]) == {"model", "messages"}
+
+
+def test_a_rate_limit_is_waited_out_as_the_server_asks_and_told() -> None:
+    handle, seen = script([refused(429, "slow down", {"retry-after": "0.01"}), answered()])
+    notices: list[str] = []
+    assert endpoint(handle, notices=notices).chat(REQUEST).text == "hi"
+    assert len(seen) == 2
+    assert "slow down" in notices[0]
+
+
+def test_an_endpoint_that_always_fails_is_given_up_after_the_retries() -> None:
+    handle, seen = script([refused(500, "overloaded")] * 9)
+    with pytest.raises(ModelUnavailable, match=r"model\.test.*status 500.*3 attempt.*overloaded"):
+        endpoint(handle, retries=2).chat(REQUEST)
+    assert len(seen) == 3
+
+
+def test_a_server_that_asks_for_too_long_a_wait_is_given_up_at_once() -> None:
+    handle, seen = script([refused(503, "maintenance", {"retry-after": "7200"})])
+    with pytest.raises(ModelUnavailable, match="maintenance"):
+        endpoint(handle).chat(REQUEST)
+    assert len(seen) == 1
+
+
+def test_a_refused_key_names_the_variable_and_is_not_tried_again() -> None:
+    handle, seen = script([refused(401, f"Incorrect API key provided: {KEY}")])
+    with pytest.raises(ModelRejected, match="OPENAI_API_KEY") as caught:
+        endpoint(handle).chat(REQUEST)
+    assert KEY not in str(caught.value)
+    assert len(seen) == 1
+
+
+def test_a_key_echoed_by_the_server_is_not_shown() -> None:
+    handle, _ = script([refused(400, f"bad header Bearer {KEY}")])
+    with pytest.raises(ModelRejected, match="bad header") as caught:
+        endpoint(handle).chat(REQUEST)
+    assert KEY not in str(caught.value)
+
+
+def test_an_unknown_model_is_told_with_the_models_that_there_are() -> None:
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path.endswith("/models"):
+            return httpx2.Response(200, json={"data": [{"id": "large"}, {"id": "smaller"}]})
+        return refused(404, "no such model", code="model_not_found")
+
+    with pytest.raises(ModelRejected, match=r"no model 'small'.*'smaller', 'large'.*--model"):
+        endpoint(handle).chat(REQUEST)
+
+
+def test_a_wrong_address_is_told_where_nothing_is_listed() -> None:
+    with pytest.raises(ModelRejected, match=r"OPENAI_BASE_URL.*/v1"):
+        endpoint(lambda request: httpx2.Response(404, text="nothing here")).chat(REQUEST)
+
+
+def test_a_closed_port_is_told_with_its_address_and_the_way_without_a_model() -> None:
+    settings = LlmSettings(model="small", base_url="http://127.0.0.1:1/v1", retries=0)
+    with pytest.raises(ModelUnavailable, match=r"127\.0\.0\.1:1.*refused.*symbolic"):
+        Endpoint(settings, KEY).chat(REQUEST)
+
+
+def test_a_silent_endpoint_is_told_with_the_time_it_had() -> None:
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ReadTimeout("silence", request=request)
+
+    with pytest.raises(ModelUnavailable, match=r"within 5 s in 2 attempt.*llm\.timeout_s"):
+        endpoint(handle, retries=1).chat(REQUEST)
+
+
+def test_an_account_without_credit_is_not_asked_again() -> None:
+    handle, seen = script([refused(429, "quota exceeded", code="insufficient_quota")])
+    with pytest.raises(ModelRejected, match="no credit left"):
+        endpoint(handle).chat(REQUEST)
+    assert len(seen) == 1
+
+
+def test_a_refused_temperature_is_left_out_from_then_on() -> None:
+    handle, seen = script([refused(400, "'temperature' does not support 1.0"), answered(), answered()])
+    connection = endpoint(handle)
+    connection.chat(REQUEST)
+    connection.chat(REQUEST)
+    assert ["temperature" in body for body in seen] == [True, False, False]
+
+
+def test_the_length_is_renamed_where_the_endpoint_wants_it() -> None:
+    words = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+    handle, seen = script([refused(400, words), answered()])
+    endpoint(handle).chat(REQUEST)
+    assert seen[1]["max_completion_tokens"] == 100
+    assert "max_tokens" not in seen[1]
+
+
+def test_a_refused_system_role_moves_the_rules_into_the_first_message() -> None:
+    handle, seen = script([refused(400, "System role not supported"), answered()])
+    endpoint(handle).chat(REQUEST)
+    assert seen[1]["messages"] == [{"role": "user", "content": "rules\n\nhello"}]
+
+
+def test_several_peculiarities_are_learnt_in_one_call() -> None:
+    words = ["use max_completion_tokens", "temperature is deprecated"]
+    handle, seen = script([*(refused(400, word) for word in words), answered()])
+    endpoint(handle).chat(REQUEST)
+    assert set(seen[2]) == {"model", "messages", "max_completion_tokens"}
+
+
+def test_a_refusal_about_something_else_is_told_and_not_negotiated() -> None:
+    handle, seen = script([refused(400, "context length exceeded")])
+    with pytest.raises(ModelRejected, match="context length exceeded"):
+        endpoint(handle).chat(REQUEST)
+    assert len(seen) == 1
+
+
+def test_concurrent_calls_learn_together() -> None:
+    lock, bodies = threading.Lock(), []
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        body = json.loads(request.content)
+        with lock:
+            bodies.append(body)
+        return refused(400, "temperature?") if "temperature" in body else answered()
+
+    connection = endpoint(handle)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: connection.chat(REQUEST).text, range(8)))
+    assert answers == ["hi"] * 8
+    assert sum("temperature" in body for body in bodies) <= 4
+
+
+@pytest.mark.parametrize(
+    ("response", "finish", "text"),
+    [
+        (answered(None, refusal="I will not"), "refusal", "I will not"),
+        (answered("", finish="content_filter"), "refusal", "the endpoint's content filter withheld the answer"),
+        (answered("  "), "empty", "  "),
+        (answered("def rew", finish="length"), "length", "def rew"),
+        (answered(None, finish="length"), "length", ""),
+        (answered([{"type": "text", "text": "in "}, {"type": "text", "text": "parts"}]), "stop", "in parts"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_an_answer_amounts_to_is_recognised(response: httpx2.Response, finish: str, text: str) -> None:
+    handle, _ = script([response])
+    answer = endpoint(handle).chat(REQUEST)
+    assert (answer.finish, answer.text) == (finish, text)
+
+
+@pytest.mark.parametrize("body", ["<html>a proxy's page</html>", "{}", '{"choices": []}', "[]"])
+def test_a_success_that_is_no_completion_is_told(body: str) -> None:
+    with pytest.raises(ModelRejected, match="OpenAI-compatible"):
+        endpoint(lambda request: httpx2.Response(200, text=body)).chat(REQUEST)
+
+
+def test_an_error_under_the_status_of_a_success_is_tried_again() -> None:
+    hidden = httpx2.Response(200, json={"error": {"code": 502, "message": "provider down"}})
+    handle, seen = script([hidden, answered()])
+    assert endpoint(handle).chat(REQUEST).text == "hi"
+    assert len(seen) == 2
+
+
+def test_a_closed_endpoint_ends_its_waiting() -> None:
+    connection = endpoint(lambda request: refused(503, "later", {"retry-after": "60"}))
+    connection._notice = lambda message: connection.close()
+    with pytest.raises(ModelUnavailable, match="called off"):
+        connection.chat(REQUEST)
+
+
+def test_the_models_of_an_endpoint_are_listed() -> None:
+    listed = httpx2.Response(200, json={"object": "list", "data": [{"id": "b"}, {"id": "a"}]})
+    assert endpoint(lambda request: listed).models() == ("a", "b")
+
+
+def test_an_endpoint_that_lists_nothing_is_told() -> None:
+    with pytest.raises(ModelRejected, match="no list of models"):
+        endpoint(lambda request: httpx2.Response(200, text="hello")).models()
+
+
+def test_a_missing_key_names_the_variable_and_the_way_without() -> None:
+    with pytest.raises(ConfigError, match=r"OPENAI_API_KEY.*symbolic"):
+        find_key(LlmSettings())
+
+
+def test_a_server_on_this_machine_needs_no_key() -> None:
+    assert find_key(LlmSettings(base_url="http://localhost:8000/v1")) == "unused"
+
+
+def test_a_key_is_taken_without_the_line_break_of_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1\n")
+    assert find_key(LlmSettings()) == "sk-1"
+
+
+def test_a_key_with_characters_that_no_header_takes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-“quoted”")
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
+        find_key(LlmSettings())
+
+
+def test_an_address_that_is_none_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"'localhost:8000'.*OPENAI_BASE_URL"):
+        Endpoint(LlmSettings(base_url="localhost:8000"), KEY)
+
+
+def test_a_password_in_the_address_is_not_shown() -> None:
+    settings = LlmSettings(model="small", base_url="http://me:hunter2@127.0.0.1:1/v1", retries=0)
+    with pytest.raises(ModelUnavailable) as caught:
+        Endpoint(settings, KEY).chat(REQUEST)
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,246 @@
+"""The loop, with trainings that are played: what it does with every kind of outcome."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rewardsmith.archive import Run
+from rewardsmith.config import resolve
+from rewardsmith.errors import BudgetExhausted, ModelRefused, ModelUnavailable, NoValidCandidate, TaskError
+from rewardsmith.loop import Search
+from rewardsmith.records import (
+    CurvePoint,
+    EnvSpec,
+    Episode,
+    EvaluateJob,
+    Evaluation,
+    Probe,
+    ProbeJob,
+    Proposal,
+    Signal,
+    Spent,
+    Training,
+    TrainJob,
+)
+from rewardsmith.steps import evaluator, trainer
+from rewardsmith.tasks import Task
+from rewardsmith.watch import Silent
+
+SIGNAL = Signal("height", (), "m", "Height of the thing.", "obs[0]")
+TASK = Task(
+    name="thing",
+    text="Rise",
+    env=EnvSpec("Thing-v0", signals=(SIGNAL,)),
+    env_about="A thing.",
+    action="One number.",
+    fitness="height[-1]",
+)
+PROGRAM = "WEIGHTS = {{'up': {worth}}}\n\ndef reward(after):\n    return {{'up': after.height}}\n"
+BROKEN = "def reward(after):\n    return {'up': after.hight}\n"
+
+
+class PlayedExecutor:
+    """Trains nothing: a program's weight is its fitness, unless `outcomes` says how its training ends."""
+
+    slots = 2
+
+    def __init__(self, outcomes: dict[float, str] | None = None) -> None:
+        self.outcomes, self.jobs, self.lock = outcomes or {}, [], threading.Lock()
+        self.worth: dict[str, float] = {}
+
+    def run(self, job, out: Path, on_event=None, decide=None):
+        out.mkdir(parents=True, exist_ok=True)
+        with self.lock:
+            self.jobs.append(job)
+        if isinstance(job, ProbeJob):
+            return self.probe(out)
+        if isinstance(job, TrainJob):
+            return self.train(job, out)
+        worth = 0.0 if job.policy is None else self.worth[job.policy]
+        episodes = tuple(Episode(seed, worth, 10, False) for seed in job.seeds)
+        return Evaluation("ok", episodes, worth, 0.1)
+
+    def probe(self, out: Path) -> Probe:
+        rng = np.random.default_rng(0)
+        heights = rng.standard_normal(64)
+        arrays = {"before/height": heights, "after/height": heights + 0.1, "start/height": np.zeros(64)}
+        np.savez(out / "transitions.npz", action=rng.standard_normal((64, 1)), step=np.arange(64) % 32, **arrays)
+        return Probe((SIGNAL,), (1,), (-1.0,), (1.0,), None, (1,), 32, 64)
+
+    def train(self, job: TrainJob, out: Path) -> Training:
+        worth = 5.0 if job.program is None else float(job.program.split("'up': ")[1].split("}")[0])
+        self.worth[str(out)] = worth + 0.001 * (job.seed % 10)
+        status = self.outcomes.get(worth, "ok")
+        point = CurvePoint(job.env_steps, 3, worth, 10.0, worth, {"up": worth})
+        cause = None if status == "ok" else f"it {status}"
+        return Training(status, job.seed, job.env_steps, (point,), 0.1, 0.1, 0.0, cause)
+
+    def close(self) -> None:
+        pass
+
+
+class ScriptedDesigner:
+    """Hands in the given programs, and remembers what it was told."""
+
+    def __init__(self, worths: list[float | BaseException | str], repaired: str | None = None) -> None:
+        self.worths, self.repaired, self.briefs, self.repairs = worths, repaired, [], []
+
+    def propose(self, brief, slot):
+        self.briefs.append(brief)
+        worth = self.worths[brief.generation * brief.population + slot]
+        if isinstance(worth, BaseException):
+            raise worth
+        source = worth if isinstance(worth, str) else PROGRAM.format(worth=worth)
+        return Proposal(source, "test", tuple(parent.id for parent in brief.parents))
+
+    def repair(self, brief, proposal, findings, round):
+        self.repairs.append((round, findings))
+        return replace(proposal, source=self.repaired or proposal.source)
+
+
+def search(tmp_path, designer, executor=None, sets=(), spent=Spent):
+    config = resolve(
+        {"search": {"population": 2, "generations": 2, "final_seeds": 2, "env_steps": 100, "designer": "symbolic"}},
+        *sets,
+    )
+    path = tmp_path / "run"
+    run = Run.open(path) if path.exists() else Run.create(path, TASK, config)
+    journal = run.journal()
+    try:
+        return Search(run, journal, designer, executor or PlayedExecutor(), Silent(), spent).result()
+    finally:
+        journal.close()
+
+
+def test_the_best_candidate_wins_and_is_trained_anew(tmp_path):
+    executor = PlayedExecutor()
+    result = search(tmp_path, ScriptedDesigner([1.0, 3.0, 2.0, 0.5]), executor)
+    assert (result.best.id, result.best.fitness) == ("g0c01", pytest.approx(3.0))
+    assert result.reported.mean == pytest.approx(3.0005)
+    assert (result.baselines.random, result.baselines.own_reward.mean) == (0.0, pytest.approx(5.0005))
+    assert result.normalised == pytest.approx(3.0005 / 5.0005)
+    assert (tmp_path / "run" / "reward.py").read_text() == PROGRAM.format(worth=3.0)
+    assert result.env_steps == 800
+
+
+def test_what_is_reported_uses_no_seed_of_the_selection(tmp_path):
+    executor = PlayedExecutor()
+    search(tmp_path, ScriptedDesigner([1.0, 3.0, 2.0, 0.5]), executor)
+    config = resolve({"search": {"final_seeds": 2}})
+    training = {job.seed for job in executor.jobs if isinstance(job, TrainJob)}
+    selected = set(trainer.seeds(config, trainer.SEARCH_SEEDS, 1))
+    reported = set(trainer.seeds(config, trainer.FINAL_SEEDS, 2))
+    assert training == selected | reported
+    assert not selected & reported
+    episodes = [set(job.seeds) for job in executor.jobs if isinstance(job, EvaluateJob)]
+    selection = set(evaluator.seeds(config, evaluator.SELECTION, 10))
+    assert all(seeds == selection or not seeds & selection for seeds in episodes)
+    assert any(not seeds & selection for seeds in episodes)
+
+
+def test_a_refused_program_goes_back_to_its_author_with_the_finding(tmp_path):
+    designer = ScriptedDesigner([BROKEN, 1.0, 1.0, 1.0], repaired=PROGRAM.format(worth=9.0))
+    result = search(tmp_path, designer)
+    assert (result.best.id, result.best.repairs) == ("g0c00", 1)
+    ((round, findings),) = designer.repairs
+    assert round == 1
+    assert any("hight" in finding.message and "height" in finding.message for finding in findings)
+
+
+def test_a_program_that_is_never_mended_is_invalid_after_three_repairs(tmp_path):
+    designer = ScriptedDesigner([BROKEN, 1.0, 1.0, 1.0])
+    result = search(tmp_path, designer)
+    invalid = result.candidates[0]
+    assert (invalid.status, invalid.fitness, invalid.repairs) == ("invalid", None, 3)
+    assert "hight" in invalid.cause
+
+
+def test_a_model_that_declines_costs_its_slot_alone(tmp_path):
+    result = search(tmp_path, ScriptedDesigner([ModelRefused("the model declined"), 1.0, 2.0, 3.0]))
+    assert (result.candidates[0].status, result.candidates[0].cause) == ("invalid", "the model declined")
+    assert result.best.id == "g1c01"
+
+
+def test_a_failed_training_never_outranks_a_negative_fitness(tmp_path):
+    result = search(tmp_path, ScriptedDesigner([8.0, -3.0, 8.0, -4.0]), PlayedExecutor({8.0: "failed"}))
+    assert (result.best.id, result.best.fitness) == ("g0c01", pytest.approx(-3.0))
+    assert result.candidates[0].cause == "it failed"
+
+
+def test_an_all_failed_generation_is_told_to_the_next(tmp_path):
+    designer = ScriptedDesigner([8.0, 8.5, 1.0, 2.0])
+    search(tmp_path, designer, PlayedExecutor({8.0: "failed", 8.5: "timeout"}))
+    brief = designer.briefs[-1]
+    assert brief.parents == ()
+    assert [(candidate.status, candidate.cause) for candidate in brief.history] == [
+        ("failed", "it failed"),
+        ("timeout", "it timeout"),
+    ]
+
+
+def test_no_scored_candidate_at_all_is_an_error_with_the_first_cause(tmp_path):
+    with pytest.raises(NoValidCandidate, match=r"none of 4 candidates.*g0c00 \(failed\): it failed"):
+        search(tmp_path, ScriptedDesigner([8.0] * 4), PlayedExecutor({8.0: "failed"}))
+
+
+def test_the_target_ends_the_search(tmp_path):
+    sets = ({"search": {"target_fitness": 2.5}},)
+    result = search(tmp_path, ScriptedDesigner([1.0, 3.0, 9.0, 9.0]), sets=sets)
+    assert len(result.candidates) == 2
+    assert "target fitness 2.5 is reached" in result.stopped
+
+
+def test_an_exhausted_budget_ends_orderly_with_the_best_so_far(tmp_path):
+    designer = ScriptedDesigner([1.0, 3.0, 2.0, BudgetExhausted("9 of 9 calls are spent")])
+    result = search(tmp_path, designer)
+    assert (result.best.id, len(result.candidates)) == ("g0c01", 3)
+    assert "9 of 9 calls" in result.stopped
+
+
+def test_the_step_budget_starts_no_further_generation(tmp_path):
+    result = search(tmp_path, ScriptedDesigner([1.0, 3.0, 9.0, 9.0]), sets=({"budget": {"env_steps": 150}},))
+    assert len(result.candidates) == 2
+    assert "200 of 150 environment steps" in result.stopped
+
+
+def test_a_lost_endpoint_keeps_what_is_done(tmp_path):
+    with pytest.raises(ModelUnavailable):
+        search(tmp_path, ScriptedDesigner([1.0, 3.0, 2.0, ModelUnavailable("down")]))
+    executor = PlayedExecutor()
+    executor.worth = {str(tmp_path / f"run/candidates/{id}/train-s0"): 0.0 for id in ("g0c00", "g0c01", "g1c00")}
+    result = search(tmp_path, ScriptedDesigner([None, None, None, 7.0]), executor)
+    assert result.best.id == "g1c01"
+    trained = [job.program for job in executor.jobs if isinstance(job, TrainJob) and job.seed < 1000]
+    assert trained == [PROGRAM.format(worth=7.0)]
+
+
+def test_a_failure_of_the_machine_is_tried_again_by_a_resumed_search(tmp_path):
+    outcomes = {9.0: "infrastructure"}
+    first = search(tmp_path, ScriptedDesigner([9.0, 1.0, 1.0, 1.0]), PlayedExecutor(outcomes))
+    assert (first.candidates[0].status, first.best.id) == ("infrastructure", "g0c01")
+    executor = PlayedExecutor()
+    executor.worth = dict.fromkeys(executor.worth, 1.0)
+    second = search(tmp_path, ScriptedDesigner([None] * 4), executor)
+    assert second.best.id == "g0c00"
+
+
+def test_a_fitness_that_names_no_signal_is_found_before_anything_is_trained(tmp_path):
+    executor = PlayedExecutor()
+    path = tmp_path / "run"
+    Run.create(path, replace(TASK, fitness="hight[-1]"), resolve({"search": {"designer": "symbolic"}}))
+    with pytest.raises(Exception, match="hight") as raised:
+        search(tmp_path, ScriptedDesigner([1.0] * 12), executor)
+    assert "height" in str(raised.value)
+    assert not any(isinstance(job, TrainJob) for job in executor.jobs)
+
+
+def test_an_environment_that_cannot_be_made_is_the_users_to_mend(tmp_path):
+    class NoEnvironment(PlayedExecutor):
+        def probe(self, out):
+            return replace(super().probe(out), status="failed", cause="there is no environment 'Thing-v0'")
+
+    with pytest.raises(TaskError, match="there is no environment 'Thing-v0'"):
+        search(tmp_path, ScriptedDesigner([1.0] * 4), NoEnvironment())

@@ -1,0 +1,50 @@
+"""The built wheel, installed into an empty environment, carries everything that a command needs."""
+
+import json
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """Build the wheel and install it alone into a new venv; its dependencies are lent by this one."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(CHECKOUT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    venv.create(folder / "venv", with_pip=False)
+    (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "venv"), "install", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(pip, check=True, capture_output=True)
+    (site / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return folder / "venv"
+
+
+def run(installed: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [str(installed / "bin" / "rewardsmith"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=installed, timeout=60)
+
+
+def test_the_installed_command_lists_the_tasks_it_carries(installed):
+    answer = run(installed, "envs", "--json")
+    assert answer.returncode == 0, answer.stderr
+    assert {"Hopper-v5", "Pendulum-v1"} <= {card["env"]["env_id"] for card in json.loads(answer.stdout)}
+
+
+def test_the_data_comes_from_the_wheel_not_from_the_checkout(installed):
+    code = "from rewardsmith import resources; print(resources.folder('prompts'), resources.folder('sandbox'))"
+    answer = subprocess.run([str(installed / "bin" / "python"), "-c", code], capture_output=True, text=True, cwd=installed)
+    assert answer.stdout.count(str(installed)) == 2, answer.stderr
+
+
+def test_a_planned_search_needs_nothing_but_the_wheel(installed):
+    answer = run(installed, "design", "Hop forward", "--env", "Hopper-v5", "--designer", "symbolic", "--dry-run", "--json")
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["config"]["search"]["designer"] == "symbolic"

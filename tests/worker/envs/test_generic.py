@@ -1,0 +1,134 @@
+"""Any Gymnasium environment behind the common interface."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+import pytest
+from gym_reference import Reference, assert_equal_steps
+
+from rewardsmith.errors import TaskError
+from rewardsmith.records import EnvSpec, Signal
+from rewardsmith.worker.envs.base import Layout
+from rewardsmith.worker.envs.generic import GenericEnv
+from rewardsmith.worker.envs.make import make
+
+
+@pytest.mark.parametrize(("env_id", "episodes"), [("Pendulum-v1", 2), ("Reacher-v5", 12), ("InvertedPendulum-v5", 9)])
+def test_equals_single_environments(env_id, episodes):
+    env = GenericEnv(EnvSpec(env_id), 2, Layout(()))
+    assert assert_equal_steps(env, Reference(env_id, 2), seeds=(3, 4), steps=300) >= episodes
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "MountainCar-v0", "Acrobot-v1"])
+def test_discrete_actions_are_numbers_from_zero(env_id):
+    env, reference = make(EnvSpec(env_id), 1), Reference(env_id, 1)
+    assert env.actions.n == reference.envs[0].action_space.n
+    np.testing.assert_array_equal(env.reset((5,)), reference.reset((5,)))
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        action = env.actions.sample(rng)
+        assert action.shape == (1,)
+        step, [row] = env.step(action[None]), reference.step([int(action[0])])
+        np.testing.assert_array_equal(step.obs[0], row.obs)
+        assert step.terminated[0] == row.terminated
+
+
+class Unusual(gymnasium.Env):
+    """A dict observation, discrete actions from 5, and an `info` that appears after the first step."""
+
+    observation_space = gymnasium.spaces.Dict(
+        {"goal": gymnasium.spaces.Box(-1, 1, (2,)), "mode": gymnasium.spaces.Discrete(3)}
+    )
+    action_space = gymnasium.spaces.Discrete(2, start=5)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return self._obs(), {}
+
+    def step(self, action):
+        self.steps += 1
+        info = {
+            "distance": 0.5 * self.steps,
+            "last_action": action,
+            "reward_part": 1.0,
+            "is_success": True,
+            "note": "x",
+        }
+        return self._obs(), 0.0, False, False, info
+
+    def _obs(self):
+        return {"goal": np.array([0.25, 0.5], dtype=np.float32), "mode": self.steps % 3}
+
+
+@pytest.fixture
+def unusual():
+    gymnasium.register("Unusual-v0", Unusual, max_episode_steps=4)
+    yield "Unusual-v0"
+    gymnasium.registry.pop("Unusual-v0")
+
+
+def test_dict_observations_are_flattened(unusual):
+    env = make(EnvSpec(unusual), 1)
+    np.testing.assert_array_equal(env.reset((0,)), [[0.25, 0.5, 1, 0, 0]])
+
+
+def test_info_is_a_signal_and_zero_until_it_is_reported(unusual):
+    spec = EnvSpec(unusual, signals=(Signal("distance", (), "m", "", "info[distance]"),))
+    env = make(spec, 1, ("distance",))
+    env.reset((0,))
+    assert env.current().tolist() == [[0.0]]
+    assert env.step(np.array([[0.0]])).after.tolist() == [[0.5]]
+
+
+def test_an_offset_of_discrete_actions_stays_inside(unusual):
+    env = make(EnvSpec(unusual, signals=(Signal("sent", (), "1", "", "info[last_action]"),)), 1, ("sent",))
+    env.reset((0,))
+    assert env.step(np.array([[1.0]])).after.tolist() == [[6.0]]
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        (EnvSpec("Hoper-v5"), "near it: Hopper-v5"),
+        (EnvSpec("Hopper-v9"), "Hopper-v9"),
+        (EnvSpec("no_such_package:Thing-v0"), "no_such_package"),
+        (EnvSpec("not an id"), "not an id"),
+        (EnvSpec("Hopper-v5", {"gravity_of": 3}), "gravity_of=3"),
+        (EnvSpec("Hopper-v5", {"xml_file": "/nowhere.xml"}), "/nowhere.xml"),
+    ],
+)
+def test_what_cannot_be_made_says_why(spec, says):
+    with pytest.raises(TaskError, match=says):
+        make(spec, 1)
+
+
+def test_actions_that_cannot_be_trained_are_refused():
+    class Many(Unusual):
+        action_space = gymnasium.spaces.MultiDiscrete([2, 3])
+
+    gymnasium.register("Many-v0", Many)
+    with pytest.raises(TaskError, match="MultiDiscrete"):
+        make(EnvSpec("Many-v0"), 1)
+    gymnasium.registry.pop("Many-v0")
+
+
+@pytest.mark.parametrize(
+    ("signal", "says"),
+    [
+        (Signal("a", (), "1", "", "qpos[0]"), "no MuJoCo model"),
+        (Signal("a", (), "1", "", "info[nothing]"), "reports no 'nothing'"),
+        (Signal("a", (), "1", "", "speed[0]"), "'speed'"),
+        (Signal("a", (), "1", "", "state[9]"), "outside the field, of shape \\(4,\\)"),
+        (Signal("a", (2,), "1", "", "state[0]"), "has shape \\(\\), stated is \\(2,\\)"),
+    ],
+)
+def test_signals_that_cannot_be_read_say_why(signal, says):
+    with pytest.raises(TaskError, match=says):
+        make(EnvSpec("CartPole-v1", signals=(signal,)), 1, ("a",))
+
+
+def test_unknown_signal_names_the_nearest():
+    with pytest.raises(TaskError, match="'cart_postion'; near it: cart_position"):
+        make(EnvSpec("CartPole-v1"), 1, ("cart_postion",))
