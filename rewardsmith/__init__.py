@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rewardsmith.session import design, resume
     from rewardsmith.tasks import Task
 
-__all__ = ["RewardProgram", "Result", "Task", "design", "load_reward", "resume"]
+__all__ = ["Result", "RewardProgram", "Task", "design", "load_reward", "resume"]
 
 _HOMES = {
     "RewardProgram": "program",

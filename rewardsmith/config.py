@@ -93,6 +93,9 @@ class LlmSettings(Section):
     """Price of a million completion tokens."""
     replay: str | None = None
     """A ledger to answer from; a request that it lacks is an error."""
+    replay_by: Literal["request", "position"] = "request"
+    """request: the same words. position: the same role, sample and turn, whatever the words; another processor may
+    train a little differently, and the figures in later prompts then differ in their last digits."""
     cache: str | None = None
     """A ledger to answer from; a request that it lacks is sent."""
 

@@ -1,4 +1,4 @@
-"""The reported figures: the best program trained on seeds that selection never used, beside what it is compared with."""
+"""The reported figures: the best program trained on fresh seeds, beside what it is compared with."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ def checks() -> tuple[Check, ...]:
     return (*sandbox.report(), simulation(), rendering(), llm.report(), machine())
 
 
-def cleanup() -> int:
-    """Remove the containers that killed runs left behind; return how many."""
+def cleanup() -> tuple[str, ...]:
+    """Remove the containers that killed runs left behind; return their names."""
     from rewardsmith import sandbox
 
     return sandbox.cleanup()

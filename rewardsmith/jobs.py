@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -310,7 +310,9 @@ def died_of(code: int) -> str:
     """
     if code >= 0:
         return f"the job ended with exit code {code}; see worker.log in its folder"
-    hint = " (the system does that when memory runs out)" if code == -signal.SIGKILL else "; see worker.log in its folder"
+    hint = (
+        " (the system does that when memory runs out)" if code == -signal.SIGKILL else "; see worker.log in its folder"
+    )
     return f"the job was killed by {signal.Signals(-code).name}{hint}"
 
 

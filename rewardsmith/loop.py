@@ -190,7 +190,13 @@ def look(run: Run, journal: Journal, executor: Executor) -> Probe:
         TaskError: if the environment cannot be made, or the fitness names what it does not have.
     """
     job = ProbeJob(run.task.env, run.config.search.seed, run.config.evaluation.probe_transitions)
-    probe = journal.once("probe/loop", Probe, partial(executor.run, job, run.folder("probe")), keep=is_final)
+
+    def ran() -> Probe:
+        result = executor.run(job, run.folder("probe"))
+        assert isinstance(result, Probe)  # the executor answers a job with its own kind of result
+        return result
+
+    probe = journal.once("probe/loop", Probe, ran, keep=is_final)
     if probe.status != "ok":
         raise TaskError(probe.cause or f"the environment {run.task.env.env_id!r} could not be run")
     Fitness.parse(run.task.fitness).check(signal.name for signal in probe.signals)

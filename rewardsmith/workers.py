@@ -20,7 +20,17 @@ from pydantic import ValidationError
 from rewardsmith import messages
 from rewardsmith.errors import WorkerFailed
 
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "MUJOCO_GL", "PYOPENGL_PLATFORM")
+PASSED_ON = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "PYTHONPATH",
+    "LD_LIBRARY_PATH",
+    "MUJOCO_GL",
+    "PYOPENGL_PLATFORM",
+)
 """Environment variables that a worker gets, and none beside `FIXED`: never a key."""
 FIXED = {
     # Two processes with one thread each do as much as four cores' worth of threads that wait for each other.
@@ -101,7 +111,7 @@ class Worker:
             WorkerFailed: if the process cannot be started.
         """
         self._control, theirs = socket.socketpair()
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
+        self._log = tempfile.TemporaryFile()
         command = [sys.executable, "-m", "rewardsmith.worker", str(theirs.fileno()), str(memory_limit_mib or 0)]
         try:
             self._process = subprocess.Popen(
@@ -158,7 +168,9 @@ class Worker:
         self.close()
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return f"the worker process ended with exit code {self._process.returncode}" + (f": {lines[-1]}" if lines else "")
+        return f"the worker process ended with exit code {self._process.returncode}" + (
+            f": {lines[-1]}" if lines else ""
+        )
 
 
 def _request(verb: str, folder: Path) -> bytes:

@@ -39,7 +39,7 @@ def test_a_wrong_setting_says_what_is_allowed(assignment, message):
 def test_an_unreadable_file_is_named(tmp_path):
     path = tmp_path / "broken.toml"
     path.write_text("search = [")
-    with pytest.raises(ConfigError, match="broken.toml is not TOML"):
+    with pytest.raises(ConfigError, match=r"broken\.toml is not TOML"):
         config.from_file(path)
     with pytest.raises(ConfigError, match=r"missing.toml.*No such file"):
         config.from_file(tmp_path / "missing.toml")

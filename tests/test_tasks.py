@@ -110,7 +110,7 @@ def line_of(part: str) -> int:
         ('text = "Hop', 'text = 3 #"Hop', "text =", "valid string"),
         ("env_steps = 300_000", "env_steps =", "env_steps", "Invalid value"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_in_a_card_names_the_file_and_the_line(tmp_path, old, new, line, says):
     path = card(tmp_path, old, new)
     with pytest.raises(TaskError) as error:

@@ -21,8 +21,8 @@ def installed(tmp_path_factory) -> Path:
     (wheel,) = folder.glob("*.whl")
     venv.create(folder / "venv", with_pip=False)
     (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
-    pip = [sys.executable, "-m", "pip", "--python", str(folder / "venv"), "install", "--no-deps", "--no-index", str(wheel)]
-    subprocess.run(pip, check=True, capture_output=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "venv"), "install", "--no-deps", "--no-index"]
+    subprocess.run([*pip, str(wheel)], check=True, capture_output=True)
     (site / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return folder / "venv"
 
@@ -40,11 +40,13 @@ def test_the_installed_command_lists_the_tasks_it_carries(installed):
 
 def test_the_data_comes_from_the_wheel_not_from_the_checkout(installed):
     code = "from rewardsmith import resources; print(resources.folder('prompts'), resources.folder('sandbox'))"
-    answer = subprocess.run([str(installed / "bin" / "python"), "-c", code], capture_output=True, text=True, cwd=installed)
+    python = str(installed / "bin" / "python")
+    answer = subprocess.run([python, "-c", code], capture_output=True, text=True, cwd=installed)
     assert answer.stdout.count(str(installed)) == 2, answer.stderr
 
 
 def test_a_planned_search_needs_nothing_but_the_wheel(installed):
-    answer = run(installed, "design", "Hop forward", "--env", "Hopper-v5", "--designer", "symbolic", "--dry-run", "--json")
+    options = ("--env", "Hopper-v5", "--designer", "symbolic", "--dry-run", "--json")
+    answer = run(installed, "design", "Hop forward", *options)
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout)["config"]["search"]["designer"] == "symbolic"

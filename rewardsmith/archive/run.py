@@ -1,12 +1,14 @@
 """A run directory: where everything of one search lies.
 
-    config.toml       the resolved configuration        task.json   the task
-    provenance.json   versions, git, prompts' hash      journal.jsonl, llm.jsonl
-    probe/            transitions under random actions
-    candidates/<id>/  reward.py, prompt.md, answer.md, train-s<seed>/, eval-s<seed>/, feedback.md
-    final/<id>/       the best program trained anew, for the reported figure
-    baseline/         the random policy, and policies trained on the environment's own reward
-    reward.py         the best program                  result.json the outcome
+```
+config.toml       the resolved configuration        task.json   the task
+provenance.json   versions, git, prompts' hash      journal.jsonl, llm.jsonl
+probe/            transitions under random actions
+candidates/<id>/  reward.py, prompt.md, answer.md, train-s<seed>/, eval-s<seed>/, feedback.md
+final/<id>/       the best program trained anew, for the reported figure
+baseline/         the random policy, and policies trained on the environment's own reward
+reward.py         the best program                  result.json the outcome
+```
 """
 
 from __future__ import annotations
@@ -65,7 +67,8 @@ class Run:
         try:
             path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()):
-                raise RunError(f"{path} is not empty; resume it with `rewardsmith resume {path}`, or choose another --out")
+                again = f"resume it with `rewardsmith resume {path}`, or choose another --out"
+                raise RunError(f"{path} is not empty; {again}")
             records.write(task, path / "task.json")
             records.write_text(path / "config.toml", configuration.to_toml(config))
             records.write(provenance(prompts), path / "provenance.json")

@@ -18,7 +18,7 @@ def design(
     env: Annotated[str, typer.Option(help="A Gymnasium id, or the name of a task (see `rewardsmith envs`).")],
     fitness: Annotated[
         str | None,
-        typer.Option(help="How success is measured, over an episode's signals: 'x_position[-1]'. [default: the card's]"),
+        typer.Option(help="How success is measured, such as 'x_position[-1]'. [default: the card's]"),
     ] = None,
     designer: Annotated[
         str | None, typer.Option(help="llm: a language model; symbolic: none needed. [default: llm]")
@@ -45,21 +45,21 @@ def design(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: training.n_envs=16")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and what it may cost; run nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; run nothing.")] = False,
     out: Annotated[Path | None, typer.Option(help="The run directory. [default: runs/<time>-<env>]")] = None,
     json_: Annotated[bool, typer.Option("--json", help=NO_LIVE_VIEW)] = False,
 ) -> None:
     """Search for a reward program that makes an agent do what TEXT says."""
     from rewardsmith import session
 
-    options = {
-        "search": {"designer": designer, "population": population, "generations": generations},
+    sizes = {"population": population, "generations": generations, "env_steps": steps, "seeds": seeds, "seed": seed}
+    options: dict[str, dict[str, Any]] = {
+        "search": {"designer": designer, **sizes},
         "training": {"trainer": trainer},
         "llm": {"model": model, "replay": _absolute(llm_replay), "cache": _absolute(llm_cache)},
         "budget": {"cost_usd": budget_usd},
         "sandbox": {"backend": sandbox},
     }
-    options["search"] |= {"env_steps": steps, "seeds": seeds, "seed": seed}
     plan = session.plan(text, env, fitness, config, {**given(options), **given({"jobs": jobs})}, set_ or ())
     if dry_run:
         show_plan(plan, json_)
@@ -100,7 +100,7 @@ def show_plan(plan: Any, json_: bool) -> None:
     search = plan.config.search
     say(f"Task       {plan.task.text}")
     say(f"On         {plan.task.env.env_id}, fitness {plan.task.fitness}")
-    say(f"Search     {search.population} programs × {search.generations} generations, by the {search.designer} designer")
+    say(f"Designer   {search.designer}: {search.population} programs × {search.generations} generations")
     say(f"Trainings  {plan.trainings} of {search.env_steps:,} environment steps, {plan.config.slots} at once")
     say(f"Calls      {plan.calls} of the language model, and one per repair" if plan.calls else "Calls      none")
     say("Nothing was run. The settings:\n")

@@ -17,7 +17,8 @@ def doctor(
     from rewardsmith import health, records
 
     if cleanup:
-        say(f"{health.cleanup()} leftover containers removed")
+        removed = health.cleanup()
+        say(f"removed {len(removed)} leftover containers{': ' if removed else ''}{', '.join(removed)}")
         return
     checks = health.checks()
     if json_:

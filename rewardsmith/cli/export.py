@@ -29,12 +29,13 @@ def export(
     known = {one.id: one for one in opened.candidates()}
     chosen = known.get(candidate) if candidate else incumbent(list(known.values()))
     if chosen is None:
-        has = f"it has: {', '.join(known) or 'none yet'}"
-        raise RunError(f"{run} has no candidate {candidate!r}; {has}" if candidate else f"{run} has no scored candidate; {has}")
+        wanted = f"candidate {candidate!r}" if candidate else "scored candidate"
+        raise RunError(f"{run} has no {wanted}; it has: {', '.join(known) or 'none yet'}")
     if out.exists() and not force:
         raise RunError(f"{out} exists; --force overwrites it, --out names another file")
     probe = records.read(Probe, opened.path / "probe" / "result.json")
     text = exporting.export(parse(chosen.proposal.source), probe.signals, opened.task.env)
     out.write_text(text, encoding="utf-8")
     say(f"{out}: candidate {chosen.id}, fitness {chosen.fitness}")
-    say(f"use it:  from {out.stem} import RewardWrapper; env = RewardWrapper(gymnasium.make({opened.task.env.env_id!r}))")
+    use = f"RewardWrapper(gymnasium.make({opened.task.env.env_id!r}))"
+    say(f"use it:  from {out.stem} import RewardWrapper; env = {use}")

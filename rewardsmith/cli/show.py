@@ -37,7 +37,8 @@ def list_runs(json_: bool) -> None:
     for run in found:
         result = run.result()
         if json_:
-            say_json({"run": str(run.path), "task": run.task.text, "env": run.task.env.env_id, "done": result is not None})
+            about = {"run": str(run.path), "task": run.task.text, "env": run.task.env.env_id}
+            say_json(about | {"done": result is not None})
             continue
         outcome = f"fitness {figure(result.best.fitness)}" if result else "not finished"
         say(f"{run.path}  {run.task.env.env_id}  {outcome}  {run.task.text}")

@@ -35,8 +35,9 @@ def train(
     from rewardsmith.report.tables import summary
 
     program = load_reward(file)
-    search = {"env_steps": steps, "final_seeds": seeds, "baseline": baseline, "population": 1, "generations": 1, "seeds": 1}
-    overrides = given({"search": search, "training": {"trainer": trainer}, "jobs": jobs})
+    search = {"env_steps": steps, "final_seeds": seeds, "baseline": baseline}
+    one = {"population": 1, "generations": 1, "seeds": 1, "designer": "symbolic"}
+    overrides = given({"search": search | one, "training": {"trainer": trainer}, "jobs": jobs})
     plan = session.plan(f"train {file.name}", env, fitness, config, overrides, set_ or ())
     run = session.start(plan, out)
     with view(sys.stdout, json_, run) as watch:

@@ -74,6 +74,10 @@ class Ledger:
         with self._lock:
             return self._entries.get(key)
 
+    def turns(self, role: str, sample: int) -> int:
+        """Return how many answers this role and sample have had."""
+        return sum(1 for entry in self.entries if (entry.role, entry.sample) == (role, sample))
+
     @property
     def entries(self) -> tuple[Entry, ...]:
         """Every answer, oldest first."""

@@ -107,11 +107,11 @@ class RecordedModel:
         """Take the answer over from the recording, if there is one."""
         if self._recording is None:
             return None
-        entry = self._recording.find(key)
+        entry = self._recording.find(key, role, sample, self.ledger.turns(role, sample))
         if entry is None and self._recording.strict:
             raise self._recording.miss(request, role, sample)
         if entry is not None:
-            entry = replace(entry, replayed=True)
+            entry = replace(entry, key=key, request=request, replayed=True)
             self.ledger.append(entry)
         return entry
 
@@ -184,7 +184,8 @@ def _recording(settings: LlmSettings) -> Recording | None:
     if settings.replay and settings.cache:
         raise ConfigError("--llm-replay and --llm-cache exclude each other: a miss is either an error or a call")
     path = settings.replay or settings.cache
-    return Recording.open(Path(path), strict=settings.replay is not None) if path else None
+    by_position = settings.replay_by == "position"
+    return Recording.open(Path(path), strict=settings.replay is not None, by_position=by_position) if path else None
 
 
 def _completion(entry: Entry, *, cached: bool) -> Completion:

@@ -24,18 +24,32 @@ class Recording:
     strict: bool
     """Whether a request that it lacks is an error rather than a call."""
 
+    by_position: bool = False
+    """Whether a request that it lacks may be answered by the one at the same position."""
+
     @classmethod
-    def open(cls, path: Path, *, strict: bool) -> Recording:
+    def open(cls, path: Path, *, strict: bool, by_position: bool = False) -> Recording:
         """Read a ledger.
 
         Raises:
             RunError: if it cannot be read.
         """
-        return cls(path, ledger.read(path), strict)
+        return cls(path, ledger.read(path), strict, by_position)
 
-    def find(self, key: str) -> Entry | None:
-        """Return the answer kept under the key, if there is one."""
-        return next((entry for entry in self.entries if entry.key == key), None)
+    def find(self, key: str, role: str, sample: int, turn: int) -> Entry | None:
+        """Return the answer kept under the key, or the one at this position where that is enough.
+
+        Args:
+            key: of the request.
+            role: who asks.
+            sample: index of the sample.
+            turn: how many answers this role and sample have had before.
+        """
+        for entry in self.entries:
+            if entry.key == key:
+                return entry
+        turns = [entry for entry in self.entries if (entry.role, entry.sample) == (role, sample)]
+        return turns[turn] if self.by_position and turn < len(turns) else None
 
     @property
     def model(self) -> str | None:
@@ -52,7 +66,8 @@ class Recording:
             return ReplayMiss(f"{head}: it has answers for {roles}; replay the ledger of the same command")
         return ReplayMiss(
             f"{head}; the nearest one differs in {_difference(nearest, request, sample)}; replay with the same "
-            "task, settings and version, or let misses call the model with --llm-cache"
+            "task, settings and version; on another kind of machine with --set llm.replay_by=position; or let misses call the "
+            "model with --llm-cache"
         )
 
 

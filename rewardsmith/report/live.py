@@ -226,7 +226,8 @@ class LiveTable(Watch):
                 table.add_row(*self._cells(id, row))
             left = self.pace.left()
             head = f"{plain(self.run.task.text)}  [{self.run.task.env.env_id}]  {self.headline}"
-            ahead = f"{bar(self.pace.part())} {self.pace.part():4.0%}" + (f", about {duration(left)} left" if left else "")
+            ahead = f", about {duration(left)} left" if left else ""
+            ahead = f"{bar(self.pace.part())} {self.pace.part():4.0%}{ahead}"
             return Group(Text(head, style="bold"), Text(ahead), table, *map(Text, self.notices))
 
     def _cells(self, id: str, row: Row) -> tuple[RenderableType, ...]:

@@ -50,7 +50,7 @@ def report() -> tuple[Check, ...]:
         fix = "use --sandbox docker, or a Linux kernel with seccomp on x86_64 or aarch64"
         return (Check("seal", False, str(error), fix), _docker())
     extra = tuple(
-        Check(name, name in layers, detail if name in layers else "not on this machine; the seal holds without it", fix)
+        Check(name, True, detail) if name in layers else Check(name, False, "missing; the seal holds without it", fix)
         for name, (detail, fix) in _BEST_EFFORT.items()
     )
     return (Check("seal", True, f"seccomp on {platform.machine()}, a program was run in it"), *extra, _docker())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rewardsmith.config import Config
 from rewardsmith.jobs import Executor
-from rewardsmith.records import CurvePoint, Probe, TrainJob, Training
+from rewardsmith.records import CurvePoint, Probe, Training, TrainJob
 from rewardsmith.tasks import Task
 
 SEARCH_SEEDS, FINAL_SEEDS = 0, 1_000

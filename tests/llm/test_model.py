@@ -157,6 +157,22 @@ def test_a_strict_replay_tells_the_role_and_the_first_difference(path: Path, rec
         replayed.complete((Message("user", "write\na program"),), role="designer")
 
 
+def test_a_replay_by_position_answers_other_words_turn_by_turn_also_after_a_resume(path: Path, tmp_path: Path) -> None:
+    recorded = tmp_path / "turns.jsonl"
+    answers = iter(("first", "second"))
+    live = model(recorded, Played(lambda request: Answer(next(answers), "stop", 1, 1)))
+    for words in ("fitness 1.01", "fitness 2.02"):
+        live.complete((Message("user", words),), role="designer", sample=3)
+    settings = LlmSettings(model="small", replay=str(recorded), replay_by="position")
+    texts = []
+    for words in ("fitness 1.00", "fitness 2.00"):
+        replayed = build(settings, UNLIMITED, path)
+        texts.append(replayed.complete((Message("user", words),), role="designer", sample=3).text)
+    assert texts == ["first", "second"]
+    with pytest.raises(ReplayMiss):
+        replayed.complete((Message("user", "a third turn"),), role="designer", sample=3)
+
+
 def test_a_strict_replay_tells_a_changed_setting(path: Path, recorded: Path) -> None:
     replayed = build(LlmSettings(model="small", temperature=0.5, replay=str(recorded)), UNLIMITED, path)
     with pytest.raises(ReplayMiss, match=r"temperature: recorded 1\.0, now 0\.5"):

@@ -51,7 +51,8 @@ def test_json_lines_are_one_object_each():
     stream = io.StringIO()
     drive(JsonLines(stream, FakeRun()))
     events = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert [event["event"] for event in events] == ["run", "started", "stage", "curve", "trained", "candidate", "notice"]
+    kinds = [event["event"] for event in events]
+    assert kinds == ["run", "started", "stage", "curve", "trained", "candidate", "notice"]
     assert events[3]["point"]["fitness"] == 0.25
 
 

@@ -1,11 +1,12 @@
 """The list of system calls that a sealed process may make, assembled into a seccomp-BPF filter.
 
-Everything that is not on the list ends the process. `ALLOWED` is the whole policy; `assemble` turns it into the
-instructions that the kernel runs before every call.
+Everything that is not on the list ends the process. `ALLOWED` and `DENIED` are the whole policy; `assemble` turns them
+into the instructions that the kernel runs before every call.
 """
 
 from __future__ import annotations
 
+import errno
 import struct
 from dataclasses import dataclass
 
@@ -14,8 +15,9 @@ from . import syscalls
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """How the kernel names the machine in what it shows a filter (linux/audit.h)."""
 
-KILL, TRAP, ALLOW = 0x80000000, 0x00030000, 0x7FFF0000
-"""Verdicts: end the process at once; signal SIGSYS, whose handler names the call and ends it; let it pass."""
+KILL, TRAP, DENY, ALLOW = 0x80000000, 0x00030000, 0x00050000 | errno.EACCES, 0x7FFF0000
+"""Verdicts: end the process at once; signal SIGSYS, whose handler names the call and ends the process; let the call
+fail with "permission denied"; let it pass."""
 
 LOAD, AND, EQUALS, AT_LEAST, RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
 """BPF instructions: A = data[k]; A &= k; jump if A == k; jump if A >= k; verdict k."""
@@ -72,7 +74,10 @@ ALLOWED = (
     Rule("exit", "end"),
     Rule("exit_group", "end"),
 )  # fmt: skip
-"""The policy, most frequent first. Docs: `docs/sandbox.md` says what each would allow an attacker."""
+"""What passes, most frequent first; `docs/sandbox.md` says what each is worth to an attacker."""
+
+DENIED = (Rule("openat", "the parser looks for the file of a text with a syntax error, and takes a no for an answer"),)
+"""What fails without ending the process."""
 
 
 def assemble(machine: str) -> bytes:
@@ -85,13 +90,14 @@ def assemble(machine: str) -> bytes:
     ]
     if machine == "x86_64":
         program += [_jump(AT_LEAST, X32_BIT, 0, 1), _verdict(KILL)]
-    for rule in ALLOWED:
-        program += _block(syscalls.TABLES[machine][rule.name], rule.checks)
+    for verdict, rules in ((ALLOW, ALLOWED), (DENY, DENIED)):
+        for rule in rules:
+            program += _block(syscalls.TABLES[machine][rule.name], rule.checks, verdict)
     return b"".join([*program, _verdict(TRAP)])
 
 
-def _block(number: int, checks: tuple[Check, ...]) -> list[bytes]:
-    """Return the instructions for one call: skipped for any other call, else a verdict."""
+def _block(number: int, checks: tuple[Check, ...], verdict: int) -> list[bytes]:
+    """Return the instructions for one call: skipped for any other call, else the verdict or, if a check fails, TRAP."""
     body: list[bytes] = []
     for check in checks:
         body += [_load(ARGUMENTS_AT + 8 * check.argument), struct.pack("<HBBI", AND, 0, 0, check.mask)]
@@ -99,7 +105,7 @@ def _block(number: int, checks: tuple[Check, ...]) -> list[bytes]:
             to_the_end_of_the_check = len(check.values) - position
             body.append(_jump(EQUALS, value, to_the_end_of_the_check, 0))
         body.append(_verdict(TRAP))
-    body.append(_verdict(ALLOW))
+    body.append(_verdict(verdict))
     return [_jump(EQUALS, number, 0, len(body)), *body]
 
 

@@ -25,8 +25,8 @@ FILE = "<reward>"
 """The program's file name in tracebacks."""
 IMPORTS = ("__future__", "math", "numpy", "shaping", "typing")
 """What a program may import, by habit: the first three names are globals anyway."""
-PRELOADED = ("numpy._core._methods", "numpy.fft", "numpy.linalg", "numpy.polynomial")
-"""Modules that NumPy loads only when they are used."""
+PRELOADED = ("numpy._core._methods", "numpy.fft", "numpy.linalg", "numpy.ma", "numpy.polynomial", "unicodedata")
+"""Modules that NumPy, and the parser, load only when they are used."""
 WITHHELD = ("breakpoint", "compile", "eval", "exec", "exit", "help", "input", "open", "quit")
 """Builtins that a program does not get."""
 KINDS = "biuf"
@@ -35,7 +35,6 @@ KEPT_VIEWS = 16
 """For so many values of n."""
 HINTS = {
     "getrandom": "a reward must give the same answer for the same transitions",
-    "openat": "a reward program reads and writes no file",
     "socket": "a reward program has no network",
     "clone": "a reward program starts no process and no thread",
     "clone3": "a reward program starts no process and no thread",
@@ -131,7 +130,8 @@ def run(text: bytes, open_port: Callable[[wire.Spec], Port], shaping: types.Modu
         answer_calls(reward, spec, open_port(spec))
     except BaseException as error:  # noqa: BLE001 - the program may raise anything; its author is told what
         send(describe(error))
-    os._exit(0)
+    finally:
+        os._exit(0)
 
 
 def compile_reward(source: str, shaping: types.ModuleType) -> Callable[..., object]:
@@ -166,7 +166,7 @@ class Scorer:
         self._spec, self._port = spec, port
         self._arguments: dict[int, tuple[dict[str, object], dict[str, wire.Array]]] = {}
         self._outputs: dict[tuple[int, int], wire.Array] = {}
-        self._names: tuple[str, ...] = ()
+        self._names: tuple[str, ...] | None = None
 
     def score(self, reward: Callable[..., object], n: int) -> tuple[str, ...]:
         """Score the n transitions of the input arena into the output arena; return the terms' names."""
@@ -200,7 +200,7 @@ class Scorer:
             self._outputs.clear()
 
     def _checked(self, names: tuple[object, ...]) -> tuple[str, ...]:
-        if names == self._names:
+        if self._names is not None and names == self._names:
             return self._names
         if not 0 < len(names) <= self._spec.max_terms:
             raise Misfit("shape", f"reward() must return 1 to {self._spec.max_terms} terms, not {len(names)}")
@@ -278,7 +278,15 @@ def describe(error: BaseException) -> bytes:
         return wire.failure("error", "SystemExit: the program ended itself", line)
     if isinstance(error, SyntaxError):
         return wire.failure("error", f"SyntaxError: {error.msg}", line)
-    return wire.failure("error", f"{type(error).__name__}: {error}", line)
+    return wire.failure("error", f"{type(error).__name__}: {text_of(error)}", line)
+
+
+def text_of(error: BaseException) -> str:
+    """Return what the error says, which the program's own code may decide."""
+    try:
+        return str(error)
+    except BaseException:  # noqa: BLE001 - the same as in `run`
+        return "(its text raises an error)"
 
 
 def line_of(traceback: types.TracebackType | None) -> int | None:

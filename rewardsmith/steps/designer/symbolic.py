@@ -116,12 +116,12 @@ def _maker(brief: Brief, slot: int) -> Callable[[Rng], Draft]:
 
 
 def _fresh(brief: Brief, place: int, rng: Rng) -> Draft:
-    """A new program: a lead by its place in the search, staying alive, effort, and perhaps one term more."""
+    """A new program: a lead by its place in the search, staying alive, effort; later on perhaps one term more."""
     leads = vocabulary.leads(brief.signals)
     terms = [leads[place % len(leads)]] if leads else []
     for usual in (vocabulary.ALIVE, vocabulary.EFFORT):
         terms.append(replace(usual, weight=vocabulary.scattered(usual.weight, rng, 0.4)))
-    if rng.random() < 0.5:
+    if brief.generation > 0 and rng.random() < 0.5:
         terms.append(vocabulary.draw(brief.signals, rng))
     return Draft(_distinct(terms), "A new program")
 

@@ -11,8 +11,9 @@ The names and meanings of the signals are never read: only their order, shapes a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations, zip_longest
 
 import numpy as np
@@ -52,7 +53,8 @@ class Component:
         return self.unit in ("m", "rad")
 
 
-def components(signals: Sequence[Signal]) -> list[Component]:
+@lru_cache(maxsize=8)
+def components(signals: tuple[Signal, ...]) -> tuple[Component, ...]:
     """Return the numbers of the state, in the catalogue's order."""
     found: list[Component] = []
     for signal in signals:
@@ -61,25 +63,28 @@ def components(signals: Sequence[Signal]) -> list[Component]:
         elif len(signal.shape) == 1:
             columns = range(min(signal.shape[0], MAX_COMPONENTS))
             found += [Component(f"{signal.name}_{i}", f"{signal.name}[:, {i}]", signal.unit) for i in columns]
-    return found
+    return tuple(found)
 
 
-def leads(signals: Sequence[Signal]) -> list[Term]:
+@lru_cache(maxsize=8)
+def leads(signals: tuple[Signal, ...]) -> tuple[Term, ...]:
     """Return the terms that can stand for a whole task, the likelier first.
 
-    A speed up, the same speed down, an aim (a distance, a place) and a turning speed take turns, so that any few of
-    them in a row cover different signals and both directions. There is no chance in it.
+    Places, speeds along a line, turning speeds and distances take turns, each with two opposite wishes, so that any few
+    in a row cover different signals and both directions. What the catalogue names first comes first.
     """
-    numbers = components(signals)
-    lines = [part for part in numbers if part.unit == "m/s"]
-    turns = [part for part in numbers if part.unit == "rad/s"]
-    distances = [term for gap in gaps(signals) for term in (gap, closed(gap))]
-    aims = _in_turns(_in_turns(*(_stances(part) for part in numbers if not part.is_speed)), distances)
-    spins = [term for part in turns for term in (more(part), less(part))]
-    return _in_turns([more(part) for part in lines], [less(part) for part in lines], aims, spins)
+    kinds: dict[str, list[tuple[Term, Term]]] = {}
+    rest: list[Term] = []
+    for part in components(signals):
+        first, second, *others = _wishes(part)
+        kinds.setdefault(part.unit if part.is_speed else "place", []).append((first, second))
+        rest += others
+    kinds["gap"] = [(gap, closed(gap)) for gap in gaps(signals)]
+    pairs = [pair for row in zip_longest(*kinds.values()) for pair in row if pair is not None]
+    return (*(term for pair in pairs for term in pair), *rest)
 
 
-def draw(signals: Sequence[Signal], rng: np.random.Generator) -> Term:
+def draw(signals: tuple[Signal, ...], rng: np.random.Generator) -> Term:
     """Draw any term; signals that stand earlier in the catalogue are likelier.
 
     Args:
@@ -88,7 +93,7 @@ def draw(signals: Sequence[Signal], rng: np.random.Generator) -> Term:
     """
     numbers = components(signals)
     pairs = gaps(signals)
-    if pairs and rng.random() < 0.2:
+    if pairs and rng.random() < 0.1:
         pair = pairs[_early(len(pairs), rng)]
         return pair if rng.random() < 0.5 else closed(pair)
     if not numbers or rng.random() < 0.15:
@@ -104,7 +109,7 @@ def gated(term: Term, gate: Term) -> Term:
     return Term(name, term.weight, spelled(f"({term.expression}) * ({gate.expression})"))
 
 
-def draw_gate(signals: Sequence[Signal], rng: np.random.Generator) -> Term | None:
+def draw_gate(signals: tuple[Signal, ...], rng: np.random.Generator) -> Term | None:
     """Draw a term in [0, 1]; None where the catalogue has no places to bound."""
     places = [part for part in components(signals) if not part.is_speed]
     if not places:
@@ -114,8 +119,8 @@ def draw_gate(signals: Sequence[Signal], rng: np.random.Generator) -> Term | Non
 
 
 def scattered(centre: float, rng: np.random.Generator, spread: float = 0.7) -> float:
-    """Return a figure near `centre` on a log scale: two times of three within a factor of e**spread, 2 as it stands."""
-    return rounded(centre * float(np.exp(rng.normal(0.0, spread))), 2)
+    """Return a figure near `centre` on a log scale: within a factor of e**spread as a rule, of its square at most."""
+    return rounded(centre * float(np.exp(spread * np.clip(rng.normal(), -2.0, 2.0))), 2)
 
 
 # ---------------------------------------------------------------- one term
@@ -174,13 +179,14 @@ def pace(part: Component, rng: np.random.Generator) -> Term:
     return Term(f"{part.label}_pace_{way}", 1.0, spelled(shape))
 
 
-def gaps(signals: Sequence[Signal]) -> list[Term]:
+@lru_cache(maxsize=8)
+def gaps(signals: tuple[Signal, ...]) -> tuple[Term, ...]:
     """Return the distances that can close: between vectors of places of one kind, then of each vector from zero."""
     vectors = [signal for signal in signals if len(signal.shape) == 1 and signal.unit == "m"]
     pairs = [(a, b) for a, b in combinations(vectors, 2) if a.shape == b.shape]
     between = [(f"{a.name}_to_{b.name}", f"-shaping.distance(after.{a.name}, after.{b.name})") for a, b in pairs]
     alone = [(f"{a.name}_small", f"-np.linalg.norm(after.{a.name}, axis=1)") for a in vectors]
-    return [Term(name, 1.0, expression) for name, expression in between + alone]
+    return tuple(Term(name, 1.0, expression) for name, expression in between + alone)
 
 
 def closed(gap: Term) -> Term:
@@ -192,9 +198,11 @@ def closed(gap: Term) -> Term:
 # ---------------------------------------------------------------- choosing
 
 
-def _stances(part: Component) -> list[Term]:
-    """Return what a number that is no speed can be wanted to be, without chance; angles first near zero."""
-    return [near(part), more(part), less(part)] if part.unit == "rad" else [more(part), near(part), less(part)]
+def _wishes(part: Component) -> list[Term]:
+    """Return what a number can be wanted to be, without chance: two opposites first."""
+    if part.is_speed:
+        return [more(part), less(part)]
+    return [near(part), more(part), less(part)] if part.unit == "rad" else [more(part), less(part), near(part)]
 
 
 def _about(part: Component, rng: np.random.Generator) -> Term:
@@ -213,11 +221,6 @@ def _about(part: Component, rng: np.random.Generator) -> Term:
 
 
 def _early(count: int, rng: np.random.Generator) -> int:
-    """Draw an index, the earlier the likelier."""
-    odds = 1.0 / (2.0 + np.arange(count))
+    """Draw an index, the earlier the likelier: of a long catalogue, two times of three one of the first ten."""
+    odds = (2.0 + np.arange(count)) ** -1.5
     return int(rng.choice(count, p=odds / odds.sum()))
-
-
-def _in_turns(*lists: Sequence[Term]) -> list[Term]:
-    """Return the first of each list, then the second of each, and so on."""
-    return [term for row in zip_longest(*lists) for term in row if term is not None]

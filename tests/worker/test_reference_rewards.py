@@ -1,0 +1,55 @@
+"""The programs of `tests/rewards`: they fit their tasks, and the good ones beat the bad ones when trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rewardsmith.program import load_reward
+from rewardsmith.records import EvaluateJob, TrainJob, TrainSettings
+from rewardsmith.tasks import load_task
+from rewardsmith.worker import evaluate
+
+REWARDS = Path(__file__).parents[1] / "rewards"
+TASKS = sorted({path.stem.rpartition("_")[0] for path in REWARDS.glob("*.py")})
+ENV_STEPS = {"swimmer": 200_000, "reacher": 150_000, "hopper": 150_000, "walker2d": 150_000}
+
+
+def test_every_task_has_a_good_and_a_bad_program():
+    assert {path.stem for path in REWARDS.glob("*.py")} == {
+        f"{task}_{kind}" for task in TASKS for kind in ("good", "bad")
+    }
+
+
+@pytest.mark.parametrize("path", sorted(REWARDS.glob("*.py")), ids=lambda path: path.stem)
+def test_a_program_reads_signals_of_its_card(path):
+    task = load_task(None, path.stem.rpartition("_")[0])
+    assert set(load_reward(path).signals) <= {signal.name for signal in task.env.signals}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TASKS)
+def test_a_policy_of_the_good_program_beats_that_of_the_bad_one_and_a_random_one(name, tmp_path):
+    good, bad = (fitness_after_training(name, kind, tmp_path / kind) for kind in ("good", "bad"))
+    random = measured(name, None, tmp_path)
+    assert good > max(bad, random) + 0.1 * abs(random)
+
+
+def fitness_after_training(name: str, kind: str, folder: Path) -> float:
+    from rewardsmith.worker import train
+
+    task = load_task(None, name)
+    folder.mkdir()
+    settings = TrainSettings(**task.settings.get("training", {}))
+    program = (REWARDS / f"{name}_{kind}.py").read_text(encoding="utf-8")
+    job = TrainJob(task.env, program, task.fitness, 0, ENV_STEPS.get(name, 80_000), settings)
+    assert train.run(job, folder).status == "ok"
+    return measured(name, str(folder), folder)
+
+
+def measured(name: str, policy: str | None, folder: Path) -> float:
+    task = load_task(None, name)
+    result = evaluate.run(EvaluateJob(task.env, policy, task.fitness, tuple(range(100, 110))), folder)
+    assert result.fitness is not None
+    return result.fitness
