@@ -60,7 +60,9 @@ def row(env: str, rounds: int, steps: int) -> str:
     wall = statistics.median(a.wall_s / b.wall_s for a, b in pairs)
     reward_us = statistics.median(b.reward_s for _, b in pairs) / steps * 1e6
     before, after = (statistics.median(side) for side in zip(*cpu, strict=True))
-    return f"{env:16}{before:>13,.0f} steps/s{after:>14,.0f} steps/s{ratio:>7.1f}x{wall:>7.1f}x{reward_us:>9.2f} us/step"
+    return (
+        f"{env:16}{before:>13,.0f} steps/s{after:>14,.0f} steps/s{ratio:>7.1f}x{wall:>7.1f}x{reward_us:>9.2f} us/step"
+    )
 
 
 def as_it_comes(env: str) -> Callable[[int], float]:

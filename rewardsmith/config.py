@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from annotated_types import Ge
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from rewardsmith.errors import ConfigError
@@ -57,8 +57,12 @@ class SearchSettings(Section):
     """How often a program that the critic refuses goes back to its author."""
     env_steps: Count = 200_000
     """Environment steps of each training."""
+    rungs: tuple[Annotated[float, Gt(0.0), Lt(1.0)], ...] = ()
+    """Parts of a training at which the lower candidates of a generation end; none: every training is finished."""
+    keep: Annotated[float, Gt(0.0), Le(1.0)] = 0.5
+    """Part of a generation's candidates that goes on from a rung."""
     target_fitness: float | None = None
-    """End the search once a candidate reaches it."""
+    """End the search once a candidate's fitness is above it with 95 % confidence."""
     baseline: bool = True
     """Train on the environment's own reward too, to compare with."""
 

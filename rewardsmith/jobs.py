@@ -100,7 +100,8 @@ class LocalExecutor:
         known = finished(job, out)
         if known is not None:
             return known
-        cause, curve = "", ()
+        cause = ""
+        curve: tuple[CurvePoint, ...] = ()
         for _ in range(ATTEMPTS):
             with self._turns.taken():
                 prepare(job, out)

@@ -11,15 +11,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from rewardsmith import final
+from rewardsmith import ends, final
 from rewardsmith.archive import Journal, Run
-from rewardsmith.errors import BudgetExhausted, ModelRefused, NoValidCandidate, TaskError
+from rewardsmith.errors import ModelRefused, TaskError
 from rewardsmith.fitness import Fitness
 from rewardsmith.jobs import Executor
+from rewardsmith.race import Lane, Race
 from rewardsmith.records import Brief, Candidate, Feedback, Probe, ProbeJob, Proposal, Result, Spent, Verdict
 from rewardsmith.steps import analyzer, critic, evaluator, evolution, trainer
 from rewardsmith.steps.designer import Designer
-from rewardsmith.threads import raised, together
+from rewardsmith.threads import together
 from rewardsmith.trials import Trials, is_final
 from rewardsmith.watch import Watch
 
@@ -66,19 +67,19 @@ class Search:
         history: list[Candidate] = []
         stopped = None
         for generation in range(config.generations):
-            stopped = self.reason_to_stop(history)
+            stopped = ends.due(self.run.config, history, time.monotonic() - self.began)
             if stopped:
                 break
             brief = self.brief(probe, generation, history)
             self.watch.generation(brief)
-            outcomes = together(partial(self.candidate, trials, brief), range(config.population))
+            outcomes = self.generation(trials, brief)
             history += [outcome for outcome in outcomes if isinstance(outcome, Candidate)]
-            stopped = budget_end(outcomes)
+            stopped = ends.of_budget(outcomes)
             if stopped:
                 break
         best = evolution.incumbent(history)
         if best is None:
-            raise NoValidCandidate(no_candidate(history, stopped, self.run))
+            raise ends.without_result(history, stopped, self.run)
         result = final.report(trials, best, history, self.spent(), stopped)
         self.watch.finished(result)
         return result
@@ -102,11 +103,21 @@ class Search:
             history=tuple(history),
         )
 
-    def candidate(self, trials: Trials, brief: Brief, slot: int) -> Candidate:
+    def generation(self, trials: Trials, brief: Brief) -> list[Candidate | BaseException]:
+        """Take every slot of a generation through the steps, at once."""
+        name, slots = f"g{brief.generation}", range(brief.population)
+        ids = [f"{name}c{slot:02d}" for slot in slots]
+        race = Race(self.journal, name, ids, trainer.search_seeds(self.run.config), self.run.config.search.keep)
+        return together(lambda slot: self.candidate(trials, brief, slot, race.lane(ids[slot])), slots)
+
+    def candidate(self, trials: Trials, brief: Brief, slot: int, lane: Lane) -> Candidate:
         """Take one slot of a generation through the steps."""
-        candidate = self.design(f"g{brief.generation}c{slot:02d}", trials.probe, brief, slot)
-        if candidate.status == "ok":
-            candidate = self.score(candidate, trials)
+        try:
+            candidate = self.design(lane.candidate, trials.probe, brief, slot)
+            if candidate.status == "ok":
+                candidate = self.score(candidate, trials, lane)
+        finally:
+            lane.leave()
         return self.explain(candidate, trials)
 
     def design(self, id: str, probe: Probe, brief: Brief, slot: int) -> Candidate:
@@ -134,12 +145,12 @@ class Search:
         transitions = self.run.path / "probe" / "transitions.npz"
         return critic.review(proposal.source, probe, transitions, self.run.config.sandbox)
 
-    def score(self, candidate: Candidate, trials: Trials) -> Candidate:
+    def score(self, candidate: Candidate, trials: Trials, lane: Lane) -> Candidate:
         """Trainer and evaluator: train the program on every seed of the search, and run the policies."""
         config = self.run.config
-        seeds = trainer.seeds(config, trainer.SEARCH_SEEDS, config.search.seeds)
         episodes = evaluator.seeds(config, evaluator.SELECTION, config.evaluation.episodes)
-        outcomes = trials.of(candidate.id, candidate.proposal.source, seeds, episodes)
+        seeds = trainer.search_seeds(config)
+        outcomes = trials.of(candidate.id, candidate.proposal.source, seeds, episodes, lane)
         failed = next((trial for trial in outcomes if trial.status != "ok"), None)
         values = [trial.fitness for trial in outcomes if trial.fitness is not None]
         return replace(
@@ -162,26 +173,6 @@ class Search:
         self.watch.judged(candidate)
         return candidate
 
-    def reason_to_stop(self, history: list[Candidate]) -> str | None:
-        """Return why no further generation should start; None if it should."""
-        config, best = self.run.config, evolution.incumbent(history)
-        target, budget = config.search.target_fitness, config.budget
-        if target is not None and best is not None and best.fitness is not None and best.fitness >= target:
-            return f"the target fitness {target:g} is reached"
-        steps = sum(training.env_steps for candidate in history for training in candidate.trainings)
-        if budget.env_steps is not None and steps >= budget.env_steps:
-            return f"budget: {steps:,} of {budget.env_steps:,} environment steps are done"
-        if budget.wall_s is not None and time.monotonic() - self.began >= budget.wall_s:
-            return f"budget: {budget.wall_s:g} s of wall time are over"
-        return None
-
-
-def budget_end(outcomes: list[Candidate | BaseException]) -> str | None:
-    """Return the budget's end if a generation met it; raise what else went wrong in it."""
-    errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    raised(error for error in errors if not isinstance(error, BudgetExhausted))
-    return f"budget: {errors[0]}" if errors else None
-
 
 def look(run: Run, journal: Journal, executor: Executor) -> Probe:
     """Look at the environment: its catalogue, and transitions for the critic's dry run.
@@ -201,10 +192,3 @@ def look(run: Run, journal: Journal, executor: Executor) -> Probe:
         raise TaskError(probe.cause or f"the environment {run.task.env.env_id!r} could not be run")
     Fitness.parse(run.task.fitness).check(signal.name for signal in probe.signals)
     return probe
-
-
-def no_candidate(history: list[Candidate], stopped: str | None, run: Run) -> str:
-    """Return the message for a search in which nothing could be scored."""
-    why = f"{stopped}; " if stopped else ""
-    first = "".join(f"; {c.id} ({c.status}): {c.cause}" for c in history[:1])
-    return f"{why}none of {len(history)} candidates could be scored{first}; see `rewardsmith show {run.path}`"

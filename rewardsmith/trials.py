@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rewardsmith.archive import Journal, Run
 from rewardsmith.jobs import Executor
+from rewardsmith.race import Lane
 from rewardsmith.records import Evaluation, Probe, Status, Training
 from rewardsmith.steps import evaluator, trainer
 from rewardsmith.threads import raised, together
@@ -48,7 +49,14 @@ class Trials:
     def __init__(self, run: Run, journal: Journal, executor: Executor, watch: Watch, probe: Probe) -> None:
         self.run, self.journal, self.executor, self.watch, self.probe = run, journal, executor, watch, probe
 
-    def of(self, owner: str, program: str | None, seeds: Sequence[int], episodes: tuple[int, ...]) -> list[Trial]:
+    def of(
+        self,
+        owner: str,
+        program: str | None,
+        seeds: Sequence[int],
+        episodes: tuple[int, ...],
+        lane: Lane | None = None,
+    ) -> list[Trial]:
         """Run a trial per training seed, at once.
 
         Args:
@@ -56,11 +64,12 @@ class Trials:
             program: the program's text; None for the environment's own reward.
             seeds: of the trainings.
             episodes: seeds of the held-out episodes.
+            lane: of the race that the trainings run in; None: they all run to their end.
 
         Raises:
             WorkerFailed: if the machinery failed repeatedly.
         """
-        return raised(together(lambda seed: self._trial(owner, program, seed, episodes), seeds))
+        return raised(together(lambda seed: self._trial(owner, program, seed, episodes, lane), seeds))
 
     def evaluate(self, owner: str, policy: Path | None, name: str, episodes: tuple[int, ...]) -> Evaluation:
         """Run a policy, or random actions, on held-out episodes; see `of` for what it raises."""
@@ -72,13 +81,18 @@ class Trials:
         """Return the folder of a candidate or of a phase."""
         return self.run.folder(owner) if is_phase(owner) else self.run.folder("candidates", owner)
 
-    def _trial(self, owner: str, program: str | None, seed: int, episodes: tuple[int, ...]) -> Trial:
+    def _trial(self, owner: str, program: str | None, seed: int, episodes: tuple[int, ...], lane: Lane | None) -> Trial:
         key, out = f"{owner}/trainer/s{seed}", self.home(owner) / f"train-s{seed}"
         watch = partial(self.watch.curve, key)
         task, config = self.run.task, self.run.config
-        make = partial(trainer.train, self.executor, task, self.probe, config, program, seed, out, watch)
+        decide = partial(lane.goes_on, seed) if lane and config.search.rungs else None
+        make = partial(trainer.train, self.executor, task, self.probe, config, program, seed, out, watch, decide)
         self.watch.stage(owner, "train")
-        training = self.journal.once(key, Training, make, keep=is_final)
+        try:
+            training = self.journal.once(key, Training, make, keep=is_final)
+        finally:
+            if lane:
+                lane.leave(seed)
         self.watch.trained(key)
         if training.status != "ok":
             return Trial(training, None)

@@ -73,7 +73,7 @@ def carry_on(run: Any, json_: bool) -> None:
     from rewardsmith import session
     from rewardsmith.errors import RunFailed
     from rewardsmith.report.live import view
-    from rewardsmith.report.tables import print_result
+    from rewardsmith.report.tables import console_on, print_result
 
     again = f"rewardsmith resume {run.path}"
     try:
@@ -86,7 +86,7 @@ def carry_on(run: Any, json_: bool) -> None:
         complain(f"{error}\nWhat is done is kept in {run.path}: `{again}` goes on from there.")
         raise typer.Exit(1) from None
     if not json_:
-        print_result(result, sys.stdout)
+        print_result(result, console_on(sys.stdout))
 
 
 def show_plan(plan: Any, json_: bool) -> None:

@@ -14,11 +14,14 @@ from rewardsmith.cli.output import say, say_json
 def show(
     run: Annotated[Path | None, typer.Argument(help="The run directory. [default: a list of the runs]")] = None,
     candidate: Annotated[str | None, typer.Option(help="A candidate's id, such as g1c03.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Write the RUN's result as a picture to this file.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Show the runs below runs/, one RUN's candidates, or one candidate."""
     if run is None:
         list_runs(json_)
+    elif svg is not None:
+        draw(run, svg)
     elif candidate is None:
         show_run(run, json_)
     else:
@@ -48,7 +51,7 @@ def show_run(path: Path, json_: bool) -> None:
     """Show one run: its result, or how far it is."""
     from rewardsmith import records
     from rewardsmith.archive import Run
-    from rewardsmith.report.tables import print_candidates, print_result
+    from rewardsmith.report.tables import console_on, print_candidates, print_result
 
     run = Run.open(path)
     result = run.result()
@@ -56,10 +59,23 @@ def show_run(path: Path, json_: bool) -> None:
         candidates = run.candidates()
         say_json(records.dump(result) if result else {"candidates": [records.dump(one) for one in candidates]})
     elif result:
-        print_result(result, sys.stdout)
+        print_result(result, console_on(sys.stdout))
     else:
-        print_candidates(run.candidates(), None, sys.stdout)
+        print_candidates(run.candidates(), None, console_on(sys.stdout))
         say(f"\nnot finished; `rewardsmith resume {path}` goes on, unless it is still running")
+
+
+def draw(path: Path, svg: Path) -> None:
+    """Write a finished run's result as a picture."""
+    from rewardsmith.archive import Run
+    from rewardsmith.errors import RunError
+    from rewardsmith.report.tables import picture
+
+    result = Run.open(path).result()
+    if result is None:
+        raise RunError(f"{path} has no result yet; `rewardsmith resume {path}` goes on")
+    svg.write_text(picture(result), encoding="utf-8")
+    say(f"{svg}: a picture of {path}")
 
 
 def show_candidate(path: Path, id: str, json_: bool) -> None:
@@ -67,7 +83,7 @@ def show_candidate(path: Path, id: str, json_: bool) -> None:
     from rewardsmith import records
     from rewardsmith.archive import Run
     from rewardsmith.errors import RunError
-    from rewardsmith.report.tables import print_candidates
+    from rewardsmith.report.tables import console_on, print_candidates
 
     known = {candidate.id: candidate for candidate in Run.open(path).candidates()}
     if id not in known:
@@ -76,7 +92,7 @@ def show_candidate(path: Path, id: str, json_: bool) -> None:
     if json_:
         say_json(records.dump(candidate))
         return
-    print_candidates([candidate], None, sys.stdout)
+    print_candidates([candidate], None, console_on(sys.stdout))
     say(f"\n{candidate.proposal.source.strip()}\n")
     for finding in candidate.verdict.findings if candidate.verdict else ():
         say(f"{finding.severity}: {f'line {finding.line}: ' if finding.line else ''}{finding.message}")

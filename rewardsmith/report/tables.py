@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
 from rewardsmith.records import Candidate, Interval, Result
@@ -12,21 +13,21 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PIPE_WIDTH = 200
+PICTURE_WIDTH = 110
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
-def print_result(result: Result, stream: TextIO) -> None:
+def print_result(result: Result, console: Console) -> None:
     """Print the outcome of a search: its candidates, the best program, and what it is worth."""
     from rich.syntax import Syntax
 
-    console = console_on(stream)
-    print_candidates(result.candidates, result.best.id, stream)
-    console.print(f"\nThe best program, {result.best.id} ({result.run}/reward.py):\n", markup=False)
+    print_candidates(result.candidates, result.best.id, console)
+    console.print(f"\nThe best program, {result.best.id} ({result.run}/reward.py):\n", markup=False, soft_wrap=True)
     source = plain(result.best.proposal.source.strip())
     if console.is_terminal:
-        console.print(Syntax(source, "python", background_color="default"))
+        console.print(Syntax(source, "python", background_color="default", theme="ansi_dark"))
     else:
-        stream.write(source + "\n")
+        console.print(source, markup=False, soft_wrap=True)
     console.print()
     for line in summary(result):
         console.print(line, markup=False, soft_wrap=True)
@@ -37,6 +38,16 @@ def console_on(stream: TextIO) -> Console:
     from rich.console import Console
 
     return Console(file=stream, highlight=False, width=None if stream.isatty() else PIPE_WIDTH)
+
+
+def picture(result: Result) -> str:
+    """Return what `print_result` shows on a terminal as an SVG picture."""
+    from rich.console import Console
+
+    console = Console(file=StringIO(), record=True, width=PICTURE_WIDTH, force_terminal=True, highlight=False)
+    console.print(f'$ rewardsmith design "{plain(result.task)}" --env {result.env_id}\n', markup=False, style="bold")
+    print_result(result, console)
+    return console.export_svg(title="rewardsmith")
 
 
 def summary(result: Result) -> list[str]:
@@ -70,7 +81,7 @@ def interval(value: Interval) -> str:
     return f"{figure(value.mean):<6} {bounds}{seeds}"
 
 
-def print_candidates(candidates: Sequence[Candidate], best: str | None, stream: TextIO) -> None:
+def print_candidates(candidates: Sequence[Candidate], best: str | None, console: Console) -> None:
     """Print a table of candidates, the best one marked."""
     from rich.table import Table
     from rich.text import Text
@@ -93,7 +104,7 @@ def print_candidates(candidates: Sequence[Candidate], best: str | None, stream: 
             Text(plain(candidate.proposal.author)),
             Text(cause),
         )
-    console_on(stream).print(table)
+    console.print(table)
 
 
 def sparkline(values: Sequence[float | None]) -> str:

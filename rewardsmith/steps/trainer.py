@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rewardsmith.config import Config
-from rewardsmith.jobs import Executor
+from rewardsmith.jobs import Decide, Executor
 from rewardsmith.records import CurvePoint, Probe, Training, TrainJob
 from rewardsmith.tasks import Task
 
@@ -27,6 +27,16 @@ def seeds(config: Config, first: int, count: int) -> range:
     return range(start, start + count)
 
 
+def search_seeds(config: Config) -> range:
+    """Return the training seeds of the search."""
+    return seeds(config, SEARCH_SEEDS, config.search.seeds)
+
+
+def rungs(config: Config) -> tuple[int, ...]:
+    """Return the environment steps at which the lower trainings of a generation end."""
+    return tuple(sorted({round(part * config.search.env_steps) for part in config.search.rungs}))
+
+
 def train(
     executor: Executor,
     task: Task,
@@ -36,6 +46,7 @@ def train(
     seed: int,
     out: Path,
     on_point: Callable[[CurvePoint], None],
+    decide: Decide | None = None,
 ) -> Training:
     """Train one policy; blocks until it is done or has failed.
 
@@ -48,6 +59,7 @@ def train(
         seed: of the training.
         out: folder for the policy and the curve.
         on_point: told each new point of the learning curve.
+        decide: asked at each rung of the search whether the training goes on; None: it has no rungs.
 
     Raises:
         WorkerFailed: if the machinery failed repeatedly.
@@ -60,7 +72,8 @@ def train(
         env_steps=config.search.env_steps,
         settings=config.training,
         limits=config.sandbox,
+        rungs=rungs(config) if decide else (),
     )
-    result = executor.run(job, out, on_point)
+    result = executor.run(job, out, on_point, decide)
     assert isinstance(result, Training)  # the executor answers a job with its own kind of result
     return result

@@ -1,4 +1,7 @@
-"""The warm worker's entry: `python -m rewardsmith.worker FD MIB`: the orchestrator at the other end of FD, a job's memory."""
+"""The warm worker's entry: `python -m rewardsmith.worker FD MIB`.
+
+FD is a socket with the orchestrator at its other end, MIB the memory of a job (0: no limit).
+"""
 
 from __future__ import annotations
 

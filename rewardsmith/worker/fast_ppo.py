@@ -19,7 +19,7 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.utils import explained_variance
 from torch import nn
 
-from rewardsmith.worker.network import Flat, Floats, Shape
+from rewardsmith.worker.network import Flat, Shape
 from rewardsmith.worker.update import BETAS, EPSILON, Coefficients, Samples, Update
 
 
@@ -48,7 +48,8 @@ class FastPPO(PPO):
                 update.epoch(samples, np.random.permutation(len(samples.returns)), rate)
                 self._n_updates += 1
         _write(self.policy, update)
-        self.logger.record("train/explained_variance", explained_variance(buffer.values.ravel(), buffer.returns.ravel()))
+        explained = explained_variance(buffer.values.ravel(), buffer.returns.ravel())
+        self.logger.record("train/explained_variance", explained)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/clip_range", self._coefficients().clip_range)
         if shape.gaussian:
@@ -63,7 +64,7 @@ class FastPPO(PPO):
 
     def _coefficients(self) -> Coefficients:
         return Coefficients(
-            clip_range=self.clip_range(self._current_progress_remaining),
+            clip_range=self.clip_range(self._current_progress_remaining),  # type: ignore[operator]
             vf_coef=self.vf_coef,
             ent_coef=self.ent_coef,
             max_grad_norm=self.max_grad_norm,
@@ -76,8 +77,9 @@ class FastPPO(PPO):
 
 def supported_shape(model: PPO) -> Shape | None:
     """Return the sizes of a model's policy; None where it is none of the standard ones, or an option is not covered."""
-    policy, arch = model.policy, model.policy.net_arch
-    if type(policy) is not ActorCriticPolicy or not _is_plain(model):
+    policy: Any = model.policy
+    arch = policy.net_arch
+    if not _is_plain(model):
         return None
     hidden = arch if isinstance(arch, list) else arch["pi"] if arch.get("pi") == arch.get("vf") else []
     if not hidden:
@@ -89,7 +91,8 @@ def supported_shape(model: PPO) -> Shape | None:
 def _is_plain(model: PPO) -> bool:
     policy, group = model.policy, model.policy.optimizer.param_groups[0]
     return (
-        isinstance(model.action_space, spaces.Box | spaces.Discrete)
+        type(policy) is ActorCriticPolicy
+        and isinstance(model.action_space, spaces.Box | spaces.Discrete)
         and isinstance(model.observation_space, spaces.Box)
         and not is_image_space(model.observation_space)
         and type(policy.features_extractor) is FlattenExtractor
@@ -116,9 +119,10 @@ def flatten(buffer: Any) -> Samples:
     return Samples(obs.reshape(n, -1), actions.reshape(n, -1), *(column.ravel() for column in columns))
 
 
-def parameters(policy: ActorCriticPolicy, flat: Flat) -> list[tuple[nn.Parameter, NDArray[np.float32]]]:
+def parameters(policy: Any, flat: Flat) -> list[tuple[torch.Tensor, NDArray[np.float32]]]:
     """Pair each of the policy's parameters with its place in a vector, as a view of the parameter's shape."""
-    views, pairs = flat.views, []
+    views = flat.views
+    pairs: list[tuple[torch.Tensor, NDArray[np.float32]]] = []
     for network, net in enumerate((policy.mlp_extractor.policy_net, policy.mlp_extractor.value_net)):
         for i, layer in enumerate(layer for layer in net if isinstance(layer, nn.Linear)):
             pairs.append((layer.weight, views[f"weight{i}"][network].T))

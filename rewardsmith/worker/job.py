@@ -15,7 +15,6 @@ from rewardsmith import messages, records
 from rewardsmith.errors import SandboxUnavailable, UserError
 from rewardsmith.records import CurvePoint, EvaluateJob, Job, JobResult, ProbeJob, Rung
 
-
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -55,11 +54,11 @@ def main(folder: Path, line: socket.socket) -> int:
             return 1
         except OSError as error:
             traceback.print_exc()
-            to.send(_no_space(folder) if error.errno in NO_SPACE else messages.Crashed(f"{type(error).__name__}: {error}"))
+            to.send(_no_space(folder) if error.errno in NO_SPACE else _crashed(error))
             return 1
         except Exception as error:  # noqa: BLE001 - the worker's main: whatever it is, the search goes on
             traceback.print_exc()
-            to.send(messages.Crashed(f"{type(error).__name__}: {error}"))
+            to.send(_crashed(error))
             return 1
     return 0
 
@@ -87,6 +86,10 @@ def perform(job: Job, folder: Path, line: Line) -> JobResult:
     from rewardsmith.worker import train
 
     return train.run(job, folder, line)
+
+
+def _crashed(error: Exception) -> messages.Crashed:
+    return messages.Crashed(f"{type(error).__name__}: {error}")
 
 
 def _no_space(folder: Path) -> messages.Refused:

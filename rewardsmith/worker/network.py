@@ -41,7 +41,7 @@ class Flat:
     def __init__(self, shape: Shape) -> None:
         """Allocate, filled with 0."""
         widths = (shape.obs_dim, *shape.hidden)
-        sizes = {f"weight{i}": (2, a, b) for i, (a, b) in enumerate(pairwise(widths))}
+        sizes: dict[str, tuple[int, ...]] = {f"weight{i}": (2, a, b) for i, (a, b) in enumerate(pairwise(widths))}
         sizes |= {f"bias{i}": (2, 1, b) for i, b in enumerate(shape.hidden)}
         sizes |= {"mean": (widths[-1], shape.out), "mean_bias": (shape.out,)}
         sizes |= {"value": (widths[-1],), "value_bias": (1,)}
@@ -85,9 +85,7 @@ class Network:
     def forward(self, obs: torch.Tensor) -> None:
         """Compute `out` and `value` for observations (2, n, obs_dim), the same for both networks."""
         below = obs
-        for weight, bias, active, array in zip(
-            self._weights, self._biases, self._active, self._active_np, strict=True
-        ):
+        for weight, bias, active, array in zip(self._weights, self._biases, self._active, self._active_np, strict=True):
             torch.baddbmm(bias, below, weight, beta=2, alpha=2, out=active)
             torch.sigmoid(active, out=active)
             np.multiply(array, 2, out=array)

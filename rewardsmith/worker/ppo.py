@@ -10,6 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger
+from torch import nn
 
 from rewardsmith.records import TrainSettings
 from rewardsmith.worker.envs.base import Actions
@@ -35,7 +36,7 @@ def build(settings: TrainSettings, obs_dim: int, actions: Actions, seed: int) ->
     spare_dynamo()
     model = MODELS[settings.trainer](
         "MlpPolicy",
-        env=None,
+        env=None,  # type: ignore[arg-type]
         learning_rate=settings.learning_rate,
         n_steps=settings.n_steps,
         batch_size=settings.batch_size,
@@ -99,17 +100,17 @@ def fill_buffer(model: PPO, rollout: Rollout, rewards: Floats, scaling: ObsScali
 
 def to_policy(model: PPO, settings: TrainSettings, actions: Actions, scaling: ObsScaling) -> Policy:
     """Return the model's policy, its scaling of observations frozen into it."""
-    network = model.policy.mlp_extractor
-    tensors: dict[str, NDArray[Any]] = {}
+    network: Any = model.policy
+    extractor, tensors = network.mlp_extractor, dict[str, NDArray[Any]]()
     for name, net, head in (
-        ("actor", network.policy_net, model.policy.action_net),
-        ("critic", network.value_net, model.policy.value_net),
+        ("actor", extractor.policy_net, network.action_net),
+        ("critic", extractor.value_net, network.value_net),
     ):
-        for i, layer in enumerate([*(layer for layer in net if hasattr(layer, "weight")), head]):
+        for i, layer in enumerate([*(layer for layer in net if isinstance(layer, nn.Linear)), head]):
             tensors[f"{name}.{i}.weight"] = layer.weight.detach().numpy().copy()
             tensors[f"{name}.{i}.bias"] = layer.bias.detach().numpy().copy()
     if actions.n is None:
-        tensors["log_std"] = model.policy.log_std.detach().numpy().copy()
+        tensors["log_std"] = network.log_std.detach().numpy().copy()
     if scaling.on:
         tensors["obs_mean"], tensors["obs_var"] = scaling.moments.mean, scaling.moments.variance
     spec = PolicySpec(

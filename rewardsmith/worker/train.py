@@ -12,7 +12,7 @@ import torch
 from rewardsmith.errors import RewardFailed
 from rewardsmith.fitness import Fitness
 from rewardsmith.program import parse
-from rewardsmith.records import CurvePoint, Rung, Status, TrainJob, Training
+from rewardsmith.records import CurvePoint, Rung, Status, Training, TrainJob
 from rewardsmith.worker import policy, ppo
 from rewardsmith.worker.actor import make_actor
 from rewardsmith.worker.envs.make import make

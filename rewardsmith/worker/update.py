@@ -201,7 +201,7 @@ class CategoricalHead:
         chosen = batch.actions[:, 0].astype(np.intp)
         weights = self._surrogate.gradient(log_p[self._rows, chosen], batch)
         # d log p(chosen) / d logits = one-hot - p; d H / d logits = -p (log p + H).
-        d_out = -weights[:, None] * p
+        d_out: Floats = -weights[:, None] * p
         d_out[self._rows, chosen] += weights
         if self._ent_coef:
             entropy = -(p * log_p).sum(axis=1, keepdims=True)
@@ -239,22 +239,34 @@ class Adam:
 class Update:
     """Everything that an update needs, allocated once: parameters, their gradient, Adam and the buffers."""
 
-    def __init__(self, shape: Shape, total: int, batch_size: int, action_width: int, coefficients: Coefficients) -> None:
-        """Allocate for rollouts of `total` transitions and minibatches of `batch_size`, the last one perhaps smaller."""
+    def __init__(self, shape: Shape, total: int, batch_size: int, width: int, coefficients: Coefficients) -> None:
+        """Allocate.
+
+        Args:
+            shape: of the policy.
+            total: transitions of a rollout.
+            batch_size: of a minibatch; the last one of an epoch may be smaller.
+            width: length of an action as the buffer holds it; 1 for a discrete one.
+            coefficients: of the loss.
+        """
         self.values, self.gradient, self.adam = Flat(shape), Flat(shape), Adam(shape)
         self._coefficients = coefficients
-        self._shuffled = Shuffled(total, batch_size, shape, action_width)
+        self._shuffled = Shuffled(total, batch_size, shape, width)
         sizes = {len(batch.returns) for batch in self._shuffled.batches}
         self._networks = {n: Network(shape, n, self.values, self.gradient) for n in sizes}
         self._heads = {n: self._head(shape, n) for n in sizes}
 
     def epoch(self, samples: Samples, order: Indices, learning_rate: float) -> None:
         """Take one step for each minibatch of the samples in this order."""
-        self._shuffled.fill(samples, order, self._coefficients)
-        for batch in self._shuffled.batches:
+        for batch in self.shuffled(samples, order):
             self.compute_gradient(batch)
             self._clip_gradient()
             self.adam.step(self.values.vector, self.gradient.vector, learning_rate)
+
+    def shuffled(self, samples: Samples, order: Indices) -> list[Batch]:
+        """Return the minibatches of the samples in this order; buffers, valid until the next call."""
+        self._shuffled.fill(samples, order, self._coefficients)
+        return self._shuffled.batches
 
     def compute_gradient(self, batch: Batch) -> None:
         """Write the loss's gradient for a minibatch to `gradient`."""

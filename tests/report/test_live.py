@@ -64,8 +64,9 @@ def test_no_text_from_outside_reaches_the_terminal_as_a_command(form):
     else:
         table = LiveTable(FakeRun())
         drive(table)
-        Console(file=stream, force_terminal=True, color_system=None).print(table)
-        print_candidates([candidate(f"boom {ESCAPE}")], None, stream)
+        console = Console(file=stream, force_terminal=True, color_system=None)
+        console.print(table)
+        print_candidates([candidate(f"boom {ESCAPE}")], None, console)
     assert "g0c00" in stream.getvalue()
     assert "\x1b]0;" not in stream.getvalue()
     assert "\x1b[2J" not in stream.getvalue()

@@ -209,7 +209,6 @@ MEMORY = (
 
 CASES = (*READING, *WRITING, *REACHING, *OUTLIVING, *PRIVILEGES, *MEMORY)
 
-SWEEP = tuple(
-    system_call(call) for call in NUMBERS if call not in {rule.name for rule in (*policy.ALLOWED, *policy.DENIED)}
-)
+_LISTED = {rule.name for rule in (*policy.ALLOWED, *policy.DENIED)}
+SWEEP = tuple(system_call(call) for call in NUMBERS if call not in _LISTED)
 """Every other system call that the machine has a number for."""

@@ -6,6 +6,7 @@ from sandbox_case import (
     LATE,
     NO_PROCESS,
     OPEN,
+    PRELUDE,
     Case,
     Contained,
     Refused,
@@ -264,7 +265,10 @@ FORGED = (
     attack("a failure that is no JSON", "posix.write(1, bytes([6, 0, 0, 0, 1, 0, 0, 0]) + b'{')", Refused("protocol")),
     attack(
         "a failure of the machine",
-        'm = b\'{"code": "infrastructure", "message": "x", "line": 1}\'\nposix.write(1, bytes([6, 0, 0, 0, len(m), 0, 0, 0]) + m)',
+        """
+        m = b'{"code": "infrastructure", "message": "x", "line": 1}'
+        posix.write(1, bytes([6, 0, 0, 0, len(m), 0, 0, 0]) + m)
+        """,
         Refused("protocol"),
     ),
     attack(
@@ -319,9 +323,10 @@ HONEST = (
             x, v = after.x, after.velocity
             np.sort(x), np.argsort(x), np.unique(x), np.median(x), np.percentile(x, 50), np.histogram(x), np.cumsum(x)
             np.einsum("ij,ij->i", v, v), np.tensordot(v, v), np.cross(v, v), np.linalg.svd(v), np.linalg.inv(v.T @ v)
-            np.linalg.eigh(v.T @ v), np.fft.fft(x), np.polynomial.Polynomial([1, 2])(x), np.polyfit(x, x, 1), np.interp(x, x, x)
-            np.where(x > 0, x, 0), np.select([x > 0], [x]), np.piecewise(x, [x > 0], [1, 0]), np.isin(x, x), np.nan_to_num(x)
-            np.vectorize(math.sin)(x), np.apply_along_axis(np.sum, 1, v), np.digitize(x, [0.0]), np.gradient(x), np.diff(x)
+            np.linalg.eigh(v.T @ v), np.fft.fft(x), np.polynomial.Polynomial([1, 2])(x), np.polyfit(x, x, 1)
+            np.where(x > 0, x, 0), np.select([x > 0], [x]), np.piecewise(x, [x > 0], [1, 0]), np.isin(x, x)
+            np.vectorize(math.sin)(x), np.apply_along_axis(np.sum, 1, v), np.digitize(x, [0.0]), np.gradient(x)
+            np.interp(x, x, x), np.nan_to_num(x), np.diff(x), np.rad2deg(x), np.hypot(x, x), np.arctan2(x, x)
             np.std(x), np.var(x), np.ptp(x), np.corrcoef(v), np.cov(v), np.trapezoid(x), np.sinc(x), np.quantile(x, 0.5)
             str(x), repr(v), f"{x[0]:.3f}", x.tolist(), np.array2string(x), np.stack([x, x]), np.broadcast_to(x, (2, 8))
             with np.errstate(divide="ignore"):
@@ -331,11 +336,26 @@ HONEST = (
     ),
     honest(
         "classes and closures",
-        "class A:\n    k = 2.0\n    def __call__(self, x):\n        return self.k * x\nf = A()\ndef reward(after):\n    return {'a': f(after.x)}",
+        """
+        class Scaled:
+            factor = 2.0
+
+            def __call__(self, x):
+                return self.factor * x
+
+        scaled = Scaled()
+
+        def reward(after):
+            return {"a": scaled(after.x)}
+        """,
     ),
     honest(
         "a large intermediate",
-        "def reward(after):\n    big = np.ones((1000, 1000)) @ np.ones((1000, 1000))\n    return {'a': after.x + big[0, 0]}",
+        """
+        def reward(after):
+            big = np.ones((1000, 1000)) @ np.ones((1000, 1000))
+            return {"a": after.x + big[0, 0]}
+        """,
     ),
 )
 """Programs that must be scored; without them, a sandbox that refuses everything would pass."""

@@ -57,7 +57,8 @@ def judge(source: str, recording: Path) -> Verdict:
 
 
 def codes(verdict: Verdict) -> list[str]:
-    return [finding.code for finding in verdict.findings]
+    """Return what was found, but for the measured time, which a busy machine stretches."""
+    return [finding.code for finding in verdict.findings if finding.code != "slow"]
 
 
 def found(source: str) -> dict[str, int | None]:
@@ -157,7 +158,7 @@ def test_breaches_of_form_and_of_content_are_told_together():
 def test_a_good_program_is_accepted_with_its_figures(recording: Path):
     verdict = judge(GOOD, recording)
     assert verdict.accepted
-    assert verdict.findings == ()
+    assert codes(verdict) == []
     assert verdict.dry_run is not None
     assert verdict.dry_run.transitions == N
     assert verdict.dry_run.us_per_transition > 0.0
@@ -171,7 +172,7 @@ def test_a_good_program_is_accepted_with_its_figures(recording: Path):
 def test_a_verdict_depends_on_its_inputs_alone_but_for_the_time(recording: Path):
     first, second = judge(GOOD, recording), judge(GOOD, recording)
     assert first.dry_run and second.dry_run
-    assert (first.findings, first.dry_run.terms) == (second.findings, second.dry_run.terms)
+    assert (codes(first), first.dry_run.terms) == (codes(second), second.dry_run.terms)
 
 
 def test_a_program_with_errors_in_its_text_is_not_run(recording: Path):
@@ -245,13 +246,19 @@ def test_a_weight_of_no_term_is_told_with_the_nearest(recording: Path):
         ("return {'t': after.height, 'big': 100 * after.x_velocity}", ["drowning-term"]),
         ("return {'t': 1e7 * after.height}", ["huge-term"]),
         ("return {'t': 0 * after.height}", ["constant-total", "constant-term"]),
-        ("return {'t': np.array([float(sum(range(20_000))) * h for h in after.height])}", ["slow", "huge-term"]),
     ],
 )
 def test_a_doubtful_program_is_accepted_with_a_warning(recording: Path, body: str, expected: list[str]):
     verdict = judge(f"def reward(after):\n    {body}", recording)
     assert verdict.accepted
     assert sorted(codes(verdict)) == sorted(expected)
+
+
+def test_a_loop_over_transitions_is_told_as_slow(recording: Path):
+    body = "return {'t': np.array([h + 1e-9 * sum(range(20_000)) for h in after.height])}"
+    verdict = judge(f"def reward(after):\n    {body}", recording)
+    assert verdict.accepted
+    assert [finding.code for finding in verdict.findings] == ["slow"]
 
 
 # ---------------------------------------------------------------- memory

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ class GenericEnv:
         self._space = first.observation_space
         if not self._space.is_np_flattenable:
             raise TaskError(f"{spec.env_id!r}: observations of {type(self._space).__name__} have no fixed length")
-        self._flat = isinstance(self._space, spaces.Box)
+        self._vector = isinstance(self._space, spaces.Box) and len(self._space.shape) == 1
         self.obs_dim = int(spaces.flatdim(self._space))
         self.max_episode_steps = first.spec.max_episode_steps
         self.layout = layout
@@ -62,11 +62,11 @@ class GenericEnv:
         """Act once everywhere; see `BatchedEnv.step`."""
         before_obs, before = self._obs.copy(), self._signals.copy()
         terminated, truncated, broken = self._ends
-        for row, env in enumerate(self._envs):
-            obs, reward, ended, cut, info = env.step(self._outgoing(actions[row]))
+        for row, action in enumerate(self._outgoing(actions)):
+            obs, self._own[row], terminated[row], truncated[row], info = self._envs[row].step(action)
             self._store(row, obs)
-            self._own[row], terminated[row], truncated[row] = reward, ended, cut and not ended
             self._fields.take(row, info)
+        truncated &= ~terminated
         self._fields.pack(self._signals)
         sound = np.isfinite(self._obs).all(axis=1) & np.isfinite(self._signals).all(axis=1) & np.isfinite(self._own)
         np.logical_not(sound, out=broken)
@@ -108,14 +108,19 @@ class GenericEnv:
         self._fields.take(row, info)
 
     def _store(self, row: int, obs: Any) -> None:
-        flat: Any = obs if self._flat else spaces.flatten(self._space, obs)
-        self._obs[row] = np.ravel(flat)
+        if self._vector:
+            self._obs[row] = obs
+        else:
+            flat: Any = spaces.flatten(self._space, obs)
+            self._obs[row] = flat
 
-    def _outgoing(self, action: NDArray[np.floating]) -> Any:
+    def _outgoing(self, actions: NDArray[np.floating]) -> Iterable[Any]:
+        """Return the actions (n, a) as the environments take them."""
         space = self._envs[0].action_space
         if self.actions.n is not None:
-            return int(space.start) + int(action[0])
-        return np.asarray(action, dtype=space.dtype).reshape(space.shape)
+            numbers: list[int] = (actions[:, 0].astype(np.int64) + space.start).tolist()
+            return numbers
+        return actions.astype(space.dtype).reshape(-1, *space.shape)
 
     def _resolve(self, field: str, name: str) -> Index:
         model = model_of(self._envs[0])

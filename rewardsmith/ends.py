@@ -1,0 +1,59 @@
+"""Why a search ends before its last generation, and what it says when it has no result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rewardsmith.archive import Run
+from rewardsmith.config import Config
+from rewardsmith.errors import BudgetExhausted, NoValidCandidate
+from rewardsmith.records import Candidate
+from rewardsmith.steps import evaluator, evolution
+from rewardsmith.threads import raised
+
+
+def due(config: Config, history: Sequence[Candidate], wall_s: float) -> str | None:
+    """Return why no further generation should start; None if it should.
+
+    Args:
+        config: with the target and the budget.
+        history: every candidate so far.
+        wall_s: how long the search has been going.
+    """
+    target, budget = config.search.target_fitness, config.budget
+    bound = lower_bound(evolution.incumbent(history))
+    if target is not None and bound is not None and bound >= target:
+        return f"the target fitness {target:g} is reached with confidence: the lower bound is {bound:.4g}"
+    steps = sum(training.env_steps for candidate in history for training in candidate.trainings)
+    if budget.env_steps is not None and steps >= budget.env_steps:
+        return f"budget: {steps:,} of {budget.env_steps:,} environment steps are done"
+    if budget.wall_s is not None and wall_s >= budget.wall_s:
+        return f"budget: {budget.wall_s:g} s of wall time are over"
+    return None
+
+
+def lower_bound(candidate: Candidate | None) -> float | None:
+    """Return the lower end of a candidate's 95 % interval: over its training seeds, or with one over its episodes."""
+    if candidate is None or candidate.fitness is None:
+        return None
+    values = [evaluation.fitness for evaluation in candidate.evaluations if evaluation.fitness is not None]
+    if len(values) == 1:
+        values = [episode.fitness for episode in candidate.evaluations[0].episodes]
+    interval = evaluator.interval(values)
+    return None if interval is None else interval.mean if interval.low is None else interval.low
+
+
+def of_budget(outcomes: Sequence[Candidate | BaseException]) -> str | None:
+    """Return the budget's end if a generation met it; raise what else went wrong in it."""
+    errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    raised(error for error in errors if not isinstance(error, BudgetExhausted))
+    return f"budget: {errors[0]}" if errors else None
+
+
+def without_result(history: Sequence[Candidate], stopped: str | None, run: Run) -> NoValidCandidate:
+    """Return the error for a search in which nothing could be scored."""
+    why = f"{stopped}; " if stopped else ""
+    first = "".join(f"; {c.id} ({c.status}): {c.cause}" for c in history[:1])
+    return NoValidCandidate(
+        f"{why}none of {len(history)} candidates could be scored{first}; see `rewardsmith show {run.path}`"
+    )
