@@ -43,7 +43,8 @@ class Section(BaseModel):
 class SearchSettings(Section):
     """How many programs to try, and how to choose among them."""
 
-    designer: Literal["llm", "symbolic"] = "llm"
+    designer: Literal["auto", "llm", "symbolic"] = "auto"
+    """auto: the language model where one is named or a key is set, else the symbolic designer."""
     population: Count = 4
     """Candidates per generation."""
     generations: Count = 3

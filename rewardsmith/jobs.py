@@ -122,7 +122,10 @@ class LocalExecutor:
     def _warm_worker(self) -> Worker:
         with self._lock:
             self._turns.check_open()
-            if self._worker is None or not self._worker.alive:
+            if self._worker is not None and not self._worker.alive:
+                self._worker.close()
+                self._worker = None
+            if self._worker is None:
                 self._worker = Worker(self._memory_limit_mib)
             return self._worker
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rewardsmith.steps.designer import Designer
 
 RUNS = Path("runs")
+SYMBOLIC = "the symbolic designer reads no language: fitness alone drives it; --model NAME asks a language model"
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,22 @@ def plan(
         overrides or {},
         configuration.from_sets(sets),
     ]
-    config = configuration.resolve(*layers)
+    config = _with_designer(configuration.resolve(*layers), environment)
     search = config.search
     candidates = search.population * search.generations
     final = search.final_seeds * (2 if search.baseline else 1)
     trainings = candidates * search.seeds + final
     calls = candidates if search.designer == "llm" else 0
     return Plan(task, config, trainings, trainings * search.env_steps, calls)
+
+
+def _with_designer(config: Config, environment: Mapping[str, str]) -> Config:
+    """Settle which designer "auto" is."""
+    if config.search.designer != "auto":
+        return config
+    named = config.llm.model or config.llm.replay or config.llm.cache or environment.get("OPENAI_API_KEY")
+    designer = "llm" if named else "symbolic"
+    return config.model_copy(update={"search": config.search.model_copy(update={"designer": designer})})
 
 
 def start(plan: Plan, out: Path | None = None) -> Run:
@@ -89,11 +99,15 @@ def start(plan: Plan, out: Path | None = None) -> Run:
 
     Raises:
         RunError: if the directory cannot be made or is not empty.
+        ConfigError: if the language model's name, key or price is missing.
     """
-    from rewardsmith import prompts
-
     path = out or default_path(RUNS, plan.task, datetime.now())
-    return Run.create(path, plan.task, plan.config, prompts.digest() if plan.calls else None)
+    if not plan.calls:
+        return Run.create(path, plan.task, plan.config)
+    from rewardsmith import llm, prompts
+
+    llm.build(plan.config.llm, plan.config.budget, path / "llm.jsonl").close()
+    return Run.create(path, plan.task, plan.config, prompts.digest())
 
 
 def carry_on(run: Run, watch: Watch | None = None) -> Result:
@@ -209,6 +223,7 @@ def _designer(run: Run, watch: Watch) -> Iterator[tuple[Designer, Callable[[], S
     if run.config.search.designer == "symbolic":
         from rewardsmith.steps.designer.symbolic import SymbolicDesigner
 
+        watch.notice(SYMBOLIC)
         yield SymbolicDesigner(), Spent
         return
     from rewardsmith import llm

@@ -40,11 +40,11 @@ class Anchor:
     policy: Literal["random", "own-reward"]
     """own-reward: trained on the environment's own reward."""
     fitness: float
-    """Mean over the training seeds."""
+    """Mean over the seeds."""
     std: float | None = None
-    """Standard deviation over the training seeds."""
+    """Standard deviation over the seeds."""
     env_steps: int = 0
-    """Budget of each training."""
+    """Budget of each training; 0 for the random policy."""
     seeds: int = 1
     """Training seeds; episodes, for the random policy."""
     versions: str = ""

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -111,6 +112,7 @@ class Worker:
             WorkerFailed: if the process cannot be started.
         """
         self._control, theirs = socket.socketpair()
+        self._ending, self._last_words = threading.Lock(), ""
         self._log = tempfile.TemporaryFile()
         command = [sys.executable, "-m", "rewardsmith.worker", str(theirs.fileno()), str(memory_limit_mib or 0)]
         try:
@@ -127,6 +129,11 @@ class Worker:
             raise WorkerFailed(f"cannot start a worker process: {error}") from error
         finally:
             theirs.close()
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
 
     @property
     def alive(self) -> bool:
@@ -156,21 +163,24 @@ class Worker:
 
     def close(self) -> None:
         """End the process and all its jobs; does nothing the second time."""
-        self._control.close()
-        try:
-            self._process.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        with self._ending:
+            if self._log.closed:
+                return
+            self._control.close()
+            try:
+                self._process.wait(GRACE_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+            self._log.seek(0)
+            self._last_words = self._log.read().decode(errors="replace").strip().rpartition("\n")[2]
+            self._log.close()
 
     def obituary(self) -> str:
         """End the process and say in a line why it died, as far as it told."""
         self.close()
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return f"the worker process ended with exit code {self._process.returncode}" + (
-            f": {lines[-1]}" if lines else ""
-        )
+        said = f": {self._last_words}" if self._last_words else ""
+        return f"the worker process ended with exit code {self._process.returncode}{said}"
 
 
 def _request(verb: str, folder: Path) -> bytes:

@@ -14,6 +14,7 @@ reward.py         the best program                  result.json the outcome
 from __future__ import annotations
 
 import platform
+import shutil
 import subprocess
 import tomllib
 from dataclasses import dataclass
@@ -123,6 +124,12 @@ class Run:
         paths = sorted(self.path.glob("candidates/*/candidate.json"))
         found = [records.read(Candidate, path) for path in paths]
         return sorted(found, key=lambda candidate: (candidate.generation, candidate.slot))
+
+    def discard_if_unused(self) -> None:
+        """Remove the directory if nothing that took a model's call or a training is in it."""
+        used = (self.path / "llm.jsonl").exists() or any(event.step == "designer" for event in self.events())
+        if not used:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def folder(self, *parts: str) -> Path:
         """Return a folder of the run, made if needed."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from rewardsmith.cli.output import complain, say, say_json
+from rewardsmith.errors import UserError
 
 NO_LIVE_VIEW = "Print JSON lines, for programs."
 
@@ -21,7 +22,7 @@ def design(
         typer.Option(help="How success is measured, such as 'x_position[-1]'. [default: the card's]"),
     ] = None,
     designer: Annotated[
-        str | None, typer.Option(help="llm: a language model; symbolic: none needed. [default: llm]")
+        str | None, typer.Option(help="llm, or symbolic, which needs no model. [default: llm if a model is named]")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Name of the language model, as its endpoint knows it.")] = None,
     population: Annotated[int | None, typer.Option(help="Programs per generation. [default: 4]")] = None,
@@ -65,7 +66,11 @@ def design(
         show_plan(plan, json_)
         return
     run = session.start(plan, out)
-    carry_on(run, json_)
+    try:
+        carry_on(run, json_)
+    except UserError:
+        run.discard_if_unused()
+        raise
 
 
 def carry_on(run: Any, json_: bool) -> None:

@@ -25,8 +25,9 @@ def doctor(
         say_json([records.dump(check) for check in checks])
     else:
         for check in checks:
-            say(f"{'ok  ' if check.ok else 'no  ' if check.needed else 'no (optional)'} {check.name}: {check.detail}")
+            mark = "ok" if check.ok else "no" if check.needed else "without"
+            say(f"{mark:<8} {check.name:<14} {check.detail}")
             if not check.ok and check.fix:
-                say(f"       fix: {check.fix}")
+                say(f"{'':<23} fix: {check.fix}")
     if any(check.needed and not check.ok for check in checks):
         raise typer.Exit(1)

@@ -87,7 +87,7 @@ class PlainLines(Watch):
 
     def __init__(self, stream: TextIO, run: Run) -> None:
         self.stream, self.lock = stream, threading.Lock()
-        self.pace = Pace()
+        self.pace, self.last_notice = Pace(), ""
         self._write(f"{run.path}: {run.task.text!r} on {run.task.env.env_id}")
 
     def started(self, trainings: int, env_steps: int) -> None:
@@ -115,7 +115,9 @@ class PlainLines(Watch):
         self._write(f"{candidate.id} {candidate.status}: {outcome}{ahead}")
 
     def notice(self, text: str) -> None:
-        self._write(text)
+        if text != self.last_notice:
+            self._write(text)
+        self.last_notice = text
 
     def finished(self, result: Result) -> None: ...
 
@@ -208,7 +210,8 @@ class LiveTable(Watch):
 
     def notice(self, text: str) -> None:
         with self.lock:
-            self.notices.append(plain(text))
+            if plain(text) not in self.notices[-1:]:
+                self.notices.append(plain(text))
 
     def finished(self, result: Result) -> None: ...
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from rewardsmith.program import RewardProgram
 from rewardsmith.records import Limits
-from rewardsmith.sandbox.doctor import Check, report
+from rewardsmith.sandbox.doctor import report
 from rewardsmith.sandbox.inside.harness import IMPORTS
 from rewardsmith.sandbox.local import LocalChannel, Zygote, can_seal, shared_zygote
 from rewardsmith.sandbox.process import Layout, RewardProcess, SealedReward
 
-__all__ = ["IMPORTS", "Check", "Layout", "RewardProcess", "Zygote", "cleanup", "open_process", "report"]
+__all__ = ["IMPORTS", "Layout", "RewardProcess", "Zygote", "cleanup", "open_process", "report"]
 
 
 def open_process(program: RewardProgram, layout: Layout, limits: Limits, zygote: Zygote | None = None) -> RewardProcess:

@@ -24,7 +24,9 @@ from typing import Any
 
 import docker
 import numpy as np
+from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, ImageNotFound
+from docker.utils import kwargs_from_env
 
 from rewardsmith.errors import SandboxUnavailable, WorkerFailed
 from rewardsmith.resources import folder
@@ -52,18 +54,21 @@ HOST = re.sub(r"[^\w.-]", "-", socket.gethostname())
 
 
 def connect() -> docker.DockerClient:
-    """Return a client of the engine that the environment or the current context of `docker` names.
+    """Return a client of the engine that DOCKER_HOST or the current context of `docker` names.
 
     Raises:
         SandboxUnavailable: if no engine answers.
     """
+    settings = ContextAPI.kwargs_from_context() | kwargs_from_env()
+    address = str(settings.get("base_url"))
     try:
-        client = docker.from_env()
+        if address.startswith("unix://") and not Path(address.removeprefix("unix://")).is_socket():
+            raise FileNotFoundError("there is no such socket")
+        client = docker.DockerClient(**settings)
         client.ping()
     except (DockerException, OSError) as error:
-        raise SandboxUnavailable(
-            f"no Docker engine answers ({error}); start Docker, or name the engine's address in DOCKER_HOST"
-        ) from error
+        fix = "start Docker, or name the engine's address in DOCKER_HOST"
+        raise SandboxUnavailable(f"no Docker engine answers at {address}: {error}; {fix}") from error
     return client
 
 
@@ -153,6 +158,7 @@ class DockerChannel:
         sizes = len(self._inputs) or 1, spec.output_bytes(self.capacity, spec.max_terms)
         self._client = connect()
         self._container: Any = None
+        self._stream: Any = None
         try:
             self._start(provide_image(self._client), sum(sizes))
             self._send(
@@ -186,9 +192,9 @@ class DockerChannel:
             use_config_proxy=False,
             labels={LABEL: f"{HOST}:{os.getpid()}"},
         )
-        stream = self._container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+        self._stream = self._container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
         # Over a unix socket or TCP the client gives a file around the socket, which has no timeout of its own.
-        self._stream: Any = getattr(stream, "_sock", stream)
+        self._socket: Any = getattr(self._stream, "_sock", self._stream)
         self._container.start()
 
     def inputs(self, n: int) -> wire.Inputs:
@@ -224,6 +230,9 @@ class DockerChannel:
         """End the process and remove the container. May be called twice."""
         if self._client is None:
             return
+        if self._stream is not None:
+            self._socket.close()
+            self._stream.close()
         if self._container is not None:
             _remove(self._container)
         self._client.close()
@@ -237,13 +246,13 @@ class DockerChannel:
 
     def _send(self, data: bytes, deadline: float) -> None:
         """Send all of the data; a process that does not read it runs into the deadline."""
-        self._stream.settimeout(max(deadline - time.monotonic(), 0.001))
-        self._stream.sendall(data)
+        self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+        self._socket.sendall(data)
 
     def _receive(self, deadline: float) -> None:
         """Take in some output."""
-        self._stream.settimeout(max(deadline - time.monotonic(), 0.001))
-        data = self._stream.recv(CHUNK)
+        self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+        data = self._socket.recv(CHUNK)
         if not data:
             raise self._hangup()
         self._frames += data

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from dataclasses import dataclass
 
 import numpy as np
 
 from rewardsmith.errors import SandboxUnavailable, WorkerFailed
 from rewardsmith.program import Transitions, parse
-from rewardsmith.records import Limits
+from rewardsmith.records import Check, Limits
 from rewardsmith.sandbox.local import LocalChannel, Zygote
 from rewardsmith.sandbox.process import Layout, SealedReward
 
@@ -30,27 +29,18 @@ _BEST_EFFORT = {
 """Layer to what it adds, and what it takes."""
 
 
-@dataclass(frozen=True)
-class Check:
-    """Something that works on this machine, or does not."""
-
-    name: str
-    ok: bool
-    detail: str
-    """What was found."""
-    fix: str = ""
-    """What to do, where it does not work."""
-
-
 def report() -> tuple[Check, ...]:
     """Return what works: sealing, which the local backend needs; its extra layers; and the Docker backend."""
     try:
         layers = _sealed_layers()
     except (SandboxUnavailable, WorkerFailed) as error:
         fix = "use --sandbox docker, or a Linux kernel with seccomp on x86_64 or aarch64"
-        return (Check("seal", False, str(error), fix), _docker())
+        docker = _docker()
+        return (Check("seal", False, str(error), fix, needed=not docker.ok), docker)
     extra = tuple(
-        Check(name, True, detail) if name in layers else Check(name, False, "missing; the seal holds without it", fix)
+        Check(name, True, detail, needed=False)
+        if name in layers
+        else Check(name, False, "missing; the seal holds without it", fix, needed=False)
         for name, (detail, fix) in _BEST_EFFORT.items()
     )
     return (Check("seal", True, f"seccomp on {platform.machine()}, a program was run in it"), *extra, _docker())
@@ -79,5 +69,6 @@ def _docker() -> Check:
         with contextlib.closing(connect()) as client:
             version = client.version()["Version"]
     except SandboxUnavailable as error:
-        return Check("docker", False, str(error), "only --sandbox docker needs it: start Docker, or set DOCKER_HOST")
-    return Check("docker", True, f"engine {version}")
+        fix = "only --sandbox docker needs it: start Docker, or set DOCKER_HOST"
+        return Check("docker", False, str(error), fix, needed=False)
+    return Check("docker", True, f"engine {version}", needed=False)

@@ -30,6 +30,8 @@ MIB = 1 << 20
 PASSED_ON = ("LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")
 """Variables of the environment without which Python or NumPy may not start on some machines; none is a secret."""
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+DETERMINISTIC = {"PYTHONHASHSEED": "0"}
+"""A set of names has the same order in every process."""
 BOOT = "import sys; sys.path[:0] = sys.argv[4:]; from inside.zygote import main; main()"
 END_TIMEOUT_S = 5.0
 F_SEAL_FUTURE_WRITE = 0x10
@@ -72,12 +74,12 @@ class Zygote:
         imported_from = str(here), str(Path(numpy.origin).parents[1])
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-B", "-c", BOOT, *started_with, *imported_from],
+                [sys.executable, "-s", "-P", "-S", "-B", "-c", BOOT, *started_with, *imported_from],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 cwd="/",
-                env=ONE_THREAD | {name: os.environ[name] for name in PASSED_ON if name in os.environ},
+                env=ONE_THREAD | DETERMINISTIC | {name: os.environ[name] for name in PASSED_ON if name in os.environ},
                 start_new_session=True,
             )
 
@@ -158,7 +160,10 @@ def shared_zygote() -> Zygote:
     """
     with _shared_lock:
         zygote = _shared.get(os.getpid())
-        if zygote is None or not zygote.alive:
+        if zygote is not None and not zygote.alive:
+            zygote.close()
+            zygote = None
+        if zygote is None:
             zygote = _shared[os.getpid()] = Zygote()
             atexit.register(_close_shared, os.getpid())
         return zygote

@@ -23,6 +23,8 @@ from rewardsmith.sandbox.inside.wire import Array
 
 FIRST_CAPACITY = 256
 """Transitions that a process is first opened for; it is opened anew, larger, for a call that has more."""
+MOST_LINES = 1_000_000
+"""A line that a process names in its own failure is below this."""
 CODES = ("error", "memory", "shape", "killed")
 """Codes that a process may give its own failure."""
 
@@ -118,6 +120,8 @@ class SealedReward:
             ValueError: if the transitions do not fit the layout.
         """
         n = transitions.n
+        if n < 1:
+            raise ValueError("no transitions to score")
         channel = self._provide(n)
         self._fill(channel, transitions, memory)
         try:
@@ -171,7 +175,8 @@ class SealedReward:
     def _fill(self, channel: Channel, transitions: Transitions, memory: Mapping[str, Array] | None) -> None:
         """Lay the transitions into the input arena."""
         n = transitions.n
-        views = self._views.get(n) or self._views.setdefault(n, channel.inputs(n))
+        if n not in self._views:
+            self._views[n] = channel.inputs(n)
         groups: dict[str, Mapping[str, Array]] = {
             "action": {"action": transitions.action},
             "before": transitions.before,
@@ -179,7 +184,7 @@ class SealedReward:
             "start": transitions.start,
             "memory": {name: np.full(n, v) for name, v in self.program.memory.items()} if memory is None else memory,
         }
-        for group, name, view in views:
+        for group, name, view in self._views[n]:
             array = groups[group].get(name)
             if array is None or array.shape != view.shape:
                 has = "nothing" if array is None else f"shape {array.shape}"
@@ -222,8 +227,8 @@ class SealedReward:
         rows = channel.outputs(n, len(names))
         with np.errstate(all="ignore"):
             total: Array = np.add.reduce(weights * rows[m:])
-            # Whatever is not finite stays so under multiplication and addition; so may what overflows.
-            if not math.isfinite(np.add.reduce(total) + np.add.reduce(rows[:m], axis=None)):
+            # What is not finite stays so under multiplication and addition; a sum may also overflow by itself.
+            if not math.isfinite(np.add.reduce(total) + (np.add.reduce(rows[:m], axis=None) if m else 0.0)):
                 self._check_finite(names, rows, total)
         memory = dict(zip(self._spec.memory, rows, strict=False))
         return Scores(total, dict(zip(names, rows[m:], strict=True)), memory)
@@ -271,7 +276,8 @@ def _failed(payload: bytes) -> RewardFailed:
         code, text, line = fields["code"], fields["message"], fields["line"]
     except (ValueError, TypeError, KeyError, RecursionError):
         return _forged("a failure that cannot be read")
-    if code not in CODES or not isinstance(text, str) or not (line is None or type(line) is int):
+    is_line = line is None or (type(line) is int and 0 < line < MOST_LINES)
+    if code not in CODES or not isinstance(text, str) or not is_line:
         return _forged("a failure that cannot be read")
     return RewardFailed(_printable(text), code=code, line=line)
 

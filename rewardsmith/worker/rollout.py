@@ -82,7 +82,8 @@ class Collector:
         sequence = np.random.SeedSequence(seed)
         resets, exploration = sequence.spawn(2)
         self._rng = np.random.default_rng(exploration)
-        self._obs = env.reset([int(word) for word in resets.generate_state(env.n)])
+        self.seeds = [int(word) for word in resets.generate_state(env.n)]
+        self._obs = env.reset(self.seeds)
         self._low = np.array(env.actions.low)
         self._high = np.array(env.actions.high)
         self._first = True

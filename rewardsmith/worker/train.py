@@ -89,14 +89,14 @@ class Learner:
         program = parse(job.program) if job.program is not None else None
         fitness = Fitness.parse(job.fitness)
         signals = program.signals if program else ()
-        self._env = env = make(job.env, settings.n_envs, tuple(dict.fromkeys((*signals, *fitness.names))))
+        self.env = env = make(job.env, settings.n_envs, tuple(dict.fromkeys((*signals, *fitness.names))))
         self.scorer: Scorer = ProgramReward(program, env, job.limits) if program else OwnReward()
-        self._model = ppo.build(settings, env.obs_dim, env.actions, job.seed)
-        self._scaling = ObsScaling(env.n, env.obs_dim, settings.normalize_obs)
+        self.model = ppo.build(settings, env.obs_dim, env.actions, job.seed)
+        self.scaling = ObsScaling(env.n, env.obs_dim, settings.normalize_obs)
         self._rewards = RewardScaling(env.n, settings.gamma, settings.normalize_reward)
-        actor = make_actor(self._model.policy, env.n, env.actions.n)
-        self._collector = Collector(env, actor, self._scaling, job.seed)
-        self._rollout = Rollout(settings.n_steps, env)
+        actor = make_actor(self.model.policy, env.n, env.actions.n)
+        self.collector = Collector(env, actor, self.scaling, job.seed)
+        self.rollout = Rollout(settings.n_steps, env)
         self._episodes = Episodes(env.n, env.layout, fitness)
         self._rungs = sorted(rung for rung in job.rungs if rung < job.env_steps)
         self.curve: list[CurvePoint] = []
@@ -126,12 +126,12 @@ class Learner:
 
     def policy(self) -> policy.Policy:
         """Return the policy as it stands."""
-        return ppo.to_policy(self._model, self._job.settings, self._env.actions, self._scaling)
+        return ppo.to_policy(self.model, self._job.settings, self.env.actions, self.scaling)
 
     def close(self) -> None:
         """End the environments and the reward process."""
         self.scorer.close()
-        self._env.close()
+        self.env.close()
 
     def advance(self) -> None:
         """Collect one rollout, score it and learn from it.
@@ -139,18 +139,22 @@ class Learner:
         Raises:
             RewardFailed: if the program misbehaves.
         """
-        rollout = self._rollout
-        self._collector.collect(rollout)
-        self.done += rollout.steps * rollout.n
+        rollout = self.rollout
+        self.collect()
         scored = self.scorer.score(rollout)
         self._episodes.take(rollout, scored)
         rewards = self._rewards.scaled(scored.total, rollout.ended)
-        ppo.fill_buffer(self._model, rollout, rewards, self._scaling)
-        self._model._update_current_progress_remaining(self.done, self._job.env_steps)
-        self._model.train()
+        ppo.fill_buffer(self.model, rollout, rewards, self.scaling)
+        self.model._update_current_progress_remaining(self.done, self._job.env_steps)
+        self.model.train()
+
+    def collect(self) -> None:
+        """Fill the rollout."""
+        self.collector.collect(self.rollout)
+        self.done += self.rollout.steps * self.rollout.n
 
     def _is_sound(self) -> bool:
-        return all(bool(torch.isfinite(parameter).all()) for parameter in self._model.policy.parameters())
+        return all(bool(torch.isfinite(parameter).all()) for parameter in self.model.policy.parameters())
 
     def _passes_rungs(self) -> bool:
         """Wait at every rung that has been reached; return whether the training goes on."""

@@ -20,6 +20,7 @@ from rewardsmith.errors import RewardFailed, WorkerFailed
 from rewardsmith.program import Transitions, parse
 from rewardsmith.records import Limits
 from rewardsmith.sandbox import Layout, RewardProcess, Zygote, open_process
+from rewardsmith.sandbox.local import shared_zygote
 
 LOCAL = Limits("local")
 PROGRAM = """
@@ -123,6 +124,15 @@ def test_an_array_that_is_not_contiguous_is_laid_out_right(zygote: Zygote) -> No
         np.testing.assert_array_equal(process.score(turned).total, process.score(given).total)
 
 
+def test_a_set_has_the_same_order_in_every_process() -> None:
+    text = "def reward(action):\n    return {name: 0.0 for name in {'height', 'speed', 'effort', 'alive', 'upright'}}\n"
+    orders = set()
+    for _ in range(3):
+        with Zygote() as own, opened(text, own) as process:
+            orders.add(tuple(process.score(transitions()).terms))
+    assert len(orders) == 1
+
+
 # ---------------------------------------------------------------- memory
 
 REMEMBERING = """
@@ -158,7 +168,7 @@ def test_memory_that_was_not_declared_cannot_be_assigned(zygote: Zygote) -> None
 
 def test_memory_that_becomes_infinite_is_refused(zygote: Zygote) -> None:
     with opened(REMEMBERING.replace("memory.steps += 1", "memory.steps = np.inf"), zygote) as process:
-        with pytest.raises(RewardFailed, match="memory.steps is not finite") as failure:
+        with pytest.raises(RewardFailed, match=r"memory\.steps is not finite") as failure:
             process.score(transitions())
     assert failure.value.code == "not-finite"
 
@@ -190,9 +200,8 @@ def test_a_failed_process_raises_its_failure_again_and_does_not_hang(zygote: Zyg
 
 
 def test_a_timeout_ends_the_process_soon_after_the_limit(zygote: Zygote) -> None:
-    with opened(
-        "def reward(after):\n    while True:\n        pass\n    return {}\n", zygote, Limits(call_timeout_s=0.3)
-    ) as process:
+    text = "def reward(after):\n    while True:\n        pass\n    return {}\n"
+    with opened(text, zygote, Limits(call_timeout_s=0.3)) as process:
         start = time.monotonic()
         with pytest.raises(RewardFailed) as failure:
             process.score(transitions())
@@ -272,9 +281,11 @@ def test_threads_may_share_a_zygote(zygote: Zygote) -> None:
 
 def test_a_zygote_that_was_killed_is_the_machines_fault_and_is_replaced() -> None:
     program = parse(PROGRAM)
+    shared_zygote().close()
+    before = set(children(os.getpid()))
     with open_process(program, LAYOUT, LOCAL) as process:
         process.score(transitions())
-        for pid in children(os.getpid()):
+        for pid in set(children(os.getpid())) - before:
             os.kill(pid, signal.SIGKILL)
         with pytest.raises(WorkerFailed):
             process.score(transitions())

@@ -10,13 +10,21 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
 
 from rewardsmith.worker.fast_ppo import FastPPO, flatten, parameters, supported_shape
 from rewardsmith.worker.update import Coefficients, Update
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size of:UserWarning")
 
-SETTINGS: dict[str, Any] = {"n_steps": 150, "batch_size": 64, "n_epochs": 2, "ent_coef": 0.01, "seed": 3, "device": "cpu"}
+SETTINGS: dict[str, Any] = {
+    "n_steps": 150,
+    "batch_size": 64,
+    "n_epochs": 2,
+    "ent_coef": 0.01,
+    "seed": 3,
+    "device": "cpu",
+}
 """150 transitions in minibatches of 64: the last one has 22."""
 
 
@@ -147,11 +155,12 @@ def test_what_is_not_covered_trains_as_sb3_does(changes: dict[str, Any]) -> None
 
 
 def test_model_learns_through_the_ordinary_interface() -> None:
-    model = FastPPO("MlpPolicy", "CartPole-v1", n_steps=512, batch_size=64, n_epochs=10, learning_rate=1e-3, seed=0)
-    model.learn(12_000)
+    envs = make_vec_env("CartPole-v1", 8, seed=0)
+    model = FastPPO("MlpPolicy", envs, n_steps=64, batch_size=64, learning_rate=1e-3, seed=0, device="cpu")
+    model.learn(10_000)
 
     env, lengths = gymnasium.make("CartPole-v1"), []
-    for seed in range(5):
+    for seed in range(3):
         obs, length, done = env.reset(seed=seed)[0], 0, False
         while not done:
             obs, _, terminated, truncated, _ = env.step(model.predict(obs, deterministic=True)[0])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
+import mujoco
 from gymnasium import error as gym_error
 from gymnasium import spaces
 
@@ -24,7 +27,8 @@ def open_env(spec: EnvSpec) -> Any:
     if spec.max_episode_steps is not None:
         kwargs["max_episode_steps"] = spec.max_episode_steps
     try:
-        return gymnasium.make(spec.env_id, disable_env_checker=True, **kwargs)
+        with _unlogged():
+            return gymnasium.make(spec.env_id, disable_env_checker=True, **kwargs)
     except (gym_error.NameNotFound, gym_error.NamespaceNotFound) as error:
         raise TaskError(_unknown(spec.env_id)) from error
     except ModuleNotFoundError as error:
@@ -49,6 +53,17 @@ def read_actions(env_id: str, space: Any) -> Actions:
     if isinstance(space, spaces.Box):
         return Actions(tuple(map(float, space.low.ravel())), tuple(map(float, space.high.ravel())))
     raise TaskError(f"{env_id!r} takes {type(space).__name__} actions; only Box and Discrete actions can be trained")
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Drop MuJoCo's remarks about the XML of an environment, which it would print and write to a file on each load."""
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda message: None)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(before)
 
 
 def _unknown(env_id: str) -> str:

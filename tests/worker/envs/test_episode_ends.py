@@ -54,7 +54,7 @@ def test_an_episode_is_truncated_by_time_alone():
 
 
 @pytest.mark.parametrize("loop", [False, True])
-def test_diverged_physics_ends_the_episode_with_finite_values(loop, monkeypatch, capfd):
+def test_diverged_physics_ends_the_episode_with_finite_values(loop, monkeypatch):
     if loop:
         monkeypatch.setattr(physics, "mujoco_batch", None)
     env = make(EnvSpec("Hopper-v5", signals=(HEIGHT, FOOT)), 3, ("height", "foot"))

@@ -1,0 +1,73 @@
+"""A user's mistake gives one line with the next step, exit code 2, no traceback, and leaves nothing behind."""
+
+import subprocess
+import sys
+
+import pytest
+
+HOPPER = ("--env", "Hopper-v5")
+SYMBOLIC = ("--designer", "symbolic")
+
+
+def rewardsmith(tmp_path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "rewardsmith", *arguments]
+    variables = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **environment}
+    return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, env=variables)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("design", "x", "--env", "Hoper-v5", *SYMBOLIC), "near it: Hopper-v5"),
+        (("design", "x", *HOPPER, *SYMBOLIC, "--fitness", "x_position[-1"), "was never closed"),
+        (("design", "x", *HOPPER, *SYMBOLIC, "--set", "search.poplation=3"), "did you mean 'population'"),
+        (("design", "x", *HOPPER, *SYMBOLIC, "--population", "0"), "greater than or equal to 1"),
+        (("design", "x", *HOPPER, "--designer", "llm"), "--model NAME"),
+        (("design", "x", *HOPPER, "--model", "m"), "set OPENAI_API_KEY"),
+        (("design", "x", *HOPPER, "--model", "m", "--budget-usd", "1"), "llm.price_in_usd"),
+        (("design", "x", *HOPPER, "--llm-replay", "missing.jsonl"), "missing.jsonl"),
+        (("resume", "nowhere"), "no run directory"),
+        (("show", "nowhere"), "no run directory"),
+        (("export", "nowhere"), "no run directory"),
+        (("check", "missing.py", *HOPPER), "cannot read the reward file 'missing.py'"),
+        (("train", "missing.py", *HOPPER), "cannot read the reward file 'missing.py'"),
+        (("envs", "Hoper"), "Hopper"),
+    ],
+)
+def test_a_mistake_is_told_in_a_line_and_leaves_nothing(tmp_path, arguments, message):
+    answer = rewardsmith(tmp_path, *arguments)
+    assert answer.returncode == 2, answer.stdout + answer.stderr
+    assert message in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--env", "Foo-v9", "--fitness", "obs[-1]"), "no environment 'Foo-v9'"),
+        (("--env", "CartPole-v1", "--fitness", "obss[-1]"), "near it: obs"),
+    ],
+)
+def test_what_only_the_worker_can_know_leaves_nothing_either(tmp_path, arguments, message):
+    answer = rewardsmith(tmp_path, "design", "x", *arguments, *SYMBOLIC)
+    assert answer.returncode == 2, answer.stdout + answer.stderr
+    assert message in answer.stderr
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_dead_endpoint_is_named_and_the_run_can_go_on(tmp_path):
+    options = ("--model", "m", "--set", "llm.retries=0", "--out", "run")
+    answer = rewardsmith(tmp_path, "design", "x", *HOPPER, *options, OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+    assert answer.returncode == 1
+    assert "cannot reach the language model at http://127.0.0.1:9/v1" in answer.stderr
+    assert "rewardsmith resume run" in answer.stderr
+    assert (tmp_path / "run" / "journal.jsonl").exists()
+
+
+def test_a_program_that_the_critic_refuses_is_told_with_file_and_line(tmp_path):
+    (tmp_path / "bad.py").write_text("def reward(after):\n    return {'up': after.torso_hight}\n")
+    answer = rewardsmith(tmp_path, "check", "bad.py", *HOPPER)
+    assert answer.returncode == 1
+    assert "bad.py:2: error:" in answer.stdout
+    assert "torso_height" in answer.stdout
