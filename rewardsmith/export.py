@@ -16,7 +16,7 @@ from rewardsmith import program as contract
 from rewardsmith.errors import ProgramError
 from rewardsmith.program import RewardProgram
 from rewardsmith.records import EnvSpec, Signal
-from rewardsmith.worker.envs.sources import Applied, Combined, Index, Node, Number, parse
+from rewardsmith.sources import Applied, Combined, Index, Node, Number, parse
 
 RULE = "# " + "-" * 64 + " "
 SHAPING = "shaping"

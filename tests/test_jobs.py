@@ -18,12 +18,24 @@ import pytest
 from rewardsmith import records
 from rewardsmith.errors import RunError, TaskError, WorkerFailed
 from rewardsmith.jobs import LocalExecutor
-from rewardsmith.records import CurvePoint, EnvSpec, EvaluateJob, Evaluation, Probe, ProbeJob, Rung
-from rewardsmith.records import Training, TrainJob, TrainSettings
+from rewardsmith.records import (
+    CurvePoint,
+    EnvSpec,
+    EvaluateJob,
+    Evaluation,
+    Probe,
+    ProbeJob,
+    Rung,
+    Training,
+    TrainJob,
+    TrainSettings,
+)
 
 CASES = Path(__file__).parent / "worker"
 """Where the environments that misbehave lie."""
 PROBE = ProbeJob(EnvSpec("Pendulum-v1"), seed=0, transitions=16)
+EPISODES = EvaluateJob(EnvSpec("Pendulum-v1"), None, "length", seeds=tuple(range(20)))
+HANGING = ProbeJob(EnvSpec("training_case:Faulty-v0", {"fault": "hang", "after": 0}), seed=0, transitions=64)
 SMALL = TrainSettings(n_envs=2, n_steps=32, batch_size=64, n_epochs=1, net_arch=(8,), checkpoints=4)
 UPRIGHT = 'def reward(after):\n    return {"upright": np.exp(-after.obs[:, 1] ** 2)}\n'
 LONG = 10_000_000
@@ -49,8 +61,9 @@ def started(slots: int, **limits: float) -> Iterator[LocalExecutor]:
             executor.close()
 
 
-def training(env_steps: int = 256, env: EnvSpec = EnvSpec("InvertedPendulum-v5"), **changes: object) -> TrainJob:
-    return replace(TrainJob(env, None, "length", 0, env_steps, SMALL), **changes)  # type: ignore[arg-type]
+def training(env_steps: int = 256, **changes: object) -> TrainJob:
+    job = TrainJob(EnvSpec("InvertedPendulum-v5"), None, "length", 0, env_steps, SMALL)
+    return replace(job, **changes)  # type: ignore[arg-type]
 
 
 def faulty(fault: str) -> EnvSpec:
@@ -183,32 +196,29 @@ def test_crashing_simulator_ends_as_infrastructure_after_a_retry(
 
 def test_job_of_a_killed_worker_is_done_by_a_new_one(tmp_path: Path) -> None:
     with started(1) as executor:
-        killed: list[int] = []
+        executor.run(PROBE, tmp_path / "warm")
+        worker = worker_pid(executor)
+        thread, outcome = in_thread(lambda: executor.run(EPISODES, tmp_path / "job"))
+        assert eventually(lambda: bool(children(worker)))
+        os.kill(worker, signal.SIGKILL)
+        thread.join(60)
 
-        def kill_once(point: CurvePoint) -> None:
-            if not killed:
-                killed.append(worker_pid(executor))
-                os.kill(killed[0], signal.SIGKILL)
-
-        result = executor.run(training(2048), tmp_path, kill_once)
-
-        assert result.status == "ok"
-        assert worker_pid(executor) != killed[0]
+        assert isinstance(outcome[0], Evaluation) and outcome[0].status == "ok"
+        assert worker_pid(executor) != worker
 
 
 def test_job_beyond_its_time_is_ended(tmp_path: Path) -> None:
-    with started(1, time_limit_s=6.0) as executor:
-        executor.run(training(64), tmp_path / "warm")
-        result = executor.run(training(env=faulty("hang")), tmp_path / "hang")
+    with started(1, time_limit_s=4.0) as executor:
+        result = executor.run(HANGING, tmp_path)
 
-        assert (result.status, result.cause) == ("timeout", "no result within 6 s")
-        assert eventually(lambda: not children(worker_pid(executor)))
-        assert executor.run(training(env=faulty("hang")), tmp_path / "hang") == result
+        assert (result.status, result.cause) == ("timeout", "no result within 4 s")
+        assert not children(worker_pid(executor))
+        assert executor.run(HANGING, tmp_path) == result
 
 
 def test_job_beyond_its_memory_is_ended(tmp_path: Path) -> None:
     with started(1, memory_limit_mib=20) as executor:
-        result = executor.run(training(LONG), tmp_path)
+        result = executor.run(HANGING, tmp_path)
 
     assert result.status == "infrastructure"
     assert "20 are allowed" in (result.cause or "")
@@ -235,14 +245,14 @@ def test_training_that_waits_at_a_rung_gives_its_slot_to_another(tmp_path: Path)
 def test_at_most_slots_jobs_run_at_once(tmp_path: Path) -> None:
     with started(1) as executor:
         executor.run(PROBE, tmp_path / "warm")
-        threads = [in_thread(lambda i=i: executor.run(training(1024, seed=i), tmp_path / str(i))) for i in range(3)]
+        threads = [in_thread(lambda i=i: executor.run(EPISODES, tmp_path / str(i))) for i in range(3)]
         most = 0
         while any(thread.is_alive() for thread, _ in threads):
             most = max(most, len(children(worker_pid(executor))))
             time.sleep(0.01)
 
     assert most == 1
-    assert all(isinstance(outcome[0], Training) for _, outcome in threads)
+    assert all(isinstance(outcome[0], Evaluation) for _, outcome in threads)
 
 
 def test_exception_of_a_listener_ends_the_job(executor: LocalExecutor, tmp_path: Path) -> None:
@@ -257,9 +267,8 @@ def test_exception_of_a_listener_ends_the_job(executor: LocalExecutor, tmp_path:
 
 def test_closing_ends_running_and_waiting_jobs(tmp_path: Path) -> None:
     with started(1) as executor:
-        executor.run(training(64, program=UPRIGHT), tmp_path / "warm")
-        job = training(LONG, program=UPRIGHT)
-        threads = [in_thread(lambda i=i: executor.run(replace(job, seed=i), tmp_path / str(i))) for i in range(2)]
+        executor.run(PROBE, tmp_path / "warm")
+        threads = [in_thread(lambda i=i: executor.run(HANGING, tmp_path / str(i))) for i in range(2)]
         worker = worker_pid(executor)
         assert eventually(lambda: len(children(worker)) == 1)
         processes = [worker, *children(worker)]
@@ -278,22 +287,20 @@ from rewardsmith.jobs import LocalExecutor
 from rewardsmith.records import *
 settings = TrainSettings(n_envs=2, n_steps=32, batch_size=64, n_epochs=1, net_arch=(8,), checkpoints=1000)
 program = 'def reward(after):\\n    return {"up": after.obs[:, 1]}\\n'
-job = TrainJob(EnvSpec("InvertedPendulum-v5"), program, "length", 0, 64_000_000, settings)
+job = TrainJob(EnvSpec("InvertedPendulum-v5"), program, "length", 0, 6_400_000, settings)
 executor = LocalExecutor(1)
 executor.run(job, Path(sys.argv[1]), lambda point: print(executor._worker.pid, flush=True))
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_nothing_outlives_an_orchestrator_that_is_killed(tmp_path: Path, how: signal.Signals) -> None:
-    script = SCRIPT.replace("64_000_000", "6_400_000")
-    command = [sys.executable, "-c", script, str(tmp_path)]
+def test_nothing_outlives_an_orchestrator_that_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as orchestrator:
         assert orchestrator.stdout is not None
         worker = int(orchestrator.stdout.readline())
         (training_pid,) = children(worker)
         processes = [worker, training_pid, *children(training_pid)]  # the last is the reward process's zygote
         assert len(processes) == 3
-        orchestrator.send_signal(how)
+        orchestrator.kill()
 
     assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes))

@@ -64,10 +64,10 @@ class Recording:
         if nearest is None:
             roles = ", ".join(sorted({entry.role for entry in self.entries})) or "no role at all"
             return ReplayMiss(f"{head}: it has answers for {roles}; replay the ledger of the same command")
+        difference = _difference(nearest, request, sample)
         return ReplayMiss(
-            f"{head}; the nearest one differs in {_difference(nearest, request, sample)}; replay with the same "
-            "task, settings and version; on another kind of machine with --set llm.replay_by=position; or let misses call the "
-            "model with --llm-cache"
+            f"{head}; the nearest one differs in {difference}; replay with the same task, settings and version; "
+            "on another kind of machine with --set llm.replay_by=position; or let misses call the model with --llm-cache"
         )
 
 

@@ -111,7 +111,7 @@ class Network:
         np.matmul(actor.T, d_out, out=gradient["mean"])
         np.matmul(self._ones[0], d_out, out=gradient["mean_bias"])
         np.matmul(d_value, critic, out=gradient["value"])
-        gradient["value_bias"][0] = d_value.sum()
+        gradient["value_bias"][0] = d_value.dot(self._ones[0])
         np.matmul(d_out, values["mean"].T, out=d_actor)
         np.multiply(d_value[:, None], values["value"], out=d_critic)
         for i in range(self._depth - 1, -1, -1):

@@ -95,7 +95,29 @@ def fill_buffer(model: PPO, rollout: Rollout, rewards: Floats, scaling: ObsScali
     buffer.episode_starts[1:] = rollout.ended[:-1]
     _bootstrap(model, rollout, scaling)
     buffer.pos, buffer.full = rollout.steps, True
-    buffer.compute_returns_and_advantage(last_values, rollout.ended[-1])
+    advantages(buffer, last_values.numpy().ravel(), rollout.ended, model.gamma, model.gae_lambda)
+
+
+def advantages(buffer: Any, last_values: Floats, ended: NDArray[np.bool_], gamma: float, gae_lambda: float) -> None:
+    """Fill in advantages and returns by GAE(lambda) (Schulman et al. 2015, arXiv:1506.02438).
+
+    Args:
+        buffer: its rewards and values (T, n) are read, its advantages and returns written.
+        last_values: (n,), of the states after the last step.
+        ended: (T, n), where an episode ended with the step.
+        gamma: discount.
+        gae_lambda: lambda.
+    """
+    going = (~ended).astype(np.float32)
+    following = np.concatenate([buffer.values[1:], last_values[None]])
+    errors = buffer.rewards + gamma * following * going - buffer.values
+    decay = np.float32(gamma * gae_lambda) * going
+    carried = np.zeros_like(last_values)
+    for row, error, factor in zip(buffer.advantages[::-1], errors[::-1], decay[::-1], strict=True):
+        np.multiply(carried, factor, out=row)
+        np.add(row, error, out=row)
+        carried = row
+    np.add(buffer.advantages, buffer.values, out=buffer.returns)
 
 
 def to_policy(model: PPO, settings: TrainSettings, actions: Actions, scaling: ObsScaling) -> Policy:

@@ -82,6 +82,7 @@ class Server:
         finally:
             for pid in self._children:
                 os.killpg(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
     def _receive_when_ready(self, woken: socket.socket) -> bool:
         """Wait for the orchestrator or the end of a child; return False once the orchestrator has hung up."""

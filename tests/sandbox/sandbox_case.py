@@ -7,7 +7,9 @@ the seal names the system call, which shows that the attempt got as far as the k
 
 from __future__ import annotations
 
+import os
 import platform
+import tempfile
 import textwrap
 from dataclasses import dataclass
 
@@ -15,7 +17,7 @@ from rewardsmith.sandbox.inside.syscalls import TABLES
 
 MACHINE = platform.machine()
 NUMBERS = TABLES.get(MACHINE, {})
-CANARY = "/tmp/rewardsmith-canary"
+CANARY = f"{tempfile.gettempdir()}/rewardsmith-canary-{os.getpid()}"
 """A file that the tests make, readable and writeable by everybody."""
 
 PRELUDE = f"""

@@ -252,7 +252,7 @@ FORGED = (
     ),
     attack(
         "an answer with two like names",
-        "posix.write(1, bytes([5, 0, 0, 0, 3, 0, 0, 0]) + b'a\\na')",
+        "posix.write(1, bytes([5, 0, 0, 0, 3, 0, 0, 0]) + b'a\\na' + bytes(128))",
         Refused("protocol", "names"),
     ),
     attack(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -35,24 +36,23 @@ def client() -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture
-def ours(client: docker.DockerClient) -> Iterator[Callable[[], set[str]]]:
-    """A function that gives the ids of the containers that this test has made and that still exist."""
-    before = ids(client)
-    yield lambda: ids(client) - before
-    for container in ids(client) - before:
-        client.api.remove_container(container, force=True)
+def ours(client: docker.DockerClient) -> Callable[[], set[str]]:
+    """A function that gives the ids of the containers of this process."""
+    return lambda: owned(client, os.getpid())
 
 
-def ids(client: docker.DockerClient) -> set[str]:
-    return {container.id for container in client.containers.list(all=True, filters={"label": backend.LABEL})}
+def owned(client: docker.DockerClient, pid: int) -> set[str]:
+    """Return the ids of the containers that a process of this machine owns."""
+    label = f"{backend.LABEL}={backend.HOST}:{pid}"
+    return {container.id for container in client.containers.list(all=True, filters={"label": label})}
 
 
-def gone(ours: Callable[[], set[str]], timeout_s: float = 15.0) -> bool:
+def gone(containers: Callable[[], set[str]], timeout_s: float = 15.0) -> bool:
     """Tell whether no container is left after a while."""
     deadline = time.monotonic() + timeout_s
-    while ours() and time.monotonic() < deadline:
+    while containers() and time.monotonic() < deadline:
         time.sleep(0.1)
-    return not ours()
+    return not containers()
 
 
 def test_scores_are_those_of_the_same_code_in_this_process(client: docker.DockerClient) -> None:
@@ -113,9 +113,7 @@ def test_a_failed_process_leaves_no_container(
 
 
 @pytest.mark.parametrize("program", ["PROGRAM", "ENDLESS"])
-def test_a_killed_parent_leaves_no_container(
-    client: docker.DockerClient, ours: Callable[[], set[str]], program: str
-) -> None:
+def test_a_killed_parent_leaves_no_container(client: docker.DockerClient, program: str) -> None:
     script = f"""
         import sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
@@ -123,30 +121,31 @@ def test_a_killed_parent_leaves_no_container(
         process = open_process({program}, LAYOUT, Limits("docker", call_timeout_s=600))
         print("started", flush=True)
         process.score(transitions())
-        print("answered", flush=True)
         sys.stdin.read()
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE) as parent:
         assert parent.stdout is not None and parent.stdout.readline() == b"started\n"
         time.sleep(0.5)
-        assert len(ours()) == 1
+        assert len(owned(client, parent.pid)) == 1
         parent.kill()
-    assert gone(ours)
+    assert gone(lambda: owned(client, parent.pid))
 
 
-def test_cleanup_removes_what_a_dead_owner_left_and_spares_the_living(
-    client: docker.DockerClient, ours: Callable[[], set[str]]
-) -> None:
+def test_cleanup_removes_what_a_dead_owner_left_and_spares_the_living(client: docker.DockerClient) -> None:
     image = backend.provide_image(client)
     ended = subprocess.Popen(["true"])
     ended.wait()
     left = client.containers.create(image, labels={backend.LABEL: f"{backend.HOST}:{ended.pid}"})
-    other = client.containers.create(image, labels={backend.LABEL: f"another-machine:{ended.pid}"})
-    with open_process(PROGRAM, LAYOUT, IN_DOCKER) as process:
-        assert cleanup() == (left.name,)
-        assert process.score(transitions()).total.shape == (N,)
-    assert left.id not in ours() and other.id in ours()
+    foreign = client.containers.create(image, labels={backend.LABEL: f"another-machine:{ended.pid}"})
+    try:
+        with open_process(PROGRAM, LAYOUT, IN_DOCKER) as process:
+            assert left.name in cleanup()
+            assert process.score(transitions()).total.shape == (N,)
+        assert not owned(client, ended.pid)
+        foreign.reload()
+    finally:
+        foreign.remove()
 
 
 def test_too_much_memory_for_the_container_is_told_apart_from_a_timeout(

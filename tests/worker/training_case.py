@@ -29,15 +29,17 @@ def job(program: str | None = UPRIGHT, **changes: Any) -> TrainJob:
 
 
 class Faulty(gymnasium.Env[np.ndarray, np.ndarray]):
-    """Walks on a line; from its 20th step on it does what `fault` says: "crash", "nan", "exit", "hang" or "none"."""
+    """Walks on a line; after some steps it does what `fault` says: "crash", "nan", "exit", "hang" or "none"."""
 
     observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
     action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
 
-    def __init__(self, fault: str = "none") -> None:
-        self.fault, self.steps, self.position = fault, 0, 0.0
+    def __init__(self, fault: str = "none", after: int = 20) -> None:
+        self.fault, self.after, self.steps, self.position = fault, after, 0, 0.0
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(seed=seed)
         self.position = float(self.np_random.uniform(-1, 1))
         return np.array([self.position, 0.0]), {}
@@ -45,9 +47,9 @@ class Faulty(gymnasium.Env[np.ndarray, np.ndarray]):
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         self.steps += 1
         self.position += float(action[0])
-        if self.steps > 20:
+        if self.steps > self.after:
             self.go_wrong()
-        obs = np.array([np.nan if self.fault == "nan" and self.steps > 20 else self.position, float(action[0])])
+        obs = np.array([np.nan if self.fault == "nan" and self.steps > self.after else self.position, float(action[0])])
         return obs, -abs(self.position), False, False, {}
 
     def go_wrong(self) -> None:

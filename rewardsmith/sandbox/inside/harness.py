@@ -100,6 +100,9 @@ class Memory:
         self.__dict__[name] = value
 
 
+NO_MEMORY = Memory({})
+
+
 class Absent(types.ModuleType):
     """A module that a program may look for and cannot have."""
 
@@ -155,8 +158,8 @@ def answer_calls(reward: Callable[..., object], spec: wire.Spec, port: Port) -> 
     scorer = Scorer(spec, port)
     while True:
         n = port.receive()
-        names = scorer.score(reward, n)
-        port.scored(n, "\n".join(names).encode(), len(names))
+        names, terms = scorer.score(reward, n)
+        port.scored(n, names, terms)
 
 
 class Scorer:
@@ -166,27 +169,33 @@ class Scorer:
         self._spec, self._port = spec, port
         self._arguments: dict[int, tuple[dict[str, object], dict[str, wire.Array]]] = {}
         self._outputs: dict[tuple[int, int], wire.Array] = {}
-        self._names: tuple[str, ...] | None = None
+        self._names: tuple[object, ...] = ()
+        self._payload = b""
 
-    def score(self, reward: Callable[..., object], n: int) -> tuple[str, ...]:
-        """Score the n transitions of the input arena into the output arena; return the terms' names."""
+    def score(self, reward: Callable[..., object], n: int) -> tuple[bytes, int]:
+        """Score the n transitions of the input arena into the output arena.
+
+        Returns:
+            The names of the terms, one per line; how many they are.
+        """
         if n not in self._arguments:
             self._forget_others()
             self._arguments[n] = arguments(self._spec, self._port.inputs(n))
         values, remembered = self._arguments[n]
-        memory = Memory(remembered)
+        memory = Memory(remembered) if remembered else NO_MEMORY
         if "memory" in values:
             values["memory"] = memory
         terms = reward(**values)
         if not isinstance(terms, dict):
             raise Misfit("shape", f"reward() must return a dict of term name to (n,) array, not {article(terms)}")
-        names = self._checked(tuple(terms))
-        rows = self._rows(n, len(names))
+        if not terms or tuple(terms) != self._names:
+            self._take_names(tuple(terms))
+        rows = self._rows(n, len(terms))
         for row, name in enumerate(self._spec.memory):
             rows[row] = column(f"memory.{name}", getattr(memory, name), n)
         for row, (name, value) in enumerate(terms.items(), len(self._spec.memory)):
             rows[row] = column(name, value, n)
-        return names
+        return self._payload, len(terms)
 
     def _rows(self, n: int, terms: int) -> wire.Array:
         if (n, terms) not in self._outputs:
@@ -199,19 +208,20 @@ class Scorer:
             self._arguments.clear()
             self._outputs.clear()
 
-    def _checked(self, names: tuple[object, ...]) -> tuple[str, ...]:
-        if self._names is not None and names == self._names:
-            return self._names
+    def _take_names(self, names: tuple[object, ...]) -> None:
+        """Check the terms' names, which are the same from call to call."""
         if not 0 < len(names) <= self._spec.max_terms:
             raise Misfit("shape", f"reward() must return 1 to {self._spec.max_terms} terms, not {len(names)}")
         for name in names:
             if not wire.is_term_name(name):
                 allowed = f"take an ASCII identifier of at most {wire.MAX_NAME} characters"
                 raise Misfit("shape", f"{name!r:.80} is no name of a term: {allowed}")
-        self._names = tuple(map(str, names))
-        if len("\n".join(self._names)) > wire.MAX_PAYLOAD:
-            raise Misfit("shape", f"the names of the terms are longer than {wire.MAX_PAYLOAD} characters together")
-        return self._names
+        payload = "\n".join(map(str, names)).encode()
+        if len(payload) > wire.MAX_PAYLOAD:
+            raise Misfit(
+                "shape", f"the names of the terms have {len(payload):,} characters, at most {wire.MAX_PAYLOAD:,}"
+            )
+        self._names, self._payload = names, payload
 
 
 def arguments(spec: wire.Spec, inputs: wire.Inputs) -> tuple[dict[str, object], dict[str, wire.Array]]:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from rewardsmith.errors import TaskError
 from rewardsmith.records import EnvSpec
+from rewardsmith.sources import Index
 from rewardsmith.worker.envs.base import NONE_ENDED, Actions, Array, Layout, Step
 from rewardsmith.worker.envs.mujoco_fields import Mirror, is_field, model_of, row_of
 from rewardsmith.worker.envs.opening import open_env, read_actions
 from rewardsmith.worker.envs.reader import Reader, no_names
-from rewardsmith.worker.envs.sources import Index
 
 
 class GenericEnv:

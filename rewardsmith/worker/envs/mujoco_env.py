@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 from numpy.typing import NDArray
 
+from rewardsmith.sources import Index
 from rewardsmith.worker.envs.base import NONE_ENDED, Actions, Array, Bools, Layout, Step
 from rewardsmith.worker.envs.mujoco_fields import Mirror, is_field, row_of
 from rewardsmith.worker.envs.opening import read_actions
@@ -17,7 +18,6 @@ from rewardsmith.worker.envs.physics import physics
 from rewardsmith.worker.envs.reader import Reader, no_names
 from rewardsmith.worker.envs.rules import RULES, Rules
 from rewardsmith.worker.envs.rules_contact import CONTACT_RULES
-from rewardsmith.worker.envs.sources import Index
 
 
 def rules_for(env: Any) -> type[Rules] | None:

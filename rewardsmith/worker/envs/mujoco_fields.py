@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.errors import TaskError
-from rewardsmith.worker.envs.sources import Index
+from rewardsmith.sources import Index
 
 Array = NDArray[np.float64]
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from rewardsmith.errors import TaskError
 from rewardsmith.records import Signal
+from rewardsmith.sources import FUNCTIONS, Applied, Combined, Index, Node, Number, Ref, parse, refs
 from rewardsmith.worker.envs.base import Layout
 from rewardsmith.worker.envs.mujoco_fields import COMPUTED, body_velocity
-from rewardsmith.worker.envs.sources import FUNCTIONS, Applied, Combined, Index, Node, Number, Ref, parse, refs
 
 Array = NDArray[np.float64]
 Getter = Callable[[str], Array]

@@ -7,10 +7,10 @@ import pytest
 
 from rewardsmith.errors import TaskError
 from rewardsmith.records import EnvSpec, Signal
+from rewardsmith.sources import Applied, Combined, Number, Ref, parse, refs
 from rewardsmith.worker.envs.base import Layout
 from rewardsmith.worker.envs.make import make
 from rewardsmith.worker.envs.reader import Reader, no_names
-from rewardsmith.worker.envs.sources import Applied, Combined, Number, Ref, parse, refs
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Runs a command beside a Docker engine of its own, for the tests marked `docker`.
 
-    python tests/sandbox/engine.py [--install] COMMAND...
+    python tests/sandbox/sandbox_engine.py [--install] COMMAND...
 
 The engine has its own data root, socket and process file in a temporary folder, no network, and an image made of the
 interpreter and the NumPy that run this script, so that no registry is needed. The command finds both through

@@ -1,0 +1,141 @@
+"""CPU time until the policy earns a return of the environment's own reward: here against SB3's PPO as it comes.
+
+    python benchmarks/time_to_return.py [ENV ...] [--target 2000] [--seeds 5] [--limit 500000] [--trainer fast]
+
+Both train on the own reward, in turns of 10,240 steps, in one process on one thread. After each turn the policy acts
+without noise for five episodes; that time does not count. A side is out of the race at its first mean return at or
+above the target, or at the limit of environment steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3 import PPO
+from throughput import machine
+
+from rewardsmith.records import EnvSpec, TrainJob, TrainSettings
+from rewardsmith.worker.envs.make import make
+from rewardsmith.worker.train import Learner, Unattended
+
+ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
+TURN = 10_240
+EPISODES = 5
+EVALUATION_SEED = 1_000_000
+
+Act = Callable[[NDArray[np.float64]], NDArray[np.floating]]
+
+
+@dataclass
+class Side:
+    """One of the two that race: how it trains for some steps, and how its policy acts at present."""
+
+    train: Callable[[int], None]
+    policy: Callable[[], Act]
+    steps: int = 0
+    cpu_s: float = 0.0
+    best: float = -np.inf
+    reached_s: float | None = None
+
+    def turn(self, env: str, target: float) -> None:
+        """Train for a turn and look where it stands."""
+        began = time.process_time()
+        self.train(TURN)
+        self.cpu_s += time.process_time() - began
+        self.steps += TURN
+        mean = mean_return(env, self.policy())
+        self.best = max(self.best, mean)
+        if mean >= target:
+            self.reached_s = self.cpu_s
+
+    @property
+    def told(self) -> str:
+        """What came of it."""
+        if self.reached_s is None:
+            return f"not reached ({self.best:,.0f} at best, {self.cpu_s:.0f} s)"
+        return f"{self.reached_s:.1f} s ({self.steps:,} steps)"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("envs", nargs="*", default=ENVIRONMENTS)
+    parser.add_argument("--target", type=float, default=2000.0)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--limit", type=int, default=500_000, help="environment steps of each side and seed")
+    parser.add_argument("--trainer", choices=("fast", "sb3"), default="fast", help="the update of this side")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print(machine())
+    settings = replace(TrainSettings(), trainer=arguments.trainer)
+    for env in arguments.envs:
+        print(f"{env}: CPU time to a return of {arguments.target:g}")
+        times: list[tuple[float | None, float | None]] = []
+        for seed in range(arguments.seeds):
+            theirs, ours = as_it_comes(env, seed), with_settings(env, seed, settings)
+            race([theirs, ours], env, arguments.target, arguments.limit)
+            times.append((theirs.reached_s, ours.reached_s))
+            print(f"  seed {seed}   SB3 as it comes: {theirs.told:42} rewardsmith: {ours.told}", flush=True)
+        for name, side in zip(("SB3 as it comes", "rewardsmith"), zip(*times, strict=True), strict=True):
+            print(f"  median   {name}: {median(side)}")
+
+
+def race(sides: list[Side], env: str, target: float, limit: int) -> None:
+    """Let the sides take turns until each has arrived or is at the limit."""
+    while running := [side for side in sides if side.reached_s is None and side.steps < limit]:
+        for side in running:
+            side.turn(env, target)
+
+
+def median(times: tuple[float | None, ...]) -> str:
+    """Return the median, a run that did not arrive counting as the longest."""
+    middle = statistics.median(float("inf") if time is None else time for time in times)
+    return "not reached" if middle == float("inf") else f"{middle:.1f} s"
+
+
+def as_it_comes(env: str, seed: int) -> Side:
+    """Return SB3's PPO with its defaults."""
+    model = PPO("MlpPolicy", env, seed=seed, device="cpu")
+    act: Act = lambda obs: model.predict(obs, deterministic=True)[0]  # noqa: E731
+    return Side(lambda steps: model.learn(steps, reset_num_timesteps=False) and None, lambda: act)
+
+
+def with_settings(env: str, seed: int, settings: TrainSettings) -> Side:
+    """Return this project's training on the environment's own reward."""
+    learner = Learner(TrainJob(EnvSpec(env), None, "length", seed, env_steps=1, settings=settings), Unattended())
+
+    def train(steps: int) -> None:
+        goal = learner.done + steps
+        while learner.done < goal:
+            learner.advance()
+
+    return Side(train, lambda: learner.policy().act)
+
+
+def mean_return(env: str, act: Act) -> float:
+    """Return the mean return of episodes with fixed seeds, acting without noise."""
+    batch = make(EnvSpec(env), EPISODES)
+    obs = batch.reset(range(EVALUATION_SEED, EVALUATION_SEED + EPISODES))
+    returns, running = np.zeros(EPISODES), np.ones(EPISODES, np.bool_)
+    low, high = np.array(batch.actions.low), np.array(batch.actions.high)
+    while running.any():
+        step = batch.step(np.clip(act(obs), low, high))
+        returns += running * step.own_reward
+        running &= ~(step.terminated | step.truncated)
+        obs = step.obs
+    batch.close()
+    return float(returns.mean())
+
+
+if __name__ == "__main__":
+    main()
