@@ -67,7 +67,7 @@ class Recording:
         difference = _difference(nearest, request, sample)
         return ReplayMiss(
             f"{head}; the nearest one differs in {difference}; replay with the same task, settings and version; "
-            "on another kind of machine with --set llm.replay_by=position; or let misses call the model with --llm-cache"
+            "on another kind of machine with --set llm.replay_by=position; --llm-cache lets misses call the model"
         )
 
 

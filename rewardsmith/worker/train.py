@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from pathlib import Path
 from typing import Protocol
@@ -57,7 +56,7 @@ def run(job: TrainJob, out: Path, control: Control | None = None) -> Training:
         ProgramError: if the program's text is none.
         SandboxUnavailable: if programs cannot be sealed on this machine.
     """
-    clock = _Clock()
+    wall, cpu = time.perf_counter(), time.process_time()
     learner = Learner(job, control or Unattended())
     try:
         status, cause = learner.run(), None
@@ -72,8 +71,8 @@ def run(job: TrainJob, out: Path, control: Control | None = None) -> Training:
         seed=job.seed,
         env_steps=learner.done,
         curve=tuple(learner.curve),
-        wall_s=clock.wall_s(),
-        cpu_s=clock.cpu_s(),
+        wall_s=time.perf_counter() - wall,
+        cpu_s=time.process_time() - cpu,
         reward_s=learner.scorer.waited_s,
         cause=cause or learner.reason,
     )
@@ -164,26 +163,6 @@ class Learner:
                 self.reason = f"stopped at the rung of {rung.env_steps:,} steps: its fitness was among the lower ones"
                 return False
         return True
-
-
-class _Clock:
-    """Wall and CPU time since the start, the reward process's included once it has ended."""
-
-    def __init__(self) -> None:
-        self._wall, self._cpu = time.perf_counter(), self._spent()
-
-    def wall_s(self) -> float:
-        """Return the wall time."""
-        return time.perf_counter() - self._wall
-
-    def cpu_s(self) -> float:
-        """Return the CPU time of this process and of its children that have ended."""
-        return self._spent() - self._cpu
-
-    @staticmethod
-    def _spent() -> float:
-        usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def _told(error: RewardFailed) -> str:
