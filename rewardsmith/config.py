@@ -129,6 +129,12 @@ class Config(Section):
     jobs: Annotated[int, Ge(0)] = 0
     """Trainings at once; 0: one per core."""
 
+    @model_validator(mode="after")
+    def _check_trainer(self) -> Config:
+        if self.training.trainer == "fast" and self.training.activation != "tanh":
+            raise ValueError("training.activation = 'relu' needs training.trainer = 'sb3': the fast update is for tanh")
+        return self
+
     @property
     def slots(self) -> int:
         """How many jobs run at once."""
@@ -232,6 +238,8 @@ def _spell_none(values: dict[str, Any]) -> dict[str, Any]:
 
 def _complaint(detail: Any) -> str:
     """Return one line for one of pydantic's complaints."""
+    if not detail["loc"]:
+        return str(detail["ctx"]["error"])
     location = [str(part) for part in detail["loc"]]
     name = ".".join(location)
     if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):

@@ -157,6 +157,10 @@ class TrainSettings:
     max_grad_norm: Positive = 0.5
     log_std_init: float = -0.5
     net_arch: tuple[Count, ...] = (64, 64)
+    """Widths of the hidden layers, of the actor and of the critic."""
+    activation: Literal["tanh", "relu"] = "tanh"
+    """relu needs the trainer "sb3"."""
+    ortho_init: bool = True
     normalize_obs: bool = True
     normalize_reward: bool = True
     checkpoints: Count = 10

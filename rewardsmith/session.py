@@ -49,8 +49,9 @@ def plan(
     overrides: Layer | None = None,
     sets: Sequence[str] = (),
     environment: Mapping[str, str] = os.environ,
+    trainer_config: Path | None = None,
 ) -> Plan:
-    """Work out a search: defaults < task card < file < environment < overrides < sets.
+    """Work out a search: defaults < task card < file < environment < trainer's file < overrides < sets.
 
     Args:
         text: what the agent should do, in a sentence.
@@ -60,15 +61,19 @@ def plan(
         overrides: sections and keys, as the command's options give them.
         sets: assignments "section.key=value".
         environment: variables, of which REWARDSMITH_* count.
+        trainer_config: tuned settings of the training, as an rl-zoo3 YAML file.
 
     Raises:
         UserError: if the task, the fitness or a setting is wrong.
     """
+    from rewardsmith import zoo
+
     task = load_task(text, env, fitness)
     layers = [
         task.settings,
         configuration.from_file(file) if file else {},
         configuration.from_environment(environment),
+        zoo.read(trainer_config, task.env.env_id) if trainer_config else {},
         overrides or {},
         configuration.from_sets(sets),
     ]

@@ -42,6 +42,9 @@ def design(
         str | None, typer.Option(help="Where programs run: local, docker, auto. [default: auto]")
     ] = None,
     trainer: Annotated[str | None, typer.Option(help="The PPO update: fast, sb3. [default: fast]")] = None,
+    trainer_config: Annotated[
+        Path | None, typer.Option(help="Tuned settings of the training: an rl-zoo3 YAML file.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file with settings.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: training.n_envs=16")
@@ -61,7 +64,15 @@ def design(
         "budget": {"cost_usd": budget_usd},
         "sandbox": {"backend": sandbox},
     }
-    plan = session.plan(text, env, fitness, config, {**given(options), **given({"jobs": jobs})}, set_ or ())
+    plan = session.plan(
+        text,
+        env,
+        fitness,
+        config,
+        {**given(options), **given({"jobs": jobs})},
+        set_ or (),
+        trainer_config=trainer_config,
+    )
     if dry_run:
         show_plan(plan, json_)
         return

@@ -20,6 +20,9 @@ def train(
     jobs: Annotated[int | None, typer.Option(help="Trainings at once. [default: one per core]")] = None,
     baseline: Annotated[bool, typer.Option("--baseline", help="Train on the environment's own reward too.")] = False,
     trainer: Annotated[str | None, typer.Option(help="The PPO update: fast, sb3. [default: fast]")] = None,
+    trainer_config: Annotated[
+        Path | None, typer.Option(help="Tuned settings of the training: an rl-zoo3 YAML file.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file with settings.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: training.n_envs=16")
@@ -38,7 +41,9 @@ def train(
     search = {"env_steps": steps, "final_seeds": seeds, "baseline": baseline}
     one = {"population": 1, "generations": 1, "seeds": 1, "designer": "symbolic"}
     overrides = given({"search": search | one, "training": {"trainer": trainer}, "jobs": jobs})
-    plan = session.plan(f"train {file.name}", env, fitness, config, overrides, set_ or ())
+    plan = session.plan(
+        f"train {file.name}", env, fitness, config, overrides, set_ or (), trainer_config=trainer_config
+    )
     run = session.start(plan, out)
     with view(sys.stdout, json_, run) as watch:
         result = session.train(run, program, watch)

@@ -63,6 +63,7 @@ class Zygote:
                 f"reward programs are sealed by Linux's seccomp, which {sys.platform} lacks; use --sandbox docker"
             )
         self._lock = threading.Lock()
+        self._owed = 0
         self._root = tempfile.mkdtemp(prefix="rewardsmith-root-")
         if user is not None:
             os.chown(self._root, user, -1)
@@ -131,8 +132,13 @@ class Zygote:
     def _ask(self, request: bytes, descriptors: tuple[int, ...] = ()) -> int:
         try:
             with self._lock:
+                while self._owed:  # to a caller that was interrupted
+                    self._control.recv(ANSWER.size)
+                    self._owed -= 1
                 socket.send_fds(self._control, [request], descriptors)
+                self._owed += 1
                 answer = self._control.recv(ANSWER.size)
+                self._owed -= 1
         except OSError:
             answer = b""
         if len(answer) != ANSWER.size:
@@ -141,11 +147,13 @@ class Zygote:
         return number
 
     def _last_words(self) -> str:
-        assert self._process.stderr is not None
+        stderr = self._process.stderr
+        assert stderr is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(END_TIMEOUT_S)
-        lines = [] if self.alive else self._process.stderr.read().decode(errors="replace").splitlines()
-        return lines[-1] if lines else f"exit code {self._process.returncode}"
+        text = b"" if self.alive or stderr.closed else stderr.read()
+        lines = text.decode(errors="replace").splitlines() or [f"exit code {self._process.returncode}"]
+        return lines[-1]
 
 
 _shared: dict[int, Zygote] = {}
@@ -185,6 +193,7 @@ class LocalChannel:
         """
         self.capacity = capacity
         self._zygote, self._spec = zygote, spec
+        self._process: int | None = None
         self._received = b""
         self._views: dict[tuple[int, int], Array] = {}
         text = spec.to_bytes()
@@ -196,8 +205,11 @@ class LocalChannel:
         try:
             fcntl.fcntl(arenas[0], fcntl.F_ADD_SEALS, F_SEAL_FUTURE_WRITE)
             self._inputs[: len(text)] = text
-            self._process: int | None = zygote.fork((calls, answers, *arenas), memory_mib * MIB, (*sizes, len(text)))
+            self._process = zygote.fork((calls, answers, *arenas), memory_mib * MIB, (*sizes, len(text)))
         finally:
+            if self._process is None:
+                os.close(self._calls)
+                os.close(self._answers)
             for descriptor in (calls, answers, *arenas):
                 os.close(descriptor)
         self._poll = select.poll()
@@ -226,7 +238,8 @@ class LocalChannel:
                 raise TimeoutError
             data = os.read(self._answers, wire.MAX_BYTES)
             if not data:
-                raise self._hangup()
+                assert self._process is not None
+                raise ended(self._end(self._process))
             self._received += data
 
     def outputs(self, n: int, terms: int) -> Array:
@@ -238,22 +251,17 @@ class LocalChannel:
 
     def close(self) -> None:
         """End the process. May be called twice."""
-        if self._process is None:
-            return
-        process, self._process = self._process, None
-        os.close(self._calls)
-        os.close(self._answers)
-        # Without its zygote, a process has ended already.
-        with contextlib.suppress(WorkerFailed):
-            self._zygote.end(process)
+        if self._process is not None:
+            # Without its zygote, a process has ended already.
+            with contextlib.suppress(WorkerFailed):
+                self._end(self._process)
 
-    def _hangup(self) -> Exception:
-        """Return what to raise for a process that closed its end."""
-        assert self._process is not None
-        process, self._process = self._process, None
+    def _end(self, process: int) -> int:
+        """End the process and return how it ended."""
+        self._process = None
         os.close(self._calls)
         os.close(self._answers)
-        return ended(self._zygote.end(process))
+        return self._zygote.end(process)
 
 
 def _shared_memory(size: int) -> int:

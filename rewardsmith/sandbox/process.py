@@ -96,6 +96,7 @@ class SealedReward:
         self._connect = connect
         self._failure: RewardFailed | None = None
         self._channel: Channel | None = None
+        self._views: dict[int, wire.Inputs] = {}
         self._terms = Terms(b"", (), np.empty((0, 1)))
         self._open(FIRST_CAPACITY)
 
@@ -127,7 +128,7 @@ class SealedReward:
         try:
             return self._scores(channel, self._ask(channel, n), n)
         except RewardFailed as error:
-            self._failure = error
+            self._failure = _copy(error)
             self.close()
             raise
         except WorkerFailed:
@@ -139,11 +140,12 @@ class SealedReward:
         if self._channel is not None:
             self._channel.close()
         self._channel = None
+        self._views = {}
 
     def _open(self, capacity: int) -> None:
         """Start a process for at most `capacity` transitions a call and wait until it is sealed."""
         channel = self._channel = self._connect(self._spec, capacity)
-        self._views: dict[int, wire.Inputs] = {}
+        self._views = {}
         self._ready = self._asked = False
         try:
             kind, payload = channel.answer(0, START_TIMEOUT_S)
@@ -162,7 +164,7 @@ class SealedReward:
     def _provide(self, n: int) -> Channel:
         """Return a channel that can take n transitions and is not in the middle of a call."""
         if self._failure is not None:
-            raise RewardFailed(str(self._failure), code=self._failure.code, line=self._failure.line)
+            raise _copy(self._failure)
         if self._channel is None:
             raise WorkerFailed("the reward process was closed")
         if n > self._channel.capacity or self._asked:
@@ -280,6 +282,11 @@ def _failed(payload: bytes) -> RewardFailed:
     if code not in CODES or not isinstance(text, str) or not is_line:
         return _forged("a failure that cannot be read")
     return RewardFailed(_printable(text), code=code, line=line)
+
+
+def _copy(failure: RewardFailed) -> RewardFailed:
+    """Return the failure without its traceback, which would keep the arenas alive."""
+    return RewardFailed(str(failure), code=failure.code, line=failure.line)
 
 
 def _forged(what: str) -> RewardFailed:

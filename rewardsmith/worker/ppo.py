@@ -22,6 +22,7 @@ from rewardsmith.worker.rollout import Rollout
 Floats = NDArray[np.float32]
 
 MODELS: dict[str, type[PPO]] = {"sb3": PPO, "fast": FastPPO}
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
 def build(settings: TrainSettings, obs_dim: int, actions: Actions, seed: int) -> PPO:
@@ -47,7 +48,12 @@ def build(settings: TrainSettings, obs_dim: int, actions: Actions, seed: int) ->
         ent_coef=settings.ent_coef,
         vf_coef=settings.vf_coef,
         max_grad_norm=settings.max_grad_norm,
-        policy_kwargs={"net_arch": list(settings.net_arch), "log_std_init": settings.log_std_init},
+        policy_kwargs={
+            "net_arch": list(settings.net_arch),
+            "log_std_init": settings.log_std_init,
+            "activation_fn": ACTIVATIONS[settings.activation],
+            "ortho_init": settings.ortho_init,
+        },
         seed=seed,
         device="cpu",
         _init_setup_model=False,
@@ -137,6 +143,7 @@ def to_policy(model: PPO, settings: TrainSettings, actions: Actions, scaling: Ob
         tensors["obs_mean"], tensors["obs_var"] = scaling.moments.mean, scaling.moments.variance
     spec = PolicySpec(
         net_arch=settings.net_arch,
+        activation=settings.activation,
         action="box" if actions.n is None else "discrete",
         action_low=actions.low,
         action_high=actions.high,

@@ -16,6 +16,7 @@ import io
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -54,6 +55,7 @@ def main() -> int:
     if not command:
         sys.exit(__doc__)
     environment = dict(os.environ)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the engine is stopped
     with contextlib.ExitStack() as stack:
         try:
             environment |= stack.enter_context(engine(install))

@@ -342,6 +342,51 @@ def test_no_variable_and_no_descriptor_of_this_process_reaches_a_program(monkeyp
     assert min(map(len, opened_files)) == 2, "a reward process has one pipe to read and one to write"
 
 
+def test_a_closed_zygote_is_the_machines_fault() -> None:
+    with Zygote() as own:
+        process = opened(PROGRAM, own)
+    with pytest.raises(WorkerFailed):
+        process.score(transitions())
+    process.close()
+    with pytest.raises(WorkerFailed):
+        opened(PROGRAM, own)
+
+
+def test_an_interrupted_request_does_not_confuse_the_next(zygote: Zygote, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def __getattr__(self, name: str) -> object:
+            return getattr(control, name)
+
+        def recv(self, size: int) -> bytes:
+            raise KeyboardInterrupt
+
+    control = zygote._control
+    with opened(PROGRAM, zygote) as process, monkeypatch.context() as patch:
+        patch.setattr(zygote, "_control", Interrupted())
+        with pytest.raises(KeyboardInterrupt):
+            opened(PROGRAM, zygote)
+        patch.undo()
+        with opened("def reward(after):\n    return {'a': 1 / 0}\n", zygote) as other:
+            with pytest.raises(RewardFailed, match="division"):
+                other.score(transitions())
+        assert process.score(transitions()).total.shape == (N,)
+
+
+def test_processes_leave_no_descriptor_open(zygote: Zygote) -> None:
+    def count() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    opened(PROGRAM, zygote).close()
+    before = count()
+    for _ in range(20):
+        with opened(PROGRAM, zygote) as process:
+            process.score(transitions(300))
+        with opened("def reward(after):\n    return {'a': 1 / 0}\n", zygote) as process, pytest.raises(RewardFailed):
+            process.score(transitions())
+    del process
+    assert count() == before
+
+
 def test_layers_are_named(zygote: Zygote) -> None:
     with open_process(parse(PROGRAM), Layout(LAYOUT.signals, (2,)), LOCAL, zygote) as process:
         assert {"seccomp", "no-new-privs", "limits"} <= set(process.layers)

@@ -117,7 +117,7 @@ def prepare() -> None:
     random = Absent("numpy.random", HINTS["getrandom"])
     sys.modules["numpy.random"] = np.random = random
     np.seterr(all="ignore")
-    np.linalg.norm(np.ones((2, 2)) @ np.ones((2, 2)), axis=1).sum()
+    np.linalg.svd(np.ones((64, 64)) @ np.ones((64, 64)))  # OpenBLAS sets itself up
     sys.meta_path.clear()
 
 
