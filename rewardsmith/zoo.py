@@ -33,7 +33,7 @@ def read(path: Path, env_id: str) -> Layer:
         ConfigError: if the file cannot be read, has no such environment, or asks for what no trainer here does.
     """
     entries = _load(path)
-    entry = entries.get(env_id) or entries.get(_same_but_version(env_id, list(entries)))
+    entry = entries.get(env_id) or entries.get(_same_but_version(env_id, list(entries)) or "")
     if not isinstance(entry, dict):
         near = difflib.get_close_matches(env_id, list(entries), n=3, cutoff=0.4)
         raise ConfigError(f"{path} has no settings for {env_id!r}; near it: {', '.join(near) or 'nothing'}")

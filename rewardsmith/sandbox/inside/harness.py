@@ -24,7 +24,7 @@ from . import wire
 FILE = "<reward>"
 """The program's file name in tracebacks."""
 IMPORTS = ("__future__", "math", "numpy", "shaping", "typing")
-"""What a program may import, by habit: the first three names are globals anyway."""
+"""What a program may import; `np`, `math` and `shaping` are there without."""
 PRELOADED = ("numpy._core._methods", "numpy.fft", "numpy.linalg", "numpy.ma", "numpy.polynomial", "unicodedata")
 """Modules that NumPy, and the parser, load only when they are used."""
 WITHHELD = ("breakpoint", "compile", "eval", "exec", "exit", "help", "input", "open", "quit")
@@ -32,7 +32,7 @@ WITHHELD = ("breakpoint", "compile", "eval", "exec", "exit", "help", "input", "o
 KINDS = "biuf"
 """Kinds of NumPy types that a term may have: bool, integers, floats. The result is float64."""
 KEPT_VIEWS = 16
-"""For so many values of n."""
+"""For how many values of n the views of the arenas are kept."""
 HINTS = {
     "getrandom": "a reward must give the same answer for the same transitions",
     "socket": "a reward program has no network",
