@@ -7,7 +7,7 @@ BIN := .venv/bin
 .PHONY: demo test lint test-slow test-docker constraints clean
 
 demo: .venv/ready
-	$(BIN)/rewardsmith design "Hop forward as far as you can without falling" --env Hopper-v5 --designer symbolic $(DEMO)
+	$(BIN)/rewardsmith design "Hop forward as far as you can without falling" --env Hopper-v5 --designer symbolic --steps 120000 $(DEMO)
 
 test: lint
 	$(BIN)/pytest -n 2 -m "not slow" $(TESTS)

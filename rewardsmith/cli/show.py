@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rewardsmith.cli.output import say, say_json
 
+if TYPE_CHECKING:
+    from rewardsmith.records import Candidate
+
 
 def show(
     run: Annotated[Path | None, typer.Argument(help="The run directory. [default: a list of the runs]")] = None,
     candidate: Annotated[str | None, typer.Option(help="A candidate's id, such as g1c03.")] = None,
+    prompt: Annotated[
+        bool, typer.Option("--prompt", help="With --candidate: the prompt that its program answers, and the answer.")
+    ] = False,
     svg: Annotated[Path | None, typer.Option(help="Write the RUN's result as a picture to this file.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
@@ -24,6 +30,8 @@ def show(
         draw(run, svg)
     elif candidate is None:
         show_run(run, json_)
+    elif prompt:
+        show_prompt(run, candidate)
     else:
         show_candidate(run, candidate, json_)
 
@@ -78,17 +86,41 @@ def draw(path: Path, svg: Path) -> None:
     say(f"{svg}: a picture of {path}")
 
 
-def show_candidate(path: Path, id: str, json_: bool) -> None:
-    """Show one candidate: program, findings, curve, feedback."""
-    from rewardsmith import records
+def find(path: Path, id: str) -> Candidate:
+    """Return a run's candidate.
+
+    Raises:
+        RunError: if there is none of that id.
+    """
     from rewardsmith.archive import Run
     from rewardsmith.errors import RunError
-    from rewardsmith.report.tables import console_on, print_candidates
 
     known = {candidate.id: candidate for candidate in Run.open(path).candidates()}
     if id not in known:
         raise RunError(f"{path} has no candidate {id!r}; it has: {', '.join(known) or 'none yet'}")
-    candidate = known[id]
+    return known[id]
+
+
+def show_prompt(path: Path, id: str) -> None:
+    """Show what the language model was asked for a candidate, and what it answered."""
+    from rewardsmith.errors import RunError
+    from rewardsmith.llm import Ledger
+
+    key = find(path, id).proposal.transcript
+    entry = Ledger(path / "llm.jsonl").find(key) if key else None
+    if entry is None:
+        raise RunError(f"no language model wrote the candidate {id!r} of {path}")
+    for message in entry.request.messages:
+        say(f"===== {message.role} =====\n{message.content}\n")
+    say(f"===== answer =====\n{entry.answer.text}")
+
+
+def show_candidate(path: Path, id: str, json_: bool) -> None:
+    """Show one candidate: program, findings, curve, feedback."""
+    from rewardsmith import records
+    from rewardsmith.report.tables import console_on, print_candidates
+
+    candidate = find(path, id)
     if json_:
         say_json(records.dump(candidate))
         return

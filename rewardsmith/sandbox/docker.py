@@ -126,12 +126,25 @@ def cleanup() -> tuple[str, ...]:
     """
     removed = []
     with contextlib.closing(connect()) as client:
-        for container in client.containers.list(all=True, filters={"label": LABEL}):
+        for container in client.containers.list(all=True, ignore_removed=True, filters={"label": LABEL}):
             host, _, pid = container.labels[LABEL].rpartition(":")
-            if host == HOST and not Path(f"/proc/{pid}").exists():
+            if host == HOST and not _runs(int(pid)):
                 _remove(container)
                 removed.append(str(container.name))
     return tuple(removed)
+
+
+def _runs(pid: int) -> bool:
+    """Tell whether a process of this machine runs; where that cannot be asked without harm (Windows), say so."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _remove(container: Any) -> None:
@@ -161,9 +174,8 @@ class DockerChannel:
         self._stream: Any = None
         try:
             self._start(provide_image(self._client), sum(sizes))
-            self._send(
-                FORK.pack(b"fork", memory_mib * MIB, *sizes, len(text)) + text, time.monotonic() + START_TIMEOUT_S
-            )
+            request = FORK.pack(b"fork", memory_mib * MIB, *sizes, len(text))
+            self._send(request + text, time.monotonic() + START_TIMEOUT_S)
         except (DockerException, OSError) as error:
             self.close()
             raise WorkerFailed(f"the container of a reward process did not start: {error}") from error

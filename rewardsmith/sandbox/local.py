@@ -22,7 +22,7 @@ from typing import Self
 from rewardsmith.errors import SandboxUnavailable, WorkerFailed
 from rewardsmith.sandbox.channel import ended
 from rewardsmith.sandbox.inside import wire
-from rewardsmith.sandbox.inside.syscalls import TABLES
+from rewardsmith.sandbox.inside.syscalls import TABLES, call
 from rewardsmith.sandbox.inside.wire import Array
 from rewardsmith.sandbox.inside.zygote import ANSWER, END, FORK
 
@@ -34,8 +34,9 @@ DETERMINISTIC = {"PYTHONHASHSEED": "0"}
 """A set of names has the same order in every process."""
 BOOT = "import sys; sys.path[:0] = sys.argv[4:]; from inside.zygote import main; main()"
 END_TIMEOUT_S = 5.0
-F_SEAL_FUTURE_WRITE = 0x10
-"""fcntl: no new writeable mapping; the module `fcntl` has no name for it."""
+MFD_CLOEXEC, MFD_ALLOW_SEALING = 1, 2
+F_ADD_SEALS, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_FUTURE_WRITE = 1033, 2, 4, 0x10
+"""Of memfd_create and fcntl; builds of Python for old C libraries have neither the names nor the function."""
 
 
 def can_seal() -> bool:
@@ -203,7 +204,8 @@ class LocalChannel:
         arenas = _shared_memory(sizes[0]), _shared_memory(sizes[1])
         self._inputs, self._outputs = (mmap.mmap(arena, size) for arena, size in zip(arenas, sizes, strict=True))
         try:
-            fcntl.fcntl(arenas[0], fcntl.F_ADD_SEALS, F_SEAL_FUTURE_WRITE)
+            with contextlib.suppress(OSError):  # kernels before 5.1 lack it
+                fcntl.fcntl(arenas[0], F_ADD_SEALS, F_SEAL_FUTURE_WRITE)
             self._inputs[: len(text)] = text
             self._process = zygote.fork((calls, answers, *arenas), memory_mib * MIB, (*sizes, len(text)))
         finally:
@@ -265,8 +267,8 @@ class LocalChannel:
 
 
 def _shared_memory(size: int) -> int:
-    descriptor = os.memfd_create("rewardsmith", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    descriptor = call("memfd_create", b"rewardsmith", MFD_CLOEXEC | MFD_ALLOW_SEALING)
     os.ftruncate(descriptor, size)
     # Cut short by the other side, it would kill this process at the next access.
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    fcntl.fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW)
     return descriptor

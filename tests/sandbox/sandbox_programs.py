@@ -69,7 +69,7 @@ TEXTS = (
 
 MANNERS = (
     attack("open", "open('/etc/passwd')", Refused("error", r"open\(\) is not available")),
-    attack("exec", "exec('1')", Refused("error", r"exec\(\) is not available")),
+    attack("exec()", "exec('1')", Refused("error", r"exec\(\) is not available")),
     attack("eval", "eval('1')", Refused("error", r"eval\(\) is not available")),
     attack("import os", "import os", Refused("error", "import of 'os' is not available; a program has: .*numpy")),
     attack("import part of NumPy", "from numpy.lib import npyio as f\nf.DataSource()", Refused("killed", "getcwd")),

@@ -44,7 +44,9 @@ def ours(client: docker.DockerClient) -> Callable[[], set[str]]:
 def owned(client: docker.DockerClient, pid: int) -> set[str]:
     """Return the ids of the containers that a process of this machine owns."""
     label = f"{backend.LABEL}={backend.HOST}:{pid}"
-    return {container.id for container in client.containers.list(all=True, filters={"label": label})}
+    return {
+        container.id for container in client.containers.list(all=True, ignore_removed=True, filters={"label": label})
+    }
 
 
 def gone(containers: Callable[[], set[str]], timeout_s: float = 15.0) -> bool:

@@ -15,7 +15,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from . import harness, seal, wire, zygote
+from . import harness, seal, syscalls, wire, zygote
 
 
 class StreamArenas:
@@ -69,7 +69,7 @@ def main() -> NoReturn:
 def supervise(process: int) -> NoReturn:
     """Wait until the process ends or stdin closes; say how it ended."""
     poller = select.poll()
-    poller.register(os.pidfd_open(process), select.POLLIN)
+    poller.register(syscalls.call("pidfd_open", process, 0), select.POLLIN)
     poller.register(0, 0)
     poller.poll()
     os.write(2, b"%d\n" % zygote.end(process))

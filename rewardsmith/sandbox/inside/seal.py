@@ -105,7 +105,7 @@ def seal(address_space: int, forbidden: Callable[[str], None]) -> tuple[str, ...
         raise SealError(f"no filter for the machine {machine!r}, only for {' and '.join(syscalls.TABLES)}")
     _must(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
     _must(libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
-    layers = ["landlock"] if landlock(machine) else []
+    layers = ["landlock"] if landlock() else []
     for limit in LIMITS.values():
         resource.setrlimit(limit, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
@@ -168,25 +168,23 @@ def drop_privileges() -> bool:
     return os.geteuid() != 0
 
 
-def landlock(machine: str) -> bool:
+def landlock() -> bool:
     """Refuse all access to files, TCP ports and processes outside, as far as this kernel's Landlock goes."""
-    create = syscalls.TABLES[machine]["landlock_create_ruleset"]
-    version: int = libc.syscall(create, None, ctypes.c_size_t(0), LANDLOCK_VERSION)
-    if version < 1:
+    try:
+        version = syscalls.call("landlock_create_ruleset", None, 0, LANDLOCK_VERSION)
+        files = next(kinds for since, kinds in LANDLOCK_FILES if version >= since)
+        handled = [(1 << files) - 1]
+        if version >= 4:
+            handled.append(0b11)  # bind and connect of TCP
+        if version >= 6:
+            handled.append(0b11)  # abstract unix sockets, signals
+        rules = struct.pack(f"<{len(handled)}Q", *handled)
+        ruleset = syscalls.call("landlock_create_ruleset", rules, len(rules), 0)
+        syscalls.call("landlock_restrict_self", ruleset, 0)
+    except OSError:
         return False
-    files = next(kinds for since, kinds in LANDLOCK_FILES if version >= since)
-    handled = [(1 << files) - 1]
-    if version >= 4:
-        handled.append(0b11)  # bind and connect of TCP
-    if version >= 6:
-        handled.append(0b11)  # abstract unix sockets, signals
-    rules = struct.pack(f"<{len(handled)}Q", *handled)
-    ruleset: int = libc.syscall(create, rules, ctypes.c_size_t(len(rules)), 0)
-    if ruleset < 0:
-        return False
-    done: int = libc.syscall(syscalls.TABLES[machine]["landlock_restrict_self"], ruleset, 0)
     os.close(ruleset)
-    return done == 0
+    return True
 
 
 def _trap(machine: str, forbidden: Callable[[str], None]) -> None:

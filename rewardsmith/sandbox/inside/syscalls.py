@@ -1,10 +1,14 @@
-"""The names and numbers of Linux system calls on the machines that can seal a process.
+"""Linux's system calls by name, on the machines that can seal a process.
 
 A name that a call's number has no name for (a hole in the table) is written "-". From 424 on, every machine
 numbers its calls alike.
 """
 
 from __future__ import annotations
+
+import ctypes
+import os
+import platform
 
 _X86_64 = """
 read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask
@@ -89,6 +93,22 @@ TABLES: dict[str, dict[str, int]] = {
     "aarch64": _number(_GENERIC) | _number(_SINCE_424, FIRST_COMMON),
 }
 """Machine, as `os.uname().machine` gives it, to the number of each call."""
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(name: str, *arguments: int | bytes | None) -> int:
+    """Make a system call; for those that not every build of Python has a function for.
+
+    Raises:
+        OSError: if it fails.
+    """
+    wide = (ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments)
+    result: int = _libc.syscall(ctypes.c_long(TABLES[platform.machine()][name]), *wide)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
+    return result
 
 
 def name_of(number: int, machine: str) -> str:

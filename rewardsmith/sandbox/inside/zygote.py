@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from . import harness, seal, wire
+from . import harness, seal, syscalls, wire
 
 FORK = struct.Struct("<4sQQQQ")
 """b"fork", then bytes of: memory, the input arena, the output arena, the program's spec. With it come four
@@ -69,7 +69,7 @@ def main() -> NoReturn:
 def watch(process: int) -> int | None:
     """Return a descriptor that becomes readable when the process ends; None where the kernel has none."""
     with contextlib.suppress(OSError):
-        return os.pidfd_open(process)
+        return syscalls.call("pidfd_open", process, 0)
     return None
 
 
