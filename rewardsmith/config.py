@@ -180,15 +180,15 @@ def from_file(path: Path) -> Layer:
 
 
 def from_environment(environment: Mapping[str, str]) -> Layer:
-    """Read the variables REWARDSMITH_SECTION__KEY.
+    """Read the variables REWARDSMITH_SECTION__KEY, and REWARDSMITH_JOBS; others of that prefix are no settings.
 
-    >>> from_environment({"REWARDSMITH_SEARCH__POPULATION": "8", "HOME": "/"})
-    {'search': {'population': 8}}
+    >>> from_environment({"REWARDSMITH_SEARCH__POPULATION": "8", "REWARDSMITH_JOBS": "1", "HOME": "/"})
+    {'jobs': 1, 'search': {'population': 8}}
     """
     layer: dict[str, Any] = {}
     for name, text in sorted(environment.items()):
-        if name.startswith(ENVIRONMENT_PREFIX):
-            keys = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        keys = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        if name.startswith(ENVIRONMENT_PREFIX) and (len(keys) > 1 or keys[0] in Config.model_fields):
             merge(layer, _nest(keys, _value(text)))
     return layer
 

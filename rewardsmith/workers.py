@@ -31,6 +31,12 @@ PASSED_ON = (
     "LD_LIBRARY_PATH",
     "MUJOCO_GL",
     "PYOPENGL_PLATFORM",
+    # Where the Docker engine is, and the image to start from: a worker opens the containers of its reward process.
+    "DOCKER_HOST",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_CERT_PATH",
+    "DOCKER_CONTEXT",
+    "REWARDSMITH_SANDBOX_BASE",
 )
 """Environment variables that a worker gets, and none beside `FIXED`: never a key."""
 FIXED = {
