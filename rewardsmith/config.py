@@ -67,6 +67,11 @@ class SearchSettings(Section):
     baseline: bool = True
     """Train on the environment's own reward too, to compare with."""
 
+    @property
+    def trainings(self) -> int:
+        """How many trainings there are at most, those of the report included."""
+        return self.population * self.generations * self.seeds + self.final_seeds * (1 + self.baseline)
+
 
 class EvaluationSettings(Section):
     """How policies are measured."""

@@ -63,7 +63,7 @@ class Search:
         config = self.run.config.search
         probe = look(self.run, self.journal, self.executor)
         trials = Trials(self.run, self.journal, self.executor, self.watch, probe)
-        self.watch.started(config.population * config.generations * config.seeds, config.env_steps)
+        self.watch.started(config.trainings, config.env_steps)
         history: list[Candidate] = []
         stopped = None
         for generation in range(config.generations):

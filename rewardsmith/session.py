@@ -80,10 +80,8 @@ def plan(
     config = _with_designer(configuration.resolve(*layers), environment)
     search = config.search
     candidates = search.population * search.generations
-    final = search.final_seeds * (2 if search.baseline else 1)
-    trainings = candidates * search.seeds + final
     calls = candidates if search.designer == "llm" else 0
-    return Plan(task, config, trainings, trainings * search.env_steps, calls)
+    return Plan(task, config, search.trainings, search.trainings * search.env_steps, calls)
 
 
 def _with_designer(config: Config, environment: Mapping[str, str]) -> Config:
@@ -151,7 +149,8 @@ def train(run: Run, program: RewardProgram, watch: Watch | None = None) -> Resul
         if not verdict.accepted:
             raise refusal(verdict.findings)
         trials = Trials(run, journal, executor, watch, probe)
-        watch.started(run.config.search.final_seeds, run.config.search.env_steps)
+        config = run.config.search
+        watch.started(config.final_seeds * (1 + config.baseline), config.env_steps)
         candidate = Candidate("user", 0, 0, Proposal(program.source, "user"), "ok", verdict)
         result = final.report(trials, candidate, [candidate], Spent(), None)
         watch.finished(result)

@@ -133,7 +133,7 @@ class Surrogate:
     def __init__(self, n: int) -> None:
         self._ratio = np.empty(n, np.float32)
         self._scratch = np.empty(n, np.float32)
-        self._clipped = np.empty(n, np.bool_)
+        self._counts = np.empty(n, np.bool_)
 
     def gradient(self, log_prob: Floats, batch: Batch) -> Floats:
         """Return it (n,) for log-probabilities (n,), which are overwritten."""
@@ -141,10 +141,9 @@ class Surrogate:
         np.subtract(log_prob, batch.old_log_prob, out=ratio)
         np.exp(ratio, out=ratio)
         np.multiply(ratio, batch.signs, out=scratch)
-        np.greater(scratch, batch.bounds, out=self._clipped)
+        np.less_equal(scratch, batch.bounds, out=self._counts)
         np.multiply(ratio, batch.weights, out=ratio)
-        np.copyto(ratio, 0, where=self._clipped)
-        return ratio
+        return np.multiply(ratio, self._counts, out=ratio)
 
 
 class GaussianHead:
@@ -170,7 +169,8 @@ class GaussianHead:
     def gradient(self, out: Floats, batch: Batch) -> Floats:
         """Return the derivative by the means, and write that by log_std; see `Head.gradient`."""
         z, squares, inverse, log_std = self._z, self._squares, self._inverse, self._log_std
-        np.exp(np.negative(log_std, out=inverse), out=inverse)
+        np.negative(log_std, out=inverse)
+        np.exp(inverse, out=inverse)
         np.subtract(batch.actions, out, out=z)
         np.multiply(z, inverse, out=z)
         np.multiply(z, z, out=self._squared)
