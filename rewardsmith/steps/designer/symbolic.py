@@ -197,7 +197,7 @@ OPERATORS = (_reweighed, _grown, _swapped, _moved, _crossed, _fresh)
 
 def _parent(brief: Brief, rng: Rng) -> tuple[Candidate, Terms | None]:
     """Draw a parent, the better the likelier; with its terms, or None where it cannot be taken apart."""
-    odds = 0.5 ** np.arange(len(brief.parents))
+    odds = 0.25 ** np.arange(len(brief.parents))
     parent = brief.parents[int(rng.choice(len(brief.parents), p=odds / odds.sum()))]
     return parent, _terms(parent)
 

@@ -1,0 +1,98 @@
+"""Every verb on one small finished search."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GOOD = Path(__file__).parents[1] / "rewards" / "pendulum_good.py"
+SMALL = ["--population", "2", "--generations", "1", "--steps", "4096"]
+QUICK = ["--set", "search.final_seeds=2", "--set", "evaluation.episodes=2", "--set", "evaluation.final_episodes=2"]
+
+
+def rewardsmith(folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "rewardsmith", *arguments]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=200)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with a finished search in run/."""
+    folder = tmp_path_factory.mktemp("verbs")
+    text = rewardsmith(folder, "design", "Swing up", "--env", "Pendulum-v1", *SMALL, *QUICK, "--out", "run")
+    assert "The best program" in text
+    assert "the symbolic designer reads no language" in text
+    return folder
+
+
+def test_show_lists_the_result_and_one_candidate(folder):
+    assert "g0c01" in rewardsmith(folder, "show", "run")
+    one = rewardsmith(folder, "show", "run", "--candidate", "g0c00")
+    assert "def reward" in one
+    assert "Over training" in one
+    result = json.loads(rewardsmith(folder, "show", "run", "--json"))
+    assert len(result["reported"]["values"]) == 2
+
+
+def test_show_draws_a_picture(folder):
+    rewardsmith(folder, "show", "run", "--svg", "run.svg")
+    assert (folder / "run.svg").read_text().startswith("<svg")
+
+
+def test_export_writes_a_file_that_runs_without_rewardsmith(folder):
+    rewardsmith(folder, "export", "run", "--out", "exported.py")
+    code = (
+        "import sys; sys.modules['rewardsmith'] = None\n"
+        "import gymnasium, exported\n"
+        "env = exported.RewardWrapper(gymnasium.make('Pendulum-v1')); env.reset(seed=0)\n"
+        "_, reward, _, _, info = env.step(env.action_space.sample())\n"
+        "total = sum(exported.WEIGHTS.get(name, 1.0) * value for name, value in info['reward_terms'].items())\n"
+        "assert abs(reward - total) < 1e-9, (reward, total)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, timeout=60)
+
+
+def test_check_accepts_a_good_program(folder):
+    verdict = json.loads(rewardsmith(folder, "check", str(GOOD), "--env", "Pendulum-v1", "--json"))
+    assert verdict["accepted"]
+    assert verdict["dry_run"]["transitions"] > 100
+
+
+def test_train_measures_a_file_over_its_seeds(folder):
+    options = ["--steps", "4096", "--seeds", "2", "--baseline", "--json", "--out", "trained"]
+    lines = rewardsmith(folder, "train", str(GOOD), "--env", "Pendulum-v1", *options, *QUICK[2:]).splitlines()
+    result = json.loads(lines[-1])
+    assert [len(result[name]["values"]) for name in ("reported",)] == [2]
+    assert len(result["baselines"]["own_reward"]["values"]) == 2
+    assert result["baselines"]["random"] is not None
+
+
+def test_envs_lists_cards_and_shows_one(folder):
+    assert "Hopper-v5" in rewardsmith(folder, "envs")
+    card = rewardsmith(folder, "envs", "Hopper-v5")
+    assert "torso_height" in card
+    assert "x_position[-1]" in card
+
+
+def test_a_finished_run_is_listed(folder):
+    (folder / "runs").mkdir()
+    (folder / "run").rename(folder / "runs" / "one")
+    assert "runs/one" in rewardsmith(folder, "show")
+    (folder / "runs" / "one").rename(folder / "run")
+
+
+def test_python_gives_the_same_records(tmp_path):
+    code = (
+        "import rewardsmith\n"
+        "small = {'search.population': 1, 'search.generations': 1, 'search.env_steps': 2048,\n"
+        "         'search.final_seeds': 0, 'evaluation.episodes': 1}\n"
+        "result = rewardsmith.design('Swing up', 'Pendulum-v1', settings=small, out='run')\n"
+        "assert isinstance(result, rewardsmith.Result)\n"
+        "assert rewardsmith.resume('run') == result\n"
+        "assert rewardsmith.load_reward('run/reward.py').source == result.best.proposal.source"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=120)

@@ -1,0 +1,55 @@
+import pytest
+
+from rewardsmith import session
+from rewardsmith.errors import ConfigError, TaskError
+
+
+@pytest.mark.parametrize(
+    ("sets", "environment", "designer"),
+    [
+        ((), {}, "symbolic"),
+        (("llm.model=m",), {}, "llm"),
+        ((), {"OPENAI_API_KEY": "sk"}, "llm"),
+        (("llm.replay=ledger.jsonl",), {}, "llm"),
+        (("search.designer=symbolic",), {"OPENAI_API_KEY": "sk"}, "symbolic"),
+        (("search.designer=llm",), {}, "llm"),
+    ],
+)
+def test_the_designer_is_a_model_where_one_can_be_asked(sets, environment, designer):
+    plan = session.plan("Hop", "Hopper-v5", sets=sets, environment=environment)
+    assert plan.config.search.designer == designer
+
+
+def test_a_plan_counts_what_lies_ahead():
+    sets = ("search.population=3", "search.generations=2", "search.seeds=2", "search.final_seeds=4", "llm.model=m")
+    plan = session.plan("Hop", "Hopper-v5", sets=(*sets, "search.env_steps=100"), environment={})
+    assert (plan.trainings, plan.env_steps, plan.calls) == (3 * 2 * 2 + 4 * 2, 2_000, 6)
+
+
+def test_layers_override_in_their_order(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text("[search]\npopulation = 5\ngenerations = 5\nseeds = 5\n")
+    plan = session.plan(
+        "Hop",
+        "Hopper-v5",
+        file=file,
+        environment={"REWARDSMITH_SEARCH__GENERATIONS": "6", "REWARDSMITH_SEARCH__SEEDS": "6"},
+        overrides={"search": {"seeds": 7}},
+        sets=("search.env_steps=8",),
+    )
+    search = plan.config.search
+    assert (search.population, search.generations, search.seeds, search.env_steps) == (5, 6, 7, 8)
+
+
+def test_a_task_without_a_card_needs_a_fitness():
+    with pytest.raises(TaskError, match="--fitness"):
+        session.plan("Balance", "CartPole-v1", environment={})
+    assert session.plan("Balance", "CartPole-v1", "length", environment={}).task.fitness == "length"
+
+
+def test_a_model_that_cannot_be_asked_leaves_no_directory(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    plan = session.plan("Hop", "Hopper-v5", sets=("llm.model=m",), environment={})
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
+        session.start(plan, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
