@@ -13,6 +13,7 @@ from importlib.resources import files
 from textwrap import indent
 
 from rewardsmith import program as contract
+from rewardsmith import syntax
 from rewardsmith.errors import ProgramError
 from rewardsmith.program import RewardProgram
 from rewardsmith.records import EnvSpec, Signal
@@ -89,7 +90,7 @@ def _constants(program: RewardProgram, signals: Sequence[Signal], env: EnvSpec) 
         f"ENV_ID = {json.dumps(env.env_id)}",
         f"ENV_KWARGS = {kwargs!r}",
     ]
-    declared = _defined(ast.parse(program.source))
+    declared = _defined(syntax.module(program.source))
     lines += [f"{name}: dict[str, float] = {{}}" for name in ("WEIGHTS", "MEMORY") if name not in declared]
     lines += [f"ARGUMENTS = {program.arguments!r}", "SIGNALS: dict[str, Any] = {"]
     for signal in signals:
@@ -120,7 +121,7 @@ def _reading(node: Node) -> str:
 
 def _own_text(source: str) -> str:
     """Return the program's text without the imports that have no place in the file."""
-    tree = ast.parse(source)
+    tree = syntax.module(source)
     edits: list[contract.Edit] = []
     for node in ast.walk(tree):
         lines = list(_replacement(node)) if isinstance(node, ast.Import | ast.ImportFrom) else None
@@ -159,10 +160,10 @@ def _defined(tree: ast.Module) -> set[str]:
 
 
 def _refuse_taken_names(source: str, carried: str) -> None:
-    tree = ast.parse(carried)
+    tree = syntax.module(carried)
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     taken = (_defined(tree) | imported | {"Any", SHAPING, "_make_shaping"}) - {"reward", "WEIGHTS", "MEMORY"}
-    clashes = sorted(taken & _defined(ast.parse(source)))
+    clashes = sorted(taken & _defined(syntax.module(source)))
     if clashes:
         names = ", ".join(clashes)
         raise ProgramError(f"the program defines {names}, as the exported file does; rename it in the program")
@@ -173,7 +174,7 @@ def _refuse_taken_names(source: str, carried: str) -> None:
 
 def _shaping_names(source: str) -> list[str]:
     """Return the shaping functions that a program uses."""
-    tree = ast.parse(source)
+    tree = syntax.module(source)
     aliases, used = {SHAPING}, set[str]()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -189,7 +190,7 @@ def _shaping_names(source: str) -> list[str]:
 
 
 def _public_shaping() -> list[str]:
-    tree = ast.parse(_text_of("shaping.py"))
+    tree = syntax.module(_text_of("shaping.py"))
     return [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
 
 
@@ -198,7 +199,7 @@ def _shaping(names: Sequence[str]) -> str:
     if not names:
         return ""
     text = _text_of("shaping.py")
-    parts = _needed(ast.parse(text), names)
+    parts = _needed(syntax.module(text), names)
     body = "\n\n".join(ast.get_source_segment(text, node) or "" for node in parts)
     members = ", ".join(f"{name}={name}" for name in names)
     return "\n".join(

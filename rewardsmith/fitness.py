@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rewardsmith import syntax
 from rewardsmith.errors import FitnessError
 from rewardsmith.records import Signal
 
@@ -200,7 +201,7 @@ def _syntax(text: str) -> ast.expr:
     if not text.strip():
         raise FitnessError("the fitness expression is empty; write e.g. 'mean(x_velocity)'")
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        return syntax.expression(text.strip())
     except SyntaxError as error:
         place = error.offset - 1 if error.offset else len(text.strip())
         raise FitnessError(_marked(text, f"{error.msg}", place, place + 1)) from error

@@ -31,6 +31,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rewardsmith import syntax
 from rewardsmith.errors import ProgramError
 from rewardsmith.records import Finding
 
@@ -159,7 +160,7 @@ def reweigh(source: str, weights: Mapping[str, float]) -> str:
         ProgramError: if the text is no program.
     """
     parse(source)
-    tree = ast.parse(source)
+    tree = syntax.module(source)
     written = {name: repr(float(weight)) for name, weight in weights.items()}
     node = _assignment(tree, "WEIGHTS")
     if node is None:
@@ -199,7 +200,7 @@ def _syntax(source: str) -> ast.Module:
         message = f"the program has {len(source):,} characters; at most {MAX_SOURCE_CHARS:,} are allowed"
         raise refusal([Finding("too-long", message)])
     try:
-        return ast.parse(source)
+        return syntax.module(source)
     except SyntaxError as error:
         raise refusal([Finding("syntax", f"{error.msg}", line=error.lineno)]) from error
     except (ValueError, RecursionError, MemoryError) as error:

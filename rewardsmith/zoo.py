@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from rewardsmith import syntax
 from rewardsmith.config import Layer
 from rewardsmith.errors import ConfigError
 
@@ -148,7 +149,7 @@ def _literal(text: Any) -> dict[str, Any]:
     if isinstance(text, dict):
         return text
     try:
-        value = _value(ast.parse(str(text).strip(), mode="eval").body)
+        value = _value(syntax.expression(str(text).strip()))
     except (SyntaxError, ValueError) as error:
         raise ValueError("write dict(...) with plain values") from error
     if not isinstance(value, dict):

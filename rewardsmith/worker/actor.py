@@ -1,4 +1,4 @@
-"""Draws actions during rollouts: the policy's forward pass in NumPy, on the memory of its torch parameters."""
+"""Draws actions during rollouts: the policy's forward pass in NumPy, on a copy of its parameters."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Floats = NDArray[np.float32]
 class Actor(Protocol):
     """Draws actions for the observations of n environments."""
 
-    def noise(self, rng: np.random.Generator, steps: int, n: int) -> Floats:
-        """Return the randomness of a whole rollout, one row of axis 0 per step."""
+    def begin(self, rng: np.random.Generator, steps: int) -> Floats:
+        """Take the policy as it is now; return the randomness of a whole rollout, one row of axis 0 per step."""
         ...
 
     def act(self, obs: Floats, noise: Floats, out: Floats) -> None:
@@ -23,14 +23,20 @@ class Actor(Protocol):
 
 
 class _Layers:
-    """The actor's network as NumPy views of the policy's parameters, which follow it as it learns."""
+    """The actor's network, on copies of its weights that lie as matrix products read them fastest."""
 
     def __init__(self, policy: Any, n: int) -> None:
         linear = [layer for layer in policy.mlp_extractor.policy_net if hasattr(layer, "weight")]
         layers = [*linear, policy.action_net]
-        self._weights = [_view(layer.weight).T for layer in layers]
+        self._sources = [_view(layer.weight).T for layer in layers]
+        self._weights = [np.ascontiguousarray(source) for source in self._sources]
         self._biases = [_view(layer.bias) for layer in layers]
         self._hidden = [np.empty((n, weight.shape[1]), np.float32) for weight in self._weights]
+
+    def refresh(self) -> None:
+        """Copy the weights anew."""
+        for weight, source in zip(self._weights, self._sources, strict=True):
+            weight[...] = source
 
     def forward(self, obs: Floats) -> Floats:
         """Return the output (n, a) for observations (n, obs_dim); a buffer, valid until the next call."""
@@ -51,11 +57,12 @@ class GaussianActor:
     def __init__(self, policy: Any, n: int) -> None:
         """Bind to a policy of stable-baselines3 with a Gaussian head, for n environments."""
         self._layers = _Layers(policy, n)
-        self._log_std = _view(policy.log_std)
+        self._n, self._log_std = n, _view(policy.log_std)
 
-    def noise(self, rng: np.random.Generator, steps: int, n: int) -> Floats:
+    def begin(self, rng: np.random.Generator, steps: int) -> Floats:
         """Return normal noise (steps, n, a) of the present scale."""
-        noise = rng.standard_normal((steps, n, len(self._log_std)), dtype=np.float32)
+        self._layers.refresh()
+        noise = rng.standard_normal((steps, self._n, len(self._log_std)), dtype=np.float32)
         return np.multiply(noise, np.exp(self._log_std), out=noise)
 
     def act(self, obs: Floats, noise: Floats, out: Floats) -> None:
@@ -69,11 +76,12 @@ class CategoricalActor:
     def __init__(self, policy: Any, n: int) -> None:
         """Bind to a policy of stable-baselines3 with a categorical head, for n environments."""
         self._layers = _Layers(policy, n)
-        self._choices = int(policy.action_net.out_features)
+        self._n, self._choices = n, int(policy.action_net.out_features)
 
-    def noise(self, rng: np.random.Generator, steps: int, n: int) -> Floats:
+    def begin(self, rng: np.random.Generator, steps: int) -> Floats:
         """Return Gumbel noise (steps, n, choices)."""
-        return rng.gumbel(size=(steps, n, self._choices)).astype(np.float32)
+        self._layers.refresh()
+        return rng.gumbel(size=(steps, self._n, self._choices)).astype(np.float32)
 
     def act(self, obs: Floats, noise: Floats, out: Floats) -> None:
         """Write the number of the choice."""

@@ -93,7 +93,7 @@ class Collector:
         env, actor, scaling = self._env, self._actor, self._scaling
         rollout.finals.clear()
         obs = self._obs
-        noise = actor.noise(self._rng, rollout.steps, rollout.n)
+        noise = actor.begin(self._rng, rollout.steps)
         for t, (random, seen, taken, drawn, sent, before, start, after, own, ended) in enumerate(rollout.rows(noise)):
             seen[...] = obs
             if self._first:

@@ -9,6 +9,7 @@ import ast
 import difflib
 from collections.abc import Iterator, Sequence
 
+from rewardsmith import syntax
 from rewardsmith.errors import ProgramError
 from rewardsmith.program import ARGUMENTS, STATES, RewardProgram, parse
 from rewardsmith.records import Finding, Signal
@@ -55,7 +56,7 @@ def read(source: str, signals: Sequence[Signal]) -> tuple[RewardProgram | None, 
         findings = list(error.findings)
         if any(finding.code in ("syntax", "too-long") for finding in findings):
             return None, findings
-    text = _Text(ast.parse(source), program)
+    text = _Text(syntax.module(source), program)
     for check in (_imports, _names, _constructs, _top_level, _hidden_state, _states, _memory, _weights):
         findings += check(text)
     findings += _unknown_signals(text, [signal.name for signal in signals])

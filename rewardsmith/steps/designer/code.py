@@ -5,10 +5,11 @@ Nothing is executed; whether the program keeps the contract is the critic's to s
 
 from __future__ import annotations
 
-import ast
 import re
 import textwrap
 from dataclasses import dataclass
+
+from rewardsmith import syntax
 
 MAX_RATIONALE_CHARS = 2000
 
@@ -104,7 +105,7 @@ def _bare(text: str) -> str | None:
 
 def _parses(code: str) -> bool:
     try:
-        ast.parse(code)
+        syntax.module(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rewardsmith import program
+from rewardsmith import program, syntax
 
 MAX_NODES = 200
 """Size of a term's syntax tree beyond which a program is not taken apart: inlining can double it at every line."""
@@ -43,7 +43,7 @@ def spelled(expression: str) -> str:
     >>> spelled("shaping.tolerance( after.z, (0.,1), margin = .5 )")
     'shaping.tolerance(after.z, (0.0, 1), margin=0.5)'
     """
-    return ast.unparse(ast.parse(expression, mode="eval"))
+    return ast.unparse(syntax.expression(expression))
 
 
 def render(terms: Sequence[Term]) -> str:
@@ -52,7 +52,9 @@ def render(terms: Sequence[Term]) -> str:
     Args:
         terms: at least one, of different names.
     """
-    named = {node.id for term in terms for node in ast.walk(ast.parse(term.expression)) if isinstance(node, ast.Name)}
+    named = {
+        node.id for term in terms for node in ast.walk(syntax.module(term.expression)) if isinstance(node, ast.Name)
+    }
     arguments = ", ".join(argument for argument in program.ARGUMENTS if argument in named)
     lines = [
         f'"""The weighted sum of {_listed([term.name for term in terms])}."""',
@@ -89,7 +91,7 @@ def terms_of(source: str) -> tuple[Term, ...] | None:
     if parsed.memory:
         return None
     try:
-        expressions = _returned(ast.parse(source))
+        expressions = _returned(syntax.module(source))
     except (_NotStraight, RecursionError):
         return None
     return tuple(Term(name, parsed.weight(name), text) for name, text in expressions.items())
@@ -99,7 +101,7 @@ def lines_of(source: str) -> dict[str, range]:
     """Return the lines of each term in the dict that a program returns; {} where it returns none literally."""
     return {
         key.value: range(value.lineno, (value.end_lineno or value.lineno) + 1)
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(syntax.module(source))
         if isinstance(node, ast.Return) and isinstance(node.value, ast.Dict)
         for key, value in zip(node.value.keys, node.value.values, strict=True)
         if isinstance(key, ast.Constant) and isinstance(key.value, str)
@@ -112,7 +114,7 @@ def retargeted(expression: str, rng: np.random.Generator) -> str | None:
     A pair of figures, as the bounds of a tolerance, moves together and keeps its order. Any other figure keeps its
     sign. Whole numbers are left: they are axes, columns and exponents.
     """
-    tree = ast.parse(expression, mode="eval")
+    tree = syntax.expression(expression)
     pairs = [node for node in ast.walk(tree) if isinstance(node, ast.Tuple) and _pair(node)]
     in_pairs = {id(inner) for pair in pairs for inner in ast.walk(pair)}
     figures = [
@@ -131,7 +133,7 @@ def retargeted(expression: str, rng: np.random.Generator) -> str | None:
         low, high = _pair(target) or (0.0, 0.0)
         shift = float(rng.normal(0.0, max(high - low, 0.25 * abs(low + high), 0.05)))
         moved = (rounded(low + shift, 3), rounded(high + shift, 3))
-        target.elts = [ast.parse(repr(min(moved)), mode="eval").body, ast.parse(repr(max(moved)), mode="eval").body]
+        target.elts = [syntax.expression(repr(min(moved))), syntax.expression(repr(max(moved)))]
     return ast.unparse(tree)
 
 
@@ -224,7 +226,7 @@ def _inlined(expression: ast.expr, values: Mapping[str, ast.expr]) -> ast.expr:
             raise _NotStraight
         if isinstance(node, ast.Name) and node.id not in KNOWN_NAMES and node.id not in values:
             raise _NotStraight
-    inlined: ast.expr = _Inline(values).visit(ast.parse(ast.unparse(expression), mode="eval").body)
+    inlined: ast.expr = _Inline(values).visit(syntax.expression(ast.unparse(expression)))
     if sum(1 for _ in ast.walk(inlined)) > MAX_NODES:
         raise _NotStraight
     return inlined

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import rewardsmith
+from rewardsmith import syntax
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Function:
 def shaping() -> tuple[Function, ...]:
     """Return the public functions of `rewardsmith.shaping`, in its order; reading them imports no NumPy."""
     source = Path(rewardsmith.__file__).with_name("shaping.py").read_text(encoding="utf-8")
-    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    functions = [node for node in syntax.module(source).body if isinstance(node, ast.FunctionDef)]
     return tuple(
         Function(f"shaping.{node.name}({_parameters(node.args)})", (ast.get_docstring(node) or "").partition("\n")[0])
         for node in functions

@@ -100,9 +100,10 @@ class Faulty(gymnasium.Env):
 
 @pytest.fixture
 def faulty():
-    gymnasium.register("Faulty-v0", Faulty, max_episode_steps=50)
-    yield "Faulty-v0"
-    gymnasium.registry.pop("Faulty-v0")
+    id = "FaultyNumbers-v0"
+    gymnasium.register(id, Faulty, max_episode_steps=50)
+    yield id
+    gymnasium.registry.pop(id)
 
 
 def test_a_gymnasium_environment_whose_observation_is_not_finite_ends_its_episode(faulty):
