@@ -31,6 +31,7 @@ test-docker: .venv/ready
 	$(BIN)/pip install --quiet "$$(grep '^torch==' constraints.txt)"
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
+	@echo "ready; the command is $(BIN)/rewardsmith, or rewardsmith after: . $(BIN)/activate"
 
 constraints: .venv/ready
 	(head -1 constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//') > .constraints.part

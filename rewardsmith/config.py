@@ -221,6 +221,19 @@ def to_toml(config: Config) -> str:
     return tomli_w.dumps(_spell_none(config.model_dump(mode="json")))
 
 
+def beside_defaults(config: Config) -> str:
+    """Return as TOML what differs from the defaults; "" where nothing does."""
+    return tomli_w.dumps(
+        _differing(_spell_none(config.model_dump(mode="json")), _spell_none(Config().model_dump(mode="json")))
+    )
+
+
+def _differing(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    nested = {key: _differing(value, defaults[key]) for key, value in values.items() if isinstance(value, dict)}
+    plain = {key: value for key, value in values.items() if key not in nested and value != defaults[key]}
+    return plain | {key: value for key, value in nested.items() if value}
+
+
 def _nest(keys: list[str], value: Any) -> dict[str, Any]:
     for key in reversed(keys):
         value = {key: value}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rewardsmith.steps.designer import Designer
 
 RUNS = Path("runs")
-SYMBOLIC = "the symbolic designer reads no language: fitness alone drives it; --model NAME asks a language model"
+SYMBOLIC = "the symbolic designer reads no language: fitness alone drives it"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,10 @@ def design(
         typer.Option(help="How success is measured, such as 'x_position[-1]'. [default: the card's]"),
     ] = None,
     designer: Annotated[
-        str | None, typer.Option(help="llm, or symbolic, which needs no model. [default: llm if a model is named]")
+        str | None,
+        typer.Option(
+            help="llm, or symbolic, which needs no model. [default: llm if a model or key is given, else symbolic]"
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Name of the language model, as its endpoint knows it.")] = None,
     population: Annotated[int | None, typer.Option(help="Programs per generation. [default: 4]")] = None,
@@ -108,7 +111,7 @@ def carry_on(run: Any, json_: bool) -> None:
 def show_plan(plan: Any, json_: bool) -> None:
     """Show what a search would do."""
     from rewardsmith import config as configuration
-    from rewardsmith import records
+    from rewardsmith import records, session
 
     if json_:
         say_json({"task": records.dump(plan.task), "config": plan.config.model_dump(mode="json")} | totals(plan))
@@ -119,8 +122,11 @@ def show_plan(plan: Any, json_: bool) -> None:
     say(f"Designer   {search.designer}: {search.population} programs × {search.generations} generations")
     say(f"Trainings  {plan.trainings} of {search.env_steps:,} environment steps, {plan.config.slots} at once")
     say(f"Calls      {plan.calls} of the language model, and one per repair" if plan.calls else "Calls      none")
-    say("Nothing was run. The settings:\n")
-    say(configuration.to_toml(plan.config))
+    if search.designer == "symbolic":
+        say(f"Mind that {session.SYMBOLIC}.")
+    chosen = configuration.beside_defaults(plan.config)
+    say(f"\nSettings that are not the defaults:\n\n{chosen}" if chosen else "\nAll settings are the defaults.")
+    say("Nothing was run.")
 
 
 def totals(plan: Any) -> dict[str, int]:

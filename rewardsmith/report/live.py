@@ -96,7 +96,7 @@ class PlainLines(Watch):
 
     def generation(self, brief: Brief) -> None:
         parents = ", ".join(parent.id for parent in brief.parents) or "none"
-        self._write(f"generation {brief.generation + 1}: {brief.population} programs, parents: {parents}")
+        self._write(f"generation g{brief.generation}: {brief.population} programs, parents: {parents}")
 
     def stage(self, candidate: str, stage: str) -> None:
         if is_phase(candidate) and stage == "train":
@@ -187,7 +187,9 @@ class LiveTable(Watch):
         self.pace.plan(trainings, env_steps)
 
     def generation(self, brief: Brief) -> None:
-        self.headline = f"generation {brief.generation + 1} of {self.run.config.search.generations}"
+        self.headline = (
+            f"generation g{brief.generation} ({brief.generation + 1} of {self.run.config.search.generations})"
+        )
 
     def stage(self, candidate: str, stage: str) -> None:
         with self.lock:

@@ -60,6 +60,8 @@ def summary(result: Result) -> list[str]:
         lines.append(f"  the environment's own reward      {interval(own)}")
     if result.baselines.random is not None:
         lines.append(f"  random actions                    {figure(result.baselines.random)}")
+    if result.best.fitness is not None:
+        lines.append(f"  in the search, where it was chosen {figure(result.best.fitness)}")
     if result.normalised is not None:
         lines.append(f"  normalised (random 0, own 1)      {figure(result.normalised, 3)}")
     cost = "cost unknown" if result.spent.cost_usd is None else f"${result.spent.cost_usd:.2f}"
