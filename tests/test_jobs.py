@@ -34,7 +34,7 @@ from rewardsmith.records import (
 CASES = Path(__file__).parent / "worker"
 """Where the environments that misbehave lie."""
 PROBE = ProbeJob(EnvSpec("Pendulum-v1"), seed=0, transitions=16)
-EPISODES = EvaluateJob(EnvSpec("Pendulum-v1"), None, "length", seeds=tuple(range(20)))
+DAWDLING = ProbeJob(EnvSpec("training_case:Faulty-v0", {"fault": "dawdle", "after": 0}), seed=0, transitions=32)
 HANGING = ProbeJob(EnvSpec("training_case:Faulty-v0", {"fault": "hang", "after": 0}), seed=0, transitions=64)
 SMALL = TrainSettings(n_envs=2, n_steps=32, batch_size=64, n_epochs=1, net_arch=(8,), checkpoints=4)
 UPRIGHT = 'def reward(after):\n    return {"upright": np.exp(-after.obs[:, 1] ** 2)}\n'
@@ -198,12 +198,12 @@ def test_job_of_a_killed_worker_is_done_by_a_new_one(tmp_path: Path) -> None:
     with started(1) as executor:
         executor.run(PROBE, tmp_path / "warm")
         worker = worker_pid(executor)
-        thread, outcome = in_thread(lambda: executor.run(EPISODES, tmp_path / "job"))
+        thread, outcome = in_thread(lambda: executor.run(DAWDLING, tmp_path / "job"))
         assert eventually(lambda: bool(children(worker)))
         os.kill(worker, signal.SIGKILL)
         thread.join(60)
 
-        assert isinstance(outcome[0], Evaluation) and outcome[0].status == "ok"
+        assert isinstance(outcome[0], Probe) and outcome[0].status == "ok"
         assert worker_pid(executor) != worker
 
 
@@ -245,14 +245,14 @@ def test_training_that_waits_at_a_rung_gives_its_slot_to_another(tmp_path: Path)
 def test_at_most_slots_jobs_run_at_once(tmp_path: Path) -> None:
     with started(1) as executor:
         executor.run(PROBE, tmp_path / "warm")
-        threads = [in_thread(lambda i=i: executor.run(EPISODES, tmp_path / str(i))) for i in range(3)]
+        threads = [in_thread(lambda i=i: executor.run(DAWDLING, tmp_path / str(i))) for i in range(3)]
         most = 0
         while any(thread.is_alive() for thread, _ in threads):
             most = max(most, len(children(worker_pid(executor))))
             time.sleep(0.01)
 
     assert most == 1
-    assert all(isinstance(outcome[0], Evaluation) for _, outcome in threads)
+    assert all(isinstance(outcome[0], Probe) for _, outcome in threads)
 
 
 def test_exception_of_a_listener_ends_the_job(executor: LocalExecutor, tmp_path: Path) -> None:

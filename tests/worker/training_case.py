@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from typing import Any
 
 import gymnasium
@@ -29,7 +31,7 @@ def job(program: str | None = UPRIGHT, **changes: Any) -> TrainJob:
 
 
 class Faulty(gymnasium.Env[np.ndarray, np.ndarray]):
-    """Walks on a line; after some steps it does what `fault` says: "crash", "nan", "exit", "hang" or "none"."""
+    """Walks on a line; after some steps it does what `fault` says: crash, nan, exit, hang, dawdle or none."""
 
     observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
     action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
@@ -56,13 +58,8 @@ class Faulty(gymnasium.Env[np.ndarray, np.ndarray]):
         if self.fault == "crash":
             raise ZeroDivisionError("the simulator gave up")
         if self.fault == "exit":
-            import os
-
             os.abort()
-        if self.fault == "hang":
-            import time
-
-            time.sleep(3600)
+        time.sleep({"hang": 3600.0, "dawdle": 0.05}.get(self.fault, 0.0))
 
 
 gymnasium.register("Faulty-v0", entry_point=Faulty, max_episode_steps=10)
