@@ -7,7 +7,6 @@ A file is TOML with the sections below. An environment variable names a key as R
 from __future__ import annotations
 
 import difflib
-import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ import tomli_w
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from rewardsmith import machine
 from rewardsmith.errors import ConfigError
 from rewardsmith.records import Count, Limits, Positive, TrainSettings
 
@@ -132,7 +132,7 @@ class Config(Section):
     budget: BudgetSettings = BudgetSettings()
     sandbox: Limits = Limits()
     jobs: Annotated[int, Ge(0)] = 0
-    """Trainings at once; 0: one per core."""
+    """Trainings at once; 0: one per core, as far as memory reaches."""
 
     @model_validator(mode="after")
     def _check_trainer(self) -> Config:
@@ -143,7 +143,7 @@ class Config(Section):
     @property
     def slots(self) -> int:
         """How many jobs run at once."""
-        return self.jobs or len(os.sched_getaffinity(0))
+        return self.jobs or machine.slots(machine.cores(), machine.free_memory_mib())
 
 
 def resolve(*layers: Layer) -> Config:

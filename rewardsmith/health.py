@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from rewardsmith import machine as hardware
 from rewardsmith.errors import RewardsmithError
 from rewardsmith.records import Check, EnvSpec, Probe, ProbeJob
 
@@ -69,6 +70,6 @@ def rendering() -> Check:
 
 def machine() -> Check:
     """Count cores, and look at the room for runs."""
-    cores, free_gib = len(os.sched_getaffinity(0)), shutil.disk_usage(Path.cwd()).free / 2**30
+    cores, free_gib = hardware.cores(), shutil.disk_usage(Path.cwd()).free / 2**30
     enough = free_gib >= LITTLE_DISK_GIB
     return Check("machine", enough, f"{cores} cores, {free_gib:.0f} GiB free here", "make room for runs/ on this disk")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rewardsmith import config as configuration
+from rewardsmith import machine
 from rewardsmith.archive import Journal, Run
 from rewardsmith.archive.run import default_path
 from rewardsmith.config import Config, Layer
@@ -126,6 +127,9 @@ def carry_on(run: Run, watch: Watch | None = None) -> Result:
     if known is not None and known.stopped is None:
         return known
     watch = watch or Silent()
+    overload = machine.overload(run.config.slots, machine.cores(), machine.free_memory_mib())
+    if overload:
+        watch.notice(overload)
     with _designer(run, watch) as (designer, spent), _journal(run) as journal, _executor(run.config) as executor:
         return Search(run, journal, designer, executor, watch, spent).result()
 
