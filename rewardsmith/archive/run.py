@@ -160,12 +160,6 @@ def default_path(runs: Path, task: Task, now: datetime) -> Path:
     return path
 
 
-def latest(runs: Path) -> Path | None:
-    """Return the newest run directory below `runs`; None where there is none."""
-    found = sorted((path.parent for path in runs.glob("*/provenance.json")), key=lambda path: path.name)
-    return found[-1] if found else None
-
-
 def provenance(prompts: str | None) -> Provenance:
     """Return where figures made now come from."""
     return Provenance(

@@ -11,8 +11,6 @@ import typer
 from rewardsmith.cli.output import complain, say, say_json
 from rewardsmith.errors import UserError
 
-NO_LIVE_VIEW = "Print JSON lines, for programs."
-
 
 def design(
     text: Annotated[str, typer.Argument(help="What the agent should do, in a sentence.", metavar="TEXT")],
@@ -54,7 +52,7 @@ def design(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; run nothing.")] = False,
     out: Annotated[Path | None, typer.Option(help="The run directory. [default: runs/<time>-<env>]")] = None,
-    json_: Annotated[bool, typer.Option("--json", help=NO_LIVE_VIEW)] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
 ) -> None:
     """Search for a reward program that makes an agent do what TEXT says."""
     from rewardsmith import session
