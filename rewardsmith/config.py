@@ -1,4 +1,4 @@
-"""The configuration of a search: defaults < task card < file < environment < --set; unknown keys are errors.
+"""The configuration of a search: defaults < preset < task card < file < environment < --set; unknown keys are errors.
 
 A file is TOML with the sections below. An environment variable names a key as REWARDSMITH_SECTION__KEY, and
 `--set section.key=value` does the same on the command line; values are read as TOML, else as text.
@@ -10,127 +10,60 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tomli_w
-from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from annotated_types import Ge
+from pydantic import (
+    ValidationError,
+    model_validator,
+)
 
 from rewardsmith import machine
 from rewardsmith.errors import ConfigError
-from rewardsmith.records import Count, Limits, Positive, TrainSettings
+from rewardsmith.records import Limits, TrainSettings
+from rewardsmith.settings import (
+    NONE,
+    ROLES,
+    AnalyzerSettings,
+    BudgetSettings,
+    CriticSettings,
+    DesignerSettings,
+    EvaluationSettings,
+    EvolutionSettings,
+    FeedbackSettings,
+    GateSettings,
+    LimitSettings,
+    LlmSettings,
+    ModelSettings,
+    Role,
+    SearchSettings,
+    Section,
+)
 
 ENVIRONMENT_PREFIX = "REWARDSMITH_"
-NONE = "none"
 Layer = Mapping[str, Any]
 """Part of a configuration as read: section to key to value."""
-
-
-class Section(BaseModel):
-    """Base of the sections: frozen, and a key that does not exist is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_none(cls, values: Any) -> Any:
-        """TOML has no null: the word "none" stands for it."""
-        if not isinstance(values, dict):
-            return values
-        return {key: None if value == NONE else value for key, value in values.items()}
-
-
-class SearchSettings(Section):
-    """How many programs to try, and how to choose among them."""
-
-    designer: Literal["auto", "llm", "symbolic"] = "auto"
-    """auto: the language model where one is named or a key is set, else the symbolic designer."""
-    population: Count = 4
-    """Candidates per generation."""
-    generations: Count = 3
-    seeds: Count = 1
-    """Training seeds per candidate during the search."""
-    final_seeds: Annotated[int, Ge(0)] = 3
-    """Fresh training seeds for the reported figure and for the baseline; 0 switches both off."""
-    seed: Annotated[int, Ge(0)] = 0
-    """Seed of everything random in the search."""
-    max_repairs: Annotated[int, Ge(0)] = 3
-    """How often a program that the critic refuses goes back to its author."""
-    env_steps: Count = 200_000
-    """Environment steps of each training."""
-    rungs: tuple[Annotated[float, Gt(0.0), Lt(1.0)], ...] = ()
-    """Parts of a training at which the lower candidates of a generation end; none: every training is finished."""
-    keep: Annotated[float, Gt(0.0), Le(1.0)] = 0.5
-    """Part of a generation's candidates that goes on from a rung."""
-    target_fitness: float | None = None
-    """End the search once a candidate's fitness is above it with 95 % confidence."""
-    baseline: bool = True
-    """Train on the environment's own reward too, to compare with."""
-
-    @property
-    def trainings(self) -> int:
-        """How many trainings there are at most, those of the report included."""
-        return self.population * self.generations * self.seeds + self.final_seeds * (1 + self.baseline)
-
-
-class EvaluationSettings(Section):
-    """How policies are measured."""
-
-    episodes: Count = 10
-    """Episodes per candidate and training seed, on which selection is based."""
-    final_episodes: Count = 20
-    """Episodes per training seed for the reported figure, on seeds of their own."""
-    probe_transitions: Annotated[int, Ge(16)] = 1024
-    """Transitions recorded under random actions for the critic's dry run."""
-
-
-class LlmSettings(Section):
-    """Which language model, and how to ask it."""
-
-    model: str | None = None
-    """Its name, as the endpoint knows it; None takes that of a replayed ledger."""
-    base_url: str | None = None
-    """Of an OpenAI-compatible endpoint; None takes OPENAI_BASE_URL, else OpenAI's."""
-    temperature: Annotated[float, Ge(0.0)] | None = 1.0
-    """None leaves it to the model, as reasoning models demand."""
-    max_tokens: Count | None = 8192
-    """Longest answer; None leaves it to the endpoint."""
-    timeout_s: Positive = 600.0
-    retries: Annotated[int, Ge(0)] = 5
-    price_in_usd: Annotated[float, Ge(0.0)] | None = None
-    """Price of a million prompt tokens; None: unknown, and so is the cost."""
-    price_out_usd: Annotated[float, Ge(0.0)] | None = None
-    """Price of a million completion tokens."""
-    replay: str | None = None
-    """A ledger to answer from; a request that it lacks is an error."""
-    replay_by: Literal["request", "position"] = "request"
-    """request: the same words. position: the same role, sample and turn, whatever the words; another processor may
-    train a little differently, and the figures in later prompts then differ in their last digits."""
-    cache: str | None = None
-    """A ledger to answer from; a request that it lacks is sent."""
-
-
-class BudgetSettings(Section):
-    """Where to stop; None is no limit."""
-
-    cost_usd: Positive | None = None
-    tokens: Count | None = None
-    calls: Count | None = None
-    env_steps: Count | None = None
-    """Environment steps of all trainings of the search; the final ones are not counted."""
-    wall_s: Positive | None = None
-    """No new generation starts after this time."""
 
 
 class Config(Section):
     """Everything that a search depends on beside its task."""
 
+    preset: str = "smith"
+    """The recipe that the settings begin with: a name that `rewardsmith presets` lists, or a TOML file."""
     search: SearchSettings = SearchSettings()
+    evolution: EvolutionSettings = EvolutionSettings()
     training: TrainSettings = TrainSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     llm: LlmSettings = LlmSettings()
+    designer: DesignerSettings = DesignerSettings()
     budget: BudgetSettings = BudgetSettings()
+    limits: LimitSettings = LimitSettings()
     sandbox: Limits = Limits()
+    critic: CriticSettings = CriticSettings()
+    gates: GateSettings = GateSettings()
+    analyzer: AnalyzerSettings = AnalyzerSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     jobs: Annotated[int, Ge(0)] = 0
     """Trainings at once; 0: one per core, as far as memory reaches."""
 
@@ -140,10 +73,109 @@ class Config(Section):
             raise ValueError("training.activation = 'relu' needs training.trainer = 'sb3': the fast update is for tanh")
         return self
 
+    @model_validator(mode="after")
+    def _check_budget(self) -> Config:
+        steps, least = self.budget.env_steps, self.search.steps_of_a_generation
+        if steps is not None and steps < least:
+            raise ValueError(f"budget.env_steps = {steps:,} is less than one generation takes, which is {least:,}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_designer(self) -> Config:
+        conflict = _told_in_vain(self)
+        if conflict:
+            raise ValueError(conflict)
+        return self
+
+    @model_validator(mode="after")
+    def _check_evolution(self) -> Config:
+        conflict = _conflict(self.search, self.evolution)
+        if conflict:
+            raise ValueError(conflict)
+        return self
+
+    @model_validator(mode="after")
+    def _check_critic(self) -> Config:
+        if self.critic.review and not self.search.max_repairs:
+            raise ValueError("critic.review = true needs search.max_repairs of 1 or more: objections go to the author")
+        return self
+
+    @model_validator(mode="after")
+    def _check_feedback(self) -> Config:
+        if self.feedback.rank == "metric" and self.feedback.blend:
+            raise ValueError("feedback.blend is what the metric counts beside comparisons: it needs feedback.rank")
+        if self.feedback.rank != "metric" and self.search.rungs:
+            raise ValueError(f"search.rungs end trainings by the metric, and feedback.rank is {self.feedback.rank!r}")
+        return self
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Who asks a language model in this search."""
+        asks: dict[Role, bool] = {
+            "designer": self.search.designer == "llm",
+            "critic": self.critic.review,
+            "analyzer": self.analyzer.model_reads,
+            "judge": self.feedback.rank == "judge",
+        }
+        return tuple(role for role, does in asks.items() if does)
+
     @property
     def slots(self) -> int:
         """How many jobs run at once."""
         return self.jobs or machine.slots(machine.cores(), machine.free_memory_mib())
+
+
+def _conflict(search: SearchSettings, evolution: EvolutionSettings) -> str | None:
+    """Return what contradicts in how a search goes on; None where nothing does."""
+    special = evolution.weight_slots + evolution.crossover
+    if evolution.islands > search.population:
+        what = f"evolution.islands = {evolution.islands} needs a search.population of at least as many slots"
+        return f"{what}; it is {search.population}"
+    if special > search.population:
+        what = f"evolution.weight_slots and evolution.crossover take {special} slots of a generation"
+        return f"{what}, and search.population gives {search.population}"
+    if search.strategy == "mcts":
+        generational = {
+            "search.rungs": search.rungs,
+            "evolution.islands": evolution.islands > 1,
+            "evolution.crossover": evolution.crossover,
+            "evolution.weight_slots": evolution.weight_slots,
+            "evolution.restart_after": evolution.restart_after,
+            "evolution.novelty": evolution.novelty,
+            "evolution.selection": evolution.selection != "incumbent",
+        }
+        named = ", ".join(name for name, given in generational.items() if given)
+        if named:
+            return f"{named} belongs to search.strategy = 'generations'; leave it out with 'mcts'"
+    if search.ensemble == 1:
+        return "search.ensemble = 1: an ensemble has at least 2 programs; 0 switches it off"
+    if search.ensemble > search.population * search.generations:
+        return f"search.ensemble = {search.ensemble} needs as many candidates; the search has fewer"
+    if search.ensemble and not search.final_seeds:
+        return f"search.ensemble = {search.ensemble} is measured at the end: search.final_seeds must not be 0"
+    return None
+
+
+def _told_in_vain(config: Config) -> str | None:
+    """Return which settings of the designer contradict others; None where none does."""
+    told, evolution = config.designer, config.evolution
+    given = [name for name in DesignerSettings.model_fields if getattr(told, name) != getattr(DesignerSettings(), name)]
+    if config.search.designer == "symbolic" and given:
+        return (
+            f"search.designer = 'symbolic' reads no prompt, so designer.{given[0]} changes nothing; leave it out, take "
+            "--preset smith, or --designer llm"
+        )
+    if told.conversation and not told.history:
+        return "designer.conversation = true tells earlier turns: designer.history must be 1 or more"
+    if told.conversation and evolution.crossover:
+        return "designer.conversation = true tells of one parent: evolution.crossover must be 0"
+    if told.form == "sparse-dense" and told.edits == "diff":
+        return "designer.edits = 'diff' is for designer.form = 'terms': the other form is put together anew each time"
+    if told.form == "sparse-dense" and evolution.weight_slots:
+        return "designer.form = 'sparse-dense' has fixed weights: evolution.weight_slots must be 0"
+    if told.form == "terms" and {"sparse_weight", "dense_weight"} & set(given):
+        return "designer.sparse_weight and designer.dense_weight belong to designer.form = 'sparse-dense'"
+    return None
 
 
 def resolve(*layers: Layer) -> Config:
@@ -229,8 +261,8 @@ def beside_defaults(config: Config) -> str:
 
 
 def _differing(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    nested = {key: _differing(value, defaults[key]) for key, value in values.items() if isinstance(value, dict)}
-    plain = {key: value for key, value in values.items() if key not in nested and value != defaults[key]}
+    nested = {key: _differing(value, defaults.get(key, {})) for key, value in values.items() if isinstance(value, dict)}
+    plain = {key: value for key, value in values.items() if key not in nested and value != defaults.get(key, NONE)}
     return plain | {key: value for key, value in nested.items() if value}
 
 
@@ -269,6 +301,8 @@ def _complaint(detail: Any) -> str:
 
 
 def _keys(sections: list[str]) -> list[str]:
+    if sections[:2] == ["llm", "roles"]:
+        return sorted(ROLES if len(sections) == 2 else ModelSettings.model_fields)
     defaults: Any = Config().model_dump()
     for section in sections:
         defaults = defaults.get(section, {})

@@ -1,0 +1,108 @@
+"""The records that cross a border: between steps, processes, files and sessions.
+
+Every record is a frozen dataclass of plain values, so that it travels as JSON (`dump`, `load`, `read`,
+`write`). Arrays never travel inside a record: they lie in an .npz beside it, and the record names the file.
+
+signals      Signal, InfoEntry, EnvSpec
+programs     Proposal, Finding, TermStats, DryRun, Gate, Verdict
+jobs         TrainSettings, Limits, ProbeJob, TrainJob, EvaluateJob, RenderJob (in);
+             CurvePoint, Rung, Episode, Probe, Training, Evaluation, Video (out)
+search       Assignment, Generation, Wish, Brief, Reading, Feedback, Candidate;
+             Interval, Baselines, Ensemble, Spent, Result (the outcome)
+files        dump, load, read, write: a record as JSON
+
+A missing figure is None, never 0. `status` says how a thing ended and is not a score.
+"""
+
+from rewardsmith.records.files import dump, load, read, write, write_text
+from rewardsmith.records.jobs import (
+    CurvePoint,
+    Episode,
+    EvaluateJob,
+    Evaluation,
+    Job,
+    JobResult,
+    Limits,
+    Probe,
+    ProbeJob,
+    RenderJob,
+    Rung,
+    Training,
+    TrainJob,
+    TrainSettings,
+    Video,
+)
+from rewardsmith.records.kinds import Count, Effort, Fraction, Mode, Positive, Rule, Scalar, Severity, Status
+from rewardsmith.records.programs import DryRun, Finding, Gate, Proposal, TermStats, Verdict
+from rewardsmith.records.search import (
+    Assignment,
+    Baselines,
+    Brief,
+    Candidate,
+    Check,
+    Ensemble,
+    Example,
+    Feedback,
+    Generation,
+    Interval,
+    Reading,
+    Result,
+    Spent,
+    Wish,
+)
+from rewardsmith.records.signals import EnvSpec, InfoEntry, Signal
+
+__all__ = [
+    "Assignment",
+    "Baselines",
+    "Brief",
+    "Candidate",
+    "Check",
+    "Count",
+    "CurvePoint",
+    "DryRun",
+    "Effort",
+    "Ensemble",
+    "EnvSpec",
+    "Episode",
+    "EvaluateJob",
+    "Evaluation",
+    "Example",
+    "Feedback",
+    "Finding",
+    "Fraction",
+    "Gate",
+    "Generation",
+    "InfoEntry",
+    "Interval",
+    "Job",
+    "JobResult",
+    "Limits",
+    "Mode",
+    "Positive",
+    "Probe",
+    "ProbeJob",
+    "Proposal",
+    "Reading",
+    "RenderJob",
+    "Result",
+    "Rule",
+    "Rung",
+    "Scalar",
+    "Severity",
+    "Signal",
+    "Spent",
+    "Status",
+    "TermStats",
+    "TrainJob",
+    "TrainSettings",
+    "Training",
+    "Verdict",
+    "Video",
+    "Wish",
+    "dump",
+    "load",
+    "read",
+    "write",
+    "write_text",
+]
