@@ -9,10 +9,11 @@ names       a signal is its (T, *shape) array, the values after each of the epis
             `length` is T; `pi`
 operators   + - * / // % **, comparisons (chained too), and / or / not element by element, indices and slices
 functions   over time (the first axis): mean sum min max std any all count first last diff rotations
+            rotations(angle, when): turns within each unbroken stretch of steps where `when` holds
             element by element: abs sqrt exp clip(x, low, high), min and max of several values
             over the last axis: norm
 
-The result is one finite number.
+The result is one finite number. The text may go over several lines.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import ast
 import difflib
 import math
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -126,10 +128,24 @@ def _count(x: Array) -> Array:
     return np.asarray(np.count_nonzero(x, axis=0), dtype=np.float64)
 
 
-def _rotations(angle: Array) -> Array:
-    """Return the signed number of full turns from the first value to the last, however the angle is wrapped."""
+def _rotations(angle: Array, when: Array | None = None) -> Array:
+    """Return the signed number of turns from the first value to the last, however the angle is wrapped.
+
+    Args:
+        angle: (T, ...) in rad.
+        when: (T,); then the turns within each unbroken stretch of steps where it holds, one number per stretch
+            (stretches, ...), a single 0 where there is none.
+    """
     unwrapped = np.unwrap(angle, axis=0)
-    return np.asarray((unwrapped[-1] - unwrapped[0]) / (2.0 * np.pi))
+    if when is None:
+        return np.asarray((unwrapped[-1] - unwrapped[0]) / (2.0 * np.pi))
+    if when.shape != angle.shape[:1]:
+        raise ValueError(f"rotations(angle, when): when has shape {when.shape}, not {angle.shape[:1]}")
+    borders = np.flatnonzero(np.diff(np.concatenate(([False], when != 0, [False]))))
+    if not len(borders):
+        return np.zeros((1, *angle.shape[1:]))
+    first, last = borders[::2], borders[1::2] - 1
+    return np.asarray((unwrapped[last] - unwrapped[first]) / (2.0 * np.pi))
 
 
 def _extreme(over_time: Callable[..., Any], of_two: Callable[..., Any]) -> Callable[..., Any]:
@@ -158,7 +174,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int, int]] = {
     "mean": (lambda x: np.mean(x, axis=0), 1, 1),
     "min": (_extreme(np.min, np.minimum), 1, 9),
     "norm": (lambda x: np.sqrt(np.sum(np.square(x), axis=-1)), 1, 1),
-    "rotations": (_rotations, 1, 1),
+    "rotations": (_rotations, 1, 2),
     "sqrt": (np.sqrt, 1, 1),
     "std": (lambda x: np.std(x, axis=0), 1, 1),
     "sum": (lambda x: np.sum(x, axis=0), 1, 1),
@@ -201,7 +217,7 @@ def _syntax(text: str) -> ast.expr:
     if not text.strip():
         raise FitnessError("the fitness expression is empty; write e.g. 'mean(x_velocity)'")
     try:
-        return syntax.expression(text.strip())
+        return syntax.expression(_one_line(text))
     except SyntaxError as error:
         place = error.offset - 1 if error.offset else len(text.strip())
         raise FitnessError(_marked(text, f"{error.msg}", place, place + 1)) from error
@@ -381,13 +397,18 @@ def _scalar(fitness: Fitness, value: Any) -> float:
 # ---------------------------------------------------------------- errors
 
 
+def _one_line(text: str) -> str:
+    """Return the text with each blank as one space, so that places in it are those of its one line."""
+    return re.sub(r"\s", " ", text.strip())
+
+
 def _error(text: str, node: ast.AST, message: str) -> FitnessError:
     start, end = getattr(node, "col_offset", 0), getattr(node, "end_col_offset", 1)
     return FitnessError(_marked(text, message, start, end))
 
 
 def _marked(text: str, message: str, start: int, end: int) -> str:
-    line = text.strip().replace("\n", " ")
+    line = _one_line(text)
     # ast counts bytes of UTF-8; the mark stands under characters.
     encoded = line.encode()
     first, last = len(encoded[:start].decode(errors="ignore")), len(encoded[:end].decode(errors="ignore"))

@@ -4,7 +4,7 @@ qpos[0]   qvel[1:3]   obs[3]   state[0]        numbers and slices
 xpos[torso]   xpos[torso,2]   qpos[hip_joint]  a name of the model stands for its rows
 info[x_position]   sensordata["left foot"]     a name that is no identifier stands in quotes
 xpos[fingertip] - xpos[target]                 differences and sums, also with a number: qpos[rootz] + 0.7
-wrap(state[0])   norm(qvel[0:2])               one of FUNCTIONS
+wrap(state[0])   norm(qvel[0:2])               one of FUNCTIONS; angle(xvelp[torso,0:2]) is a direction
 """
 
 from __future__ import annotations
@@ -33,7 +33,28 @@ def _norm(vector: Array) -> Array:
     return np.asarray(np.sqrt(np.sum(vector.reshape(len(vector), -1) ** 2, axis=1)))
 
 
-FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {"wrap": _wrap, "cos": np.cos, "sin": np.sin, "norm": _norm}
+def _angle(vector: Array) -> Array:
+    """Return the direction of plane vectors (n, 2) in [-pi, pi], anti-clockwise from the first axis."""
+    return np.asarray(np.arctan2(vector[:, 1], vector[:, 0]))
+
+
+FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
+    "wrap": _wrap,
+    "cos": np.cos,
+    "sin": np.sin,
+    "norm": _norm,
+    "angle": _angle,
+}
+
+OWN_REWARD = "own_reward"
+"""The field that is the environment's own reward of the step."""
+_TELLS = re.compile(
+    r"reward|(^|_)rew(_|$)|return|score|cost|penalt|bonus|surviv|success|solved|near_object", re.IGNORECASE
+)
+"""Keys of `info` that carry the environment's own reward, a part of it, or a verdict on the task.
+
+`near_object` is a term of the own reward in some tasks of Meta-World.
+"""
 
 
 @dataclass(frozen=True)
@@ -97,6 +118,32 @@ def refs(node: Node) -> tuple[Ref, ...]:
     if isinstance(node, Applied):
         return refs(node.argument)
     return refs(node.left) + refs(node.right)
+
+
+def leaks(key: str) -> bool:
+    """Tell whether an entry of `info` may tell a program the environment's own reward or verdict.
+
+    >>> [key for key in ("reward_ctrl", "is_success", "x_velocity", "distance_penalty") if not leaks(key)]
+    ['x_velocity']
+    """
+    return bool(_TELLS.search(key))
+
+
+def leak(source: str) -> str | None:
+    """Return what a source reads that no program may know; None where all of it is fit for one.
+
+    >>> leak("info[is_success]"), leak("own_reward"), leak("qpos[0]")
+    ('info[is_success]', 'own_reward', None)
+
+    Raises:
+        TaskError: if the text is no source.
+    """
+    for ref in refs(parse(source)):
+        if ref.field == OWN_REWARD:
+            return OWN_REWARD
+        if ref.field == "info" and any(isinstance(index, str) and leaks(index) for index in ref.indices):
+            return f"info[{','.join(map(str, ref.indices))}]"
+    return None
 
 
 class _Parser:

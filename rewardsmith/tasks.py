@@ -6,6 +6,7 @@ A card is `envs/<family>/<name>.toml`:
     main = true                     the card that stands for its environment's id, where several share it
     text, about, action, fitness    the task's sentence; what the environment and an action are; the measure
     [signals]                       name = { source, shape, unit, meaning }
+    [measures]                      the same, for the fitness alone: no program or prompt gets them (success flags)
     [training], [search]            settings that suit the task, as in a configuration file
     [[anchors]]                     measured fitness to compare with, with the versions it was measured with
 """
@@ -98,6 +99,7 @@ class _Card(_Model):
     action: str
     fitness: str
     signals: dict[str, _SignalEntry]
+    measures: dict[str, _SignalEntry] = {}
     kwargs: dict[str, Scalar] = {}
     max_episode_steps: int | None = None
     main: bool = True
@@ -111,7 +113,7 @@ def load_task(text: str | None, env: str, fitness: str | None = None) -> Task:
 
     Args:
         text: what the agent should do; None takes the card's sentence.
-        env: a task's name, or the id of a Gymnasium environment.
+        env: a task's name, the id of a Gymnasium environment, or the path of a card (`*.toml`).
         fitness: an expression over the episode's signals; None takes the card's.
 
     Raises:
@@ -124,6 +126,44 @@ def load_task(text: str | None, env: str, fitness: str | None = None) -> Task:
     task = _without_card(text, env, fitness) if card is None else _adjusted(card, text, fitness)
     Fitness.parse(task.fitness)
     return task
+
+
+def find_env(env: str) -> tuple[EnvSpec, Task | None]:
+    """Return the environment that a user names, and its card where it has one.
+
+    Args:
+        env: as `load_task` takes it.
+
+    Raises:
+        TaskError: if nothing of that name can exist, or a card's file is wrong.
+    """
+    card = _find(env)
+    if card is None and not _ENV_ID.fullmatch(env):
+        raise _unknown(env)
+    return (EnvSpec(env), None) if card is None else (card.env, card)
+
+
+def card_file(env: str) -> Path | None:
+    """Return the file of the card that a user names as `load_task` takes it; None where there is none.
+
+    Raises:
+        TaskError: if a card's file is wrong.
+    """
+    card = _find(env)
+    if card is None or env.endswith(".toml"):
+        return Path(env) if card else None
+    return next(path for path in folder("envs").glob("*/*.toml") if path.stem == card.name)
+
+
+def unnamed(signals: Iterable[Signal]) -> str | None:
+    """Return a remark on an environment in which nothing has a name but the observation as a whole; else None."""
+    known = list(signals)
+    if [signal.name for signal in known] != ["obs"]:
+        return None
+    return (
+        f"nothing in this environment has a name: programs see the observation alone, `obs`, {known[0].shape[0]}"
+        " numbers; a task card can name its parts (`rewardsmith envs new ID`)"
+    )
 
 
 @cache
@@ -143,22 +183,38 @@ def load_card(path: Path) -> Task:
         TaskError: if it cannot be read, or a key or a value is wrong: names the file, the line and the nearest key.
     """
     card = _parsed(path)
-    signals = tuple(
-        Signal(name, entry.shape, entry.unit, entry.meaning, entry.source) for name, entry in card.signals.items()
-    )
-    for name in card.signals:
-        if not name.isidentifier():
-            raise TaskError(f"{path}: signal {name!r} is no valid Python name")
+    _check_names(path, card)
     return Task(
         name=path.stem,
         text=card.text,
-        env=EnvSpec(card.env_id, dict(card.kwargs), signals, card.max_episode_steps),
+        env=EnvSpec(
+            card.env_id, dict(card.kwargs), _signals(card.signals), card.max_episode_steps, _signals(card.measures)
+        ),
         env_about=card.about.strip(),
         action=card.action.strip(),
         fitness=card.fitness,
         settings={key: dict(section) for key in ("training", "search") if (section := getattr(card, key))},
         anchors=tuple(Anchor(**entry.model_dump()) for entry in card.anchors),
     )
+
+
+def _signals(entries: Mapping[str, _SignalEntry]) -> tuple[Signal, ...]:
+    return tuple(Signal(name, entry.shape, entry.unit, entry.meaning, entry.source) for name, entry in entries.items())
+
+
+def _check_names(path: Path, card: _Card) -> None:
+    """Refuse names that no program can say, and signals that tell what no program may know."""
+    from rewardsmith.sources import leak
+
+    for name in (*card.signals, *card.measures):
+        if not name.isidentifier():
+            raise TaskError(f"{path}: signal {name!r} is no valid Python name")
+    for name, entry in card.signals.items():
+        told = leak(entry.source)
+        if told:
+            raise TaskError(f"{path}: signal {name!r} reads {told}, which no program may know; move it to [measures]")
+        if name in card.measures:
+            raise TaskError(f"{path}: {name!r} is a signal and a measure; a program reads signals, the fitness both")
 
 
 @cache
@@ -168,6 +224,8 @@ def _loaded() -> tuple[tuple[bool, Task], ...]:
 
 
 def _find(env: str) -> Task | None:
+    if env.endswith(".toml"):
+        return load_card(Path(env))
     loaded = _loaded()
     named = [task for _, task in loaded if task.name == env]
     main = [task for is_main, task in loaded if is_main and task.env.env_id == env]
@@ -183,7 +241,7 @@ def _adjusted(card: Task, text: str | None, fitness: str | None) -> Task:
 def _without_card(text: str | None, env: str, fitness: str | None) -> Task:
     hint = _near(env)
     if not _ENV_ID.fullmatch(env):
-        raise TaskError(f"there is no task or environment {env!r}{hint}; `rewardsmith envs` lists the tasks")
+        raise _unknown(env)
     if fitness is None:
         raise TaskError(
             f"{env!r} has no task card{hint}; say how to measure success with --fitness 'EXPRESSION', or choose one of"
@@ -193,6 +251,10 @@ def _without_card(text: str | None, env: str, fitness: str | None) -> Task:
         raise TaskError(f"{env!r} has no task card{hint}; say in a sentence what the agent should do")
     about = f"The Gymnasium environment {env}. It has no task card: its signals are read from the environment itself."
     return Task(env, text, EnvSpec(env), about, "", fitness)
+
+
+def _unknown(env: str) -> TaskError:
+    return TaskError(f"there is no task or environment {env!r}{_near(env)}; `rewardsmith envs` lists the tasks")
 
 
 def _near(env: str) -> str:
@@ -235,7 +297,7 @@ def _complaint(path: Path, text: str, detail: Mapping[str, Any]) -> str:
 
 
 def _keys(location: list[str]) -> list[str]:
-    nested: dict[str, type[_Model]] = {"signals": _SignalEntry, "anchors": _AnchorEntry}
+    nested: dict[str, type[_Model]] = {"signals": _SignalEntry, "measures": _SignalEntry, "anchors": _AnchorEntry}
     return sorted(nested.get(location[0] if len(location) > 1 else "", _Card).model_fields)
 
 

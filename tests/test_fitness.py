@@ -66,6 +66,17 @@ def test_survived_tells_an_early_end():
     assert evaluate("survived", terminated=True) == 0.0
 
 
+def test_rotations_within_stretches_are_counted_one_by_one():
+    signals = {"angle": np.linspace(0, 4 * np.pi, 9), "free": np.array([0, 1, 1, 1, 0, 0, 1, 1, 0])}
+    turning = Rollout(signals, {}, np.ones((9, 1)), False)
+    assert Fitness.parse("max(rotations(angle, free))").evaluate(turning) == pytest.approx(0.5)
+    assert Fitness.parse("sum(rotations(-angle, free))").evaluate(turning) == pytest.approx(-0.75)
+    assert Fitness.parse("count(rotations(angle, free > 0) > 0.2)").evaluate(turning) == 2
+    assert Fitness.parse("max(rotations(angle, free > 1))").evaluate(turning) == 0
+    with pytest.raises(FitnessError, match=r"when has shape \(3,\)"):
+        Fitness.parse("max(rotations(angle, free[:3]))").evaluate(turning)
+
+
 def test_rotations_are_signed_full_turns_however_the_angle_is_wrapped():
     turned = np.linspace(0.0, 6 * np.pi, 50)
     wrapped = (turned + np.pi) % (2 * np.pi) - np.pi
@@ -116,6 +127,20 @@ def test_mistakes_point_into_the_expression(text, says, marked):
     assert line == f"  {text}"
     place = marks.index("^")
     assert line[place : place + marks.count("^")] == marked
+
+
+def test_an_expression_may_go_over_several_lines():
+    assert evaluate("x[-1]\n  - start.x\n") == 5.0
+    with pytest.raises(FitnessError) as error:
+        evaluate("x[-1]\n  - start.z\n")
+    _, line, marks = str(error.value).splitlines()
+    assert line[marks.index("^") :] == "start.z"
+
+
+def test_a_success_flag_is_read_like_any_signal():
+    assert evaluate("any(near) and not all(near)") == 1.0
+    assert evaluate("count(near) / length * survived") == pytest.approx(0.4)
+    assert evaluate("last(near)") == 0.0
 
 
 def test_marks_stand_under_characters_not_bytes():

@@ -32,11 +32,12 @@ def test_the_seven_tasks_have_cards():
 
 @pytest.mark.parametrize("task", cards(), ids=lambda task: task.name)
 def test_every_card_is_sound(task):
-    names = [signal.name for signal in task.env.signals]
+    named = (*task.env.signals, *task.env.measures)
+    names = [signal.name for signal in named]
     assert len(set(names)) == len(names)
     assert not set(names) & set(RESERVED)
-    assert all(signal.unit and signal.meaning and signal.source for signal in task.env.signals)
-    Fitness.parse(task.fitness).try_on(task.env.signals)
+    assert all(signal.unit and signal.meaning and signal.source for signal in named)
+    Fitness.parse(task.fitness).try_on(named)
     resolve(task.settings)  # every setting exists
 
 
@@ -128,6 +129,25 @@ def test_a_missing_key_is_named(tmp_path):
 def test_a_signal_s_name_must_be_a_name(tmp_path):
     with pytest.raises(TaskError, match="'torso height' is no valid Python name"):
         load_card(card(tmp_path, "torso_height =", '"torso height" ='))
+
+
+def test_measures_are_for_the_fitness_alone(tmp_path):
+    added = '[measures]\nwon = { source = "info[success]", unit = "1", meaning = "it is there" }\n\n[search]'
+    env = load_card(card(tmp_path, "[search]", added)).env
+    assert [measure.name for measure in env.measures] == ["won"]
+    assert "won" not in [signal.name for signal in env.signals]
+
+
+@pytest.mark.parametrize("source", ["info[is_success]", "own_reward", "norm(qvel[0:2]) + info[reward_ctrl]"])
+def test_a_signal_that_tells_the_reward_belongs_into_measures(tmp_path, source):
+    with pytest.raises(TaskError, match=r"'torso_height' reads .*; move it to \[measures\]"):
+        load_card(card(tmp_path, 'source = "qpos[rootz]"', f'source = "{source}"'))
+
+
+def test_nothing_is_a_signal_and_a_measure(tmp_path):
+    added = '[measures]\ntorso_height = { source = "qpos[rootz]", unit = "m", meaning = "twice" }\n\n[search]'
+    with pytest.raises(TaskError, match="'torso_height' is a signal and a measure"):
+        load_card(card(tmp_path, "[search]", added))
 
 
 def test_an_unreadable_card_is_named(tmp_path):

@@ -1,65 +1,158 @@
-"""`rewardsmith envs`: the tasks that come with a card, and what a card says."""
+"""`rewardsmith envs`: the tasks that come with a card, what an environment offers, and a card to fill in.
+
+rewardsmith envs                    the tasks with a card
+rewardsmith envs NAME               what a card says
+rewardsmith envs describe ID        the whole catalogue of any environment
+rewardsmith envs new ID             a card to fill in
+"""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from rewardsmith.cli.output import say, say_json
 
+if TYPE_CHECKING:
+    from rewardsmith.records import EnvSpec, Probe, Signal
 
-def envs(
-    name: Annotated[str | None, typer.Argument(help="A task's name or a Gymnasium id. [default: list all]")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
-) -> None:
-    """List the tasks with a card, or show one with its signals."""
-    if name is None:
-        list_cards(json_)
-    else:
-        show_card(name, json_)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Env = Annotated[str, typer.Argument(help="A Gymnasium id, a task's name, or a card's file.")]
 
 
-def list_cards(json_: bool) -> None:
-    """List every card."""
-    from rich.table import Table
-    from rich.text import Text
+class _Verbs(TyperGroup):
+    """A group that lists without a verb, and shows what is no verb."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the verb in that the arguments mean."""
+        first = next((argument for argument in args if not argument.startswith("-")), None)
+        if first is None and "--help" not in args:
+            args = ["list", *args]
+        elif first is not None and first not in self.commands:
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    name="envs",
+    cls=_Verbs,
+    help="List the tasks with a card, show one, describe any environment, or begin a card.",
+    rich_markup_mode=None,
+    subcommand_metavar="[NAME | list | describe ID | new ID]",
+)
+
+
+@app.command("list")
+def list_cards(json_: Json = False) -> None:
+    """List the tasks with a card; the same without a verb."""
     from rewardsmith import records
-    from rewardsmith.report.tables import console_on
     from rewardsmith.tasks import cards
 
     if json_:
         say_json([records.dump(card) for card in cards()])
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("task", "environment", "signals", "fitness", "says"):
-        table.add_column(column, no_wrap=column == "task")
-    for card in cards():
-        cells = (card.name, card.env.env_id, str(len(card.env.signals)), card.fitness, card.text)
-        table.add_row(*map(Text, cells))
-    console_on(sys.stdout).print(table)
+    rows = ((c.name, c.env.env_id, str(len(c.env.signals)), c.fitness, c.text) for c in cards())
+    _table(("task", "environment", "signals", "fitness", "says"), rows)
 
 
-def show_card(name: str, json_: bool) -> None:
-    """Show one card."""
-    from rich.table import Table
-    from rich.text import Text
-
+@app.command("show")
+def show_card(env: Env, json_: Json = False) -> None:
+    """Show what a card says; the same without the verb."""
     from rewardsmith import records
-    from rewardsmith.report.tables import console_on
     from rewardsmith.tasks import load_task
 
-    task = load_task(None, name, None)
+    task = load_task(None, env, None)
     if json_:
         say_json(records.dump(task))
         return
     say(f"{task.name}: {task.env.env_id}\n{task.env_about}\n\nDefault task: {task.text}\nFitness: {task.fitness}")
     say(f"Action: {task.action}\n")
+    _table(("signal", "shape", "unit", "meaning"), (_cells(signal) for signal in task.env.signals))
+    if task.env.measures:
+        say("")
+        _table(("for the fitness alone", "shape", "unit", "meaning"), map(_cells, task.env.measures))
+
+
+@app.command("describe")
+def describe(env: Env, json_: Json = False) -> None:
+    """Print all that an environment offers: spaces, time limit, signals, measures, and what becomes of `info`."""
+    from rewardsmith import environments, records
+    from rewardsmith.tasks import find_env
+
+    spec, card = find_env(env)
+    probe = environments.survey(spec)
+    if json_:
+        say_json(records.dump(probe))
+        return
+    _say_spaces(spec, probe)
+    if card:
+        say(f"task card:     {card.name} ({len(spec.signals)} of the signals are named there)")
+    _say_catalogue(probe)
+
+
+@app.command("new")
+def new(
+    env: Env,
+    out: Annotated[Path | None, typer.Option(help="The card's file. [default: <name>.toml]")] = None,
+) -> None:
+    """Write a task card to fill in; `--env CARD.toml` then takes it wherever an environment is named."""
+    from rewardsmith import environments
+    from rewardsmith.tasks import find_env, unnamed
+
+    spec, _ = find_env(env)
+    path = out or environments.default_path(spec)
+    environments.check_free(path)
+    probe = environments.survey(spec)
+    environments.write_card(environments.card_text(spec, probe), path)
+    say(f'{path}: fill in the lines that say so, then: rewardsmith design "..." --env {path}')
+    remark = unnamed(probe.signals)
+    if remark:
+        say(remark)
+
+
+def _say_spaces(spec: EnvSpec, probe: Probe) -> None:
+    say(f"environment:   {spec.env_id}" + "".join(f" {key}={value!r}" for key, value in spec.kwargs.items()))
+    say(f"observation:   {probe.observation_space}")
+    say(f"action:        {probe.action_space}")
+    say(f"time limit:    {f'{probe.max_episode_steps} steps' if probe.max_episode_steps else 'none'}")
+    how = "all at once, on batched physics" if probe.batched else "one by one, through Gymnasium"
+    say(f"stepped:       {how}")
+
+
+def _say_catalogue(probe: Probe) -> None:
+    from rewardsmith.tasks import unnamed
+
+    remark = unnamed(probe.signals)
+    if remark:
+        say(f"\n{remark}")
+    say(f"\n{len(probe.signals)} signals, for programs and fitness expressions:")
+    columns = ("shape", "unit", "meaning", "source")
+    _table(("signal", *columns), ((*_cells(signal), signal.source) for signal in probe.signals))
+    say(f"\n{len(probe.measures)} measures, for fitness expressions alone:")
+    _table(("measure", *columns), ((*_cells(measure), measure.source) for measure in probe.measures))
+    if probe.info:
+        say("\nWhat the environment reports in info:")
+        _table(("key", "becomes", "because"), ((entry.key, entry.decision, entry.reason) for entry in probe.info))
+
+
+def _cells(signal: Signal) -> tuple[str, ...]:
+    return signal.name, str(signal.shape or "scalar"), signal.unit, signal.meaning
+
+
+def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from rewardsmith.report.tables import console_on
+
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("signal", "shape", "unit", "meaning"):
-        table.add_column(column)
-    for signal in task.env.signals:
-        table.add_row(*map(Text, (signal.name, str(signal.shape or "scalar"), signal.unit, signal.meaning)))
+    for index, column in enumerate(columns):
+        table.add_column(column, no_wrap=index == 0)
+    for row in rows:
+        table.add_row(*map(Text, row))
     console_on(sys.stdout).print(table)

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.records import Signal
+from rewardsmith.worker.images import Image
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -95,18 +96,41 @@ class Layout:
 
 @dataclass(frozen=True)
 class Actions:
-    """What an environment takes: a box of a numbers, or one of `n` choices."""
+    """What an environment takes: a box of a numbers, or one of `n` choices or combinations of choices."""
 
     low: tuple[float, ...]
     """(a,); a discrete action is one number from 0."""
     high: tuple[float, ...]
     n: int | None = None
     """Number of choices of a discrete space; None for a box."""
+    parts: tuple[int, ...] = ()
+    """Of several choices at once: how many there are in each. Their n combinations are numbered with the last part
+    changing fastest, as `np.unravel_index` counts; empty for a single choice and for a box."""
 
     @property
     def width(self) -> int:
         """a, the length of an action vector."""
         return len(self.low)
+
+    def describe(self) -> str:
+        """Say what an action is, as far as the space tells.
+
+        >>> Actions((-1.0, -2.0), (1.0, 2.0)).describe()
+        '2 numbers, in [-1, 1] and [-2, 2]'
+        >>> Actions((0.0,), (5.0,), 6, (2, 3)).describe()
+        'one number k, a choice from 0 to 5, of shape (n, 1): 2 choices at once, (k // 3) % 2 and k % 3'
+        """
+        if self.n is None:
+            bounds = [f"[{low:g}, {high:g}]" for low, high in zip(self.low, self.high, strict=True)]
+            each = f"each in {bounds[0]}" if len(set(bounds)) == 1 else f"in {_listed(bounds)}"
+            return f"{self.width} numbers, {each}" if self.width > 1 else f"one number in {bounds[0]}"
+        choice = f"one number k, a choice from 0 to {self.n - 1}, of shape (n, 1)"
+        sizes = [math.prod(self.parts[place + 1 :]) for place in range(len(self.parts))]
+        digits = [
+            f"(k // {size}) % {part}" if size > 1 else f"k % {part}"
+            for size, part in zip(sizes, self.parts, strict=True)
+        ]
+        return f"{choice}: {len(self.parts)} choices at once, {_listed(digits)}" if digits else choice
 
     def sample(self, rng: np.random.Generator) -> Array:
         """Return one action (a,), uniform over the space; standard normal where it has no bounds."""
@@ -121,6 +145,10 @@ class Actions:
         return drawn.astype(np.float32).astype(np.float64)
 
 
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+
+
 class BatchedEnv(Protocol):
     """n environments of one kind, stepped at once."""
 
@@ -132,6 +160,11 @@ class BatchedEnv(Protocol):
     @property
     def obs_dim(self) -> int:
         """Length of an observation vector; images and dicts are flattened."""
+        ...
+
+    @property
+    def image(self) -> Image | None:
+        """What an observation is where it is an image: rows of bytes, in the order of the environment; else None."""
         ...
 
     @property

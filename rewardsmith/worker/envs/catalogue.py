@@ -2,56 +2,107 @@
 
 A MuJoCo model names its bodies, joints, sites, sensors and actuators. Of other environments there are the observation
 (with names where the family is known, or by the keys of a dict) and the numbers that `info` reports. What the
-environment pays or counts as success is never a signal.
+environment pays or counts as success is never a signal: it is a measure, which only a fitness expression may name.
+
+survey      signals, measures and what is done with each entry of `info`
+catalogue   the signals alone
 """
 
 from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
 from rewardsmith.fitness import RESERVED
-from rewardsmith.records import EnvSpec, Signal
-from rewardsmith.worker.envs.known import OBSERVATIONS
+from rewardsmith.records import EnvSpec, InfoEntry, Signal
+from rewardsmith.sources import leaks, parse
+from rewardsmith.worker.envs.known import OBSERVATIONS, PLACES
 from rewardsmith.worker.envs.mujoco_catalogue import model_signals
 from rewardsmith.worker.envs.mujoco_env import rules_for
 from rewardsmith.worker.envs.mujoco_fields import model_of
-from rewardsmith.worker.envs.opening import open_env
+from rewardsmith.worker.envs.opening import first_info, open_env, read_image
 
-_TELLS = re.compile(r"reward|(^|_)rew(_|$)|return|score|cost|penalt|bonus|surviv|success|solved", re.IGNORECASE)
-"""Keys of `info` that carry the environment's own reward, a part of it, or a verdict on the task."""
+OWN_REWARD = Signal("own_reward", (), "1", "the environment's own reward of the step; 0 at the start", "own_reward")
 
 
-def catalogue(spec: EnvSpec) -> tuple[Signal, ...]:
-    """Return the card's signals, then the derived ones whose names and sources are not taken.
+@dataclass(frozen=True)
+class Survey:
+    """What an environment offers."""
+
+    signals: tuple[Signal, ...]
+    """For programs, prompts and fitness: the card's first."""
+    measures: tuple[Signal, ...]
+    """For fitness alone: the card's first."""
+    info: tuple[InfoEntry, ...]
+    """What was found in `info`, in its order."""
+    observation_space: str
+    """As Gymnasium writes it."""
+    action_space: str
+
+
+def survey(spec: EnvSpec) -> Survey:
+    """Return the card's signals and measures, then the derived ones whose names and sources are not taken.
 
     Raises:
-        TaskError: if the environment cannot be built.
+        TaskError: if the environment cannot be built, or a source of the card is none.
     """
     env = open_env(spec)
     try:
         derived = [*_observation_signals(env), *model_signals(model_of(env))]
-        if rules_for(env) is None:
-            derived += _info_signals(env)
+        batched = rules_for(env) is not None
+        entries = info_entries(first_info(env), batched)
+        spaces_text = str(env.observation_space), str(env.action_space)
     finally:
         env.close()
-    names = {signal.name for signal in spec.signals}
-    sources = {signal.source for signal in spec.signals}
-    return (*spec.signals, *_distinct((s for s in derived if s.source not in sources), names))
+    derived += [_info_signal(entry) for entry in entries if entry.decision == "signal"]
+    names = {signal.name for signal in (*spec.signals, *spec.measures)}
+    sources = {_read(signal) for signal in (*spec.signals, *spec.measures)}
+    signals = (*spec.signals, *_distinct((s for s in derived if _read(s) not in sources), names))
+    told = [OWN_REWARD, *(_info_signal(entry) for entry in entries if entry.decision == "measure")]
+    measures = (*spec.measures, *_distinct((s for s in told if _read(s) not in sources), names))
+    return Survey(signals, measures, entries, *spaces_text)
 
 
-def leaks(key: str) -> bool:
-    """Tell whether an entry of `info` may tell a program the environment's own reward or verdict.
+def _read(signal: Signal) -> str:
+    """Return what a signal reads, however its source is spelt."""
+    return repr(parse(signal.source))
 
-    >>> [key for key in ("reward_ctrl", "is_success", "x_velocity", "distance_penalty") if not leaks(key)]
-    ['x_velocity']
+
+def catalogue(spec: EnvSpec) -> tuple[Signal, ...]:
+    """Return the signals of an environment, the card's first; see `survey`."""
+    return survey(spec).signals
+
+
+def info_entries(info: Mapping[Any, Any], batched: bool = False) -> tuple[InfoEntry, ...]:
+    """Decide about each entry of `info`.
+
+    Args:
+        info: one or several steps' entries.
+        batched: the environment is stepped by rules over batched physics, which report no `info`.
+
+    >>> [entry.decision for entry in info_entries({"x": 1.0, "is_success": True, "name": "a", "reward_x": 0.5})]
+    ['signal', 'measure', 'left out', 'measure']
     """
-    return bool(_TELLS.search(key))
+    return tuple(_decided(key, value, batched) for key, value in info.items())
+
+
+def _decided(key: Any, value: Any, batched: bool) -> InfoEntry:
+    shape = np.shape(value) if _is_numeric(value) else ()
+    if not isinstance(key, str) or not _is_numeric(value):
+        return InfoEntry(str(key), shape, "left out", f"no number: {type(value).__name__}")
+    if key.startswith("timestep."):
+        return InfoEntry(key, shape, "left out", "bookkeeping of dm_control's interface, no quantity of the task")
+    if leaks(key):
+        return InfoEntry(key, shape, "measure", "tells the own reward or the success: only a fitness may name it")
+    if batched:
+        return InfoEntry(key, shape, "left out", "the simulation's own signals say it, and are gathered faster")
+    return InfoEntry(key, shape, "signal", "a number that tells no reward")
 
 
 def identifier(text: str) -> str:
@@ -74,7 +125,7 @@ def _distinct(signals: Iterable[Signal], taken: set[str]) -> Iterator[Signal]:
             repeats += 1
             name = f"{base}_{repeats}"
         taken.add(name)
-        yield Signal(name, signal.shape, signal.unit, signal.meaning, signal.source)
+        yield replace(signal, name=name)
 
 
 def _observation_signals(env: Any) -> Iterator[Signal]:
@@ -83,35 +134,30 @@ def _observation_signals(env: Any) -> Iterator[Signal]:
     known = OBSERVATIONS.get(env.spec.name, ())
     for index, (name, unit, meaning) in enumerate(known if len(known) == size else ()):
         yield Signal(name, (), unit, meaning, f"obs[{index}]")
-    if isinstance(space, spaces.Dict):
+    yield from PLACES.get(env.spec.namespace, ())
+    if isinstance(space, spaces.Dict | spaces.Tuple):
         yield from _parts(space)
-    if size:
+    if size and read_image(space) is None:
         yield Signal("obs", (size,), "1", f"the whole observation, {size} numbers, as the policy sees it", "obs")
 
 
 def _parts(space: Any) -> Iterator[Signal]:
-    """Yield the entries of a dict observation, which lie one after the other once flattened."""
+    """Yield the entries of a dict or tuple observation, which lie one after the other once flattened."""
     place = 0
-    for key, part in space.spaces.items():
+    named = space.spaces.items() if isinstance(space, spaces.Dict) else _numbered(space.spaces)
+    for key, part in named:
         size = int(spaces.flatdim(part))
         yield Signal(key, (size,), "1", f"the observation's entry {key!r}, flattened", f"obs[{place}:{place + size}]")
         place += size
 
 
-def _info_signals(env: Any) -> Iterator[Signal]:
-    """Yield the numbers that `info` reports in the first steps."""
-    env.action_space.seed(0)
-    _, found = env.reset(seed=0)
-    found = dict(found)
-    for _ in range(3):
-        *_, terminated, truncated, info = env.step(env.action_space.sample())
-        found.update(info)
-        if terminated or truncated:
-            env.reset()
-    for key, value in found.items():
-        if isinstance(key, str) and not leaks(key) and _is_numeric(value):
-            meaning = f"reported by the environment as info[{key!r}]; 0 until it first reports it"
-            yield Signal(key, np.shape(value), "1", meaning, f'info["{key}"]')
+def _numbered(parts: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    return ((f"part_{place}", part) for place, part in enumerate(parts))
+
+
+def _info_signal(entry: InfoEntry) -> Signal:
+    meaning = f"reported by the environment as info[{entry.key!r}]; 0 until an episode first reports it"
+    return Signal(entry.key, entry.shape, "1", meaning, f'info["{entry.key}"]')
 
 
 def _is_numeric(value: Any) -> bool:

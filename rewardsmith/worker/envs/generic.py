@@ -13,9 +13,10 @@ from rewardsmith.errors import TaskError
 from rewardsmith.records import EnvSpec
 from rewardsmith.sources import Index
 from rewardsmith.worker.envs.base import NONE_ENDED, Actions, Array, Layout, Step
-from rewardsmith.worker.envs.mujoco_fields import Mirror, is_field, model_of, row_of
-from rewardsmith.worker.envs.opening import open_env, read_actions
+from rewardsmith.worker.envs.mujoco_fields import Mirror, is_field, model_of, row_of, simulation_of
+from rewardsmith.worker.envs.opening import first_info, open_env, read_actions, read_image
 from rewardsmith.worker.envs.reader import Reader, no_names
+from rewardsmith.worker.images import observed_dtype
 
 
 class GenericEnv:
@@ -42,9 +43,10 @@ class GenericEnv:
             raise TaskError(f"{spec.env_id!r}: observations of {type(self._space).__name__} have no fixed length")
         self._vector = isinstance(self._space, spaces.Box) and len(self._space.shape) == 1
         self.obs_dim = int(spaces.flatdim(self._space))
+        self.image = read_image(self._space)
         self.max_episode_steps = first.spec.max_episode_steps
         self.layout = layout
-        self._obs = np.zeros((n, self.obs_dim))
+        self._obs: Array = np.zeros((n, self.obs_dim), observed_dtype(self.image))
         self._own = np.zeros(n)
         self._ends = np.zeros((3, n), dtype=np.bool_)
         self._signals, self._start = np.zeros((n, layout.width)), np.zeros((n, layout.width))
@@ -65,7 +67,7 @@ class GenericEnv:
         for row, action in enumerate(self._outgoing(actions)):
             obs, self._own[row], terminated[row], truncated[row], info = self._envs[row].step(action)
             self._store(row, obs)
-            self._fields.take(row, info)
+            self._fields.take(row, info, self._own[row])
         truncated &= ~terminated
         self._fields.pack(self._signals)
         sound = np.isfinite(self._obs).all(axis=1) & np.isfinite(self._signals).all(axis=1) & np.isfinite(self._own)
@@ -105,7 +107,8 @@ class GenericEnv:
     def _restart(self, row: int, seed: int | None) -> None:
         obs, info = self._envs[row].reset(seed=seed)
         self._store(row, obs)
-        self._fields.take(row, info)
+        self._fields.forget(row)
+        self._fields.take(row, info, 0.0)
 
     def _store(self, row: int, obs: Any) -> None:
         if self._vector:
@@ -118,9 +121,15 @@ class GenericEnv:
         """Return the actions (n, a) as the environments take them."""
         space = self._envs[0].action_space
         if self.actions.n is not None:
-            numbers: list[int] = (actions[:, 0].astype(np.int64) + space.start).tolist()
-            return numbers
+            numbers = actions[:, 0].astype(np.int64)
+            return self._combined(numbers) if self.actions.parts else (numbers + space.start).tolist()
         return actions.astype(space.dtype).reshape(-1, *space.shape)
+
+    def _combined(self, numbers: NDArray[np.int64]) -> Iterable[Any]:
+        """Return the combinations of choices that have these numbers (n,)."""
+        space = self._envs[0].action_space
+        rows = np.stack(np.unravel_index(numbers, self.actions.parts), axis=1).reshape(-1, *space.shape)
+        return (rows + getattr(space, "start", 0)).astype(space.dtype)
 
     def _resolve(self, field: str, name: str) -> Index:
         model = model_of(self._envs[0])
@@ -128,7 +137,7 @@ class GenericEnv:
 
 
 class _Fields:
-    """The fields that a reader names, of n environments: observation, `state`, `info` entries, MuJoCo's."""
+    """The fields that a reader names, of n environments: observation, own reward, `state`, `info`, MuJoCo's."""
 
     def __init__(self, envs: Sequence[Any], reader: Reader, obs: Array) -> None:
         self._envs, self._reader, self._obs = envs, reader, obs
@@ -140,15 +149,22 @@ class _Fields:
         self._mirror = Mirror(model, physical, len(envs)) if physical else None
         self._infos = {name.removeprefix("info."): name for name in fields if name.startswith("info.")}
         self._reads_state = "state" in fields
-        self._buffers: dict[str, Array] = {"obs": obs}
+        self._buffers: dict[str, Array] = {"obs": obs, "own_reward": np.zeros(len(envs))}
         self._allocate(fields)
         self._copy = reader.bind(self._get, () if model is None else model.body_rootid)
 
-    def take(self, row: int, info: dict[str, Any]) -> None:
+    def forget(self, row: int) -> None:
+        """Drop what the `info` of an ended episode said."""
+        for name in self._infos.values():
+            self._buffers[name][row] = 0.0
+
+    def take(self, row: int, info: dict[str, Any], own_reward: float) -> None:
         """Note one environment's present values."""
         env = self._envs[row].unwrapped
-        if self._mirror is not None:
-            self._mirror.read(env.model, env.data, row)
+        self._buffers["own_reward"][row] = own_reward
+        simulation = None if self._mirror is None else simulation_of(self._envs[row])
+        if self._mirror is not None and simulation is not None:
+            self._mirror.read(*simulation, row)
         if self._reads_state:
             self._buffers["state"][row] = np.ravel(env.state)
         for key, name in self._infos.items():
@@ -175,8 +191,7 @@ class _Fields:
         if not probed:
             return
         env = self._envs[0]
-        _, info = env.reset(seed=0)
-        info = {**info, **env.step(env.action_space.sample())[4]} if self._infos else info
+        info = first_info(env) if self._infos else env.reset(seed=0)[1]
         for name in probed:
             self._buffers[name] = np.zeros((len(self._envs), *np.shape(_sample(env.unwrapped, info, name))))
 
@@ -191,4 +206,4 @@ def _sample(env: Any, info: dict[str, Any], name: str) -> Any:
         return info[key]
     if name.startswith("info."):
         raise TaskError(f"info[{key}]: the environment reports no {key!r}; it reports {', '.join(info) or 'nothing'}")
-    raise TaskError(f"a signal reads {name!r}; there are obs, state, info and the fields of a MuJoCo model")
+    raise TaskError(f"a signal reads {name!r}; there are obs, own_reward, state, info and the fields of a MuJoCo model")

@@ -1,6 +1,8 @@
-"""What the numbers of the observation mean in Gymnasium's classic control and Box2D environments."""
+"""What the numbers of the observation mean in Gymnasium's classic control and Box2D environments, and in Meta-World."""
 
 from __future__ import annotations
+
+from rewardsmith.records import Signal
 
 Entry = tuple[str, str, str]
 """Name, unit and meaning of one number."""
@@ -16,8 +18,8 @@ _LANDER: tuple[Entry, ...] = (
     ("y_velocity", "1", "upward velocity"),
     ("angle", "rad", "tilt, 0 upright, positive to the left"),
     ("angular_velocity", "1", "rate of the tilt"),
-    ("left_leg_contact", "1", "1 while the left leg touches the ground"),
     ("right_leg_contact", "1", "1 while the right leg touches the ground"),
+    ("left_leg_contact", "1", "1 while the left leg touches the ground"),
 )
 _BIPED: tuple[Entry, ...] = (
     ("hull_angle", "rad", "tilt of the hull, 0 level"),
@@ -65,3 +67,12 @@ OBSERVATIONS: dict[str, tuple[Entry, ...]] = {
     "BipedalWalkerHardcore": _BIPED,
 }
 """Name of the environment, without its version, to its observation in order."""
+
+_METAWORLD = (
+    Signal("gripper_opening", (), "1", "distance of the two fingers: 0 closed, 1 wide open", "obs[3]"),
+    Signal("object_position", (3,), "m", "position of what is to be handled, such as a handle or a puck", "obs[4:7]"),
+    Signal("second_object_position", (3,), "m", "position of a second object; 0 where there is none", "obs[11:14]"),
+    Signal("target_position", (3,), "m", "where it should be; the same during an episode", "obs[36:39]"),
+)
+PLACES: dict[str, tuple[Signal, ...]] = {"Meta-World": _METAWORLD}
+"""Namespace of the environment to what lies in its observation."""

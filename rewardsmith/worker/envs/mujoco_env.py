@@ -19,6 +19,9 @@ from rewardsmith.worker.envs.reader import Reader, no_names
 from rewardsmith.worker.envs.rules import RULES, Rules
 from rewardsmith.worker.envs.rules_contact import CONTACT_RULES
 
+PLAIN = ("obs", "own_reward")
+"""What signals and measures can read beside the fields of the physics."""
+
 
 def rules_for(env: Any) -> type[Rules] | None:
     """Return the rules that restate an environment (as `gymnasium.make` gives it), None where there are none."""
@@ -31,6 +34,8 @@ def rules_for(env: Any) -> type[Rules] | None:
 
 class MujocoEnv:
     """n environments of one Gymnasium MuJoCo v5 task; see `base.BatchedEnv`."""
+
+    image = None
 
     def __init__(self, wrapped: Any, rules: type[Rules], n: int, layout: Layout) -> None:
         """Build the environments.
@@ -70,8 +75,8 @@ class MujocoEnv:
         shape = (self.n, self.layout.width)
         self._signals, self._signals_before, self._start = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         roots = model.body_rootid
-        self._gather = reader.bind(_getter(self._physics.current, self._obs), roots)
-        self._gather_one = reader.bind(_getter(self._mirror.get, self._first_obs), roots)
+        self._gather = reader.bind(_getter(self._physics.current, self._obs, self._own), roots)
+        self._gather_one = reader.bind(_getter(self._mirror.get, self._first_obs, np.zeros(1)), roots)
 
     def reset(self, seeds: Sequence[int] | None = None) -> Array:
         """Start an episode everywhere; see `BatchedEnv.reset`."""
@@ -146,5 +151,6 @@ class MujocoEnv:
         return row_of(self._original.model, field, name) if is_field(field) else no_names(field, name)
 
 
-def _getter(get: Callable[[str], Array], obs: Array) -> Callable[[str], Array]:
-    return lambda name: obs if name == "obs" else get(name)
+def _getter(get: Callable[[str], Array], obs: Array, own: Array) -> Callable[[str], Array]:
+    plain = dict(zip(PLAIN, (obs, own), strict=True))
+    return lambda name: plain[name] if name in plain else get(name)

@@ -73,11 +73,24 @@ _COUNTS = {
 """Kind of element to the field of the model that counts them."""
 
 
-def model_of(env: Any) -> Any | None:
-    """Return the MjModel that an environment carries beside its MjData; None where it has none."""
+def simulation_of(env: Any) -> tuple[Any, Any] | None:
+    """Return the MjModel and the MjData that an environment steps at present; None where it has none.
+
+    dm_control keeps them behind wrappers of its own; its composed tasks build a new model for each episode, so that
+    no signal of one is a signal of the next: they count as having none.
+    """
     inner = env.unwrapped
+    physics = getattr(inner, "physics", None)
+    if physics is not None and getattr(getattr(inner, "env_type", None), "name", "") == "RL_CONTROL":
+        return physics.model.ptr, physics.data.ptr
     model, data = getattr(inner, "model", None), getattr(inner, "data", None)
-    return model if isinstance(model, mujoco.MjModel) and isinstance(data, mujoco.MjData) else None
+    return (model, data) if isinstance(model, mujoco.MjModel) and isinstance(data, mujoco.MjData) else None
+
+
+def model_of(env: Any) -> Any | None:
+    """Return the MjModel of an environment; None where it has none."""
+    simulation = simulation_of(env)
+    return None if simulation is None else simulation[0]
 
 
 def stage_of(fields: Sequence[str]) -> int:

@@ -37,15 +37,22 @@ class Reference:
         return Row(obs, final, terminated, truncated, reward)
 
 
+def _drawn(space, rng, n: int) -> np.ndarray:
+    """Return random actions for n environments, as they take them."""
+    if isinstance(space, gymnasium.spaces.Discrete):
+        return rng.integers(space.n, size=n)
+    return rng.uniform(space.low, space.high, (n, len(space.low))).astype(np.float32)
+
+
 def assert_equal_steps(env, reference: Reference, seeds, steps: int) -> int:
     """Step both with the same actions and compare every field to the last bit; return how many episodes ended."""
     rng = np.random.default_rng(7)
-    low, high = reference.envs[0].action_space.low, reference.envs[0].action_space.high
+    space = reference.envs[0].action_space
     np.testing.assert_array_equal(env.reset(seeds), reference.reset(seeds))
     ended = 0
     for _ in range(steps):
-        actions = rng.uniform(low, high, (len(seeds), len(low))).astype(np.float32)
-        step, rows = env.step(actions.astype(np.float64)), reference.step(actions)
+        actions = _drawn(space, rng, len(seeds))
+        step, rows = env.step(actions.astype(np.float64).reshape(len(seeds), -1)), reference.step(actions)
         for name in ("obs", "final_obs", "terminated", "own_reward"):
             np.testing.assert_array_equal(getattr(step, name), [getattr(row, name) for row in rows], err_msg=name)
         np.testing.assert_array_equal(step.truncated, [row.truncated and not row.terminated for row in rows])

@@ -10,7 +10,8 @@ from test_generic import Unusual
 
 from rewardsmith.fitness import RESERVED
 from rewardsmith.records import EnvSpec, Signal
-from rewardsmith.worker.envs.catalogue import catalogue, leaks
+from rewardsmith.sources import leaks
+from rewardsmith.worker.envs.catalogue import catalogue
 from rewardsmith.worker.envs.make import make
 
 

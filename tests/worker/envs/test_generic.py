@@ -104,16 +104,6 @@ def test_what_cannot_be_made_says_why(spec, says):
         make(spec, 1)
 
 
-def test_actions_that_cannot_be_trained_are_refused():
-    class Many(Unusual):
-        action_space = gymnasium.spaces.MultiDiscrete([2, 3])
-
-    gymnasium.register("Many-v0", Many)
-    with pytest.raises(TaskError, match="MultiDiscrete"):
-        make(EnvSpec("Many-v0"), 1)
-    gymnasium.registry.pop("Many-v0")
-
-
 @pytest.mark.parametrize(
     ("signal", "says"),
     [

@@ -1,0 +1,124 @@
+"""Images as observations: how they lie in memory, and the convolutions that a policy of them begins with, in NumPy.
+
+An environment's images travel as rows of bytes, flattened as the environment gives them. Networks take them channel
+first and divided by 255. The convolutions are those of Mnih et al. 2015 (doi:10.1038/nature14236), which
+stable-baselines3 calls NatureCNN; their tensors are "conv.<i>.weight" (out, in, k, k) and "conv.<i>.bias" (out,), then
+"features.weight" (512, flat) and "features.bias" (512,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+STRIDES = (4, 2, 1)
+"""Of the three convolutions; their kernels are 8, 4 and 3 wide."""
+SMALLEST = 36
+"""Least height and width that the three convolutions leave something of."""
+TENSORS = (
+    *(f"conv.{layer}.{part}" for layer in range(len(STRIDES)) for part in ("weight", "bias")),
+    *("features.weight", "features.bias"),
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """The shape of an image, and where its channels lie."""
+
+    height: int
+    width: int
+    channels: int
+    channels_first: bool = False
+    """The environment gives (channels, height, width); else (height, width, channels)."""
+
+    @classmethod
+    def of(cls, shape: tuple[int, int, int]) -> Image:
+        """Return the image of an array's shape; the axis of the channels is the smallest one.
+
+        >>> Image.of((64, 48, 3)), Image.of((4, 84, 84))
+        (Image(height=64, width=48, channels=3, channels_first=False), Image(..., channels=4, channels_first=True))
+        """
+        if shape[0] < min(shape[1:]):
+            return cls(shape[1], shape[2], shape[0], channels_first=True)
+        return cls(*shape)
+
+    @property
+    def size(self) -> int:
+        """Number of bytes, the length of a row."""
+        return self.height * self.width * self.channels
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width), as a network takes it."""
+        return self.channels, self.height, self.width
+
+    @property
+    def given(self) -> tuple[int, int, int]:
+        """The shape as the environment gives it."""
+        return self.shape if self.channels_first else (self.height, self.width, self.channels)
+
+    def channel_first(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return rows (..., size) of the environment as a view (..., channels, height, width)."""
+        images = rows.reshape(*rows.shape[:-1], *self.given)
+        return images if self.channels_first else np.moveaxis(images, -1, -3)
+
+
+def observed_dtype(image: Image | None) -> type[Any]:
+    """Return the type of numbers that an environment's observations are kept in."""
+    return np.float64 if image is None else np.uint8
+
+
+class ImageScaling:
+    """Images as the policy takes them: bytes, channel first. Nothing is learned, as the network divides by 255."""
+
+    on = False
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+
+    def update(self, obs: NDArray[Any]) -> None:
+        """Do nothing."""
+
+    def apply(self, obs: NDArray[Any], out: NDArray[Any]) -> None:
+        """Write observations (n, size) channel first to `out` (n, size)."""
+        out.reshape(len(out), *self._image.shape)[...] = self._image.channel_first(obs)
+
+    def applied(self, obs: NDArray[Any]) -> NDArray[Any]:
+        """Return observations (..., size) channel first, flattened again."""
+        return np.ascontiguousarray(self._image.channel_first(obs)).reshape(obs.shape)
+
+
+def features(images: Pixels, tensors: Mapping[str, NDArray[Any]]) -> Floats:
+    """Return what the convolutions see in images.
+
+    Args:
+        images: (n, channels, height, width).
+        tensors: with those of the convolutions.
+
+    Returns:
+        (n, 512); a row does not depend on the others.
+    """
+    seen = images.astype(np.float32) / np.float32(255)
+    for layer, stride in enumerate(STRIDES):
+        seen = _convolved(seen, tensors[f"conv.{layer}.weight"], tensors[f"conv.{layer}.bias"], stride)
+    flat = seen.reshape(len(seen), 1, -1)
+    found = np.maximum(flat @ tensors["features.weight"].T + tensors["features.bias"], 0)
+    return np.asarray(found[:, 0])
+
+
+def _convolved(images: Floats, weight: Floats, bias: Floats, stride: int) -> Floats:
+    """Return max(0, convolution) of images (n, c, h, w), without padding."""
+    out, _, kernel, _ = weight.shape
+    windows = sliding_window_view(images, (kernel, kernel), axis=(2, 3))[:, :, ::stride, ::stride]
+    n, _, height, width = windows.shape[:4]
+    patches = windows.transpose(0, 2, 3, 1, 4, 5).reshape(n, height * width, -1)
+    convolved = np.maximum(patches @ weight.reshape(out, -1).T + bias, 0)
+    return np.asarray(convolved.transpose(0, 2, 1).reshape(n, out, height, width))

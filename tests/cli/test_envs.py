@@ -1,0 +1,138 @@
+"""`rewardsmith envs`: describing any environment, and beginning a card for it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from rewardsmith.cli.main import app
+from rewardsmith.errors import TaskError
+from rewardsmith.tasks import load_card
+
+PACKAGE = """
+import gymnasium
+import numpy as np
+
+
+class Slide(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-9.0, 9.0, (2,), np.float64)
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place = self.np_random.uniform(-1.0, 1.0, 2)
+        return self.place.copy(), {}
+
+    def step(self, action):
+        self.place = np.clip(self.place + 0.1 * float(action[0]), -9.0, 9.0)
+        there = bool(abs(self.place[0]) < 0.1)
+        return self.place.copy(), -abs(self.place[0]), False, False, self.told(there)
+
+    def told(self, there):
+        return {"is_success": there, "gap": abs(self.place[0]), "name": "slide"}
+
+
+class Silent(Slide):
+    def told(self, there):
+        return {}
+
+
+gymnasium.register("Slide-v0", Slide, max_episode_steps=20)
+gymnasium.register("Silent-v0", Silent, max_episode_steps=20)
+"""
+SMALL = ["--population", "1", "--generations", "1", "--steps", "2048", "--designer", "symbolic"]
+QUICK = ["--set", "search.final_seeds=0", "--set", "evaluation.episodes=2"]
+
+
+def rewardsmith(folder: Path, *arguments: str, code: int = 0) -> str:
+    command = [sys.executable, "-m", "rewardsmith", *arguments]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120)
+    assert answer.returncode == code, answer.stdout + answer.stderr
+    return answer.stderr if code else answer.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with a package of the user's own in it."""
+    folder = tmp_path_factory.mktemp("envs")
+    (folder / "my_package").mkdir()
+    (folder / "my_package" / "__init__.py").write_text(PACKAGE)
+    return folder
+
+
+def test_describe_prints_all_that_an_environment_offers(folder):
+    text = rewardsmith(folder, "envs", "describe", "Hopper-v5")
+    for part in ("Box(-inf, inf, (11,)", "1000 steps", "batched physics", "task card:     hopper", "thigh_velocity",
+                 "xvelp[thigh]", "own_reward", "reward_forward", "only a fitness may name it"):  # fmt: skip
+        assert part in text
+
+
+def test_describe_gives_programs_the_record(folder):
+    probe = json.loads(rewardsmith(folder, "envs", "describe", "my_package:Slide-v0", "--json"))
+    assert [signal["name"] for signal in probe["signals"]] == ["obs", "gap"]
+    assert {entry["key"]: entry["decision"] for entry in probe["info"]} == {
+        "is_success": "measure",
+        "gap": "signal",
+        "name": "left out",
+    }
+    assert not probe["batched"]
+
+
+def test_describe_says_what_is_near_an_unknown_id(folder):
+    assert "near it: Hopper-v5" in rewardsmith(folder, "envs", "describe", "Hoper-v5", code=2)
+
+
+def test_a_new_card_is_taken_as_the_environment_also_where_nothing_has_a_name(folder):
+    told = rewardsmith(folder, "envs", "new", "my_package:Silent-v0")
+    assert "the observation alone, `obs`, 2 numbers" in told
+    text = rewardsmith(folder, "design", "Go to the middle", "--env", "silent.toml", *SMALL, *QUICK, "--out", "run")
+    assert "The best program" in text
+    assert "the observation alone, `obs`" in text
+    again = rewardsmith(folder, "envs", "new", "my_package:Silent-v0", code=2)
+    assert "exists; choose another file" in again
+
+
+def answer_here(*arguments: str):
+    """Run a verb that needs no worker in this process."""
+    return CliRunner().invoke(app, ["envs", *arguments])
+
+
+@pytest.mark.parametrize("arguments", [[], ["list"], ["--json"]])
+def test_without_a_name_the_cards_are_listed(arguments):
+    assert "Hopper-v5" in answer_here(*arguments).stdout
+
+
+@pytest.mark.parametrize("arguments", [["hopper"], ["show", "hopper"], ["hopper", "--json"]])
+def test_a_name_shows_its_card(arguments):
+    assert "torso_height" in answer_here(*arguments).stdout
+
+
+def test_help_names_the_verbs():
+    assert "describe" in answer_here("--help").stdout
+
+
+def test_a_missing_card_s_file_is_named():
+    error = answer_here("nowhere.toml").exception
+    assert isinstance(error, TaskError)
+    assert "cannot read the task card 'nowhere.toml'" in str(error)
+
+
+def test_baseline_writes_the_random_figure_into_a_card(folder, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    rewardsmith(folder, "envs", "new", "my_package:Slide-v0", "--out", "slide.toml")
+    assert 'fitness = "any(is_success)"' in (folder / "slide.toml").read_text()
+    assert "100 episodes" in rewardsmith(folder, "baseline", "slide.toml", "--seeds", "0", "--write")
+    anchor = load_card(folder / "slide.toml").anchors[0]
+    assert anchor.policy == "random"
+    assert 0.0 <= anchor.fitness <= 1.0
+
+
+def test_figures_without_a_card_cannot_be_written():
+    error = CliRunner().invoke(app, ["baseline", "Some-v0", "--fitness", "length", "--write"]).exception
+    assert isinstance(error, TaskError)
+    assert "no card to write into" in str(error)

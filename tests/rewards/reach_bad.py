@@ -1,0 +1,3 @@
+# Pays for keeping away from the target.
+def reward(after):
+    return {"away": after.target_distance}

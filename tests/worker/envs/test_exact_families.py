@@ -1,0 +1,36 @@
+"""Under `make`, with signals gathered, every Gymnasium environment of a card runs as it does without rewardsmith."""
+
+from __future__ import annotations
+
+import pytest
+from gym_reference import Reference, assert_equal_steps
+
+from rewardsmith.extras import installed
+from rewardsmith.fitness import Fitness
+from rewardsmith.resources import folder
+from rewardsmith.tasks import cards
+from rewardsmith.worker.envs.make import make
+
+FAMILIES = ("gymnasium_mujoco", "classic_control", "box2d")
+NAMES = {path.stem for family in FAMILIES for path in folder("envs").glob(f"{family}/*.toml")}
+TASKS = {task.name: task for task in cards() if task.name in NAMES}
+
+
+def distinct(task):
+    return task.env.env_id, tuple(task.env.kwargs.items()), task.env.max_episode_steps
+
+
+# Cards that share an environment differ in signals alone.
+ENVIRONMENTS = {distinct(task): name for name, task in TASKS.items()}
+
+
+@pytest.mark.parametrize("name", sorted(ENVIRONMENTS.values()))
+def test_two_hundred_steps_equal_the_environment_itself(name):
+    task = TASKS[name]
+    if not installed(task.env.env_id):
+        pytest.skip(f"{task.env.env_id} is not installed")
+    signals = [signal.name for signal in task.env.signals]
+    env = make(task.env, 1, signals, Fitness.parse(task.fitness).names)
+    limit = {} if task.env.max_episode_steps is None else {"max_episode_steps": task.env.max_episode_steps}
+    reference = Reference(task.env.env_id, 1, **task.env.kwargs, **limit)
+    assert_equal_steps(env, reference, seeds=(3,), steps=200)

@@ -1,0 +1,126 @@
+"""Measures: what only a fitness expression may name."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+import pytest
+from gym_reference import Reference
+
+from rewardsmith.errors import TaskError
+from rewardsmith.program import parse
+from rewardsmith.records import EnvSpec, EvaluateJob, Limits, ProbeJob, Signal
+from rewardsmith.worker import evaluate, probe, scoring
+from rewardsmith.worker.envs.catalogue import catalogue, survey
+from rewardsmith.worker.envs.make import make
+
+
+class Reaching(gymnasium.Env):
+    """Counts to three, reports success in every second episode, and pays the count."""
+
+    observation_space = gymnasium.spaces.Box(-9.0, 9.0, (1,), np.float64)
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+    episode = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        self.episode = self.episode + 1 if seed is None else seed
+        return np.zeros(1), {}
+
+    def step(self, action):
+        self.steps += 1
+        info = {"distance": 3.0 - self.steps, "reward_near": 0.1}
+        if self.steps == 3 or self.episode == 0:
+            info["success"] = self.steps == 3 and self.episode % 2 == 0
+        return np.full(1, float(self.steps)), float(self.steps), self.steps == 3, False, info
+
+
+@pytest.fixture
+def reaching():
+    gymnasium.register("Reaching-v0", Reaching)
+    yield "Reaching-v0"
+    gymnasium.registry.pop("Reaching-v0")
+
+
+def test_what_tells_the_reward_is_a_measure_and_no_signal(reaching):
+    found = survey(EnvSpec(reaching))
+    assert [signal.name for signal in found.signals] == ["obs", "distance"]
+    assert [measure.name for measure in found.measures] == ["own_reward", "reward_near", "success"]
+    assert {entry.key: entry.decision for entry in found.info} == {
+        "distance": "signal",
+        "reward_near": "measure",
+        "success": "measure",
+    }
+
+
+def test_a_fitness_reads_success_and_the_own_reward(reaching, tmp_path):
+    job = EvaluateJob(EnvSpec(reaching), None, "any(success) + 10 * sum(own_reward)", seeds=(2, 3))
+    assert [episode.fitness for episode in evaluate.run(job, tmp_path).episodes] == [61.0, 60.0]
+
+
+def test_success_does_not_carry_over_into_the_next_episode(reaching):
+    env = make(EnvSpec(reaching), 1, measured=("success",))
+    env.reset((2,))
+    steps = [env.step(np.zeros((1, 1))).after[0, 0] for _ in range(6)]
+    assert steps == [0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+
+
+def test_a_program_cannot_gather_a_measure(reaching):
+    for spec in (EnvSpec(reaching), EnvSpec(reaching, measures=survey(EnvSpec(reaching)).measures)):
+        with pytest.raises(TaskError, match="no signal 'success'"):
+            make(spec, 1, gather=("success",), measured=("success",))
+
+
+def test_the_reward_process_is_not_told_what_the_fitness_reads(reaching, monkeypatch):
+    asked = []
+    monkeypatch.setattr(scoring.sandbox, "open_process", lambda program, layout, limits: asked.append(layout))
+    env = make(EnvSpec(reaching), 1, ("distance",), ("success", "own_reward"))
+    scorer = scoring.ProgramReward(parse("def reward(after):\n    return {'d': after.distance}\n"), env, Limits())
+    scorer._process.result()
+    assert list(asked[0].signals) == ["distance"]
+
+
+def test_a_probe_lists_measures_and_records_none(reaching, tmp_path):
+    found = probe.run(ProbeJob(EnvSpec(reaching), 0, 16), tmp_path)
+    assert "success" in [measure.name for measure in found.measures]
+    assert "success" not in [signal.name for signal in found.signals]
+    with np.load(tmp_path / "transitions.npz", allow_pickle=False) as file:
+        assert not [name for name in file if "success" in name or "reward" in name]
+
+
+def test_a_card_s_measures_come_first_under_their_own_names(reaching):
+    mine = Signal("done", (), "1", "the count is three", "info[success]")
+    found = survey(EnvSpec(reaching, measures=(mine,)))
+    assert [measure.name for measure in found.measures] == ["done", "own_reward", "reward_near"]
+
+
+@pytest.mark.parametrize("env_id", ["Hopper-v5", "Pendulum-v1"])
+def test_the_own_reward_is_the_environment_s_on_every_path(env_id):
+    env, reference = make(EnvSpec(env_id), 2, measured=("own_reward",)), Reference(env_id, 2)
+    seeds = (3, 4)
+    env.reset(seeds)
+    reference.reset(seeds)
+    assert not env.current().any()
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        actions = rng.uniform(-1, 1, (2, env.actions.width)).astype(np.float32)
+        step, rows = env.step(actions), reference.step(actions)
+        np.testing.assert_array_equal(step.after[:, 0], [row.own_reward for row in rows])
+        assert not env.current()[step.ended].any()
+
+
+def test_an_entry_of_info_can_be_measured_on_batched_tasks_too(tmp_path):
+    fitness = "sum(own_reward) - sum(reward_forward) - sum(reward_ctrl)"
+    result = evaluate.run(EvaluateJob(EnvSpec("HalfCheetah-v5", max_episode_steps=5), None, fitness, (0,)), tmp_path)
+    assert result.status == "ok"
+    assert result.fitness == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_failed_measurement_s_cause_does_not_quote_the_fitness(reaching, tmp_path):
+    result = evaluate.run(EvaluateJob(EnvSpec(reaching), None, "1 / any(success)", (3,)), tmp_path)
+    assert (result.status, result.cause) == ("failed", "fitness: the result is inf; guard a division or a root")
+
+
+def test_no_catalogue_offers_what_its_environment_pays(reaching):
+    assert not {"success", "own_reward", "reward_near"} & {signal.name for signal in catalogue(EnvSpec(reaching))}
