@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TAGS = (
     "task", "environment", "action", "signals", "program", "feedback", "history", "failures", "findings", "notes",
+    "figures", "episodes", "example",
 )  # fmt: skip
 """The tags that hold data in prompts; no data may contain one."""
 

@@ -3,10 +3,11 @@
 records    messages, requests, answers, and the `LanguageModel` that the steps see
 settings   the endpoint's address, where its key comes from, a call's cost
 client     one endpoint: sends, tries again (retry), learns its dialect (negotiate), reads (answer), explains (explain)
-ledger     every answered call on the disk before it is used
+ledger     every answered call on the disk before it is used, and every one that gave no answer
 replay     another run's answers
 budget     what calls may use
-model      `build`: all of these as one LanguageModel
+model      all of these as one LanguageModel
+models     `build`: the models of a run, one for each role
 check      what `rewardsmith doctor` says of the endpoint
 
 Importing this package is cheap; `openai` is loaded when the first call has to be made.
@@ -14,20 +15,23 @@ Importing this package is cheap; `openai` is loaded when the first call has to b
 
 from rewardsmith.llm.budget import Budget
 from rewardsmith.llm.check import report
-from rewardsmith.llm.ledger import Entry, Ledger
-from rewardsmith.llm.model import RecordedModel, build
+from rewardsmith.llm.ledger import Attempt, Entry, Ledger
+from rewardsmith.llm.model import RecordedModel
+from rewardsmith.llm.models import Models, build
 from rewardsmith.llm.records import Answer, Completion, LanguageModel, Message, Request, sample_of
 from rewardsmith.llm.replay import Recording
 from rewardsmith.llm.settings import find_key
 
 __all__ = [
     "Answer",
+    "Attempt",
     "Budget",
     "Completion",
     "Entry",
     "LanguageModel",
     "Ledger",
     "Message",
+    "Models",
     "RecordedModel",
     "Recording",
     "Request",

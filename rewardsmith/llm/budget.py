@@ -7,7 +7,7 @@ them, so that several at once use up a budget as well as one after the other.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from rewardsmith.llm.settings import cost_usd, priced
 from rewardsmith.records import Spent
 
 if TYPE_CHECKING:
-    from rewardsmith.config import BudgetSettings, LlmSettings
+    from rewardsmith.settings import BudgetSettings, ModelSettings
 
 USUAL_ANSWER_TOKENS = 8192
 """Reserved for an answer whose length is left to the endpoint."""
@@ -52,7 +52,7 @@ class Budget:
         self._reserved: list[Reservation] = []
         self._changed = threading.Condition()
 
-    def check_price(self, settings: LlmSettings) -> None:
+    def check_price(self, settings: ModelSettings) -> None:
         """Make sure that a limit in dollars can be kept.
 
         Raises:
@@ -65,9 +65,26 @@ class Budget:
                 "budget.tokens or budget.calls instead"
             )
 
+    def lose(self, reservation: Reservation, *, again: bool) -> None:
+        """Count an attempt of a call that gave no answer as the most that it can have cost.
+
+        Args:
+            reservation: of the call.
+            again: whether another attempt follows, for which the reservation then stands.
+
+        Raises:
+            BudgetExhausted: if another attempt might pass a limit.
+        """
+        with self._changed:
+            self._spent = total((self._spent, reservation.most))
+            others = [other for other in self._reserved if other is not reservation]
+            passed = self._passed(reservation.most, others) if again else None
+        if passed:
+            raise BudgetExhausted(passed)
+
     @contextmanager
-    def reserve(self, request: Request, settings: LlmSettings) -> Iterator[Reservation]:
-        """Hold the most that a call can use while it is made; a call that fails has used nothing.
+    def reserve(self, request: Request, settings: ModelSettings) -> Iterator[Reservation]:
+        """Hold the most that a call can use while it is made; unless it is settled or lost, it has used nothing.
 
         Raises:
             BudgetExhausted: if the call might pass a limit.
@@ -76,8 +93,8 @@ class Budget:
         tokens_out = USUAL_ANSWER_TOKENS if request.max_tokens is None else request.max_tokens
         reservation = Reservation(Spent(1, tokens_in + tokens_out, cost_usd(settings, tokens_in, tokens_out)))
         with self._changed:
-            self._changed.wait_for(lambda: not self._reserved or self._passed(reservation.most) is None)
-            passed = self._passed(reservation.most)
+            self._changed.wait_for(lambda: not self._reserved or self._passed(reservation.most, self._reserved) is None)
+            passed = self._passed(reservation.most, self._reserved)
             if passed:
                 raise BudgetExhausted(passed)
             self._reserved.append(reservation)
@@ -89,9 +106,9 @@ class Budget:
                 self._spent = total((self._spent, reservation.used))
                 self._changed.notify_all()
 
-    def _passed(self, most: Spent) -> str | None:
+    def _passed(self, most: Spent, reserved: Sequence[Reservation]) -> str | None:
         """Say which limit a call might pass beside what is spent and reserved; None where it fits."""
-        taken = total((self._spent, *(reservation.most for reservation in self._reserved)))
+        taken = total((self._spent, *(reservation.most for reservation in reserved)))
         for unit, limit, so_far, next_call in (
             ("calls", self.limits.calls, taken.calls, most.calls),
             ("tokens", self.limits.tokens, taken.tokens, most.tokens),

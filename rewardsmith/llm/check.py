@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rewardsmith.errors import ConfigError, ModelError
-from rewardsmith.llm.settings import KEY_VARIABLE, NO_MODEL_NEEDED, URL_VARIABLE, find_key, shown_address
+from rewardsmith.llm.settings import NO_MODEL_NEEDED, URL_VARIABLE, find_key, shown_address
 from rewardsmith.records import Check
 
 if TYPE_CHECKING:
-    from rewardsmith.config import LlmSettings
+    from rewardsmith.settings import LlmSettings
 
 NAME = "language model"
 
@@ -20,18 +20,19 @@ def report(settings: LlmSettings | None = None) -> Check:
     Args:
         settings: where to ask; None takes the defaults and the environment.
     """
-    from rewardsmith import config
     from rewardsmith.llm.client import Endpoint
+    from rewardsmith.settings import LlmSettings
 
-    settings = settings or config.LlmSettings()
+    settings = settings or LlmSettings()
+    key = settings.key_variable
     try:
         endpoint = Endpoint(settings, find_key(settings))
     except ConfigError as error:
-        return Check(NAME, False, str(error), f"export {KEY_VARIABLE}=..., and {URL_VARIABLE}=... if need be", False)
+        return Check(NAME, False, str(error), f"export {key}=..., and {URL_VARIABLE}=... if need be", False)
     try:
         names = endpoint.models()
     except ModelError as error:
-        return Check(NAME, False, str(error), f"check {URL_VARIABLE} and {KEY_VARIABLE}; {NO_MODEL_NEEDED}", False)
+        return Check(NAME, False, str(error), f"check {URL_VARIABLE} and {key}; {NO_MODEL_NEEDED}", False)
     finally:
         endpoint.close()
     return Check(NAME, True, f"{shown_address(settings)} answers and lists {len(names):,} model(s)", needed=False)

@@ -19,7 +19,7 @@ from rewardsmith.prompts import one_line
 if TYPE_CHECKING:
     import httpx2
 
-    from rewardsmith.config import LlmSettings
+    from rewardsmith.settings import ModelSettings
 
 CONNECT_TIMEOUT_S = 10.0
 LIST_TIMEOUT_S = 10.0
@@ -27,8 +27,16 @@ UNCHECKED = (400, 422)
 """The statuses with which servers refuse a parameter."""
 
 
+Lost = Callable[[str, bool], None]
+"""Is told why an attempt gave no answer, and whether another follows."""
+
+
 def ignore(message: str) -> None:
     """Take a notice and drop it."""
+
+
+def forget(cause: str, again: bool) -> None:
+    """Take note of a lost attempt and drop it."""
 
 
 class Endpoint:
@@ -36,7 +44,7 @@ class Endpoint:
 
     def __init__(
         self,
-        settings: LlmSettings,
+        settings: ModelSettings,
         key: str,
         *,
         transport: httpx2.BaseTransport | None = None,
@@ -67,8 +75,13 @@ class Endpoint:
             http_client=None if transport is None else httpx2.Client(transport=transport),
         )
 
-    def chat(self, request: Request) -> Answer:
+    def chat(self, request: Request, lost: Lost = forget) -> Answer:
         """Return the answer to a request.
+
+        Args:
+            request: what is wanted.
+            lost: told of each attempt that was sent and gave no answer, since its provider may bill it; what it raises
+                ends the call.
 
         Raises:
             ModelUnavailable: if no connection or no answer could be had in all attempts.
@@ -80,10 +93,14 @@ class Endpoint:
             try:
                 return self._negotiated(request)
             except answer.NoCompletion as error:
-                raise explain.malformed(self.settings, str(error)) from error
+                failure: ModelError = explain.malformed(self.settings, str(error))
+                lost(str(failure), False)
+                raise failure from error
             except (openai.APIError, answer.HiddenRefusal) as error:
                 wait_s = self._wait_s(error, attempt) if attempt < self.settings.retries else None
                 failure = self._explained(error, attempt + 1)
+                if _was_sent(error):
+                    lost(str(failure), wait_s is not None)
                 if wait_s is None:
                     raise failure from error
             self._notice(f"attempt {attempt + 1} failed, the next comes in {wait_s:.0f} s: {failure}")
@@ -134,12 +151,14 @@ class Endpoint:
         from openai import omit
 
         temperature = request.temperature if dialect.temperature else None
+        effort = request.reasoning_effort if dialect.effort else None
         length = request.max_tokens
         renamed = dialect.length == "max_completion_tokens"
         response = self._client.chat.completions.with_raw_response.create(
             model=request.model,
             messages=dialect.messages(request),
             temperature=omit if temperature is None else temperature,
+            reasoning_effort=omit if effort is None else effort,
             max_tokens=length if length is not None and not renamed else omit,
             max_completion_tokens=length if length is not None and renamed else omit,
         )
@@ -187,3 +206,12 @@ class Endpoint:
     def _shown(self, words: str) -> str:
         """Return an endpoint's words for a message: cleaned, short, and without the key, which some echo."""
         return one_line(words.replace(self._key, "(key)"))
+
+
+def _was_sent(error: Exception) -> bool:
+    """Return whether a failed attempt reached the endpoint and no word came back: its answer may have been made."""
+    import httpx2
+    import openai
+
+    unsent = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+    return isinstance(error, openai.APIConnectionError) and not isinstance(error.__cause__, unsent)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rewardsmith.errors import ModelError, ModelRejected, ModelUnavailable
-from rewardsmith.llm.settings import KEY_VARIABLE, NO_MODEL_NEEDED, URL_VARIABLE, shown_address
+from rewardsmith.llm.settings import NO_MODEL_NEEDED, URL_VARIABLE, shown_address
 from rewardsmith.prompts import one_line
 
 if TYPE_CHECKING:
-    from rewardsmith.config import LlmSettings
+    from rewardsmith.settings import ModelSettings
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Refusal:
     """What it said, one line, without the key."""
 
 
-def unreachable(settings: LlmSettings, cause: str) -> ModelUnavailable:
+def unreachable(settings: ModelSettings, cause: str) -> ModelUnavailable:
     """Return the error for an endpoint to which no connection can be made."""
     return ModelUnavailable(
         f"cannot reach the language model at {shown_address(settings)}: {cause}; start it or correct {URL_VARIABLE}; "
@@ -33,7 +33,7 @@ def unreachable(settings: LlmSettings, cause: str) -> ModelUnavailable:
     )
 
 
-def silent(settings: LlmSettings, attempts: int) -> ModelUnavailable:
+def silent(settings: ModelSettings, attempts: int) -> ModelUnavailable:
     """Return the error for an endpoint that takes the request and does not answer in time."""
     return ModelUnavailable(
         f"the language model at {shown_address(settings)} gave no answer within {settings.timeout_s:g} s in {attempts} "
@@ -41,7 +41,7 @@ def silent(settings: LlmSettings, attempts: int) -> ModelUnavailable:
     )
 
 
-def malformed(settings: LlmSettings, what: str) -> ModelRejected:
+def malformed(settings: ModelSettings, what: str) -> ModelRejected:
     """Return the error for a success that is no chat completion."""
     return ModelRejected(
         f"{shown_address(settings)} answered something other than a chat completion: {what}; check that {URL_VARIABLE} "
@@ -49,7 +49,7 @@ def malformed(settings: LlmSettings, what: str) -> ModelRejected:
     )
 
 
-def refused(settings: LlmSettings, refusal: Refusal, attempts: int, known_models: Sequence[str] = ()) -> ModelError:
+def refused(settings: ModelSettings, refusal: Refusal, attempts: int, known_models: Sequence[str] = ()) -> ModelError:
     """Return the error for a refusal of the endpoint.
 
     Args:
@@ -61,7 +61,7 @@ def refused(settings: LlmSettings, refusal: Refusal, attempts: int, known_models
     where = f"{shown_address(settings)} (status {refusal.status})"
     said = f": {refusal.words}" if refusal.words else ""
     if refusal.status in (401, 403):
-        return ModelRejected(f"the API key was refused by {where}; check {KEY_VARIABLE}; {NO_MODEL_NEEDED}")
+        return ModelRejected(f"the API key was refused by {where}; check {settings.key_variable}; {NO_MODEL_NEEDED}")
     if refusal.status == 402 or refusal.code in ("insufficient_quota", "billing_not_active"):
         return ModelRejected(
             f"the account behind the key has no credit left at {where}{said}; add some, or take another key"
@@ -80,7 +80,7 @@ def refused(settings: LlmSettings, refusal: Refusal, attempts: int, known_models
     return ModelRejected(f"the request was refused by {where}{said}; change the llm settings that it names")
 
 
-def _not_found(settings: LlmSettings, where: str, known_models: Sequence[str]) -> ModelRejected:
+def _not_found(settings: ModelSettings, where: str, known_models: Sequence[str]) -> ModelRejected:
     if not known_models:
         return ModelRejected(
             f"no model {settings.model!r}, or no chat completions, at {where}; check --model, and that "

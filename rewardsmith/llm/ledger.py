@@ -1,7 +1,8 @@
 """llm.jsonl: one line for each answered call, on the disk before the answer is used, so that none is paid for twice.
 
-An answer is found again by its key: the hash of the request and of who asked, and the sample's index. A last line
-that a crash tore is dropped. No key, no header and no address is ever written.
+An answer is found again by its key: the hash of the request and of who asked, and the sample's index. A call that was
+sent and gave no answer has a line too, since its provider may bill it. A last line that a crash tore is dropped. No
+key, no header and no address is ever written.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rewardsmith import records
@@ -40,6 +41,8 @@ class Entry:
     """When it was answered: UTC, ISO 8601."""
     replayed: bool = False
     """It was copied from another ledger; this run paid nothing for it."""
+    most_usd: float | None = None
+    """The most that it can have cost, where its cost is unknown; None where the price is."""
 
     @property
     def spent(self) -> Spent:
@@ -50,6 +53,28 @@ class Entry:
         tokens_in = self.request.tokens_estimate if tokens_in is None else tokens_in
         tokens_out = estimate_tokens(self.answer.text) if tokens_out is None else tokens_out
         return Spent(1, tokens_in + tokens_out, self.cost_usd)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One call that was sent and gave no answer; what it cost is not known, and its provider may bill it."""
+
+    role: str
+    sample: int
+    model: str
+    cause: str
+    """What went wrong, in a line."""
+    tokens_in: int
+    """About how many tokens it sent."""
+    most: Spent
+    """The most that it can have cost."""
+    time: str
+    """When it was given up: UTC, ISO 8601."""
+
+    @property
+    def spent(self) -> Spent:
+        """What this run has paid for it, as far as that is known."""
+        return Spent(1, self.tokens_in, None)
 
 
 class Ledger:
@@ -64,10 +89,12 @@ class Ledger:
         self._path = path
         self._lock = threading.Lock()
         self._claims: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        entries, self._size = _read(path) if path.exists() else ([], 0)
+        lines, self._size = _read(path) if path.exists() else ([], 0)
         self._entries: dict[str, Entry] = {}
-        for entry in entries:
-            self._entries.setdefault(entry.key, entry)
+        self._attempts = [line for line in lines if isinstance(line, Attempt)]
+        for line in lines:
+            if isinstance(line, Entry):
+                self._entries.setdefault(line.key, line)
 
     def find(self, key: str) -> Entry | None:
         """Return the answer kept under the key, if there is one."""
@@ -87,7 +114,20 @@ class Ledger:
     @property
     def spent(self) -> Spent:
         """What this run has paid for so far, earlier sessions of it included."""
-        return total(entry.spent for entry in self.entries)
+        lines: tuple[Entry | Attempt, ...] = (*self.entries, *self.attempts)
+        return total(line.spent for line in lines)
+
+    @property
+    def most(self) -> Spent:
+        """The most that it can have paid: an unknown cost counts as what was reserved for it."""
+        answered = (replace(entry.spent, cost_usd=_bound(entry)) for entry in self.entries)
+        return total((*answered, *(attempt.most for attempt in self.attempts)))
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Every call that gave no answer, oldest first."""
+        with self._lock:
+            return tuple(self._attempts)
 
     @contextmanager
     def claim(self, key: str) -> Iterator[None]:
@@ -119,15 +159,33 @@ class Ledger:
         Raises:
             RunError: if it cannot be written; what was written before stays whole.
         """
-        line = (json.dumps(records.dump(entry), separators=(",", ":")) + "\n").encode()
         with self._lock:
-            try:
-                self._write(line)
-            except OSError as error:
-                raise _unwritable(self._path, error) from error
+            self._write(entry)
             self._entries.setdefault(entry.key, entry)
 
-    def _write(self, line: bytes) -> None:
+    def note(self, attempt: Attempt) -> None:
+        """Write down a call that gave no answer.
+
+        Raises:
+            RunError: if it cannot be written; what was written before stays whole.
+        """
+        with self._lock:
+            self._write(attempt)
+            self._attempts.append(attempt)
+
+    def _write(self, record: Entry | Attempt) -> None:
+        """Put a line on the disk.
+
+        Raises:
+            RunError: if it cannot be written.
+        """
+        line = (json.dumps(records.dump(record), separators=(",", ":")) + "\n").encode()
+        try:
+            self._append(line)
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+
+    def _append(self, line: bytes) -> None:
         """Append the line where the last whole one ended, over what a crash may have left behind it."""
         with self._path.open("r+b" if self._path.exists() else "xb") as file:
             file.truncate(self._size)
@@ -144,7 +202,7 @@ def read(path: Path) -> tuple[Entry, ...]:
     Raises:
         RunError: if it cannot be read, or a line other than the last is damaged.
     """
-    return tuple(_read(path)[0])
+    return tuple(line for line in _read(path)[0] if isinstance(line, Entry))
 
 
 def total(parts: Iterable[Spent]) -> Spent:
@@ -162,23 +220,30 @@ def total(parts: Iterable[Spent]) -> Spent:
     )
 
 
-def _read(path: Path) -> tuple[list[Entry], int]:
-    """Return the entries and the size in bytes of the part that is whole."""
+def _bound(entry: Entry) -> float:
+    """Return the most that an answered call can have cost this run."""
+    spent = entry.spent
+    return spent.cost_usd if spent.cost_usd is not None else entry.most_usd or 0.0
+
+
+def _read(path: Path) -> tuple[list[Entry | Attempt], int]:
+    """Return what the lines say, and the size in bytes of the part that is whole."""
     try:
-        data = path.read_bytes()
+        text = path.read_bytes()
     except OSError as error:
         raise RunError(f"cannot read the ledger {str(path)!r}: {error.strerror}") from error
-    entries: list[Entry] = []
-    whole = data.rfind(b"\n") + 1  # what follows the last line break was torn by a crash
-    for number, line in enumerate(data[:whole].splitlines(), start=1):
+    found: list[Entry | Attempt] = []
+    whole = text.rfind(b"\n") + 1  # what follows the last line break was torn by a crash
+    for number, line in enumerate(text[:whole].splitlines(), start=1):
         try:
-            entries.append(records.load(Entry, json.loads(line)))
-        except ValueError as error:  # pydantic's and json's errors are ValueErrors
+            data = json.loads(line)
+            found.append(records.load(Entry, data) if "answer" in data else records.load(Attempt, data))
+        except (ValueError, TypeError) as error:  # pydantic's and json's errors are ValueErrors
             raise RunError(
                 f"line {number} of the ledger {str(path)!r} is no recorded call; restore the file, or remove that "
                 "line (its call will be made again)"
             ) from error
-    return entries, whole
+    return found, whole
 
 
 def _unwritable(path: Path, error: OSError) -> RunError:

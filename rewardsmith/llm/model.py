@@ -1,4 +1,4 @@
-"""The language model that a run uses: the ledger first, then a recording, then the endpoint within the budget."""
+"""One language model of a run: the ledger first, then a recording, then the endpoint within the budget."""
 
 from __future__ import annotations
 
@@ -7,27 +7,31 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from rewardsmith.errors import ConfigError, ModelRefused
+from rewardsmith.errors import ModelRefused
 from rewardsmith.llm.budget import Budget
-from rewardsmith.llm.ledger import Entry, Ledger
+from rewardsmith.llm.ledger import Attempt, Entry, Ledger
 from rewardsmith.llm.records import Answer, Completion, Message, Request
 from rewardsmith.llm.replay import Recording
-from rewardsmith.llm.settings import NO_MODEL_NEEDED, cost_usd, find_key
+from rewardsmith.llm.settings import cost_usd
 from rewardsmith.prompts import one_line
 from rewardsmith.records import Spent
 
 if TYPE_CHECKING:
-    from rewardsmith.config import BudgetSettings, LlmSettings
+    from rewardsmith.settings import ModelSettings
 
 
 class Caller(Protocol):
     """What sends a request over the network."""
 
-    def chat(self, request: Request) -> Answer:
-        """Return the answer; raises ModelUnavailable or ModelRejected."""
+    def chat(self, request: Request, lost: Callable[[str, bool], None]) -> Answer:
+        """Return the answer; raises ModelUnavailable or ModelRejected.
+
+        Args:
+            request: what is wanted.
+            lost: told why an attempt that was sent gave no answer, and whether another follows.
+        """
         ...
 
     def close(self) -> None:
@@ -40,7 +44,7 @@ class RecordedModel:
 
     def __init__(
         self,
-        settings: LlmSettings,
+        settings: ModelSettings,
         ledger: Ledger,
         budget: Budget,
         connect: Callable[[], Caller],
@@ -85,7 +89,10 @@ class RecordedModel:
             ConfigError: if a call has to be made and there is no key.
             RunError: if the answer could not be recorded.
         """
-        request = Request(self.name, tuple(messages), self.settings.temperature, self.settings.max_tokens)
+        settings = self.settings
+        request = Request(
+            self.name, tuple(messages), settings.temperature, settings.max_tokens, settings.reasoning_effort
+        )
         key = request.key(role, sample)
         with self.ledger.claim(key):
             entry = self.ledger.find(key)
@@ -119,8 +126,14 @@ class RecordedModel:
         """Pay for an answer and write it down."""
         self.ledger.check_space()
         with self._budget.reserve(request, self.settings) as reservation:
+
+            def lost(cause: str, again: bool) -> None:
+                tokens_in, most = request.tokens_estimate, reservation.most
+                self.ledger.note(Attempt(role, sample, request.model, cause, tokens_in, most, _now()))
+                self._budget.lose(reservation, again=again)
+
             started = time.monotonic()
-            answer = self._open().chat(request)
+            answer = self._open().chat(request, lost)
             latency_s = time.monotonic() - started
             entry = Entry(
                 key=key,
@@ -130,7 +143,8 @@ class RecordedModel:
                 answer=answer,
                 cost_usd=cost_usd(self.settings, answer.tokens_in, answer.tokens_out),
                 latency_s=round(latency_s, 3),
-                time=datetime.now(UTC).isoformat(timespec="seconds"),
+                time=_now(),
+                most_usd=reservation.most.cost_usd,
             )
             reservation.settle(entry.spent)
             self.ledger.append(entry)
@@ -143,49 +157,8 @@ class RecordedModel:
             return self._caller
 
 
-def build(
-    settings: LlmSettings, limits: BudgetSettings, path: Path, *, notice: Callable[[str], None] | None = None
-) -> RecordedModel:
-    """Return the language model of a run.
-
-    Everything that can be known to be wrong is found here, before anything is trained or paid for: no model's name,
-    no key where the run starts with calls, a limit in dollars without a price, an unreadable ledger.
-
-    Args:
-        settings: which model, how it is asked, and another run's ledger if its answers may be used.
-        limits: what all calls of the run may use together, earlier sessions of it included.
-        path: the run's own ledger, made with the first answer.
-        notice: told in a line when an attempt failed and another will be made.
-
-    Raises:
-        ConfigError: if a setting is missing or contradicts another.
-        RunError: if a ledger cannot be read.
-    """
-    ledger = Ledger(path)
-    recording = _recording(settings)
-    model = settings.model or (recording.model if recording else None)
-    if not model:
-        raise ConfigError(f"no language model is named; choose one with --model NAME; {NO_MODEL_NEEDED}")
-    settings = settings.model_copy(update={"model": model})
-    budget = Budget(limits, ledger.spent)
-    budget.check_price(settings)
-    if not ledger.entries and not (recording and recording.strict):
-        find_key(settings)
-
-    def connect() -> Caller:
-        from rewardsmith.llm.client import Endpoint, ignore
-
-        return Endpoint(settings, find_key(settings), notice=notice or ignore)
-
-    return RecordedModel(settings, ledger, budget, connect, recording)
-
-
-def _recording(settings: LlmSettings) -> Recording | None:
-    if settings.replay and settings.cache:
-        raise ConfigError("--llm-replay and --llm-cache exclude each other: a miss is either an error or a call")
-    path = settings.replay or settings.cache
-    by_position = settings.replay_by == "position"
-    return Recording.open(Path(path), strict=settings.replay is not None, by_position=by_position) if path else None
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _completion(entry: Entry, *, cached: bool) -> Completion:

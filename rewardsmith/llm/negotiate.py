@@ -1,7 +1,7 @@
 """How an endpoint wants a request said: learned from its refusals, once each, and remembered.
 
 OpenAI-compatible endpoints differ in what they take. Reasoning models refuse `temperature` and want the answer's
-length as `max_completion_tokens`; some chat templates know no system message.
+length as `max_completion_tokens`, others refuse `reasoning_effort`; some chat templates know no system message.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ class Dialect:
 
     temperature: bool = True
     """It takes a temperature."""
+    effort: bool = True
+    """It takes a reasoning effort."""
     length: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What it calls the bound of an answer's length."""
     system: bool = True
@@ -38,6 +40,8 @@ class Dialect:
             return replace(self, length="max_completion_tokens")
         if "temperature" in words and self.temperature and request.temperature is not None:
             return replace(self, temperature=False)
+        if "effort" in words and self.effort and request.reasoning_effort is not None:
+            return replace(self, effort=False)
         if "system" in words and "role" in words and self.system:
             return replace(self, system=False)
         return None
@@ -47,6 +51,7 @@ class Dialect:
         renamed = "max_completion_tokens" in (self.length, other.length)
         return Dialect(
             temperature=self.temperature and other.temperature,
+            effort=self.effort and other.effort,
             length="max_completion_tokens" if renamed else "max_tokens",
             system=self.system and other.system,
         )

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from rewardsmith.records import Effort
+
 Speaker = Literal["system", "user", "assistant"]
 
 CHARS_PER_TOKEN = 4
@@ -37,6 +39,8 @@ class Request:
     """None leaves it to the endpoint."""
     max_tokens: int | None
     """Longest answer in tokens, a model's hidden reasoning included; None leaves it to the endpoint."""
+    reasoning_effort: Effort | None = None
+    """How long a reasoning model may think; None leaves it to the endpoint."""
 
     @property
     def tokens_estimate(self) -> int:
@@ -50,7 +54,9 @@ class Request:
         'efa742f1a78f1753e4ce.3'
         """
         turns = [[message.role, message.content] for message in self.messages]
-        canonical = json.dumps([self.model, self.temperature, self.max_tokens, role, turns], separators=(",", ":"))
+        effort = [self.reasoning_effort] if self.reasoning_effort else []
+        wanted = [self.model, self.temperature, self.max_tokens, role, turns, *effort]
+        canonical = json.dumps(wanted, separators=(",", ":"))
         return f"{hashlib.sha256(canonical.encode()).hexdigest()[:20]}.{sample}"
 
 

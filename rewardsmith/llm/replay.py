@@ -51,10 +51,10 @@ class Recording:
         turns = [entry for entry in self.entries if (entry.role, entry.sample) == (role, sample)]
         return turns[turn] if self.by_position and turn < len(turns) else None
 
-    @property
-    def model(self) -> str | None:
-        """The model that gave all its answers; None where there are several or none."""
-        models = {entry.request.model for entry in self.entries}
+    def model(self, role: str) -> str | None:
+        """Return the model that gave all answers to a role ("designer-repair" is the designer's); else None."""
+        asked = [entry for entry in self.entries if entry.role.partition("-")[0] == role] or self.entries
+        models = {entry.request.model for entry in asked}
         return models.pop() if len(models) == 1 else None
 
     def miss(self, request: Request, role: str, sample: int) -> ReplayMiss:
@@ -84,7 +84,7 @@ def _nearest(entries: Sequence[Entry], request: Request, role: str, sample: int)
 def _difference(entry: Entry, request: Request, sample: int) -> str:
     """Say the first difference between a recorded request and the one that was made."""
     recorded = entry.request
-    for name in ("model", "temperature", "max_tokens"):
+    for name in ("model", "temperature", "max_tokens", "reasoning_effort"):
         if getattr(recorded, name) != getattr(request, name):
             return f"{name}: recorded {getattr(recorded, name)!r}, now {getattr(request, name)!r}"
     for index, (then, now) in enumerate(zip(recorded.messages, request.messages, strict=False), start=1):

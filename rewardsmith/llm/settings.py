@@ -12,11 +12,10 @@ from urllib.parse import urlsplit, urlunsplit
 from rewardsmith.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rewardsmith.config import LlmSettings
+    from rewardsmith.settings import ModelSettings
 
 DEFAULT_URL = "https://api.openai.com/v1"
 URL_VARIABLE = "OPENAI_BASE_URL"
-KEY_VARIABLE = "OPENAI_API_KEY"
 NO_MODEL_NEEDED = "`--designer symbolic` needs no model and no key"
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -24,7 +23,7 @@ UNUSED_KEY = "unused"
 """Sent to a server on this machine when no key is set: most of them want none, the SDK wants something."""
 
 
-def address(settings: LlmSettings) -> str:
+def address(settings: ModelSettings) -> str:
     """Return the endpoint's address, up to and with its "/v1".
 
     Raises:
@@ -40,7 +39,7 @@ def address(settings: LlmSettings) -> str:
     return url
 
 
-def shown_address(settings: LlmSettings) -> str:
+def shown_address(settings: ModelSettings) -> str:
     """Return the endpoint's address for a message: without the user name and password that it may carry.
 
     Raises:
@@ -50,31 +49,32 @@ def shown_address(settings: LlmSettings) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def find_key(settings: LlmSettings) -> str:
+def find_key(settings: ModelSettings) -> str:
     """Return the key for the endpoint.
 
     Raises:
         ConfigError: if there is none and the endpoint is not on this machine, or it cannot be one.
     """
-    key = (os.environ.get(KEY_VARIABLE) or "").strip()
+    variable = settings.key_variable
+    key = (os.environ.get(variable) or "").strip()
     if key and not (key.isascii() and key.isprintable()):
-        raise ConfigError(f"{KEY_VARIABLE} holds characters that no API key has; set it anew, without quotes or breaks")
+        raise ConfigError(f"{variable} holds characters that no API key has; set it anew, without quotes or breaks")
     if key:
         return key
     if urlsplit(address(settings)).hostname in LOOPBACK:
         return UNUSED_KEY
     raise ConfigError(
-        f"no API key for the language model at {shown_address(settings)}: set {KEY_VARIABLE} (and {URL_VARIABLE} for "
+        f"no API key for the language model at {shown_address(settings)}: set {variable} (and {URL_VARIABLE} for "
         f"an endpoint other than OpenAI's); {NO_MODEL_NEEDED}"
     )
 
 
-def priced(settings: LlmSettings) -> bool:
+def priced(settings: ModelSettings) -> bool:
     """Return whether both prices are known."""
     return settings.price_in_usd is not None and settings.price_out_usd is not None
 
 
-def cost_usd(settings: LlmSettings, tokens_in: int | None, tokens_out: int | None) -> float | None:
+def cost_usd(settings: ModelSettings, tokens_in: int | None, tokens_out: int | None) -> float | None:
     """Return what a call costs at list price, without discounts; None where a price or a count is unknown."""
     if settings.price_in_usd is None or settings.price_out_usd is None or tokens_in is None or tokens_out is None:
         return None

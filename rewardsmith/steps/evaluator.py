@@ -48,7 +48,7 @@ def evaluate(
         WorkerFailed: if the machinery failed repeatedly.
     """
     job = EvaluateJob(
-        env=replace(task.env, signals=probe.signals),
+        env=replace(task.env, signals=probe.signals, measures=probe.measures),
         policy=None if policy is None else str(policy),
         fitness=task.fitness,
         seeds=episodes,

@@ -37,6 +37,18 @@ def rungs(config: Config) -> tuple[int, ...]:
     return tuple(sorted({round(part * config.search.env_steps) for part in config.search.rungs}))
 
 
+def remark(config: Config, probe: Probe) -> str | None:
+    """Return a remark where the environment's observations are not for the trainer that is set; else None."""
+    shape = probe.observation_shape
+    if len(shape) == 1 or config.training.trainer != "fast":
+        return None
+    size = "x".join(map(str, shape))
+    return (
+        f"observations are images ({size}): stable-baselines3 trains its CnnPolicy (training.trainer = 'sb3'), as the"
+        " fast trainer is for vectors; expect tens to hundreds of steps per second"
+    )
+
+
 def train(
     executor: Executor,
     task: Task,
@@ -65,7 +77,7 @@ def train(
         WorkerFailed: if the machinery failed repeatedly.
     """
     job = TrainJob(
-        env=replace(task.env, signals=probe.signals),
+        env=replace(task.env, signals=probe.signals, measures=probe.measures),
         program=program,
         fitness=task.fitness,
         seed=seed,

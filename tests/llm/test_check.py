@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from rewardsmith.config import LlmSettings
 from rewardsmith.llm import report
+from rewardsmith.settings import LlmSettings
 
 
 @pytest.fixture

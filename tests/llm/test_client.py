@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
-from rewardsmith.config import LlmSettings
 from rewardsmith.errors import ConfigError, ModelRejected, ModelUnavailable
 from rewardsmith.llm import Message, Request, find_key, retry
 from rewardsmith.llm.client import Endpoint
+from rewardsmith.settings import LlmSettings
 
 KEY = "sk-secret-0123456789"
 URL = "http://model.test/v1"

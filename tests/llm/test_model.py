@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from rewardsmith.config import BudgetSettings, LlmSettings
 from rewardsmith.errors import BudgetExhausted, ConfigError, ModelRefused, ModelUnavailable, ReplayMiss, RunError
-from rewardsmith.llm import Answer, Budget, Ledger, Message, RecordedModel, Recording, Request, build
+from rewardsmith.llm import Answer, Budget, Ledger, Message, RecordedModel, Recording, Request
+from rewardsmith.llm import build as build_all
+from rewardsmith.settings import BudgetSettings, LlmSettings
 
 ASK = (Message("user", "write\na reward"),)
 SETTINGS = LlmSettings(model="small", price_in_usd=1.0, price_out_usd=2.0)
@@ -26,7 +27,7 @@ class Played:
         self.requests: list[Request] = []
         self.closed = False
 
-    def chat(self, request: Request) -> Answer:
+    def chat(self, request: Request, lost: Callable[[str, bool], None]) -> Answer:
         self.requests.append(request)
         return self.answer(request)
 
@@ -38,7 +39,11 @@ def model(
     path: Path, played: Played, limits: BudgetSettings = UNLIMITED, recording: Recording | None = None
 ) -> RecordedModel:
     kept = Ledger(path)
-    return RecordedModel(SETTINGS, kept, Budget(limits, kept.spent), lambda: played, recording)
+    return RecordedModel(SETTINGS, kept, Budget(limits, kept.most), lambda: played, recording)
+
+
+def build(settings: LlmSettings, limits: BudgetSettings, path: Path) -> RecordedModel:
+    return build_all(settings, limits, path).of("designer")
 
 
 @pytest.fixture

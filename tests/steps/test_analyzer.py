@@ -7,7 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rewardsmith.records import Candidate, CurvePoint, Episode, Evaluation, Finding, Proposal, Training, Verdict
+from rewardsmith.records import (
+    Candidate,
+    CurvePoint,
+    DryRun,
+    Episode,
+    Evaluation,
+    Finding,
+    Proposal,
+    TermStats,
+    Training,
+    Verdict,
+)
 from rewardsmith.steps.analyzer import analyze
 from rewardsmith.steps.analyzer.alarms import find_alarms, shares, trend
 from rewardsmith.steps.analyzer.curves import POINTS, Course, read_curves
@@ -197,8 +208,12 @@ def test_two_points_show_no_trend() -> None:
 
 
 def test_a_term_that_drowns_the_others_raises_an_alarm() -> None:
-    (alarm,) = curve_of(RISING, RISING, big=RISING, small=[value / 100 for value in RISING])
+    (alarm,) = curve_of(FLAT, FLAT, big=RISING, small=[value / 100 for value in RISING])
     assert "'big' makes 99 %" in alarm
+
+
+def test_a_term_that_leads_to_the_goal_drowns_nothing() -> None:
+    assert curve_of(RISING, RISING, big=RISING, small=[value / 100 for value in RISING]) == ()
 
 
 def test_an_only_term_drowns_nothing() -> None:
@@ -225,3 +240,40 @@ def test_alarms_reach_both_the_user_and_the_designer(tmp_path: Path) -> None:
 def test_a_trend_is_measured_in_the_courses_own_range() -> None:
     assert trend(Course("v", FALLING)) == pytest.approx(-0.8)
     assert trend(Course("v", FLAT)) == 0.0
+
+
+def test_a_term_that_takes_over_while_fitness_stays_raises_an_alarm() -> None:
+    near, speed = (0.0, 0.2, 1.0, 4.0, 5.0, 5.0), (1.0, 0.9, 1.0, 1.0, 0.9, 1.0)
+    alarms = curve_of(FLAT, FLAT, near=near, speed=speed)
+    assert [alarm for alarm in alarms if "'near' has grown from 10 to 84 % of the total" in alarm]
+    assert not [alarm for alarm in curve_of(FLAT, RISING, near=near, speed=speed) if "has grown" in alarm]
+
+
+def at_random(name: str, low: float, high: float) -> DryRun:
+    return DryRun(100, 1.0, (TermStats(name, 1.0, 0.5 * (low + high), 0.1, low, high, 0.5),))
+
+
+@pytest.mark.parametrize(
+    ("course", "fitness", "raised"),
+    [
+        ((0.7, 0.9, 0.98, 0.99, 0.99, 1.0), FLAT, True),
+        ((0.7, 0.9, 0.98, 0.99, 0.99, 1.0), RISING, False),
+        ((0.2, 0.4, 0.5, 0.6, 0.7, 1.0), FLAT, False),
+        ((0.7, 1.0, 2.0, 3.0, 4.0, 5.0), FLAT, False),
+    ],
+    ids=["pinned", "fitness rises", "still moving", "beyond what random actions reach"],
+)
+def test_a_posture_term_pinned_at_its_bound_raises_an_alarm_while_fitness_stays(
+    course: Sequence[float], fitness: Sequence[float], raised: bool
+) -> None:
+    points = [point(step, FLAT[step], fitness[step], upright=course[step], speed=1.0 + step % 2) for step in range(6)]
+    alarms = find_alarms(read_curves([training(points)]), {}, at_random("upright", 0.0, 1.0))
+    assert any("'upright' has been at its bound" in alarm for alarm in alarms) == raised
+
+
+def test_a_duplicate_is_told_with_its_twin() -> None:
+    found = candidate(status="duplicate", cause="it pays the same as g0c01, whose fitness is 12.3")
+    text = analyze(found, []).text
+    assert text.startswith(
+        "This program was not trained, since it pays what an earlier program pays: it pays the same as"
+    )

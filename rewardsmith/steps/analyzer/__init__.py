@@ -4,8 +4,10 @@ curves         each term's course over training, fitness and length beside it (t
                ICLR 2024, arXiv:2310.12931)
 alarms         signs that the reward pays for something other than the task
 trajectories   what the trained policy does in its best, median and worst episode
+reader         what a language model makes of the episodes that tell the most (`watched`), as far as its `claims` hold
 
-`analyze` puts them together. Nothing here depends on measured times, so that equal trainings give equal text.
+`analyze` puts the first three together, `Analyzer` adds the reader. Nothing here depends on measured times, so that
+equal trainings give equal text.
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rewardsmith import program, prompts
-from rewardsmith.records import Candidate, Episode, Feedback, Status
+from rewardsmith.archive import Run
+from rewardsmith.llm import Models
+from rewardsmith.records import Candidate, DryRun, Episode, Feedback, Probe, Reading, Status
 from rewardsmith.steps.analyzer.alarms import find_alarms, shares
 from rewardsmith.steps.analyzer.curves import Curves, read_curves
+from rewardsmith.steps.analyzer.reader import Reader
 from rewardsmith.steps.analyzer.trajectories import read_views
 
 FAILURES: dict[Status, str] = {
@@ -24,23 +29,45 @@ FAILURES: dict[Status, str] = {
     "failed": "failed while it was trained",
     "timeout": "took longer than a training may",
     "pruned": "was stopped early, being far behind the others",
+    "duplicate": "was not trained, since it pays what an earlier program pays",
     "infrastructure": "could not be run, through no fault of its own: the machine failed",
 }
 
 
-def analyze(candidate: Candidate, folders: Sequence[Path]) -> Feedback:
+class Analyzer:
+    """The analyzer of one search; its method is called from the threads of the slots."""
+
+    def __init__(self, run: Run, probe: Probe, models: Models | None) -> None:
+        """Put its parts together.
+
+        Args:
+            run: with the settings and the task.
+            probe: what the environment offers.
+            models: of the roles that ask one; needed where `analyzer.model_reads` is on.
+        """
+        reads = models is not None and run.config.analyzer.model_reads
+        self._reader = Reader(models.of("analyzer"), run, probe) if models and reads else None
+
+    def analyze(self, candidate: Candidate, folders: Sequence[Path]) -> Feedback:
+        """Say what helped and what failed, where and why; see `analyze` below, and `Reader.read` for what it raises."""
+        reading = self._reader.read(candidate, folders) if self._reader and candidate.status == "ok" else None
+        return analyze(candidate, folders, reading)
+
+
+def analyze(candidate: Candidate, folders: Sequence[Path], reading: Reading | None = None) -> Feedback:
     """Say what helped and what failed, where and why.
 
     Args:
         candidate: a program with its trainings and evaluations.
         folders: of its evaluations, in their order; the recorded episodes lie in `episodes.npz`. One that is missing
             is passed over.
+        reading: what a model made of the episodes; None where none was asked.
     """
     curves = read_curves(candidate.trainings)
     weights = _weights(candidate, curves)
     if candidate.status != "ok":
         return _failure(candidate, curves, weights)
-    alarms = find_alarms(curves, weights)
+    alarms = find_alarms(curves, weights, _dry_run(candidate))
     names = program.parse(candidate.proposal.source).signals
     text = prompts.render(
         "analyzer/feedback",
@@ -52,8 +79,13 @@ def analyze(candidate: Candidate, folders: Sequence[Path]) -> Feedback:
         shares=shares(curves, weights),
         alarms=alarms,
         views=read_views(candidate.evaluations, folders, names),
+        reading=reading,
     )
-    return Feedback(text, alarms)
+    return Feedback(text, alarms, reading)
+
+
+def _dry_run(candidate: Candidate) -> DryRun | None:
+    return candidate.verdict.dry_run if candidate.verdict else None
 
 
 class _Episodes:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from rewardsmith.prompts import figure, one_line
+from rewardsmith.records import DryRun
 from rewardsmith.steps.analyzer.curves import Course, Curves
 
 DROWNING_SHARE = 0.95
@@ -17,13 +18,27 @@ FLAT = 0.1
 FLAT_RANGE = 0.05
 """A course whose range is below this part of its size does not move."""
 CONSTANT_RANGE = 0.01
+MINOR_SHARE, MAJOR_SHARE = 0.5, 0.8
+"""A term that grows from below the one to above the other part of the total's size has taken over."""
+PINNED_SHARE = 0.2
+"""Part of the total's size below which a term at its bound is no matter."""
+PINNED_RANGE = 0.03
+"""Part of the range under random actions within which a term is at its bound."""
 LEAST_POINTS = 4
 """Fewer points show no trend."""
 
 
-def find_alarms(curves: Curves, weights: Mapping[str, float]) -> tuple[str, ...]:
-    """Return the alarms, for the user and for the designer."""
-    alarms = [_diverging(curves), *_drowning(curves, weights), *(_constant(course) for course in curves.terms)]
+def find_alarms(curves: Curves, weights: Mapping[str, float], dry_run: DryRun | None = None) -> tuple[str, ...]:
+    """Return the alarms, for the user and for the designer.
+
+    Args:
+        curves: of the program's trainings.
+        weights: term to weight.
+        dry_run: what its terms gave under random actions: the bounds that a term is seen to have.
+    """
+    alarms = [_diverging(curves), *_drowning(curves, weights), *_taking_over(curves, weights)]
+    alarms += [_constant(course) for course in curves.terms]
+    alarms += _pinned(curves, weights, dry_run)
     return tuple(alarm for alarm in alarms if alarm)
 
 
@@ -32,7 +47,11 @@ def shares(curves: Curves, weights: Mapping[str, float]) -> dict[str, float]:
 
     The size of a term is |weight * its mean per step|; what cancels within the mean is not seen.
     """
-    sizes = {course.name: abs(weights.get(course.name, 1.0) * (course.late or 0.0)) for course in curves.terms}
+    return _parts({course.name: course.late for course in curves.terms}, weights)
+
+
+def _parts(means: Mapping[str, float | None], weights: Mapping[str, float]) -> dict[str, float]:
+    sizes = {name: abs(weights.get(name, 1.0) * (mean or 0.0)) for name, mean in means.items()}
     sizes = {name: size if math.isfinite(size) else 0.0 for name, size in sizes.items()}
     whole = sum(sizes.values())
     return {name: size / whole if whole else 0.0 for name, size in sizes.items()}
@@ -69,8 +88,9 @@ def _diverging(curves: Curves) -> str | None:
 
 
 def _drowning(curves: Curves, weights: Mapping[str, float]) -> list[str]:
+    """Say which term leaves the others no say although fitness does not rise; a goal that is reached may well lead."""
     parts = shares(curves, weights)
-    if len(parts) < 2:
+    if len(parts) < 2 or not _stalls(curves):
         return []
     return [
         f"the term {one_line(name, 40)!r} makes {100.0 * part:.0f} % of the total: the other terms hardly count"
@@ -92,3 +112,45 @@ def _constant(course: Course) -> str | None:
         f"the term {name!r} stays at {figure(course.mean)} per step throughout the training: it rewards the length of "
         "the episode and nothing else"
     )
+
+
+def _taking_over(curves: Curves, weights: Mapping[str, float]) -> list[str]:
+    """Say which term has come to make the total although fitness does not rise."""
+    if not _stalls(curves):
+        return []
+    early = _parts({course.name: course.early for course in curves.terms}, weights)
+    return [
+        f"the term {one_line(name, 40)!r} has grown from {100 * early[name]:.0f} to {100 * part:.0f} % of the total "
+        "while fitness does not rise: the policy collects it instead of doing the task"
+        for name, part in shares(curves, weights).items()
+        if early[name] < MINOR_SHARE and DROWNING_SHARE >= part > MAJOR_SHARE
+    ]
+
+
+def _pinned(curves: Curves, weights: Mapping[str, float], dry_run: DryRun | None) -> list[str]:
+    """Say which term is at the most that random actions reach, from early on, while fitness does not rise.
+
+    That is what posture terms do: a policy that only stands still, or keeps its starting pose, has all of them.
+    """
+    if dry_run is None or not _stalls(curves):
+        return []
+    seen = {term.name: (term.min, term.max) for term in dry_run.terms if weights.get(term.name, 1.0) > 0.0}
+    parts = shares(curves, weights)
+    return [
+        f"the term {one_line(course.name, 40)!r} has been at its bound for most of the training while fitness does not "
+        "rise: it is had by holding still, and nothing more can be learnt from it"
+        for course in curves.terms
+        if course.name in seen and parts[course.name] > PINNED_SHARE and _sits_at(course, *seen[course.name])
+    ]
+
+
+def _sits_at(course: Course, low: float, high: float) -> bool:
+    """Return whether a course has changed, and its last two thirds are at the greatest value seen at random."""
+    late = course.known[len(course.known) // 3 :]
+    near = all(abs(high - value) <= PINNED_RANGE * (high - low) for value in late)
+    return len(course.known) >= LEAST_POINTS and high > low and near and _constant(course) is None
+
+
+def _stalls(curves: Curves) -> bool:
+    """Return whether fitness is known and does not rise."""
+    return len(curves.fitness.known) >= LEAST_POINTS and trend(curves.fitness) <= FLAT

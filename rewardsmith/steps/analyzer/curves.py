@@ -39,6 +39,12 @@ class Course:
         return sum(self.known) / len(self.known) if self.known else None
 
     @property
+    def early(self) -> float | None:
+        """Mean over the first third: where the training began."""
+        first = self.known[: max(1, len(self.known) // 3)]
+        return sum(first) / len(first) if first else None
+
+    @property
     def late(self) -> float | None:
         """Mean over the last third: where the training arrived."""
         last = self.known[-max(1, len(self.known) // 3) :]

@@ -81,13 +81,13 @@ def _view(title: str, episode: Episode, file: Path, index: int, names: Sequence[
     import numpy as np
 
     with np.load(file, allow_pickle=False) as arrays:
-        columns = _columns(arrays, index, names)
+        columns = columns_of(arrays, index, names)
         action = np.asarray(arrays[f"{index}/action"]) if f"{index}/action" in arrays else None
     rms = None if action is None or not action.size else float(np.sqrt(np.mean(np.square(action))))
     return View(title, episode, rms, ("moment", *columns), tuple(_rows(columns)) if columns else ())
 
 
-def _columns(arrays: np.lib.npyio.NpzFile, index: int, names: Sequence[str]) -> dict[str, Array]:
+def columns_of(arrays: np.lib.npyio.NpzFile, index: int, names: Sequence[str]) -> dict[str, Array]:
     """Return the columns of the table: name to (1 + T,), the value at the start and after each step."""
     import numpy as np
 

@@ -1,37 +1,14 @@
-"""The critic: a reward program becomes a verdict, from its text and from a dry run on recorded transitions.
+"""The critic: a reward program becomes a verdict, from its text and from what it pays on recorded transitions.
 
-static     what its text shows: early errors that its author understands; not the border, which is the reward process
-dry_run    what it does on transitions recorded under random actions
+checks     `static`, what its text shows: early errors that its author understands, and not the border, which is the
+           reward process; `dry_run`, what it does on transitions recorded under random actions
+gates      whether it is worth a training beside the others: no duplicate (`signature`, `starc`), no inverted `order`
+reviewer   whether it rewards what the task asks, as a language model sees it
+wishes     whether it has the terms that the user pinned, and none that the user banned
+critic     these in their order, for one search
 """
 
-from __future__ import annotations
+from rewardsmith.steps.critic.checks import review
+from rewardsmith.steps.critic.critic import Critic, sound
 
-from pathlib import Path
-
-from rewardsmith.records import Limits, Probe, Verdict
-from rewardsmith.steps.critic.dry_run import dry_run
-from rewardsmith.steps.critic.static import read
-
-__all__ = ["review"]
-
-
-def review(source: str, probe: Probe, transitions: Path, limits: Limits) -> Verdict:
-    """Judge a program; the same inputs give the same verdict, but for the measured time.
-
-    Args:
-        source: the program's text.
-        probe: what the environment offers.
-        transitions: the .npz that the probe recorded; its layout stands at `Probe`.
-        limits: of the reward process.
-
-    Raises:
-        SandboxUnavailable: if reward programs cannot be sealed on this machine.
-        WorkerFailed: if the reward process fails for another reason than the program.
-        OSError: if the transitions cannot be read.
-    """
-    program, findings = read(source, probe.signals)
-    if program is None or any(finding.severity == "error" for finding in findings):
-        return Verdict(False, tuple(findings))
-    run, observed = dry_run(program, probe, transitions, limits)
-    findings = [*findings, *observed]
-    return Verdict(all(finding.severity != "error" for finding in findings), tuple(findings), run)
+__all__ = ["Critic", "review", "sound"]

@@ -1,23 +1,19 @@
-"""What a program does on transitions recorded under random actions, in the sealed reward process.
-
-A program without memory scores the recording in one call. One with memory is walked through it as a training would:
-the episodes side by side, one call per step in time.
-"""
+"""What a program does on transitions recorded under random actions, in the sealed reward process."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rewardsmith import recordings
 from rewardsmith.errors import RewardFailed
-from rewardsmith.program import STATES, Array, RewardProgram, Transitions
+from rewardsmith.program import RewardProgram
+from rewardsmith.recordings import Indices, Outcome, Recording, score
 from rewardsmith.records import DryRun, Finding, Limits, Probe, TermStats
-from rewardsmith.sandbox import Layout, RewardProcess, open_process
+from rewardsmith.sandbox import RewardProcess, open_process
 from rewardsmith.steps.critic.static import nearest
 
 TIMED_CALLS = 3
@@ -26,36 +22,6 @@ HUGE = 1e6
 """Magnitude of a weighted term from which sums of an episode lose the small terms' digits."""
 SLOW_US = 100.0
 """Microseconds per transition that only a loop over transitions reaches; arrays cost about 0.2 to 2."""
-Indices = NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class Recording:
-    """The recorded transitions that a program needs."""
-
-    transitions: Transitions
-    episodes: tuple[Indices, ...]
-    """The transitions of each episode, in time order; the longest first."""
-
-    def part(self, *episodes: Indices) -> Recording:
-        """Return the transitions of these index lists alone, one list after the other, each as an episode."""
-        chosen = np.concatenate(episodes)
-        ends = np.cumsum([len(episode) for episode in episodes])
-        return Recording(_take(self.transitions, chosen), tuple(np.split(np.arange(len(chosen)), ends[:-1])))
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a program gave for n transitions."""
-
-    total: Array
-    """(n,)"""
-    terms: Mapping[str, Array]
-    """Term name to (n,); NaN where a term was not returned."""
-
-    def at(self, chosen: Indices) -> Outcome:
-        """Return what it gave for the chosen transitions."""
-        return Outcome(self.total[chosen], {name: values[chosen] for name, values in self.terms.items()})
 
 
 def dry_run(program: RewardProgram, probe: Probe, path: Path, limits: Limits) -> tuple[DryRun | None, list[Finding]]:
@@ -70,10 +36,9 @@ def dry_run(program: RewardProgram, probe: Probe, path: Path, limits: Limits) ->
     Returns:
         The figures, None where the program failed; and what was found.
     """
-    recording = load(path, program)
-    layout = Layout({signal.name: signal.shape for signal in probe.signals}, probe.action_shape)
+    recording = recordings.probe(path, program)
     try:
-        with open_process(program, layout, limits) as process:
+        with open_process(program, recordings.layout(probe), limits) as process:
             outcome, us = _timed(process, recording)
             errors = [*_terms_that_vary(outcome), *_unknown_weights(program, outcome)]
             errors += [*_change(process, recording, outcome), *_mixing(process, recording, outcome)]
@@ -85,56 +50,7 @@ def dry_run(program: RewardProgram, probe: Probe, path: Path, limits: Limits) ->
     return DryRun(recording.transitions.n, us, stats), [*errors, *_warnings(program, outcome, stats, us)]
 
 
-def load(path: Path, program: RewardProgram) -> Recording:
-    """Read what a program needs of a recording; one long episode counts as two, so that there are some side by side.
-
-    Raises:
-        OSError: if the file cannot be read.
-    """
-    with np.load(path, allow_pickle=False) as arrays:
-        states = {state: {name: arrays[f"{state}/{name}"] for name in program.reads[state]} for state in STATES}
-        transitions = Transitions(arrays["action"], **states)
-        starts = np.flatnonzero(arrays["step"] == 0)
-    cuts = starts[starts > 0] if len(starts) > 1 else [transitions.n // 2]
-    episodes = np.split(np.arange(transitions.n), cuts)
-    return Recording(transitions, tuple(sorted(episodes, key=len, reverse=True)))
-
-
 # ---------------------------------------------------------------- running
-
-
-def score(process: RewardProcess, recording: Recording) -> Outcome:
-    """Score a recording: in one call, or step by step where the program has memory.
-
-    Raises:
-        RewardFailed: if the program misbehaves.
-        WorkerFailed: if the process fails otherwise.
-    """
-    if process.program.memory:
-        return _walk(process, recording)
-    scores = process.score(recording.transitions)
-    return Outcome(scores.total, scores.terms)
-
-
-def _walk(process: RewardProcess, recording: Recording) -> Outcome:
-    """Score the episodes side by side in time order, the memory handed on."""
-    n, episodes = recording.transitions.n, recording.episodes
-    total, terms = np.zeros(n), dict[str, Array]()
-    memory: Mapping[str, Array] | None = None
-    for now in range(len(episodes[0])):
-        rows = np.array([episode[now] for episode in episodes if now < len(episode)])
-        if memory is not None:
-            memory = {name: values[: len(rows)] for name, values in memory.items()}
-        scores = process.score(_take(recording.transitions, rows), memory)
-        memory, total[rows] = scores.memory, scores.total
-        for name, values in scores.terms.items():
-            terms.setdefault(name, np.full(n, np.nan))[rows] = values
-    return Outcome(total, terms)
-
-
-def _take(transitions: Transitions, chosen: Indices) -> Transitions:
-    states = {state: {name: array[chosen] for name, array in getattr(transitions, state).items()} for state in STATES}
-    return Transitions(transitions.action[chosen], **states)
 
 
 def _timed(process: RewardProcess, recording: Recording) -> tuple[Outcome, float]:

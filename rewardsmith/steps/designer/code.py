@@ -18,7 +18,6 @@ _BLOCK = re.compile(
     r"^[ \t]*(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z)",
     re.DOTALL | re.MULTILINE,
 )
-_REWARD = re.compile(r"^[ \t]*def[ \t]+reward[ \t]*\(", re.MULTILINE)
 _DECLARATION = re.compile(r"^(?:WEIGHTS|MEMORY)\b[^=\n]*=", re.MULTILINE)
 _CODE_LINE = re.compile(r"(?:def|import|from|@|#)\s*\S|[A-Za-z_]\w*\s*(?::[^=]+)?=[^=]|\s|[)\]}]|$")
 
@@ -35,7 +34,7 @@ class Extract:
     """Why there is no program, in a sentence for its author."""
 
 
-def extract(text: str, *, cut_off: bool = False) -> Extract:
+def extract(text: str, *, cut_off: bool = False, entry: tuple[str, ...] = ("reward",)) -> Extract:
     r"""Take the program out of an answer.
 
     >>> extract("Go fast.\n```python\ndef reward(after):\n    return {'v': after.v}\n```").rationale
@@ -44,16 +43,27 @@ def extract(text: str, *, cut_off: bool = False) -> Extract:
     Args:
         text: the model's answer.
         cut_off: whether it ended because it reached the limit of its length.
+        entry: names of functions, of which a program defines at least one.
     """
     text = _without_thoughts(text.lstrip("\ufeff").replace("\r\n", "\n"))
+    define = re.compile(rf"^[ \t]*def[ \t]+(?:{'|'.join(entry)})[ \t]*\(", re.MULTILINE)
     blocks = [match for match in _BLOCK.finditer(text) if match["code"].strip()]
-    found = _fenced(blocks) or _bare(text)
+    found = _fenced(blocks, define) or _bare(text, define)
     if found is None:
-        return Extract(None, _rationale(text), _absence(text, cut_off))
+        return Extract(None, _rationale(text), _absence(text, cut_off, entry))
     source, rest = found, _BLOCK.sub("", text) if blocks else text.partition(found.split("\n", 1)[0])[0]
     if cut_off and not _parses(source):
         return Extract(None, _rationale(rest), "your answer was cut off by the length limit before the program's end")
     return Extract(_tidy(source), _rationale(rest))
+
+
+def named(entry: tuple[str, ...]) -> str:
+    """Return the names of functions for a prompt.
+
+    >>> named(("sparse", "dense"))
+    '`sparse` and `dense`'
+    """
+    return " and ".join(f"`{name}`" for name in entry)
 
 
 def _without_thoughts(text: str) -> str:
@@ -73,10 +83,10 @@ def _without_thoughts(text: str) -> str:
     return "".join(kept) + (text[at:] if depth == 0 else "")
 
 
-def _fenced(blocks: list[re.Match[str]]) -> str | None:
+def _fenced(blocks: list[re.Match[str]], define: re.Pattern[str]) -> str | None:
     """Return the last fenced program that parses, else the longest; declarations in a block of their own join it."""
     codes = [textwrap.dedent(block["code"]) for block in blocks]
-    programs = [code for code in codes if _REWARD.search(code)]
+    programs = [code for code in codes if define.search(code)]
     if not programs:
         return None
     whole = [code for code in programs if _parses(code)]
@@ -87,9 +97,9 @@ def _fenced(blocks: list[re.Match[str]]) -> str | None:
     return program
 
 
-def _bare(text: str) -> str | None:
-    """Return the program in an answer without fences: the run of code lines around `def reward`."""
-    match = _REWARD.search(text)
+def _bare(text: str, define: re.Pattern[str]) -> str | None:
+    """Return the program in an answer without fences: the run of code lines around the function."""
+    match = define.search(text)
     if match is None:
         return None
     lines = textwrap.dedent(text).split("\n")
@@ -120,12 +130,12 @@ def _rationale(text: str) -> str:
     return " ".join(text.split())[:MAX_RATIONALE_CHARS]
 
 
-def _absence(text: str, cut_off: bool) -> str:
+def _absence(text: str, cut_off: bool, entry: tuple[str, ...]) -> str:
     """Say why there is no program."""
     if cut_off:
         return "your answer was cut off by the length limit before any program"
     if not text.strip():
         return "your answer holds no text besides its reasoning"
     if _BLOCK.search(text):
-        return "your answer has a fenced block, but none that defines a function named `reward`"
+        return f"your answer has a fenced block, but none that defines a function named {named(entry)}"
     return "your answer has no program, only prose"

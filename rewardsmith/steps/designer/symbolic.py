@@ -107,6 +107,8 @@ def _maker(brief: Brief, slot: int) -> Callable[[Rng], Draft]:
     place = brief.generation * brief.population + slot
     if not brief.parents:
         return lambda rng: _fresh(brief, place, rng)
+    if brief.mode == "cross":
+        return lambda rng: _crossed(brief, place, rng)
     order = np.random.default_rng([brief.seed, brief.generation]).permutation(len(OPERATORS))
     operator = OPERATORS[int(order[slot % len(OPERATORS)])]
     return lambda rng: operator(brief, place, rng)

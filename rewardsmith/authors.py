@@ -1,0 +1,78 @@
+"""Who writes a run's programs: its language models, its designer, and what the designer is shown of the library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rewardsmith import records
+from rewardsmith.archive import Run
+from rewardsmith.records import Example
+from rewardsmith.watch import Watch
+
+if TYPE_CHECKING:
+    from rewardsmith.llm import Models
+    from rewardsmith.steps.designer import Designer
+
+SYMBOLIC = "the symbolic designer reads no language: fitness alone drives it"
+
+
+@contextmanager
+def models(run: Run, watch: Watch) -> Iterator[Models | None]:
+    """Open the language models of a run; None where nobody asks one."""
+    if not run.config.roles:
+        yield None
+        return
+    from rewardsmith import llm
+
+    config = run.config
+    built = llm.build(config.llm, config.budget, run.path / "llm.jsonl", roles=config.roles, notice=watch.notice)
+    try:
+        yield built
+    finally:
+        built.close()
+
+
+def designer(run: Run, models: Models | None, watch: Watch) -> Designer:
+    """Make the designer that the configuration names; the user's own program comes before its own."""
+    from rewardsmith.steps.designer.given import GivenFirst
+
+    source = run.user_program()
+    author = _author(run, models, watch)
+    return author if source is None else GivenFirst(author, source)
+
+
+def _author(run: Run, models: Models | None, watch: Watch) -> Designer:
+    if run.config.search.designer == "llm":
+        from rewardsmith.steps.designer.llm import LlmDesigner
+        from rewardsmith.steps.designer.telling import Manner
+
+        assert models is not None  # the designer is one of the roles
+        config = run.config
+        manner = Manner(config.designer, config.sandbox.max_terms, config.llm.catalogue_tokens, examples(run, watch))
+        return LlmDesigner(models.of("designer"), manner)
+    from rewardsmith.steps.designer.heeding import Heeding
+    from rewardsmith.steps.designer.symbolic import SymbolicDesigner
+
+    watch.notice(SYMBOLIC)
+    return Heeding(SymbolicDesigner())
+
+
+def examples(run: Run, watch: Watch) -> tuple[Example, ...]:
+    """Return the programs of the library that prompts show; a run keeps to those that it began with."""
+    from rewardsmith import library
+
+    settings, env = run.config.designer, run.task.env
+    kept = run.path / "examples.json"
+    if not settings.examples:
+        return ()
+    if kept.is_file():
+        return tuple(records.read(list[Example], kept))
+    known = [one for one in library.entries() if settings.examples_same_env or one.env_id != env.env_id]
+    found = library.nearest(known, run.task.text, env.env_id, [signal.name for signal in env.signals])
+    chosen = [entry.example for entry, _ in found[: settings.examples]]
+    if len(chosen) < settings.examples:
+        watch.notice(f"the reward library has {len(chosen)} of the {settings.examples} examples that are asked for")
+    records.write(chosen, kept)
+    return tuple(chosen)

@@ -1,0 +1,35 @@
+"""The options that say how a search goes on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from rewardsmith import session
+
+DRY = ["design", "Swing up", "--env", "Pendulum-v1", "--dry-run"]
+
+
+def rewardsmith(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rewardsmith", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_a_tree_and_an_ensemble_are_options_and_the_plan_counts_the_ensembles_trainings():
+    answer = rewardsmith(*DRY, "--search", "mcts", "--ensemble", "3", "--json")
+    planned = json.loads(answer.stdout)
+    assert planned["config"]["search"]["strategy"] == "mcts"
+    assert planned["trainings"] == 4 * 3 + 3 * (1 + 1 + 1)
+
+
+def test_an_option_that_contradicts_another_is_refused_in_one_line():
+    answer = rewardsmith(*DRY, "--search", "mcts", "--set", "evolution.islands=2")
+    assert answer.returncode == 2
+    (line,) = answer.stderr.strip().splitlines()
+    assert "evolution.islands belongs to search.strategy = 'generations'" in line
+
+
+def test_weight_slots_are_planned_without_calls_of_the_model():
+    sets = ["search.designer=llm", "evolution.weight_slots=1"]
+    assert session.plan("Swing up", "Pendulum-v1", sets=sets, environment={}).calls == 4 + 2 * 3
