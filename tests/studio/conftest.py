@@ -1,0 +1,23 @@
+"""A run of the studio's tests, and a visitor who has opened the link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from studio_case import Visitor, made
+
+from rewardsmith.archive import Run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return made(tmp_path / "runs" / "first")
+
+
+@pytest.fixture
+def visitor(run: Run) -> Iterator[Visitor]:
+    visitor = Visitor(run.path.parent)
+    yield visitor
+    visitor.close()
