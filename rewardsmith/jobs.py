@@ -29,10 +29,12 @@ from rewardsmith.records import (
     JobResult,
     Probe,
     ProbeJob,
+    RenderJob,
     Rung,
     Status,
     Training,
     TrainJob,
+    Video,
 )
 from rewardsmith.workers import Line, Worker
 
@@ -40,7 +42,7 @@ ATTEMPTS = 2
 """How often a job is tried when the machinery fails."""
 FILES = (
     *("job.json", "progress.jsonl", "worker.log", "result.json"),
-    *("policy.json", "policy.safetensors", "transitions.npz", "episodes.npz"),
+    *("policy.json", "policy.safetensors", "transitions.npz", "episodes.npz", "video.mp4", "video.webp"),
 )
 """What a job's folder may hold of an earlier run."""
 
@@ -202,14 +204,16 @@ class _Attempt:
             self._said = message
 
     def _outcome(self, code: int) -> JobResult:
-        if code == 0:
-            return records.read(result_type(self._job), self._out / "result.json")
+        result = finished(self._job, self._out) if code == 0 else None
+        if result is not None:
+            return result
         if isinstance(self._said, messages.Refused):
             raise self._said.raised()
         raise _MachineryFailed(self._said.cause if self._said else died_of(code))
 
     def _timed_out(self) -> JobResult:
-        result = unfinished(self._job, "timeout", f"no result within {self._limit_s:g} s", tuple(self.curve))
+        cause = f"no result within {self._limit_s:g} s, the limit limits.job_s"
+        result = unfinished(self._job, "timeout", cause, tuple(self.curve))
         records.write(result, self._out / "result.json")
         return result
 
@@ -289,10 +293,12 @@ def prepare(job: Job, out: Path) -> None:
         raise RunError(f"cannot write a job to {str(out)!r}: {error.strerror}") from error
 
 
-def result_type(job: Job) -> type[Probe] | type[Training] | type[Evaluation]:
+def result_type(job: Job) -> type[Probe] | type[Training] | type[Evaluation] | type[Video]:
     """Return which result answers a job."""
     if isinstance(job, ProbeJob):
         return Probe
+    if isinstance(job, RenderJob):
+        return Video
     return Training if isinstance(job, TrainJob) else Evaluation
 
 
@@ -303,6 +309,8 @@ def unfinished(job: Job, status: Status, cause: str, curve: tuple[CurvePoint, ..
     if isinstance(job, TrainJob):
         done = curve[-1].env_steps if curve else 0
         return Training(status, job.seed, done, curve, 0.0, 0.0, 0.0, cause)
+    if isinstance(job, RenderJob):
+        return Video(status, seed=job.seed, cause=cause)
     return Evaluation(status, (), None, 0.0, cause)
 
 

@@ -180,7 +180,12 @@ def test_worker_sees_nothing_of_the_environment(executor: LocalExecutor, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("fault", "cause"), [("crash", "ZeroDivisionError: the simulator gave up"), ("exit", "killed by SIGABRT")]
+    ("fault", "cause"),
+    [
+        ("crash", "ZeroDivisionError: the simulator gave up (training_case.py:"),
+        ("exit", "killed by SIGABRT"),
+        ("leave", "ended with exit code 0; see worker.log"),
+    ],
 )
 def test_crashing_simulator_ends_as_infrastructure_after_a_retry(
     executor: LocalExecutor, tmp_path: Path, fault: str, cause: str
@@ -211,7 +216,7 @@ def test_job_beyond_its_time_is_ended(tmp_path: Path) -> None:
     with started(1, time_limit_s=4.0) as executor:
         result = executor.run(HANGING, tmp_path)
 
-        assert (result.status, result.cause) == ("timeout", "no result within 4 s")
+        assert (result.status, result.cause) == ("timeout", "no result within 4 s, the limit limits.job_s")
         assert not children(worker_pid(executor))
         assert executor.run(HANGING, tmp_path) == result
 
@@ -221,7 +226,7 @@ def test_job_beyond_its_memory_is_ended(tmp_path: Path) -> None:
         result = executor.run(HANGING, tmp_path)
 
     assert result.status == "infrastructure"
-    assert "20 are allowed" in (result.cause or "")
+    assert "limits.memory_mib allows 20" in (result.cause or "")
 
 
 def test_training_that_waits_at_a_rung_gives_its_slot_to_another(tmp_path: Path) -> None:

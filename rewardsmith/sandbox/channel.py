@@ -30,8 +30,8 @@ class Channel(Protocol):
     def inputs(self, n: int) -> wire.Inputs:
         """Return the arrays to fill before a call."""
 
-    def call(self, n: int, timeout_s: float) -> None:
-        """Ask for the scores of the transitions that lie in `inputs(n)`.
+    def call(self, n: int, rows: int, timeout_s: float) -> None:
+        """Ask for the scores of the transitions that lie in `inputs(n)`, `rows` of them at each step in time.
 
         Raises:
             TimeoutError: if the process does not take them in time.

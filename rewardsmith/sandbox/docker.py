@@ -213,13 +213,13 @@ class DockerChannel:
         """Return the arrays to fill before a call."""
         return wire.inputs(self._spec, memoryview(self._inputs), n)
 
-    def call(self, n: int, timeout_s: float) -> None:
+    def call(self, n: int, rows: int, timeout_s: float) -> None:
         """Send the transitions that lie in `inputs(n)`, and ask for their scores."""
         self._scores = b""
         inputs = memoryview(self._inputs)[: self._spec.input_bytes(n)]
         # A container that has ended breaks the connection; how it ended is told where its answer is missing.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._send(b"".join((wire.HEADER.pack(wire.CALL, n), inputs)), time.monotonic() + timeout_s)
+            self._send(b"".join((wire.CALLED.pack(wire.CALL, n, rows), inputs)), time.monotonic() + timeout_s)
 
     def answer(self, n: int, timeout_s: float) -> tuple[int, bytes]:
         """Wait for a message, and for the scores that follow it; return its kind and payload."""

@@ -221,11 +221,11 @@ class LocalChannel:
         """Return the arrays to fill before a call."""
         return wire.inputs(self._spec, self._inputs, n)
 
-    def call(self, n: int, timeout_s: float) -> None:
+    def call(self, n: int, rows: int, timeout_s: float) -> None:
         """Ask for the scores of the transitions that lie in `inputs(n)`."""
         # A process that has ended breaks the pipe; how it ended is told where its answer is missing.
         with contextlib.suppress(BrokenPipeError):
-            os.write(self._calls, wire.HEADER.pack(wire.CALL, n))
+            os.write(self._calls, wire.CALLED.pack(wire.CALL, n, rows))
 
     def answer(self, n: int, timeout_s: float) -> tuple[int, bytes]:
         """Wait for a message and return its kind and payload."""

@@ -19,7 +19,7 @@ from rewardsmith.program import STATES, RewardProgram, Scores, Transitions
 from rewardsmith.records import Limits
 from rewardsmith.sandbox.channel import START_TIMEOUT_S, Channel, Hangup
 from rewardsmith.sandbox.inside import wire
-from rewardsmith.sandbox.inside.wire import Array
+from rewardsmith.sandbox.inside.wire import Array, Bools
 
 FIRST_CAPACITY = 256
 """Transitions that a process is first opened for; it is opened anew, larger, for a call that has more."""
@@ -46,6 +46,9 @@ class RewardProcess(Protocol):
 
     def score(self, transitions: Transitions, memory: Mapping[str, Array] | None = None) -> Scores:
         """Return the scores of n transitions; see `SealedReward.score`."""
+
+    def walk(self, transitions: Transitions, ended: Bools, memory: Mapping[str, Array]) -> Scores:
+        """Return the scores of steps that follow each other in time; see `SealedReward.walk`."""
 
     def close(self) -> None:
         """End the process."""
@@ -120,13 +123,45 @@ class SealedReward:
             WorkerFailed: if the process was closed, or something other than the program ended it.
             ValueError: if the transitions do not fit the layout.
         """
-        n = transitions.n
-        if n < 1:
-            raise ValueError("no transitions to score")
+        start = {name: np.full(transitions.n, value) for name, value in self.program.memory.items()}
+        never = np.zeros((1, transitions.n), np.bool_)
+        return self._scored(transitions, never, start if memory is None else memory)
+
+    def walk(self, transitions: Transitions, ended: Bools, memory: Mapping[str, Array]) -> Scores:
+        """Return the scores of T steps of r transitions each, walked through in time order, the memory handed on.
+
+        One call of the process, however many steps: the program is called once per step, inside. The limit of a
+        call's wall clock holds for the walk as a whole.
+
+        Args:
+            transitions: T * r, step after step; the rows of a step are the same environments at each.
+            ended: (T, r), where an episode ended with the transition: there, memory starts anew with the next step.
+            memory: memory name to (r,), before the first step.
+
+        Returns:
+            Totals and terms of all transitions, and the memory (r,) that the next walk begins with.
+
+        Raises:
+            RewardFailed: if the program misbehaved; as `score`.
+            WorkerFailed: as `score`.
+            ValueError: if the transitions do not fit the layout.
+        """
+        scores = self._scored(transitions, ended, memory)
+        values = {
+            name: np.where(ended[-1], self.program.memory[name], value[-ended.shape[1] :])
+            for name, value in scores.memory.items()
+        }
+        return Scores(scores.total, scores.terms, values)
+
+    def _scored(self, transitions: Transitions, ended: Bools, memory: Mapping[str, Array]) -> Scores:
+        """Return the scores of (T, r) transitions, the memory (T * r,) after each among them."""
+        n, rows = transitions.n, ended.shape[1]
+        if n < 1 or ended.size != n:
+            raise ValueError(f"{n} transitions in {ended.shape[0]} steps of {rows}")
         channel = self._provide(n)
-        self._fill(channel, transitions, memory)
+        self._fill(channel, transitions, ended, memory)
         try:
-            return self._scores(channel, self._ask(channel, n), n)
+            return self._scores(channel, self._ask(channel, n, rows), n)
         except RewardFailed as error:
             self._failure = _copy(error)
             self.close()
@@ -174,9 +209,9 @@ class SealedReward:
         assert self._channel is not None
         return self._channel
 
-    def _fill(self, channel: Channel, transitions: Transitions, memory: Mapping[str, Array] | None) -> None:
-        """Lay the transitions into the input arena."""
-        n = transitions.n
+    def _fill(self, channel: Channel, transitions: Transitions, ended: Bools, memory: Mapping[str, Array]) -> None:
+        """Lay the transitions into the input arena, and what the first step remembers."""
+        n, rows = transitions.n, ended.shape[1]
         if n not in self._views:
             self._views[n] = channel.inputs(n)
         groups: dict[str, Mapping[str, Array]] = {
@@ -184,30 +219,33 @@ class SealedReward:
             "before": transitions.before,
             "after": transitions.after,
             "start": transitions.start,
-            "memory": {name: np.full(n, v) for name, v in self.program.memory.items()} if memory is None else memory,
+            "memory": memory,
+            "episode": {"ended": ended.ravel().astype(np.float64)},
         }
         for group, name, view in self._views[n]:
+            if group == "memory":
+                view = view[:rows]
             array = groups[group].get(name)
             if array is None or array.shape != view.shape:
                 has = "nothing" if array is None else f"shape {array.shape}"
                 raise ValueError(f"{group}.{name} must have shape {view.shape}, has {has}")
             view[...] = array
 
-    def _ask(self, channel: Channel, n: int) -> bytes:
+    def _ask(self, channel: Channel, n: int, rows: int) -> bytes:
         """Return the names of the terms, once the scores lie in the output arena."""
         if not self._ready:
-            self._expect(channel, wire.READY, 0)
+            self._expect(channel, wire.READY, 0, 0)
             self._ready = True
         self._asked = True
-        names = self._expect(channel, wire.SCORED, n)
+        names = self._expect(channel, wire.SCORED, n, rows)
         self._asked = False
         return names
 
-    def _expect(self, channel: Channel, kind: int, n: int) -> bytes:
+    def _expect(self, channel: Channel, kind: int, n: int, rows: int) -> bytes:
         """Return the payload of the next message, which must be of this kind; if n is not 0, call first."""
         try:
             if n:
-                channel.call(n, self._timeout_s)
+                channel.call(n, rows, self._timeout_s)
             got, payload = channel.answer(n, self._timeout_s)
         except TimeoutError:
             doing = f"to score {n:,} transitions" if n else "to run its top level"
@@ -232,12 +270,12 @@ class SealedReward:
             # What is not finite stays so under multiplication and addition; a sum may also overflow by itself.
             if not math.isfinite(np.add.reduce(total) + (np.add.reduce(rows[:m], axis=None) if m else 0.0)):
                 self._check_finite(names, rows, total)
-        memory = dict(zip(self._spec.memory, rows, strict=False))
+        memory = dict(zip(self.program.memory, rows, strict=False))
         return Scores(total, dict(zip(names, rows[m:], strict=True)), memory)
 
     def _check_finite(self, names: tuple[str, ...], rows: Array, total: Array) -> None:
         """Raise if a term, a memory or a sum is not finite, and name the first that is not."""
-        labels = (*(f"memory.{name}" for name in self._spec.memory), *(f"term {name!r}" for name in names))
+        labels = (*(f"memory.{name}" for name in self.program.memory), *(f"term {name!r}" for name in names))
         for label, row in (*zip(labels, rows, strict=True), ("the weighted sum of the terms", total)):
             wrong = np.flatnonzero(~np.isfinite(row))
             if len(wrong):
@@ -261,12 +299,14 @@ def specify(program: RewardProgram, layout: Layout, limits: Limits) -> wire.Spec
             named = program.reads.get(state, ())
             inputs += [(state, name, layout.signals[name]) for name in named if name in layout.signals]
     inputs += [("memory", name, ()) for name in program.memory]
+    if program.memory:
+        inputs.append(("episode", "ended", ()))
     return wire.Spec(
         source=program.source,
         arguments=program.arguments,
         inputs=tuple(inputs),
         catalogue=tuple(layout.signals),
-        memory=tuple(program.memory),
+        memory=tuple(program.memory.items()),
         max_terms=limits.max_terms,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
@@ -51,12 +52,26 @@ class _Layers:
         return np.add(out, bias, out=out)
 
 
+class _Seeing(_Layers):
+    """The same behind the convolutions of an image policy, which torch runs on the policy's own weights."""
+
+    def __init__(self, policy: Any, n: int) -> None:
+        super().__init__(policy, n)
+        self._policy = policy
+
+    def forward(self, obs: NDArray[Any]) -> Floats:
+        """Return the output (n, a) for images (n, size), bytes that lie channel first."""
+        with torch.no_grad():
+            images = torch.from_numpy(obs).reshape(-1, *self._policy.observation_space.shape)
+            return super().forward(self._policy.extract_features(images).numpy())
+
+
 class GaussianActor:
     """A mean from the network plus normal noise of a learned, state-independent scale."""
 
     def __init__(self, policy: Any, n: int) -> None:
         """Bind to a policy of stable-baselines3 with a Gaussian head, for n environments."""
-        self._layers = _Layers(policy, n)
+        self._layers = _layers(policy, n)
         self._n, self._log_std = n, _view(policy.log_std)
 
     def begin(self, rng: np.random.Generator, steps: int) -> Floats:
@@ -75,7 +90,7 @@ class CategoricalActor:
 
     def __init__(self, policy: Any, n: int) -> None:
         """Bind to a policy of stable-baselines3 with a categorical head, for n environments."""
-        self._layers = _Layers(policy, n)
+        self._layers = _layers(policy, n)
         self._n, self._choices = n, int(policy.action_net.out_features)
 
     def begin(self, rng: np.random.Generator, steps: int) -> Floats:
@@ -91,6 +106,10 @@ class CategoricalActor:
 def make_actor(policy: Any, n: int, choices: int | None) -> Actor:
     """Return the actor of a policy for n environments."""
     return GaussianActor(policy, n) if choices is None else CategoricalActor(policy, n)
+
+
+def _layers(policy: Any, n: int) -> _Layers:
+    return _Seeing(policy, n) if len(policy.observation_space.shape) == 3 else _Layers(policy, n)
 
 
 def _view(parameter: Any) -> Floats:

@@ -53,8 +53,8 @@ def run(job: EvaluateJob, out: Path) -> Evaluation:
     begun = time.perf_counter()
     fitness = Fitness.parse(job.fitness)
     if job.env.signals:
-        fitness.check(signal.name for signal in job.env.signals)
-    env = make(job.env, min(PARALLEL, len(job.seeds)), tuple(dict.fromkeys((*fitness.names, *job.record))))
+        fitness.check(signal.name for signal in (*job.env.signals, *job.env.measures))
+    env = make(job.env, min(PARALLEL, len(job.seeds)), job.record, fitness.names)
     fitness.try_on(env.layout.signals)
     try:
         recordings = record(env, job)
@@ -64,7 +64,8 @@ def run(job: EvaluateJob, out: Path) -> Evaluation:
     try:
         episodes = tuple(_measured(recording, env.layout, fitness) for recording in recordings)
     except FitnessError as error:
-        return Evaluation("failed", (), None, time.perf_counter() - begun, str(error))
+        # The cause reaches prompts: its first line says what is wrong, the next ones quote the expression.
+        return Evaluation("failed", (), None, time.perf_counter() - begun, str(error).partition("\n")[0])
     mean = float(np.mean([episode.fitness for episode in episodes]))
     return Evaluation("ok", episodes, mean, time.perf_counter() - begun)
 

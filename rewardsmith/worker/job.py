@@ -13,7 +13,7 @@ from typing import IO
 
 from rewardsmith import messages, records
 from rewardsmith.errors import SandboxUnavailable, UserError
-from rewardsmith.records import CurvePoint, EvaluateJob, Job, JobResult, ProbeJob, Rung
+from rewardsmith.records import CurvePoint, EvaluateJob, Job, JobResult, ProbeJob, RenderJob, Rung
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
@@ -71,7 +71,7 @@ def read(text: str) -> Job:
 
 def perform(job: Job, folder: Path, line: Line) -> JobResult:
     """Do a job; its files lie in `folder`, which becomes the current one, as simulators write logs there."""
-    if isinstance(job, EvaluateJob) and job.policy is not None:
+    if isinstance(job, EvaluateJob | RenderJob) and job.policy is not None:
         job = replace(job, policy=str(Path(job.policy).resolve()))
     os.chdir(folder)
     # Imported where they are needed: a probe must not wait for torch.
@@ -83,13 +83,20 @@ def perform(job: Job, folder: Path, line: Line) -> JobResult:
         from rewardsmith.worker import probe
 
         return probe.run(job, folder)
+    if isinstance(job, RenderJob):
+        from rewardsmith.worker import render
+
+        return render.run(job, folder)
     from rewardsmith.worker import train
 
     return train.run(job, folder, line)
 
 
 def _crashed(error: Exception) -> messages.Crashed:
-    return messages.Crashed(f"{type(error).__name__}: {error}")
+    """Say what was raised and where; the whole traceback is in worker.log."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(frame.filename).name}:{frame.lineno}, {frame.name}"
+    return messages.Crashed(f"{type(error).__name__}: {error} ({where})")
 
 
 def _no_space(folder: Path) -> messages.Refused:

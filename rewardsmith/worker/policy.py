@@ -2,7 +2,8 @@
 
 A folder holds `policy.safetensors` (float32 tensors: "actor.<i>.weight" (out, in) and "actor.<i>.bias" (out,) for each
 layer, the last without an activation; "log_std" (a,) for boxes; "critic.<i>.*" where the trainer saves it; "obs_mean"
-and "obs_var" (obs_dim,), float64, where observations are normalised) and `policy.json`, a `PolicySpec`.
+and "obs_var" (obs_dim,), float64, where observations are normalised; the convolutions of `worker.images` where
+they are images) and `policy.json`, a `PolicySpec`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from safetensors.numpy import load_file, save_file
 from rewardsmith.errors import WorkerFailed
 from rewardsmith.records import load as load_record
 from rewardsmith.records import write_text
+from rewardsmith.worker.images import TENSORS as CONVOLUTIONS
+from rewardsmith.worker.images import Image, features
 
 Array = NDArray[np.float64]
 
@@ -43,6 +46,8 @@ class PolicySpec:
     normalize_obs: bool = True
     clip_obs: float = 10.0
     """Bound of normalised observations."""
+    image: Image | None = None
+    """What an observation is where it is an image, which convolutions see first; else it is a vector."""
     format: int = FORMAT
 
 
@@ -76,17 +81,22 @@ class Policy:
     @property
     def obs_dim(self) -> int:
         """Length of the observation vector that it takes."""
-        return int(self.tensors["actor.0.weight"].shape[1])
+        return self.spec.image.size if self.spec.image else int(self.tensors["actor.0.weight"].shape[1])
 
     def forward(self, obs: Array) -> NDArray[Any]:
         """Return the actor's output (n, a), or logits (n, choices), in the dtype of the weights."""
-        hidden = self.normalized(obs).astype(self.tensors["actor.0.weight"].dtype)[:, None, :]
+        hidden = self._seen(obs).astype(self.tensors["actor.0.weight"].dtype)[:, None, :]
         depth = len(self.spec.net_arch)
         for layer in range(depth + 1):
             hidden = hidden @ self.tensors[f"actor.{layer}.weight"].T + self.tensors[f"actor.{layer}.bias"]
             if layer < depth:
                 hidden = np.tanh(hidden) if self.spec.activation == "tanh" else np.maximum(hidden, 0)
         return np.asarray(hidden[:, 0, :])
+
+    def _seen(self, obs: NDArray[Any]) -> NDArray[Any]:
+        """Return what the layers take: an image's features, or normalised observations."""
+        image = self.spec.image
+        return self.normalized(obs) if image is None else features(image.channel_first(obs), self.tensors)
 
     def normalized(self, obs: Array) -> Array:
         """Return observations (n, obs_dim) as the network takes them."""
@@ -127,6 +137,7 @@ def load(folder: Path) -> Policy:
 
 def _needed(spec: PolicySpec) -> set[str]:
     layers = {f"actor.{layer}.{part}" for layer in range(len(spec.net_arch) + 1) for part in ("weight", "bias")}
+    layers |= set(CONVOLUTIONS) if spec.image else set()
     return layers | ({"obs_mean", "obs_var"} if spec.normalize_obs else set())
 
 

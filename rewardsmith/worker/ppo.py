@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,17 +16,19 @@ from torch import nn
 from rewardsmith.records import TrainSettings
 from rewardsmith.worker.envs.base import Actions
 from rewardsmith.worker.fast_ppo import FastPPO
+from rewardsmith.worker.images import Image, ImageScaling
 from rewardsmith.worker.moments import CLIP_OBS, ObsScaling
 from rewardsmith.worker.policy import Policy, PolicySpec
 from rewardsmith.worker.rollout import Rollout
 
 Floats = NDArray[np.float32]
+Scaling = ObsScaling | ImageScaling
 
 MODELS: dict[str, type[PPO]] = {"sb3": PPO, "fast": FastPPO}
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
-def build(settings: TrainSettings, obs_dim: int, actions: Actions, seed: int) -> PPO:
+def build(settings: TrainSettings, obs_dim: int, actions: Actions, seed: int, image: Image | None = None) -> PPO:
     """Return an untrained model.
 
     Args:
@@ -33,10 +36,11 @@ def build(settings: TrainSettings, obs_dim: int, actions: Actions, seed: int) ->
         obs_dim: length of an observation.
         actions: what the environment takes.
         seed: of the parameters and the order of minibatches.
+        image: what an observation is where it is an image; it gets stable-baselines3's CnnPolicy.
     """
     spare_dynamo()
     model = MODELS[settings.trainer](
-        "MlpPolicy",
+        "MlpPolicy" if image is None else "CnnPolicy",
         env=None,  # type: ignore[arg-type]
         learning_rate=settings.learning_rate,
         n_steps=settings.n_steps,
@@ -59,7 +63,7 @@ def build(settings: TrainSettings, obs_dim: int, actions: Actions, seed: int) ->
         _init_setup_model=False,
     )
     model.n_envs = settings.n_envs
-    model.observation_space = spaces.Box(-np.inf, np.inf, (obs_dim,), np.float32)
+    model.observation_space = _observation_space(obs_dim, image)
     model.action_space = _action_space(actions)
     model._setup_model()
     model.set_logger(Logger(folder=None, output_formats=[]))
@@ -77,7 +81,7 @@ def spare_dynamo() -> None:
         function.__dynamo_disable = function
 
 
-def fill_buffer(model: PPO, rollout: Rollout, rewards: Floats, scaling: ObsScaling) -> None:
+def fill_buffer(model: PPO, rollout: Rollout, rewards: Floats, scaling: Scaling) -> None:
     """Lay a scored rollout into the model's buffer, with values, log-probabilities, advantages and returns.
 
     Args:
@@ -86,14 +90,14 @@ def fill_buffer(model: PPO, rollout: Rollout, rewards: Floats, scaling: ObsScali
         rewards: (T, n), scaled.
         scaling: of the observations.
     """
-    buffer, shape = model.rollout_buffer, (rollout.steps, rollout.n)
+    buffer, shape, space = model.rollout_buffer, (rollout.steps, rollout.n), _shape(model)
     buffer.reset()
     with torch.no_grad():
-        obs = torch.from_numpy(rollout.obs.reshape(-1, rollout.obs.shape[-1]))
+        obs = torch.from_numpy(rollout.obs.reshape(-1, *space))
         drawn = torch.from_numpy(rollout.drawn.reshape(-1, rollout.drawn.shape[-1]))
         values, log_prob, _ = model.policy.evaluate_actions(obs, drawn if rollout.choices is None else drawn.flatten())
-        last_values = model.policy.predict_values(torch.from_numpy(rollout.last_obs))
-    buffer.observations[...] = rollout.obs
+        last_values = model.policy.predict_values(torch.from_numpy(rollout.last_obs.reshape(-1, *space)))
+    buffer.observations[...] = rollout.obs.reshape(*shape, *space)
     buffer.actions[...] = rollout.drawn
     buffer.values[...] = values.numpy().reshape(shape)
     buffer.log_probs[...] = log_prob.numpy().reshape(shape)
@@ -126,20 +130,23 @@ def advantages(buffer: Any, last_values: Floats, ended: NDArray[np.bool_], gamma
     np.add(buffer.advantages, buffer.values, out=buffer.returns)
 
 
-def to_policy(model: PPO, settings: TrainSettings, actions: Actions, scaling: ObsScaling) -> Policy:
+def to_policy(
+    model: PPO, settings: TrainSettings, actions: Actions, scaling: Scaling, image: Image | None = None
+) -> Policy:
     """Return the model's policy, its scaling of observations frozen into it."""
     network: Any = model.policy
     extractor, tensors = network.mlp_extractor, dict[str, NDArray[Any]]()
+    for name, layer in _convolutions(network.features_extractor) if image else ():
+        tensors |= _tensors(name, layer)
     for name, net, head in (
         ("actor", extractor.policy_net, network.action_net),
         ("critic", extractor.value_net, network.value_net),
     ):
         for i, layer in enumerate([*(layer for layer in net if isinstance(layer, nn.Linear)), head]):
-            tensors[f"{name}.{i}.weight"] = layer.weight.detach().numpy().copy()
-            tensors[f"{name}.{i}.bias"] = layer.bias.detach().numpy().copy()
+            tensors |= _tensors(f"{name}.{i}", layer)
     if actions.n is None:
         tensors["log_std"] = network.log_std.detach().numpy().copy()
-    if scaling.on:
+    if isinstance(scaling, ObsScaling) and scaling.on:
         tensors["obs_mean"], tensors["obs_var"] = scaling.moments.mean, scaling.moments.variance
     spec = PolicySpec(
         net_arch=settings.net_arch,
@@ -149,20 +156,47 @@ def to_policy(model: PPO, settings: TrainSettings, actions: Actions, scaling: Ob
         action_high=actions.high,
         normalize_obs=scaling.on,
         clip_obs=CLIP_OBS,
+        image=image,
     )
     return Policy(spec, tensors)
 
 
-def _bootstrap(model: PPO, rollout: Rollout, scaling: ObsScaling) -> None:
+def _tensors(name: str, layer: Any) -> dict[str, NDArray[Any]]:
+    """Return copies of a layer's tensors."""
+    parts = {"weight": layer.weight, "bias": layer.bias}
+    return {f"{name}.{part}": tensor.detach().numpy().copy() for part, tensor in parts.items()}
+
+
+def _bootstrap(model: PPO, rollout: Rollout, scaling: Scaling) -> None:
     """Add the value of what a time limit cut off to the last reward (Pardo et al. 2018, arXiv:1712.00378)."""
     cut = rollout.truncations()
     if not cut:
         return
-    finals = torch.from_numpy(scaling.applied(np.stack([final.obs for final in cut])))
+    scaled = scaling.applied(np.stack([final.obs for final in cut]))
+    finals = torch.from_numpy(scaled.reshape(-1, *_shape(model)))
     with torch.no_grad():
         values = model.policy.predict_values(finals).numpy().ravel()
     steps, envs = [final.step for final in cut], [final.env for final in cut]
     model.rollout_buffer.rewards[steps, envs] += model.gamma * values
+
+
+def _observation_space(obs_dim: int, image: Image | None) -> spaces.Space[Any]:
+    if image is not None:
+        return spaces.Box(0, 255, image.shape, np.uint8)
+    return spaces.Box(-np.inf, np.inf, (obs_dim,), np.float32)
+
+
+def _shape(model: PPO) -> tuple[int, ...]:
+    """Return the shape of an observation as the network takes it."""
+    shape: tuple[int, ...] = model.observation_space.shape or ()
+    return shape
+
+
+def _convolutions(extractor: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the layers of a CnnPolicy's feature extractor, by the names that `worker.images` knows them by."""
+    convolutions = [layer for layer in extractor.cnn if isinstance(layer, nn.Conv2d)]
+    yield from ((f"conv.{i}", layer) for i, layer in enumerate(convolutions))
+    yield "features", extractor.linear[0]
 
 
 def _action_space(actions: Actions) -> spaces.Space[Any]:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rewardsmith.records import EnvSpec, Probe, ProbeJob
+from rewardsmith.records import Probe, ProbeJob
 from rewardsmith.worker.envs.base import BatchedEnv
-from rewardsmith.worker.envs.catalogue import catalogue
+from rewardsmith.worker.envs.catalogue import Survey, survey
 from rewardsmith.worker.envs.make import make
+from rewardsmith.worker.envs.mujoco_env import MujocoEnv
 from rewardsmith.worker.randomness import action_generator
 
 Array = NDArray[np.float64]
@@ -30,13 +31,13 @@ def run(job: ProbeJob, out: Path) -> Probe:
     Raises:
         TaskError: if the environment or a signal of its card cannot be used.
     """
-    signals = catalogue(job.env)
-    spec = replace(job.env, signals=signals)
-    env = make(spec, ENVS, [signal.name for signal in signals])
+    found = survey(job.env)
+    spec = replace(job.env, signals=found.signals, measures=found.measures)
+    env = make(spec, ENVS, [signal.name for signal in found.signals])
     try:
         arrays = _record(env, job.seed, math.ceil(job.transitions / ENVS))
         _save({name: array[: job.transitions] for name, array in arrays.items()}, out / "transitions.npz")
-        return _describe(env, spec, job.transitions)
+        return _describe(env, found, job.transitions)
     finally:
         env.close()
 
@@ -50,6 +51,7 @@ def _record(env: BatchedEnv, seed: int, steps: int) -> dict[str, Array]:
     n, width = env.n, env.layout.width
     before, after, start = np.zeros((3, steps, n, width))
     action, index = np.zeros((steps, n, env.actions.width)), np.zeros((steps, n))
+    terminated = np.zeros((steps, n))
     rngs = [action_generator(seed + row) for row in range(n)]
     env.reset([seed + row for row in range(n)])
     elapsed = np.zeros(n)
@@ -57,10 +59,10 @@ def _record(env: BatchedEnv, seed: int, steps: int) -> dict[str, Array]:
         action[t] = [env.actions.sample(rng) for rng in rngs]
         before[t], start[t], index[t] = env.current(), env.start(), elapsed
         step = env.step(action[t])
-        after[t] = step.after
+        after[t], terminated[t] = step.after, step.terminated
         elapsed += 1
         elapsed[step.ended] = 0
-    arrays = {"action": _env_major(action), "step": _env_major(index)}
+    arrays = {"action": _env_major(action), "step": _env_major(index), "terminated": _env_major(terminated)}
     for name, packed in {"before": before, "after": after, "start": start}.items():
         views = env.layout.unpack(_env_major(packed))
         arrays.update({f"{name}/{signal}": view for signal, view in views.items()})
@@ -72,15 +74,21 @@ def _env_major(array: Array) -> Array:
     return np.ascontiguousarray(np.swapaxes(array, 0, 1)).reshape(-1, *array.shape[2:])
 
 
-def _describe(env: BatchedEnv, spec: EnvSpec, transitions: int) -> Probe:
+def _describe(env: BatchedEnv, found: Survey, transitions: int) -> Probe:
     actions = env.actions
     return Probe(
-        signals=spec.signals,
+        signals=found.signals,
         action_shape=(actions.width,),
         action_low=actions.low,
         action_high=actions.high,
         discrete_actions=actions.n,
-        observation_shape=(env.obs_dim,),
+        action_about=actions.describe(),
+        observation_shape=env.image.given if env.image else (env.obs_dim,),
         max_episode_steps=env.max_episode_steps,
         transitions=transitions,
+        measures=found.measures,
+        info=found.info,
+        observation_space=found.observation_space,
+        action_space=found.action_space,
+        batched=isinstance(env, MujocoEnv),
     )

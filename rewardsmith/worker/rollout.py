@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rewardsmith.worker.actor import Actor
 from rewardsmith.worker.envs.base import BatchedEnv
+from rewardsmith.worker.images import ImageScaling, observed_dtype
 from rewardsmith.worker.moments import ObsScaling
 
 Array = NDArray[np.float64]
@@ -35,10 +36,10 @@ class Rollout:
         """Allocate for T `steps` in the environments."""
         n, d, a, w = env.n, env.obs_dim, env.actions.width, env.layout.width
         self.steps, self.n = steps, n
-        self.seen: Array = np.empty((steps, n, d))
+        self.seen: Array = np.empty((steps, n, d), observed_dtype(env.image))
         """Observations that were acted on, as the environment gave them."""
-        self.obs: Floats = np.empty((steps, n, d), np.float32)
-        """The same as the policy took them."""
+        self.obs: Floats = np.empty((steps, n, d), np.uint8 if env.image else np.float32)
+        """The same as the policy took them: scaled, or an image's bytes, channel first."""
         self.drawn: Floats = np.empty((steps, n, a), np.float32)
         """Actions as the policy drew them."""
         self.sent: Array = np.empty((steps, n, a))
@@ -51,7 +52,7 @@ class Rollout:
         """The environment's own reward."""
         self.ended: Bools = np.empty((steps, n), np.bool_)
         self.finals: list[Final] = []
-        self.last_obs: Floats = np.empty((n, d), np.float32)
+        self.last_obs: Floats = np.empty((n, d), self.obs.dtype)
         """What the next rollout acts on first, as the policy takes it."""
         self.choices = env.actions.n
         """Number of discrete actions; None for a box."""
@@ -69,7 +70,7 @@ class Rollout:
 class Collector:
     """Acts in the environments and fills rollouts."""
 
-    def __init__(self, env: BatchedEnv, actor: Actor, scaling: ObsScaling, seed: int) -> None:
+    def __init__(self, env: BatchedEnv, actor: Actor, scaling: ObsScaling | ImageScaling, seed: int) -> None:
         """Start an episode in every environment.
 
         Args:
@@ -87,6 +88,8 @@ class Collector:
         self._low = np.array(env.actions.low)
         self._high = np.array(env.actions.high)
         self._first = True
+        self.broken = 0
+        """How many episodes ended because the simulation broke; see `Step.broken`."""
 
     def collect(self, rollout: Rollout) -> None:
         """Fill a rollout, going on where the last one ended."""
@@ -110,6 +113,7 @@ class Collector:
             own[...] = step.own_reward
             np.logical_or(step.terminated, step.truncated, out=ended)
             for i in step.ended:
+                self.broken += bool(step.broken[i])
                 rollout.finals.append(Final(t, int(i), step.final_obs[i].copy(), bool(step.truncated[i])))
         self._obs = obs
         if not self._first:

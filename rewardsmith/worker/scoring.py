@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rewardsmith import sandbox
 from rewardsmith.errors import RewardFailed
-from rewardsmith.program import RewardProgram, Transitions
+from rewardsmith.program import RewardProgram, Scores, Transitions
 from rewardsmith.records import Limits
 from rewardsmith.worker.envs.base import BatchedEnv, Layout
 from rewardsmith.worker.rollout import Rollout
@@ -68,16 +68,18 @@ class OwnReward:
 
 
 class ProgramReward:
-    """A program in its reward process; a program with memory is asked step by step, any other once per rollout."""
+    """A program in its reward process, asked once per rollout; one with memory is walked through the steps there."""
 
     def __init__(self, program: RewardProgram, env: BatchedEnv, limits: Limits) -> None:
         """Open the reward process in the background: it is ready before the first rollout is full."""
         self._program, self._gathered = program, env.layout
-        layout = sandbox.Layout({s.name: s.shape for s in env.layout.signals}, (env.actions.width,))
+        # What the fitness alone reads is gathered too; the reward process is not even told its name.
+        shapes = {s.name: s.shape for s in env.layout.signals if s.name in program.signals}
+        layout = sandbox.Layout(shapes, (env.actions.width,))
         opener = ThreadPoolExecutor(1)
         self._process = opener.submit(sandbox.open_process, program, layout, limits)
         opener.shutdown(wait=False)
-        self._memory = {name: np.full(env.n, value) for name, value in program.memory.items()}
+        self._memory: Mapping[str, Array] = {name: np.full(env.n, value) for name, value in program.memory.items()}
         self.waited_s = 0.0
 
     def score(self, rollout: Rollout) -> Scored:
@@ -89,42 +91,29 @@ class ProgramReward:
             WorkerFailed: if the reward process cannot be started or is lost.
         """
         began = time.perf_counter()
-        score = self._score_steps if self._memory else self._score_whole
-        scored = score(self._process.result(), rollout)
+        process, transitions = self._process.result(), self._transitions(rollout)
+        if self._memory:
+            scores = process.walk(transitions, rollout.ended, self._memory)
+            self._memory = scores.memory
+        else:
+            scores = process.score(transitions)
         self.waited_s += time.perf_counter() - began
-        return scored
+        _check_size(self._program, scores)
+        means = {name: float(term.mean()) for name, term in scores.terms.items()}
+        return Scored(scores.total.reshape(rollout.steps, rollout.n), means)
 
     def close(self) -> None:
         """End the reward process."""
         if self._process.exception() is None:
             self._process.result().close()
 
-    def _score_whole(self, process: sandbox.RewardProcess, rollout: Rollout) -> Scored:
-        scores = process.score(self._transitions(rollout, slice(None)))
-        _check_size(scores.total, scores.terms)
-        means = {name: float(term.mean()) for name, term in scores.terms.items()}
-        return Scored(scores.total.reshape(rollout.steps, rollout.n), means)
-
-    def _score_steps(self, process: sandbox.RewardProcess, rollout: Rollout) -> Scored:
-        total = np.empty((rollout.steps, rollout.n))
-        sums: dict[str, float] = {}
-        for t in range(rollout.steps):
-            scores = process.score(self._transitions(rollout, slice(t, t + 1)), self._memory)
-            _check_size(scores.total, scores.terms)
-            total[t] = scores.total
-            for name, term in scores.terms.items():
-                sums[name] = sums.get(name, 0.0) + float(term.mean())
-            for name, value in scores.memory.items():
-                self._memory[name] = np.where(rollout.ended[t], self._program.memory[name], value)
-        return Scored(total, {name: value / rollout.steps for name, value in sums.items()})
-
-    def _transitions(self, rollout: Rollout, steps: slice) -> Transitions:
+    def _transitions(self, rollout: Rollout) -> Transitions:
         reads, gathered = self._program.reads, self._gathered
         return Transitions(
-            _flat(rollout.sent[steps]),
-            before=_named(gathered, rollout.before[steps], reads.get("before", ())),
-            after=_named(gathered, rollout.after[steps], reads.get("after", ())),
-            start=_named(gathered, rollout.start[steps], reads.get("start", ())),
+            _flat(rollout.sent),
+            before=_named(gathered, rollout.before, reads.get("before", ())),
+            after=_named(gathered, rollout.after, reads.get("after", ())),
+            start=_named(gathered, rollout.start, reads.get("start", ())),
         )
 
 
@@ -137,18 +126,19 @@ def _flat(array: Array) -> Array:
     return array.reshape(-1, array.shape[-1])
 
 
-def _check_size(total: Array, terms: Mapping[str, Array]) -> None:
+def _check_size(program: RewardProgram, scores: Scores) -> None:
     """Refuse a spike.
 
     Raises:
         RewardFailed: if a total is beyond `LARGEST_REWARD`, with the largest term.
     """
-    if not (np.abs(total) > LARGEST_REWARD).any():
+    largest = float(np.abs(scores.total).max())
+    if largest <= LARGEST_REWARD:
         return
-    name = max(terms, key=lambda name: float(np.abs(terms[name]).max()))
-    peak = float(np.abs(terms[name]).max())
+    peaks = {name: float(np.abs(program.weight(name) * term).max()) for name, term in scores.terms.items()}
+    name = max(peaks, key=lambda name: peaks[name])
     raise RewardFailed(
-        f"the reward of a transition reaches {np.abs(total).max():.3g}, at most {LARGEST_REWARD:.0e} is allowed: "
-        f"term {name!r} reaches {peak:.3g}; bound it, e.g. with np.clip or shaping.tolerance",
+        f"the reward of a transition reaches {largest:.3g}, at most {LARGEST_REWARD:.0e} is allowed: "
+        f"term {name!r} reaches {peaks[name]:.3g} with its weight; bound it, e.g. with np.clip or shaping.tolerance",
         code="not-finite",
     )

@@ -141,7 +141,7 @@ class Server:
         for pid, child in self._children.items():
             used = _resident_mib(pid) if self._memory_limit_mib else 0
             if used > self._memory_limit_mib:
-                child.cause = f"the job used {used} MiB of memory, {self._memory_limit_mib} are allowed"
+                child.cause = f"the job used {used} MiB of memory, limits.memory_mib allows {self._memory_limit_mib}"
                 os.killpg(pid, signal.SIGKILL)
 
     def _reap(self) -> None:

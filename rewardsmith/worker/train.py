@@ -16,6 +16,7 @@ from rewardsmith.worker import policy, ppo
 from rewardsmith.worker.actor import make_actor
 from rewardsmith.worker.envs.make import make
 from rewardsmith.worker.episodes import Episodes
+from rewardsmith.worker.images import ImageScaling
 from rewardsmith.worker.moments import ObsScaling, RewardScaling
 from rewardsmith.worker.rollout import Collector, Rollout
 from rewardsmith.worker.scoring import OwnReward, ProgramReward, Scorer
@@ -66,6 +67,7 @@ def run(job: TrainJob, out: Path, control: Control | None = None) -> Training:
         learner.close()
     if status in ("ok", "pruned"):
         policy.save(learner.policy(), out)
+        cause = learner.reason or learner.misfortune()
     return Training(
         status=status,
         seed=job.seed,
@@ -88,10 +90,10 @@ class Learner:
         program = parse(job.program) if job.program is not None else None
         fitness = Fitness.parse(job.fitness)
         signals = program.signals if program else ()
-        self.env = env = make(job.env, settings.n_envs, tuple(dict.fromkeys((*signals, *fitness.names))))
+        self.env = env = make(job.env, settings.n_envs, signals, fitness.names)
         self.scorer: Scorer = ProgramReward(program, env, job.limits) if program else OwnReward()
-        self.model = ppo.build(settings, env.obs_dim, env.actions, job.seed)
-        self.scaling = ObsScaling(env.n, env.obs_dim, settings.normalize_obs)
+        self.model = ppo.build(settings, env.obs_dim, env.actions, job.seed, env.image)
+        self.scaling = ImageScaling(env.image) if env.image else ObsScaling(env.n, env.obs_dim, settings.normalize_obs)
         self._rewards = RewardScaling(env.n, settings.gamma, settings.normalize_reward)
         actor = make_actor(self.model.policy, env.n, env.actions.n)
         self.collector = Collector(env, actor, self.scaling, job.seed)
@@ -125,7 +127,15 @@ class Learner:
 
     def policy(self) -> policy.Policy:
         """Return the policy as it stands."""
-        return ppo.to_policy(self.model, self._job.settings, self.env.actions, self.scaling)
+        return ppo.to_policy(self.model, self._job.settings, self.env.actions, self.scaling, self.env.image)
+
+    def misfortune(self) -> str | None:
+        """Return what the user should know of a training that went to its end all the same."""
+        broken = self.collector.broken
+        if not broken:
+            return None
+        episodes = "1 episode" if broken == 1 else f"{broken:,} episodes"
+        return f"the simulation broke in {episodes}, which ended there: an observation or the physics was not finite"
 
     def close(self) -> None:
         """End the environments and the reward process."""

@@ -65,6 +65,18 @@ def test_scores_are_those_of_the_same_code_in_this_process(client: docker.Docker
             np.testing.assert_array_equal(scores.total, 2.0 * given.after["x"] + 1.0)
 
 
+def test_memory_is_walked_through_inside_the_container(client: docker.DockerClient) -> None:
+    text = (
+        "MEMORY = {'sum': 0.0}\ndef reward(after, memory):\n    memory.sum += after.x\n    return {'sum': memory.sum}\n"
+    )
+    given, never = transitions(6), np.zeros((3, 2), np.bool_)
+    with open_process(parse(text), LAYOUT, IN_DOCKER) as process:
+        scores = process.walk(given, never, {"sum": np.zeros(2)})
+    expected = np.cumsum(given.after["x"].reshape(3, 2), axis=0)
+    np.testing.assert_allclose(scores.total, expected.ravel(), rtol=1e-12)
+    np.testing.assert_allclose(scores.memory["sum"], expected[-1], rtol=1e-12)
+
+
 def test_the_container_has_nothing(client: docker.DockerClient, ours: Callable[[], set[str]]) -> None:
     with open_process(PROGRAM, LAYOUT, IN_DOCKER) as process:
         process.score(transitions())

@@ -160,6 +160,39 @@ def test_memory_starts_with_the_declared_values_and_is_the_callers_to_keep(zygot
     np.testing.assert_array_equal(again.memory["steps"], np.ones(N))
 
 
+def test_a_walk_gives_what_step_by_step_calls_give(zygote: Zygote) -> None:
+    steps, rows, rng = 6, 3, np.random.default_rng(0)
+    whole, ended = transitions(steps * rows, seed=3), rng.random((steps, rows)) < 0.3
+    values = memory = {"best": rng.standard_normal(rows), "steps": np.zeros(rows)}
+    gains = []
+    with opened(REMEMBERING, zygote) as process:
+        for step in range(steps):
+            part = slice(step * rows, (step + 1) * rows)
+            after = {name: array[part] for name, array in whole.after.items()}
+            scores = process.score(Transitions(whole.action[part], after=after), memory)
+            gains.append(scores.terms["gain"])
+            start = process.program.memory
+            memory = {name: np.where(ended[step], start[name], value) for name, value in scores.memory.items()}
+        walk = process.walk(whole, ended, values)
+    assert ended.any() and not ended.all()
+    np.testing.assert_array_equal(walk.terms["gain"], np.concatenate(gains))
+    np.testing.assert_array_equal(walk.total, np.concatenate(gains))
+    for name, value in memory.items():
+        np.testing.assert_array_equal(walk.memory[name], value)
+
+
+def test_a_walk_that_loses_a_term_on_the_way_is_refused(zygote: Zygote) -> None:
+    text = """
+        MEMORY = {"steps": 0.0}
+
+        def reward(after, memory):
+            memory.steps += 1
+            return {"x": after.x} if memory.steps[0] < 3 else {"x": after.x, "late": 1.0}
+    """
+    with opened(text, zygote) as process, pytest.raises(RewardFailed, match="the terms differ from step to step"):
+        process.walk(transitions(), np.zeros((N // 2, 2), np.bool_), {"steps": np.zeros(2)})
+
+
 def test_memory_that_was_not_declared_cannot_be_assigned(zygote: Zygote) -> None:
     with opened(REMEMBERING.replace("memory.steps +=", "memory.stage ="), zygote) as process:
         with pytest.raises(RewardFailed, match="memory has no 'stage'; declared in MEMORY: best, steps"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rewardsmith.extras import installed
 from rewardsmith.program import load_reward
 from rewardsmith.records import EvaluateJob, TrainJob, TrainSettings
 from rewardsmith.tasks import load_task
@@ -13,7 +14,24 @@ from rewardsmith.worker import evaluate
 
 REWARDS = Path(__file__).parents[1] / "rewards"
 TASKS = sorted({path.stem.rpartition("_")[0] for path in REWARDS.glob("*.py")})
-ENV_STEPS = {"swimmer": 200_000, "reacher": 150_000, "hopper": 150_000, "walker2d": 150_000}
+ENV_STEPS = {
+    "ant": 200_000,
+    "bipedal_walker": 150_000,
+    "cartpole": 30_000,
+    "crafter_tree": 20_000,
+    "fetch_reach": 30_000,
+    "hopper": 150_000,
+    "hopper_back_flip": 150_000,
+    "inverted_pendulum": 50_000,
+    "lava_cross": 60_000,
+    "lunar_lander": 150_000,
+    "mountain_car_continuous": 60_000,
+    "pusher": 150_000,
+    "reach": 60_000,
+    "reacher": 150_000,
+    "swimmer": 200_000,
+    "walker2d": 150_000,
+}
 
 
 def test_every_task_has_a_good_and_a_bad_program():
@@ -31,6 +49,8 @@ def test_a_program_reads_signals_of_its_card(path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_a_policy_of_the_good_program_beats_that_of_the_bad_one_and_a_random_one(name, tmp_path):
+    if not installed(load_task(None, name).env.env_id):
+        pytest.skip(f"the packages of {name} are not installed")
     good, bad = (fitness_after_training(name, kind, tmp_path / kind) for kind in ("good", "bad"))
     random = measured(name, None, tmp_path)
     assert good > max(bad, random) + 0.1 * abs(random)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,10 +162,11 @@ def test_rungs_that_are_passed_change_nothing(tmp_path: Path) -> None:
     [
         ('def reward(after):\n    return {"up": after.obs[:, 1] / 0 * 0}\n', "not finite"),
         ('def reward(after):\n    return {"up": 1e30 * np.ones(len(after.obs))}\n', "'up' reaches 1e+30"),
+        (UPRIGHT.replace("0.05}", "1e30}"), "'effort' reaches"),
         ('def reward(after):\n    return {"up": after.obs}\n', "shape"),
         ('def reward(after):\n    x = [][0]\n    return {"up": after.obs[:, 0]}\n', "line 2: IndexError"),
     ],
-    ids=["nan", "huge", "shape", "exception"],
+    ids=["nan", "huge", "huge-weight", "shape", "exception"],
 )
 def test_program_that_misbehaves_fails_with_its_cause(tmp_path: Path, program: str, cause: str) -> None:
     training = run(job(program), tmp_path)
@@ -178,6 +180,7 @@ def test_observations_that_go_nan_end_episodes_and_nothing_else(tmp_path: Path) 
     training = run(job(None, env=faulty("nan")), tmp_path)
 
     assert training.status == "ok"
+    assert re.search(r"the simulation broke in \d+ episodes, which ended there", training.cause or "")
     assert all(np.isfinite(array).all() for array in policy.load(tmp_path).tensors.values())
 
 

@@ -31,7 +31,7 @@ def job(program: str | None = UPRIGHT, **changes: Any) -> TrainJob:
 
 
 class Faulty(gymnasium.Env[np.ndarray, np.ndarray]):
-    """Walks on a line; after some steps it does what `fault` says: crash, nan, exit, hang, dawdle or none."""
+    """Walks on a line; after some steps it does what `fault` says: crash, nan, exit, leave, hang, dawdle or none."""
 
     observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
     action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
@@ -59,6 +59,8 @@ class Faulty(gymnasium.Env[np.ndarray, np.ndarray]):
             raise ZeroDivisionError("the simulator gave up")
         if self.fault == "exit":
             os.abort()
+        if self.fault == "leave":
+            os._exit(0)
         time.sleep({"hang": 3600.0, "dawdle": 0.05}.get(self.fault, 0.0))
 
 

@@ -25,11 +25,11 @@ class StreamArenas:
         self._spec, self._stdin = spec, stdin
         self._inputs, self._outputs = memoryview(inputs), memoryview(outputs)
 
-    def receive(self) -> int:
-        """Wait for a call and its inputs; return n."""
-        n: int = wire.HEADER.unpack(read(self._stdin, wire.HEADER.size))[1]
+    def receive(self) -> tuple[int, int]:
+        """Wait for a call and its inputs; return n and r."""
+        _, n, rows = wire.CALLED.unpack(read(self._stdin, wire.CALLED.size))
         read_into(self._stdin, self._inputs[: self._spec.input_bytes(n)])
-        return n
+        return n, rows
 
     def inputs(self, n: int) -> wire.Inputs:
         """Return read-only views of the input arena."""

@@ -15,7 +15,7 @@ import os
 import sys
 import types
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 
@@ -32,7 +32,7 @@ WITHHELD = ("breakpoint", "compile", "eval", "exec", "exit", "help", "input", "o
 KINDS = "biuf"
 """Kinds of NumPy types that a term may have: bool, integers, floats. The result is float64."""
 KEPT_VIEWS = 16
-"""For how many values of n the views of the arenas are kept."""
+"""For how many sizes of a call the views of the arenas are kept."""
 HINTS = {
     "getrandom": "a reward must give the same answer for the same transitions",
     "socket": "a reward program has no network",
@@ -46,8 +46,11 @@ HINTS = {
 class Port(Protocol):
     """Where calls come from and answers go."""
 
-    def receive(self) -> int:
-        """Wait for a call, its inputs laid in the arena; return n. Ends the process when the other end hangs up."""
+    def receive(self) -> tuple[int, int]:
+        """Wait for a call, its inputs laid in the arena; return n and r, the transitions of one step in time.
+
+        Ends the process when the other end hangs up.
+        """
 
     def inputs(self, n: int) -> wire.Inputs:
         """Return read-only views of the input arena."""
@@ -157,9 +160,20 @@ def answer_calls(reward: Callable[..., object], spec: wire.Spec, port: Port) -> 
     """Wait for calls and score each."""
     scorer = Scorer(spec, port)
     while True:
-        n = port.receive()
-        names, terms = scorer.score(reward, n)
+        n, rows = port.receive()
+        names, terms = scorer.score(reward, n, rows)
         port.scored(n, names, terms)
+
+
+class Step(NamedTuple):
+    """What one step in time is called with: views of the input arena."""
+
+    values: dict[str, object]
+    """The function's arguments, but for the memory."""
+    memory: dict[str, wire.Array]
+    """What the walk starts with, (r,) each; read at the first step."""
+    ended: wire.Array
+    """(r,), not 0 where an episode ended with the step; (0,) for a program without memory."""
 
 
 class Scorer:
@@ -167,35 +181,63 @@ class Scorer:
 
     def __init__(self, spec: wire.Spec, port: Port) -> None:
         self._spec, self._port = spec, port
-        self._arguments: dict[int, tuple[dict[str, object], dict[str, wire.Array]]] = {}
+        self._initial = dict(spec.memory)
+        self._steps: dict[tuple[int, int], list[Step]] = {}
         self._outputs: dict[tuple[int, int], wire.Array] = {}
         self._names: tuple[object, ...] = ()
         self._payload = b""
 
-    def score(self, reward: Callable[..., object], n: int) -> tuple[bytes, int]:
-        """Score the n transitions of the input arena into the output arena.
+    def score(self, reward: Callable[..., object], n: int, rows: int) -> tuple[bytes, int]:
+        """Score the n transitions of the input arena into the output arena, `rows` at a time, memory handed on.
 
         Returns:
             The names of the terms, one per line; how many they are.
         """
-        if n not in self._arguments:
-            self._forget_others()
-            self._arguments[n] = arguments(self._spec, self._port.inputs(n))
-        values, remembered = self._arguments[n]
-        memory = Memory(remembered) if remembered else NO_MEMORY
+        steps = self._split(n, rows)
+        remembered = steps[0].memory
+        for number, step in enumerate(steps):
+            memory = Memory(remembered) if remembered else NO_MEMORY
+            terms = self._call(reward, step, memory, first=number == 0)
+            out = self._rows(n, len(terms))[:, number * rows : (number + 1) * rows]
+            for row, name in enumerate(self._initial):
+                out[row] = column(f"memory.{name}", getattr(memory, name), rows)
+            for row, (name, value) in enumerate(terms.items(), len(self._initial)):
+                out[row] = column(name, value, rows)
+            if remembered:
+                remembered = self._handed_on(out, step.ended)
+        return self._payload, len(terms)
+
+    def _call(self, reward: Callable[..., object], step: Step, memory: Memory, first: bool) -> dict[Any, object]:
+        """Return the terms of one step."""
+        values = step.values
         if "memory" in values:
             values["memory"] = memory
         terms = reward(**values)
         if not isinstance(terms, dict):
             raise Misfit("shape", f"reward() must return a dict of term name to (n,) array, not {article(terms)}")
         if not terms or tuple(terms) != self._names:
+            if not first:
+                raise Misfit("shape", "the terms differ from step to step; return every term each time, 0 where idle")
             self._take_names(tuple(terms))
-        rows = self._rows(n, len(terms))
-        for row, name in enumerate(self._spec.memory):
-            rows[row] = column(f"memory.{name}", getattr(memory, name), n)
-        for row, (name, value) in enumerate(terms.items(), len(self._spec.memory)):
-            rows[row] = column(name, value, n)
-        return self._payload, len(terms)
+        return terms
+
+    def _handed_on(self, out: wire.Array, ended: wire.Array) -> dict[str, wire.Array]:
+        """Return the memory that the next step begins with: as it was left, or anew where an episode ended."""
+        left = dict(zip(self._initial, out, strict=False))
+        if not np.count_nonzero(ended):  # several times as fast as any()
+            return left
+        return {name: np.where(ended, self._initial[name], value) for name, value in left.items()}
+
+    def _split(self, n: int, rows: int) -> list[Step]:
+        """Return the steps of a call; the arenas stay where they are, so that the views serve for every call."""
+        if (n, rows) not in self._steps:
+            self._forget_others()
+            inputs = self._port.inputs(n)
+            cuts = (slice(start, start + rows) for start in range(0, n, rows))
+            self._steps[n, rows] = [
+                arguments(self._spec, tuple((group, name, array[cut]) for group, name, array in inputs)) for cut in cuts
+            ]
+        return self._steps[n, rows]
 
     def _rows(self, n: int, terms: int) -> wire.Array:
         if (n, terms) not in self._outputs:
@@ -203,9 +245,9 @@ class Scorer:
         return self._outputs[n, terms]
 
     def _forget_others(self) -> None:
-        """Keep the views of the arenas for a few values of n; a training uses two or three."""
-        if len(self._arguments) >= KEPT_VIEWS:
-            self._arguments.clear()
+        """Keep the views of the arenas for a few sizes of a call; a training uses two or three."""
+        if len(self._steps) >= KEPT_VIEWS:
+            self._steps.clear()
             self._outputs.clear()
 
     def _take_names(self, names: tuple[object, ...]) -> None:
@@ -224,8 +266,8 @@ class Scorer:
         self._names, self._payload = names, payload
 
 
-def arguments(spec: wire.Spec, inputs: wire.Inputs) -> tuple[dict[str, object], dict[str, wire.Array]]:
-    """Return the values of the program's arguments, and the arrays that make up its memory."""
+def arguments(spec: wire.Spec, inputs: wire.Inputs) -> Step:
+    """Return the values of the program's arguments, the arrays that make up its memory, and where episodes ended."""
     groups: dict[str, dict[str, wire.Array]] = {}
     for group, name, array in inputs:
         groups.setdefault(group, {})[name] = array
@@ -234,7 +276,7 @@ def arguments(spec: wire.Spec, inputs: wire.Inputs) -> tuple[dict[str, object], 
         values[name] = (
             groups["action"]["action"] if name == "action" else State(name, groups.get(name, {}), spec.catalogue)
         )
-    return values, groups.get("memory", {})
+    return Step(values, groups.get("memory", {}), groups.get("episode", {}).get("ended", np.empty(0)))
 
 
 def column(name: str, value: object, n: int) -> np.ndarray[Any, Any]:
@@ -337,13 +379,13 @@ class SharedArenas:
     def __init__(self, spec: wire.Spec, inputs: mmap.mmap, outputs: mmap.mmap) -> None:
         self._spec, self._inputs, self._outputs = spec, inputs, outputs
 
-    def receive(self) -> int:
-        """Wait for a call; return n."""
-        header = os.read(0, wire.HEADER.size)
-        if len(header) != wire.HEADER.size:
+    def receive(self) -> tuple[int, int]:
+        """Wait for a call; return n and r."""
+        call = os.read(0, wire.CALLED.size)
+        if len(call) != wire.CALLED.size:
             os._exit(0)
-        n: int = wire.HEADER.unpack(header)[1]
-        return n
+        _, n, rows = wire.CALLED.unpack(call)
+        return n, rows
 
     def inputs(self, n: int) -> wire.Inputs:
         """Return read-only views of the input arena."""

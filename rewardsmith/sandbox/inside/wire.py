@@ -1,9 +1,11 @@
 """What crosses the border: messages with a fixed header, and arrays of float64 at places that both ends compute.
 
-A call is the message CALL with n, the number of transitions; the input arena then holds, one after the other, each
-array of `Spec.inputs`, all (n, *shape) in C order. The answer is SCORED with the names of the terms, one per line;
-the output arena then holds the memory (m, n) and below it the terms (k, n). Or it is FAILED with a JSON object of
-code, message and line. The arenas are shared memory, or what follows the message in a stream.
+A call is the message CALL with n, the number of transitions, and r, how many of them are one step in time; the input
+arena then holds, one after the other, each array of `Spec.inputs`, all (n, *shape) in C order, step after step. The
+program is called once per step, n // r times, and its memory handed on; without memory r is n. The answer is SCORED
+with the names of the terms, one per line; the output arena then holds the memory (m, n) after each step and below it
+the terms (k, n). Or it is FAILED with a JSON object of code, message and line. The arenas are shared memory, or what
+follows the message in a stream.
 
 Before the first call the process says SEALED with the names of the layers that hold it (or UNSEALED and why), and
 after the text was compiled READY or FAILED. Nothing is ever unpickled, and the trusted side believes none of it.
@@ -22,13 +24,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 Shape = tuple[int, ...]
 Arena = mmap.mmap | memoryview
 Inputs = tuple[tuple[str, str, Array], ...]
-"""(group, name, array (n, *shape)); the groups are "action", "before", "after", "start" and "memory"."""
+"""(group, name, array (n, *shape)); the groups are "action", "before", "after", "start", "memory" and "episode". Of
+memory the first r rows count: what the first step starts with. "episode" is for the harness alone."""
 
 HEADER = struct.Struct("<II")
-"""Of every message: its kind; the length of the payload that follows, or n for a CALL."""
+"""Of every message of a process: its kind; the length of the payload that follows."""
+CALLED = struct.Struct("<III")
+"""A call as a whole: CALL, n, r."""
 CALL, SEALED, UNSEALED, READY, SCORED, FAILED = range(1, 7)
 
 MAX_BYTES = 4096
@@ -53,7 +59,8 @@ class Spec:
     """(group, name, shape of one transition's value) of every array of the input arena, in order."""
     catalogue: tuple[str, ...]
     """Every signal that exists, to name the nearest one in a message."""
-    memory: tuple[str, ...]
+    memory: tuple[tuple[str, float], ...]
+    """(name, value at an episode's start)."""
     max_terms: int
 
     def input_bytes(self, n: int) -> int:
@@ -78,7 +85,7 @@ class Spec:
             arguments=tuple(fields["arguments"]),
             inputs=inputs,
             catalogue=tuple(fields["catalogue"]),
-            memory=tuple(fields["memory"]),
+            memory=tuple((name, value) for name, value in fields["memory"]),
             max_terms=fields["max_terms"],
         )
 

@@ -1,0 +1,147 @@
+"""Final return of the trainer "fast" against SB3's own PPO update, with equal settings on the same environments.
+
+    python benchmarks/equal_settings.py [ENV ...] [--steps 500000] [--seeds 5] [--set KEY=VALUE ...] [--log FILE]
+
+Both sides learn from the environment's own reward, in the same batched environments, with the same seeds and settings
+(the defaults, but for --set); only the update differs. The final return is the mean over episodes with fixed seeds,
+acting without noise. One JSON line per training goes to stdout and to the log; what the log holds already is not run
+again, so that a long benchmark can be cut and carried on. The table shows means, their difference with Welch's 95 %
+interval, and the CPU times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import statistics
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+
+import torch
+from throughput import machine
+from time_to_return import mean_return
+
+from rewardsmith.config import from_sets, resolve
+from rewardsmith.records import EnvSpec, TrainJob, TrainSettings
+from rewardsmith.steps.evaluator import T_975
+from rewardsmith.worker.train import Learner, Unattended
+
+ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
+TRAINERS = ("fast", "sb3")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One training."""
+
+    env: str
+    trainer: str
+    seed: int
+    steps: int
+    """Environment steps asked for."""
+    settings: str
+    """What differs from the defaults."""
+    final_return: float
+    cpu_s: float
+    """Of the training alone."""
+
+    @property
+    def key(self) -> tuple[str, str, int, int, str]:
+        """What was trained."""
+        return self.env, self.trainer, self.seed, self.steps, self.settings
+
+
+def main() -> None:
+    """Train what is missing, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("envs", nargs="*", default=ENVIRONMENTS)
+    parser.add_argument("--steps", type=int, default=500_000)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument(
+        "--log", type=Path, default=None, help="JSON lines to append to; what is there is not run again"
+    )
+    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="KEY=VALUE")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print(machine(), flush=True)
+    known = {outcome.key: outcome for outcome in read(arguments.log)}
+    settings = resolve({"training": from_sets(arguments.sets)}).training
+    told, outcomes = " ".join(sorted(arguments.sets)), list[Outcome]()
+    # The trainers take turns, so that a busy machine slows both.
+    for env in arguments.envs:
+        for seed in range(arguments.seeds):
+            for trainer in TRAINERS:
+                key = (env, trainer, seed, arguments.steps, told)
+                if key not in known:
+                    known[key] = train(key, settings)
+                    write(known[key], arguments.log)
+                outcomes.append(known[key])
+    print("\n".join(table(outcomes)))
+
+
+def train(key: tuple[str, str, int, int, str], settings: TrainSettings) -> Outcome:
+    """Train once and look at the final policy."""
+    env, trainer, seed, steps, told = key
+    settings = replace(settings, trainer=trainer)
+    began = time.process_time()
+    learner = Learner(TrainJob(EnvSpec(env), None, "length", seed, steps, settings), Unattended())
+    learner.run()
+    cpu_s = time.process_time() - began
+    final = mean_return(env, learner.policy().act)
+    learner.close()
+    return Outcome(env, trainer, seed, steps, told, final, cpu_s)
+
+
+def read(log: Path | None) -> list[Outcome]:
+    """Return the outcomes of a log."""
+    if log is None or not log.exists():
+        return []
+    return [Outcome(**json.loads(line)) for line in log.read_text().splitlines()]
+
+
+def write(outcome: Outcome, log: Path | None) -> None:
+    """Print an outcome, and append it to the log."""
+    line = json.dumps(asdict(outcome))
+    print(line, flush=True)
+    if log is not None:
+        with log.open("a") as file:
+            file.write(line + "\n")
+
+
+def table(outcomes: Sequence[Outcome]) -> Iterable[str]:
+    """Return the lines of the table."""
+    yield "| | fast | sb3 | fast - sb3 [95 % interval] | CPU s, fast | CPU s, sb3 |"
+    yield "|---|---|---|---|---|---|"
+    for env in dict.fromkeys(outcome.env for outcome in outcomes):
+        sides = [[one for one in outcomes if (one.env, one.trainer) == (env, trainer)] for trainer in TRAINERS]
+        returns = [[one.final_return for one in side] for side in sides]
+        means = " | ".join(f"{statistics.mean(side):,.0f}" for side in returns)
+        seconds = " | ".join(f"{statistics.median(one.cpu_s for one in side):,.0f}" for side in sides)
+        yield f"| {env} | {means} | {difference(*returns)} | {seconds} |"
+
+
+def difference(first: Sequence[float], second: Sequence[float]) -> str:
+    """Return the difference of the means with its 95 % interval (Welch 1947, Biometrika 34)."""
+    gap = statistics.mean(first) - statistics.mean(second)
+    if min(len(first), len(second)) < 2:
+        return f"{gap:+,.0f}"
+    parts = [statistics.variance(side) / len(side) for side in (first, second)]
+    if sum(parts) == 0.0:
+        return f"{gap:+,.0f}"
+    freedom = sum(parts) ** 2 / sum(
+        part**2 / (len(side) - 1) for part, side in zip(parts, (first, second), strict=True)
+    )
+    # Rounded down, which makes the interval a little wider than it is.
+    index = math.floor(freedom) - 1
+    half = (T_975[index] if index < len(T_975) else 1.96) * math.sqrt(sum(parts))
+    return f"{gap:+,.0f} [{gap - half:+,.0f}, {gap + half:+,.0f}]"
+
+
+if __name__ == "__main__":
+    main()
