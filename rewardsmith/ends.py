@@ -12,21 +12,24 @@ from rewardsmith.steps import evaluator, evolution
 from rewardsmith.threads import raised
 
 
-def due(config: Config, history: Sequence[Candidate], wall_s: float) -> str | None:
+def due(config: Config, history: Sequence[Candidate], wall_s: float, *, target: bool = True) -> str | None:
     """Return why no further generation should start; None if it should.
 
     Args:
         config: with the target and the budget.
         history: every candidate so far.
         wall_s: how long the search has been going.
+        target: whether reaching the target is a reason; where the user asked for more, it is none.
     """
-    target, budget = config.search.target_fitness, config.budget
-    bound = lower_bound(evolution.incumbent(history))
-    if target is not None and bound is not None and bound >= target:
-        return f"the target fitness {target:g} is reached with confidence: the lower bound is {bound:.4g}"
+    wanted, budget = config.search.target_fitness if target else None, config.budget
+    bound = lower_bound(evolution.incumbent(history, config.evolution))
+    if wanted is not None and bound is not None and bound >= wanted:
+        return f"the target fitness {wanted:g} is reached with confidence: the lower bound is {bound:.4g}"
     steps = sum(training.env_steps for candidate in history for training in candidate.trainings)
-    if budget.env_steps is not None and steps >= budget.env_steps:
-        return f"budget: {steps:,} of {budget.env_steps:,} environment steps are done"
+    coming = config.search.steps_of_a_generation
+    if budget.env_steps is not None and steps + coming > budget.env_steps:
+        done = f"{steps:,} of {budget.env_steps:,} environment steps are done"
+        return f"budget: {done}, and a generation may take {coming:,} more"
     if budget.wall_s is not None and wall_s >= budget.wall_s:
         return f"budget: {budget.wall_s:g} s of wall time are over"
     return None

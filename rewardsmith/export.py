@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from textwrap import indent
 
+from rewardsmith import extras, syntax
 from rewardsmith import program as contract
-from rewardsmith import syntax
 from rewardsmith.errors import ProgramError
 from rewardsmith.program import RewardProgram
 from rewardsmith.records import EnvSpec, Signal
@@ -22,7 +22,7 @@ from rewardsmith.sources import Applied, Combined, Index, Node, Number, parse
 RULE = "# " + "-" * 64 + " "
 SHAPING = "shaping"
 SHAPING_MODULES = (SHAPING, f"rewardsmith.{SHAPING}")
-FUNCTIONS = {"wrap": "_wrap", "norm": "_norm", "cos": "np.cos", "sin": "np.sin"}
+FUNCTIONS = {"wrap": "_wrap", "norm": "_norm", "angle": "_angle", "cos": "np.cos", "sin": "np.sin"}
 """A source's functions, as the exported file spells them."""
 MEANING_CHARS = 80
 
@@ -81,13 +81,13 @@ import numpy as np
 
 def _constants(program: RewardProgram, signals: Sequence[Signal], env: EnvSpec) -> str:
     """Return what the wrapper has to know of the program and of its environment."""
-    kwargs = dict(env.kwargs)
+    env_id, kwargs = extras.elsewhere(env.env_id, env.kwargs)
     if env.max_episode_steps is not None:
         kwargs["max_episode_steps"] = env.max_episode_steps
     lines = [
         f"{RULE}what the wrapper needs to know",
         "",
-        f"ENV_ID = {json.dumps(env.env_id)}",
+        f"ENV_ID = {json.dumps(env_id)}",
         f"ENV_KWARGS = {kwargs!r}",
     ]
     declared = _defined(syntax.module(program.source))

@@ -71,9 +71,13 @@ def make(**kwargs: Any) -> RewardWrapper:
 
 
 def _action(space: Any, action: Any) -> Any:
-    """Return the action as the program sees it, (1, a): inside its bounds, a discrete one counted from 0."""
+    """Return the action as the program sees it, (1, a): inside its bounds; a choice is its number, counted from 0."""
     if isinstance(space, gymnasium.spaces.Discrete):
         return np.array([[float(action) - float(space.start)]])
+    if isinstance(space, gymnasium.spaces.MultiDiscrete | gymnasium.spaces.MultiBinary):
+        chosen = np.ravel(np.asarray(action) - getattr(space, "start", 0))
+        parts = np.ravel(getattr(space, "nvec", np.full(chosen.shape, 2)))
+        return np.array([[float(np.ravel_multi_index(chosen.tolist(), parts.tolist()))]])
     return np.clip(np.asarray(action, np.float64), space.low, space.high).reshape(1, -1)
 
 
@@ -118,25 +122,28 @@ class _Simulation:
             return np.ravel(self._env.state)[indices]
         if field == "info":
             return self._info.get(".".join(map(str, indices)), 0.0)
-        data = self._current()
-        rows: list[Any] = [
-            _rows(self._env.model, field, index) if isinstance(index, str) else index for index in indices
-        ]
+        data, (model, _) = self._current(), self._physics()
+        rows: list[Any] = [_rows(model, field, index) if isinstance(index, str) else index for index in indices]
         if field in ("xvelp", "xvelr"):
-            return _velocity(self._env.model, data, field, rows[0])[tuple(rows[1:])]
+            return _velocity(model, data, field, rows[0])[tuple(rows[1:])]
         return np.array(getattr(data, field))[tuple(rows)]
+
+    def _physics(self) -> tuple[Any, Any]:
+        """Return MuJoCo's model and data; dm_control keeps them behind its own."""
+        physics = getattr(self._env, "physics", None)
+        return (self._env.model, self._env.data) if physics is None else (physics.model.ptr, physics.data.ptr)
 
     def _current(self) -> Any:
         """Return a copy of the simulation in which everything follows from the state as it is now."""
         import mujoco
 
-        model = self._env.model
+        model, data = self._physics()
         if self._copy is None:
             self._copy = mujoco.MjData(model)
         if not self._copied:
             kind = mujoco.mjtState.mjSTATE_INTEGRATION
             state = np.empty(mujoco.mj_stateSize(model, kind))
-            mujoco.mj_getState(model, self._env.data, state, kind)
+            mujoco.mj_getState(model, data, state, kind)
             mujoco.mj_setState(model, self._copy, state, kind)
             mujoco.mj_forward(model, self._copy)
             mujoco.mj_rnePostConstraint(model, self._copy)
@@ -181,6 +188,11 @@ def _wrap(angle: Any) -> Any:
 def _norm(vector: Any) -> Any:
     """Return the Euclidean length."""
     return np.sqrt(np.sum(np.square(vector)))
+
+
+def _angle(vector: Any) -> Any:
+    """Return the direction of a plane vector, in [-pi, pi]."""
+    return np.arctan2(vector[1], vector[0])
 
 
 def _try() -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
+from rewardsmith import ensemble, records
 from rewardsmith.archive import Journal
-from rewardsmith.records import Baselines, Candidate, Interval, Result, Spent
-from rewardsmith.steps import evaluator, trainer
+from rewardsmith.errors import ProgramError
+from rewardsmith.records import Baselines, Candidate, Ensemble, Interval, Result, Spent
+from rewardsmith.steps import critic, evaluator, evolution, trainer
 from rewardsmith.threads import raised, together
 from rewardsmith.trials import BASELINE, FINAL, Trials
+
+ENSEMBLE = "ensemble"
+OFFER = "What the three best programs agree on is harder to cheat: `rewardsmith resume {run} --ensemble 3` trains on it"
 
 
 def report(trials: Trials, best: Candidate, history: list[Candidate], spent: Spent, stopped: str | None) -> Result:
@@ -21,29 +28,60 @@ def report(trials: Trials, best: Candidate, history: list[Candidate], spent: Spe
 
     Raises:
         WorkerFailed: if the machinery failed repeatedly.
+        SandboxUnavailable: if an ensemble's text cannot be checked on this machine.
     """
-    run = trials.run
-    reported, baselines = _measure(trials, best)
+    reported, baselines, joined = _measure(trials, best, history)
     own = baselines.own_reward.mean if baselines.own_reward else None
-    result = Result(
+    bare = _result(trials, best, history, spent, stopped)
+    result = replace(
+        bare,
+        reported=reported,
+        baselines=baselines,
+        normalised=evaluator.normalised(reported.mean if reported else None, baselines.random, own),
+        env_steps=_env_steps(trials.journal),
+        ensemble=joined,
+    )
+    trials.run.finish(result)
+    return result
+
+
+def pause(trials: Trials, history: list[Candidate], spent: Spent, waits: str) -> Result:
+    """Write how far a search is that waits for people: nothing is trained anew, and it will go on.
+
+    Args:
+        trials: of the search.
+        history: every candidate; at least one has a policy.
+        spent: what the language models cost.
+        waits: for what.
+    """
+    result = _result(trials, evolution.ranked(history)[0], history, spent, waits)
+    trials.run.finish(result)
+    trials.watch.finished(result)
+    return result
+
+
+def _result(trials: Trials, best: Candidate, history: list[Candidate], spent: Spent, stopped: str | None) -> Result:
+    """Return an outcome without reported figures."""
+    run = trials.run
+    return Result(
         run=str(run.path),
         task=run.task.text,
         env_id=run.task.env.env_id,
         fitness=run.task.fitness,
         best=best,
         candidates=tuple(history),
-        reported=reported,
-        baselines=baselines,
-        normalised=evaluator.normalised(reported.mean if reported else None, baselines.random, own),
+        reported=None,
+        baselines=Baselines(),
+        normalised=None,
         env_steps=_env_steps(trials.journal),
         spent=spent,
         stopped=stopped,
     )
-    run.finish(result)
-    return result
 
 
-def _measure(trials: Trials, best: Candidate) -> tuple[Interval | None, Baselines]:
+def _measure(
+    trials: Trials, best: Candidate, history: list[Candidate]
+) -> tuple[Interval | None, Baselines, Ensemble | None]:
     config = trials.run.config
     episodes = evaluator.seeds(config, evaluator.REPORT, config.evaluation.final_episodes)
     seeds = trainer.seeds(config, trainer.FINAL_SEEDS, config.search.final_seeds)
@@ -51,6 +89,9 @@ def _measure(trials: Trials, best: Candidate) -> tuple[Interval | None, Baseline
     programs: dict[str, str | None] = {final: best.proposal.source}
     if config.search.baseline:
         programs[BASELINE] = None
+    joined = _joined(trials, best, history)
+    if joined:
+        programs[joined.owner] = joined.source
     random = trials.evaluate(BASELINE, None, "random", episodes)
     measured = raised(together(lambda owner: trials.of(owner, programs[owner], seeds, episodes), programs))
     figures: dict[str, Interval | None] = {}
@@ -59,7 +100,53 @@ def _measure(trials: Trials, best: Candidate) -> tuple[Interval | None, Baseline
         for trial in outcomes:
             if trial.fitness is None:
                 trials.watch.notice(f"a training of {owner} (seed {trial.training.seed}) gave no figure: {trial.cause}")
-    return figures[final], Baselines(random.fitness, figures.get(BASELINE))
+    robust = Ensemble(joined.members, config.search.ensemble_rule, figures[joined.owner]) if joined else None
+    return figures[final], Baselines(random.fitness, figures.get(BASELINE)), robust
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """The best programs as one."""
+
+    members: tuple[str, ...]
+    source: str
+
+    @property
+    def owner(self) -> str:
+        """What its trainings are kept under: other members are another program."""
+        return f"{FINAL}/{ENSEMBLE}-{'-'.join(self.members)}"
+
+
+def _joined(trials: Trials, best: Candidate, history: list[Candidate]) -> _Joined | None:
+    """Join the best programs where the search asks for it; where that cannot be done, say why.
+
+    Where it does not ask, and the best program raised an alarm, say that it could.
+    """
+    config = trials.run.config
+    count = config.search.ensemble
+    if not count:
+        if best.feedback and best.feedback.alarms:
+            offer = OFFER.format(run=trials.run.path)
+            trials.watch.notice(f"{best.id} raised an alarm: {best.feedback.alarms[0]}. {offer}")
+        return None
+    members = evolution.members(history, count, config.evolution)
+    names = ", ".join(member.id for member in members)
+    if len(members) < 2:
+        trials.watch.notice(f"no ensemble: it takes two different programs with a fitness, and there is {names}")
+        return None
+    try:
+        source = ensemble.join(members, config.search.ensemble_rule)
+    except ProgramError as error:
+        trials.watch.notice(f"no ensemble: {error}")
+        return None
+    records.write_text(trials.run.path / f"{ENSEMBLE}.py", source)
+    transitions = trials.run.path / "probe" / "transitions.npz"
+    verdict = critic.review(source, trials.probe, transitions, config.sandbox)
+    if verdict.trainable:
+        return _Joined(tuple(member.id for member in members), source)
+    errors = "; ".join(finding.message for finding in verdict.findings if finding.severity == "error")
+    trials.watch.notice(f"no ensemble: {names} joined into one are refused: {errors}")
+    return None
 
 
 def _env_steps(journal: Journal) -> int:

@@ -8,8 +8,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib import metadata
 from pathlib import Path
 
+from rewardsmith import graphics
 from rewardsmith import machine as hardware
 from rewardsmith.errors import RewardsmithError
 from rewardsmith.records import Check, EnvSpec, Probe, ProbeJob
@@ -22,7 +24,7 @@ def checks() -> tuple[Check, ...]:
     """Return every check of this machine; takes some seconds."""
     from rewardsmith import llm, sandbox
 
-    return (*sandbox.report(), simulation(), rendering(), llm.report(), machine())
+    return (*sandbox.report(), simulation(), rendering(), video(), llm.report(), machine())
 
 
 def cleanup() -> tuple[str, ...]:
@@ -53,19 +55,27 @@ def simulation() -> Check:
 def rendering() -> Check:
     """Try the ways to render without a screen, each in a process of its own."""
     tried = []
-    for backend in ("egl", "osmesa"):
+    for backend in graphics.order(os.environ):
         command = [sys.executable, "-m", "rewardsmith.worker.rendering"]
-        environment = {"PATH": os.defpath, "MUJOCO_GL": backend, "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+        environment = {"PATH": os.defpath, graphics.VARIABLE: backend, "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
         try:
             answer = subprocess.run(command, capture_output=True, text=True, timeout=RENDER_TIMEOUT_S, env=environment)
             found = json.loads(answer.stdout.splitlines()[-1]) if answer.stdout.strip() else {"ok": False, "detail": ""}
         except (subprocess.TimeoutExpired, ValueError):
             found = {"ok": False, "detail": "no answer"}
         if found["ok"]:
-            return Check("rendering", True, f"{backend}: {found['detail']}", needed=False)
+            return Check("rendering", True, f"{backend}: {found['detail']}; videos use it", needed=False)
         tried.append(f"{backend}: {found['detail'] or 'it crashed'}")
-    fix = "Debian and Ubuntu: apt-get install libegl1 libosmesa6; a search itself needs no rendering"
+    fix = f"{graphics.INSTALL}; a search itself needs no rendering"
     return Check("rendering", False, "; ".join(tried), fix, needed=False)
+
+
+def video() -> Check:
+    """Say which kind of video is written."""
+    if graphics.container() == "mp4":
+        return Check("video", True, f"mp4 (h264), by PyAV {metadata.version('av')}", needed=False)
+    fix = "pip install 'rewardsmith[video]'"
+    return Check("video", False, "animated WebP; mp4 (h264) needs PyAV", fix, needed=False)
 
 
 def machine() -> Check:

@@ -7,19 +7,36 @@ same code from its beginning. What happens inside a step is told in `rewardsmith
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from rewardsmith import ends, final
+from rewardsmith import ends, feedback, final
 from rewardsmith.archive import Journal, Run
-from rewardsmith.errors import ModelRefused, TaskError
+from rewardsmith.errors import BudgetExhausted, ModelRefused, TaskError
+from rewardsmith.feedback import State, judge, telling
 from rewardsmith.fitness import Fitness
 from rewardsmith.jobs import Executor
+from rewardsmith.llm import Models
+from rewardsmith.program import refusal
 from rewardsmith.race import Lane, Race
-from rewardsmith.records import Brief, Candidate, Feedback, Probe, ProbeJob, Proposal, Result, Spent, Verdict
+from rewardsmith.records import (
+    Assignment,
+    Brief,
+    Candidate,
+    Feedback,
+    Generation,
+    Probe,
+    ProbeJob,
+    Proposal,
+    Result,
+    Spent,
+    Verdict,
+)
 from rewardsmith.steps import analyzer, critic, evaluator, evolution, trainer
 from rewardsmith.steps.designer import Designer
+from rewardsmith.steps.designer.heeding import heeded
+from rewardsmith.tasks import unnamed
 from rewardsmith.threads import together
 from rewardsmith.trials import Trials, is_final
 from rewardsmith.watch import Watch
@@ -35,7 +52,7 @@ class Search:
         designer: Designer,
         executor: Executor,
         watch: Watch,
-        spent: Callable[[], Spent] = Spent,
+        models: Models | None = None,
     ) -> None:
         """Put the parts together.
 
@@ -45,16 +62,18 @@ class Search:
             designer: proposes and repairs programs.
             executor: runs probes, trainings and evaluations.
             watch: is told what happens.
-            spent: what the designer's model has cost so far.
+            models: of the roles that ask one; None where none does.
         """
-        self.run, self.journal, self.designer, self.executor, self.watch = run, journal, designer, executor, watch
-        self.spent = spent
+        self.run, self.journal, self.executor, self.watch = run, journal, executor, watch
+        self.designer = evolution.Reweighing(designer, run.config.evolution)
+        self.models = models
         self.began = time.monotonic()
 
     def result(self) -> Result:
         """Run the search to its end.
 
         Raises:
+            ProgramError: if the user's own program is refused, before anything is trained or paid for.
             NoValidCandidate: if no program of any generation could be scored.
             ModelError: if the language model cannot be had; what is done stays done.
             WorkerFailed: if the machinery fails beyond its retries.
@@ -62,88 +81,157 @@ class Search:
         """
         config = self.run.config.search
         probe = look(self.run, self.journal, self.executor)
+        for remark in filter(None, (unnamed(probe.signals), trainer.remark(self.run.config, probe))):
+            self.watch.notice(remark)
+        self.check_user_program(probe)
         trials = Trials(self.run, self.journal, self.executor, self.watch, probe)
-        self.watch.started(config.trainings, config.env_steps)
+        self.critic = critic.Critic(self.run, probe, self.models)
+        self.analyzer = analyzer.Analyzer(self.run, probe, self.models)
+        panel = feedback.Panel(self.run, self.journal, judge.of(self.run, self.journal, self.models))
+        added = (panel.generations - config.generations) * config.population * config.seeds
+        self.watch.started(config.trainings + added, config.env_steps)
         history: list[Candidate] = []
+        plans: list[Generation] = []
         stopped = None
-        for generation in range(config.generations):
-            stopped = ends.due(self.run.config, history, time.monotonic() - self.began)
+        for generation in range(panel.generations):
+            history = panel.rank(history, generation)
+            waits = panel.waits(history, generation)
+            if waits:
+                return final.pause(trials, history, self.spent, waits)
+            wall_s, asked = time.monotonic() - self.began, panel.asked(generation)
+            stopped = ends.due(self.run.config, history, wall_s, target=not asked)
             if stopped:
                 break
-            brief = self.brief(probe, generation, history)
-            self.watch.generation(brief)
-            outcomes = self.generation(trials, brief)
+            heard = panel.hear(generation)
+            plans.append(self.plan(probe, history, plans, heard))
+            briefs = [self.brief(probe, generation, history, slot, heard) for slot in plans[-1].slots]
+            parents = {parent.id: parent for brief in briefs for parent in brief.parents}
+            self.watch.generation(replace(briefs[0], parents=tuple(parents.values())))
+            outcomes = self.generation(trials, briefs)
             history += [outcome for outcome in outcomes if isinstance(outcome, Candidate)]
             stopped = ends.of_budget(outcomes)
             if stopped:
                 break
-        best = evolution.incumbent(history)
+        history = panel.rank(history, len(plans))
+        waits = None if stopped else panel.waits(history, len(plans))
+        if waits:
+            return final.pause(trials, history, self.spent, waits)
+        best = evolution.incumbent(history, self.run.config.evolution)
         if best is None:
             raise ends.without_result(history, stopped, self.run)
-        result = final.report(trials, best, history, self.spent(), stopped)
+        result = final.report(trials, best, history, self.spent, stopped)
         self.watch.finished(result)
         return result
 
-    def brief(self, probe: Probe, generation: int, history: list[Candidate]) -> Brief:
-        """Evolution: choose the parents, and put together what the designer is told."""
-        choose = lambda: [parent.id for parent in evolution.parents(history, generation)]  # noqa: E731
-        chosen = self.journal.once(f"g{generation}/evolution", list[str], choose)
+    @property
+    def spent(self) -> Spent:
+        """What the language models have cost so far."""
+        return self.models.spent if self.models else Spent()
+
+    def check_user_program(self, probe: Probe) -> None:
+        """Critic: check the program that the user gave, whose failure ends the search before it begins."""
+        source = self.run.user_program()
+        if source is not None:
+            verdict = critic.review(source, probe, self.run.path / "probe" / "transitions.npz", self.run.config.sandbox)
+            if not verdict.trainable:
+                raise refusal(verdict.findings)
+
+    def plan(self, probe: Probe, history: list[Candidate], plans: list[Generation], heard: State) -> Generation:
+        """Evolution: decide what each slot of the next generation is made from; the user's programs have their own."""
+        generation = len(plans)
+        names, unlike = [signal.name for signal in probe.signals], self.critic.gates.distance
+
+        def decide() -> Generation:
+            return telling.with_programs(evolution.plan(self.run.config, history, plans, names, unlike), heard)
+
+        plan = self.journal.once(f"g{generation}/evolution/plan", Generation, decide)
+        if generation == 0 and self.run.config.search.user_alone and self.run.user_program() is not None:
+            plan = replace(plan, slots=plan.slots[:1])
+        for note in plan.notes:
+            self.watch.notice(f"g{generation}: {note}")
+        return plan
+
+    def brief(self, probe: Probe, generation: int, history: list[Candidate], slot: Assignment, heard: State) -> Brief:
+        """Put together what the author of one slot's program is told."""
+        best = evolution.incumbent(history, self.run.config.evolution)
+        task, config, settings = self.run.task, self.run.config.search, heard.settings(self.run.config.feedback)
+        notes = telling.notes(heard, history, settings)
+        history = telling.as_told(history, settings)
         known = {candidate.id: candidate for candidate in history}
-        task, config = self.run.task, self.run.config.search
         return Brief(
             task=task.text,
             env_id=task.env.env_id,
             env_about=task.env_about,
             signals=probe.signals,
-            action=task.action,
+            named=len(task.env.signals),
+            action=task.action or probe.action_about,
             generation=generation,
             population=config.population,
             seed=config.seed,
-            parents=tuple(known[id] for id in chosen if id in known),
-            history=tuple(history),
+            parents=tuple(known[id] for id in slot.parents if id in known),
+            history=tuple(history if slot.told is None else (known[id] for id in slot.told if id in known)),
+            notes=notes,
+            mode=slot.mode,
+            incumbent=best.id if best else None,
+            pins=telling.pins(heard),
+            bans=telling.bans(heard),
+            given=telling.program(heard, slot.given),
         )
 
-    def generation(self, trials: Trials, brief: Brief) -> list[Candidate | BaseException]:
+    def generation(self, trials: Trials, briefs: list[Brief]) -> list[Candidate | BaseException]:
         """Take every slot of a generation through the steps, at once."""
-        name, slots = f"g{brief.generation}", range(brief.population)
+        name, slots = f"g{briefs[0].generation}", range(len(briefs))
         ids = [f"{name}c{slot:02d}" for slot in slots]
         race = Race(self.journal, name, ids, trainer.search_seeds(self.run.config), self.run.config.search.keep)
-        return together(lambda slot: self.candidate(trials, brief, slot, race.lane(ids[slot])), slots)
+        return together(lambda slot: self.candidate(trials, briefs[slot], slot, race.lane(ids[slot])), slots)
 
     def candidate(self, trials: Trials, brief: Brief, slot: int, lane: Lane) -> Candidate:
         """Take one slot of a generation through the steps."""
         try:
-            candidate = self.design(lane.candidate, trials.probe, brief, slot)
+            candidate = self.design(lane.candidate, brief, slot)
             if candidate.status == "ok":
                 candidate = self.score(candidate, trials, lane)
         finally:
+            self.critic.gates.tell(brief.generation, slot, None)
             lane.leave()
         return self.explain(candidate, trials)
 
-    def design(self, id: str, probe: Probe, brief: Brief, slot: int) -> Candidate:
+    def design(self, id: str, brief: Brief, slot: int) -> Candidate:
         """Designer and critic: a refused program goes back to its author, a few times."""
         candidate = Candidate(id, brief.generation, slot, Proposal("", "none"), "invalid")
-        make = partial(self.designer.propose, brief, slot)
-        for attempt in range(self.run.config.search.max_repairs + 1):
+        tried: list[Candidate] = []
+        make = partial(self.propose, brief, slot)
+        for attempt in range(1 if brief.given else self.run.config.search.max_repairs + 1):
             self.watch.stage(id, "repair" if attempt else "design")
             try:
                 proposal = self.journal.once(f"{id}/designer/{attempt}", Proposal, make)
             except ModelRefused as error:
-                return replace(candidate, cause=str(error))
+                return replace(tried[-1] if tried else candidate, cause=str(error))
+            self.critic.gates.tell(brief.generation, slot, proposal.source)
             self.watch.stage(id, "check")
-            check = partial(self.review, proposal, probe)
-            verdict = self.journal.once(f"{id}/critic/{attempt}", Verdict, check)
-            candidate = replace(candidate, proposal=proposal, verdict=verdict, repairs=attempt)
+            judge = partial(self.critic.judge, brief, slot, proposal, tuple(tried))
+            verdict = self.journal.once(f"{id}/critic/{attempt}", Verdict, judge)
+            tried.append(replace(candidate, proposal=proposal, verdict=verdict, repairs=attempt))
             if verdict.accepted:
-                return replace(candidate, status="ok")
-            make = partial(self.designer.repair, brief, proposal, verdict.findings, attempt + 1)
-        errors = [finding.message for finding in verdict.findings if finding.severity == "error"]
-        return replace(candidate, cause="; ".join(errors))
+                break
+            make = partial(self.mend, brief, tuple(tried))
+        return self.critic.settled(tried)
 
-    def review(self, proposal: Proposal, probe: Probe) -> Verdict:
-        """Critic: check a program on the recorded transitions."""
-        transitions = self.run.path / "probe" / "transitions.npz"
-        return critic.review(proposal.source, probe, transitions, self.run.config.sandbox)
+    def propose(self, brief: Brief, slot: int) -> Proposal:
+        """Designer: write a slot's program; the user's own is tried as it is."""
+        proposal = brief.given or self.designer.propose(brief, slot)
+        return heeded(brief, proposal) if brief.mode == "weights" else proposal
+
+    def mend(self, brief: Brief, tried: Sequence[Candidate]) -> Proposal:
+        """Designer: mend the last program, or stand by one that can be trained where no model answers any more."""
+        last, sound = tried[-1], critic.sound(tried)
+        findings = last.verdict.findings if last.verdict else ()
+        try:
+            return self.designer.repair(brief, last.proposal, findings, len(tried))
+        except (ModelRefused, BudgetExhausted):
+            if sound is None:
+                raise
+            return sound.proposal
 
     def score(self, candidate: Candidate, trials: Trials, lane: Lane) -> Candidate:
         """Trainer and evaluator: train the program on every seed of the search, and run the policies."""
@@ -166,9 +254,10 @@ class Search:
         """Analyzer: say what helped and what failed, for the next prompt and for the user."""
         folders = [trials.home(candidate.id) / f"eval-s{training.seed}" for training in candidate.trainings]
         keep = candidate.status != "infrastructure"
-        analyze = partial(analyzer.analyze, candidate, folders)
+        analyze = partial(self.analyzer.analyze, candidate, folders)
         feedback = self.journal.once(f"{candidate.id}/analyzer", Feedback, analyze, keep=lambda _: keep)
         candidate = replace(candidate, feedback=feedback)
+        self.critic.gates.learn(candidate)
         self.run.save(candidate)
         self.watch.judged(candidate)
         return candidate
@@ -189,6 +278,6 @@ def look(run: Run, journal: Journal, executor: Executor) -> Probe:
 
     probe = journal.once("probe/loop", Probe, ran, keep=is_final)
     if probe.status != "ok":
-        raise TaskError(probe.cause or f"the environment {run.task.env.env_id!r} could not be run")
-    Fitness.parse(run.task.fitness).check(signal.name for signal in probe.signals)
+        raise TaskError(f"the environment {run.task.env.env_id!r} cannot be run: {probe.cause}")
+    Fitness.parse(run.task.fitness).check(signal.name for signal in (*probe.signals, *probe.measures))
     return probe

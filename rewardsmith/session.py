@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rewardsmith import authors, machine, records
 from rewardsmith import config as configuration
-from rewardsmith import machine
 from rewardsmith.archive import Journal, Run
 from rewardsmith.archive.run import default_path
 from rewardsmith.config import Config, Layer
-from rewardsmith.program import RewardProgram, read_source, refusal
+from rewardsmith.program import RewardProgram, load_reward, read_source, refusal
 from rewardsmith.records import Candidate, Proposal, Result, Spent, Verdict
 from rewardsmith.tasks import Task, load_task
 from rewardsmith.watch import Silent, Watch
 
 if TYPE_CHECKING:
     from rewardsmith.jobs import Executor
-    from rewardsmith.steps.designer import Designer
 
 RUNS = Path("runs")
-SYMBOLIC = "the symbolic designer reads no language: fitness alone drives it"
 
 
 @dataclass(frozen=True)
@@ -52,12 +50,13 @@ def plan(
     environment: Mapping[str, str] = os.environ,
     trainer_config: Path | None = None,
 ) -> Plan:
-    """Work out a search: defaults < task card < file < environment < trainer's file < overrides < sets.
+    """Work out a search: defaults < preset < task card < file < environment < trainer's file < overrides < sets.
 
     Args:
         text: what the agent should do, in a sentence.
         env: a task's name or a Gymnasium id.
-        fitness: an expression over the episode's signals; None takes the card's.
+        fitness: an expression over the episode's signals; None takes the card's; "people" or "judge" where they rank
+            the programs, "people+0.5*EXPRESSION" where a metric counts beside them.
         file: a TOML configuration.
         overrides: sections and keys, as the command's options give them.
         sets: assignments "section.key=value".
@@ -67,21 +66,27 @@ def plan(
     Raises:
         UserError: if the task, the fitness or a setting is wrong.
     """
-    from rewardsmith import zoo
+    from rewardsmith import extras, presets, zoo
+    from rewardsmith.feedback import words
 
-    task = load_task(text, env, fitness)
+    ranking = words.read(fitness)
+    task = load_task(text, env, words.metric(ranking, env) if ranking else fitness)
+    extras.require(task.env.env_id)
     layers = [
         task.settings,
         configuration.from_file(file) if file else {},
         configuration.from_environment(environment),
         zoo.read(trainer_config, task.env.env_id) if trainer_config else {},
         overrides or {},
+        ranking.layer if ranking else {},
         configuration.from_sets(sets),
     ]
-    config = _with_designer(configuration.resolve(*layers), environment)
+    config = _with_designer(configuration.resolve(presets.beneath(layers), *layers), environment)
     search = config.search
-    candidates = search.population * search.generations
-    calls = candidates if search.designer == "llm" else 0
+    asking = search.population * search.generations - config.evolution.weight_slots * (search.generations - 1)
+    calls = asking if search.designer == "llm" else 0
+    calls += search.population * search.generations * (config.critic.review + config.analyzer.model_reads)
+    calls += 2 * config.feedback.judge_pairs * search.generations * (config.feedback.rank == "judge")
     return Plan(task, config, search.trainings, search.trainings * search.env_steps, calls)
 
 
@@ -89,33 +94,45 @@ def _with_designer(config: Config, environment: Mapping[str, str]) -> Config:
     """Settle which designer "auto" is."""
     if config.search.designer != "auto":
         return config
-    named = config.llm.model or config.llm.replay or config.llm.cache or environment.get("OPENAI_API_KEY")
+    named = config.llm.model or config.llm.replay or config.llm.cache or environment.get(config.llm.key_variable)
     designer = "llm" if named else "symbolic"
-    return config.model_copy(update={"search": config.search.model_copy(update={"designer": designer})})
+    return configuration.resolve(config.model_dump(), {"search": {"designer": designer}})
 
 
-def start(plan: Plan, out: Path | None = None) -> Run:
+def start(plan: Plan, out: Path | None = None, seed_reward: Path | None = None) -> Run:
     """Make the run directory of a planned search.
 
     Args:
         plan: what `plan` gave.
         out: the directory; None makes one below `runs/`.
+        seed_reward: a program of the user's that generation 0 begins with.
 
     Raises:
+        ProgramError: if the user's program cannot be read or is none.
         RunError: if the directory cannot be made or is not empty.
         ConfigError: if the language model's name, key or price is missing.
     """
+    source = load_reward(seed_reward).source if seed_reward else None
     path = out or default_path(RUNS, plan.task, datetime.now())
-    if not plan.calls:
-        return Run.create(path, plan.task, plan.config)
-    from rewardsmith import llm, prompts
+    digest = None
+    if plan.config.roles:
+        from rewardsmith import llm, prompts
 
-    llm.build(plan.config.llm, plan.config.budget, path / "llm.jsonl").close()
-    return Run.create(path, plan.task, plan.config, prompts.digest())
+        llm.build(plan.config.llm, plan.config.budget, path / "llm.jsonl", roles=plan.config.roles).close()
+        digest = prompts.digest()
+    run = Run.create(path, plan.task, plan.config, digest)
+    if source is not None:
+        records.write_text(run.path / "user.py", source)
+    return run
 
 
-def carry_on(run: Run, watch: Watch | None = None) -> Result:
+def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = None) -> Result:
     """Run a search to its end, from wherever it stands; a finished one answers at once.
+
+    Args:
+        run: the run.
+        watch: is told how the search goes.
+        executor: where jobs run; None runs them on this machine, as the configuration says.
 
     Raises:
         UserError: if something that the user can mend is wrong.
@@ -124,14 +141,32 @@ def carry_on(run: Run, watch: Watch | None = None) -> Result:
     from rewardsmith.loop import Search
 
     known = run.result()
-    if known is not None and known.stopped is None:
+    if known is not None and _is_whole(run, known):
         return known
     watch = watch or Silent()
-    overload = machine.overload(run.config.slots, machine.cores(), machine.free_memory_mib())
-    if overload:
-        watch.notice(overload)
-    with _designer(run, watch) as (designer, spent), _journal(run) as journal, _executor(run.config) as executor:
-        return Search(run, journal, designer, executor, watch, spent).result()
+    runs = nullcontext(executor) if executor else _executor(run.config, watch)
+    with authors.models(run, watch) as models, _journal(run) as journal, runs as where:
+        return Search(run, journal, authors.designer(run, models, watch), where, watch, models).result()
+
+
+def next_generation(run: Run, watch: Watch | None = None, executor: Executor | None = None, *, by: str = "") -> Result:
+    """Run one more generation, which hears what was said since the last one, and report the best program anew.
+
+    An interrupted search first finishes what it had begun. See `carry_on` for the arguments and for what it raises.
+    """
+    from rewardsmith import feedback
+
+    feedback.more(run, by=by)
+    return carry_on(run, watch, executor)
+
+
+def _is_whole(run: Run, known: Result) -> bool:
+    """Return whether a result is all that was asked for: no generation and no ensemble more."""
+    from rewardsmith import feedback
+
+    lacks_ensemble = known.ensemble is None and run.config.search.ensemble > 0
+    reached = 1 + max(candidate.generation for candidate in known.candidates)
+    return known.stopped is None and not lacks_ensemble and reached >= (feedback.state(run).until or 0)
 
 
 def train(run: Run, program: RewardProgram, watch: Watch | None = None) -> Result:
@@ -147,7 +182,7 @@ def train(run: Run, program: RewardProgram, watch: Watch | None = None) -> Resul
     from rewardsmith.trials import Trials
 
     watch = watch or Silent()
-    with _journal(run) as journal, _executor(run.config) as executor:
+    with _journal(run) as journal, _executor(run.config, watch) as executor:
         probe = look(run, journal, executor)
         verdict = critic.review(program.source, probe, run.path / "probe" / "transitions.npz", run.config.sandbox)
         if not verdict.accepted:
@@ -180,7 +215,7 @@ def check(file: Path, env: str, folder: Path, overrides: Layer | None = None) ->
     source = read_source(file)
     planned = plan(f"check {file.name}", env, overrides=overrides)
     run = Run.create(folder / "run", planned.task, planned.config)
-    with _journal(run) as journal, _executor(run.config) as executor:
+    with _journal(run) as journal, _executor(run.config, Silent()) as executor:
         probe = look(run, journal, executor)
         return critic.review(source, probe, run.path / "probe" / "transitions.npz", run.config.sandbox)
 
@@ -193,6 +228,7 @@ def design(
     out: Path | str | None = None,
     config: Path | str | None = None,
     settings: Mapping[str, Any] | None = None,
+    seed_reward: Path | str | None = None,
     watch: Watch | None = None,
 ) -> Result:
     """Search for a reward program that makes an agent do what `text` says.
@@ -205,7 +241,8 @@ def design(
         fitness: an expression over the episode's signals; None takes the card's.
         out: the run directory; None makes one below `runs/`.
         config: a TOML configuration.
-        settings: "section.key" to value, over everything else.
+        settings: "section.key" to value, over everything else; "preset" to a preset's name.
+        seed_reward: a program of the user's that generation 0 begins with.
         watch: is told how the search goes.
 
     Raises:
@@ -214,34 +251,17 @@ def design(
     """
     overrides: dict[str, Any] = {}
     for name, value in (settings or {}).items():
-        section, _, key = name.rpartition(".")
-        configuration.merge(overrides, {section: {key: value}} if section else {key: value})
+        layer = value
+        for key in reversed(name.split(".")):
+            layer = {key: layer}
+        configuration.merge(overrides, layer)
     planned = plan(text, env, fitness, Path(config) if config else None, overrides)
-    return carry_on(start(planned, Path(out) if out else None), watch)
+    return carry_on(start(planned, Path(out) if out else None, Path(seed_reward) if seed_reward else None), watch)
 
 
 def resume(run: Path | str, *, watch: Watch | None = None) -> Result:
     """Go on with a search that was interrupted; see `design` for what it returns and raises."""
     return carry_on(Run.open(Path(run)), watch)
-
-
-@contextmanager
-def _designer(run: Run, watch: Watch) -> Iterator[tuple[Designer, Callable[[], Spent]]]:
-    """Make the designer that the configuration names, and what tells its cost."""
-    if run.config.search.designer == "symbolic":
-        from rewardsmith.steps.designer.symbolic import SymbolicDesigner
-
-        watch.notice(SYMBOLIC)
-        yield SymbolicDesigner(), Spent
-        return
-    from rewardsmith import llm
-    from rewardsmith.steps.designer.llm import LlmDesigner
-
-    model = llm.build(run.config.llm, run.config.budget, run.path / "llm.jsonl", notice=watch.notice)
-    try:
-        yield LlmDesigner(model, run.config.sandbox.max_terms), lambda: model.spent
-    finally:
-        model.close()
 
 
 @contextmanager
@@ -254,10 +274,14 @@ def _journal(run: Run) -> Iterator[Journal]:
 
 
 @contextmanager
-def _executor(config: Config) -> Iterator[Executor]:
+def _executor(config: Config, watch: Watch) -> Iterator[Executor]:
+    """Run jobs within the configuration's limits; say so where the machine carries fewer at once than are asked for."""
     from rewardsmith.jobs import LocalExecutor
 
-    executor = LocalExecutor(config.slots)
+    overload = machine.overload(config.slots, machine.cores(), machine.free_memory_mib())
+    if overload:
+        watch.notice(overload)
+    executor = LocalExecutor(config.slots, config.limits.job_s, config.limits.memory_mib)
     try:
         yield executor
     finally:

@@ -96,6 +96,8 @@ class Trials:
         self.watch.trained(key)
         if training.status != "ok":
             return Trial(training, None)
+        if training.cause:
+            self.watch.notice(f"{key}: {training.cause}")
         self.watch.stage(owner, "evaluate")
         return Trial(training, self.evaluate(owner, out, f"s{seed}", episodes))
 

@@ -19,6 +19,7 @@ KEY = "sk-planted-9f8e7d6c5b4a"
 LEDGER = Path(__file__).parent / "fixtures" / "half_cheetah_ledger.jsonl"
 TASK = "Run forward as fast as you can, on the feet and never on the back"
 SMALL = ["--generations", "1", "--population", "4", "--steps", "4096", "--set", "search.final_seeds=1"]
+AS_RECORDED = ["--set", "llm.catalogue_tokens=5000"]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def run(tmp_path_factory) -> Path:
     replay = ["--llm-replay", str(LEDGER), "--set", "evaluation.episodes=3", "--set", "evaluation.final_episodes=3"]
     secrets = {"OPENAI_API_KEY": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "OPENAI_BASE_URL": f"http://u:{KEY}@127.0.0.1:9/v1"}
     answer = subprocess.run(
-        [*command, *SMALL, *replay], capture_output=True, text=True, env=os.environ | secrets, timeout=300
+        [*command, *SMALL, *AS_RECORDED, *replay], capture_output=True, text=True, env=os.environ | secrets, timeout=300
     )
     assert answer.returncode == 0, answer.stderr
     assert KEY not in answer.stdout + answer.stderr

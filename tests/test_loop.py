@@ -21,7 +21,6 @@ from rewardsmith.records import (
     ProbeJob,
     Proposal,
     Signal,
-    Spent,
     Training,
     TrainJob,
 )
@@ -101,16 +100,19 @@ class ScriptedDesigner:
         return replace(proposal, source=self.repaired or proposal.source)
 
 
-def search(tmp_path, designer, executor=None, sets=(), spent=Spent):
+def search(tmp_path, designer, executor=None, sets=()):
     config = resolve(
-        {"search": {"population": 2, "generations": 2, "final_seeds": 2, "env_steps": 100, "designer": "symbolic"}},
+        {
+            "search": {"population": 2, "generations": 2, "final_seeds": 2, "env_steps": 100, "designer": "symbolic"},
+            "gates": {"duplicates": False},  # a played program is its weight alone
+        },
         *sets,
     )
     path = tmp_path / "run"
     run = Run.open(path) if path.exists() else Run.create(path, TASK, config)
     journal = run.journal()
     try:
-        return Search(run, journal, designer, executor or PlayedExecutor(), Silent(), spent).result()
+        return Search(run, journal, designer, executor or PlayedExecutor(), Silent()).result()
     finally:
         journal.close()
 
@@ -201,9 +203,9 @@ def test_an_exhausted_budget_ends_orderly_with_the_best_so_far(tmp_path):
 
 
 def test_the_step_budget_starts_no_further_generation(tmp_path):
-    result = search(tmp_path, ScriptedDesigner([1.0, 3.0, 9.0, 9.0]), sets=({"budget": {"env_steps": 150}},))
+    result = search(tmp_path, ScriptedDesigner([1.0, 3.0, 9.0, 9.0]), sets=({"budget": {"env_steps": 350}},))
     assert len(result.candidates) == 2
-    assert "200 of 150 environment steps" in result.stopped
+    assert "200 of 350 environment steps are done, and a generation may take 200 more" in result.stopped
 
 
 def test_a_lost_endpoint_keeps_what_is_done(tmp_path):
@@ -244,3 +246,15 @@ def test_an_environment_that_cannot_be_made_is_the_users_to_mend(tmp_path):
 
     with pytest.raises(TaskError, match="there is no environment 'Thing-v0'"):
         search(tmp_path, ScriptedDesigner([1.0] * 4), NoEnvironment())
+
+
+def test_an_action_that_no_card_tells_of_is_described_by_its_space(tmp_path):
+    class Choosing(PlayedExecutor):
+        def probe(self, out):
+            return replace(super().probe(out), action_about="one number, a choice")
+
+    designer, small = ScriptedDesigner([1.0, 2.0]), {"population": 2, "generations": 1, "final_seeds": 0}
+    config = resolve({"search": {**small, "designer": "symbolic"}, "gates": {"duplicates": False}})
+    Run.create(tmp_path / "run", replace(TASK, action=""), config)
+    search(tmp_path, designer, Choosing())
+    assert {brief.action for brief in designer.briefs} == {"one number, a choice"}

@@ -2,6 +2,7 @@ import pytest
 
 from rewardsmith import session
 from rewardsmith.errors import ConfigError, TaskError
+from rewardsmith.watch import Silent
 
 
 @pytest.mark.parametrize(
@@ -41,10 +42,33 @@ def test_layers_override_in_their_order(tmp_path):
     assert (search.population, search.generations, search.seeds, search.env_steps) == (5, 6, 7, 8)
 
 
+def test_the_limits_of_a_job_are_settings():
+    defaults = session.plan("Hop", "Hopper-v5", environment={}).config.limits
+    assert (defaults.job_s, defaults.memory_mib) == (43_200.0, 4_096)
+    sets = ("limits.job_s=none", "limits.memory_mib=900")
+    plan = session.plan("Hop", "Hopper-v5", sets=sets, environment={})
+    with session._executor(plan.config, Silent()) as executor:
+        assert (executor._time_limit_s, executor._memory_limit_mib) == (None, 900)
+
+
+def test_more_jobs_than_the_machine_has_cores_are_told_and_run(monkeypatch):
+    class Noting(Silent):
+        def notice(self, text):
+            told.append(text)
+
+    told = []
+    monkeypatch.setattr("rewardsmith.machine.cores", lambda: 1)
+    monkeypatch.setattr("rewardsmith.machine.free_memory_mib", lambda: None)
+    plan = session.plan("Hop", "Hopper-v5", sets=("jobs=64",), environment={})
+    with session._executor(plan.config, Noting()) as executor:
+        assert executor.slots == 64
+    assert told == ["64 jobs at once on 1 core: each computes on one thread, so more than 1 gain nothing"]
+
+
 def test_a_task_without_a_card_needs_a_fitness():
     with pytest.raises(TaskError, match="--fitness"):
-        session.plan("Balance", "CartPole-v1", environment={})
-    assert session.plan("Balance", "CartPole-v1", "length", environment={}).task.fitness == "length"
+        session.plan("Cross the lake", "FrozenLake-v1", environment={})
+    assert session.plan("Cross the lake", "FrozenLake-v1", "length", environment={}).task.fitness == "length"
 
 
 def test_a_model_that_cannot_be_asked_leaves_no_directory(tmp_path, monkeypatch):

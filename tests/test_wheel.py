@@ -50,3 +50,10 @@ def test_a_planned_search_needs_nothing_but_the_wheel(installed):
     answer = run(installed, "design", "Hop forward", *options)
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout)["config"]["search"]["designer"] == "symbolic"
+
+
+def test_the_installed_command_carries_the_presets_and_the_library(installed):
+    names = [preset["name"] for preset in json.loads(run(installed, "presets", "--json").stdout)]
+    assert names[0] == "smith"
+    assert "eureka" in names
+    assert "pendulum-swing-up" in run(installed, "library", "list", "--json").stdout

@@ -2,6 +2,7 @@
 
 ```
 config.toml       the resolved configuration        task.json   the task
+user.py           the user's own program            examples.json   what the library gave for the prompts
 provenance.json   versions, git, prompts' hash      journal.jsonl, llm.jsonl
 probe/            transitions under random actions
 candidates/<id>/  reward.py, prompt.md, answer.md, train-s<seed>/, eval-s<seed>/, feedback.md
@@ -130,6 +131,11 @@ class Run:
         used = (self.path / "llm.jsonl").exists() or any(event.step == "designer" for event in self.events())
         if not used:
             shutil.rmtree(self.path, ignore_errors=True)
+
+    def user_program(self) -> str | None:
+        """Read the program that the user gave the search to begin with; None where there is none."""
+        path = self.path / "user.py"
+        return path.read_text(encoding="utf-8") if path.is_file() else None
 
     def folder(self, *parts: str) -> Path:
         """Return a folder of the run, made if needed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +15,13 @@ from rewardsmith.errors import UserError
 
 def design(
     text: Annotated[str, typer.Argument(help="What the agent should do, in a sentence.", metavar="TEXT")],
-    env: Annotated[str, typer.Option(help="A Gymnasium id, or the name of a task (see `rewardsmith envs`).")],
+    env: Annotated[str, typer.Option(help="A Gymnasium id, a task's name (see `rewardsmith envs`) or a card's file.")],
     fitness: Annotated[
         str | None,
-        typer.Option(help="How success is measured, such as 'x_position[-1]'. [default: the card's]"),
+        typer.Option(
+            help="How success is measured, such as 'x_position[-1]'; or people, judge, people+0.5*EXPRESSION, where "
+            "they compare programs. [default: the card's]"
+        ),
     ] = None,
     designer: Annotated[
         str | None,
@@ -25,9 +29,27 @@ def design(
             help="llm, or symbolic, which needs no model. [default: llm if a model or key is given, else symbolic]"
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Name of the language model, as its endpoint knows it.")] = None,
-    population: Annotated[int | None, typer.Option(help="Programs per generation. [default: 4]")] = None,
-    generations: Annotated[int | None, typer.Option(help="Generations. [default: 3]")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="A recipe that `rewardsmith presets` lists, or a TOML file. [default: smith]")
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name of the language model, as its endpoint knows it; or ROLE=NAME with a role of designer, critic, "
+            "analyzer, judge."
+        ),
+    ] = None,
+    seed_reward: Annotated[
+        Path | None, typer.Option(help="A reward program of yours that the first generation begins with.")
+    ] = None,
+    population: Annotated[int | None, typer.Option(help="Programs per generation. [default: the preset's, 4]")] = None,
+    generations: Annotated[int | None, typer.Option(help="Generations. [default: the preset's, 3]")] = None,
+    search: Annotated[
+        str | None, typer.Option(help="How programs lead to others: generations, mcts. [default: generations]")
+    ] = None,
+    ensemble: Annotated[
+        int | None, typer.Option(help="At the end, train also on so many of the best programs joined. [default: 0]")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Environment steps per training. [default: the card's]")] = None,
     seeds: Annotated[int | None, typer.Option(help="Training seeds per program. [default: 1]")] = None,
     jobs: Annotated[int | None, typer.Option(help="Trainings at once. [default: one per core]")] = None,
@@ -59,9 +81,9 @@ def design(
 
     sizes = {"population": population, "generations": generations, "env_steps": steps, "seeds": seeds, "seed": seed}
     options: dict[str, dict[str, Any]] = {
-        "search": {"designer": designer, **sizes},
+        "search": {"designer": designer, "strategy": search, "ensemble": ensemble, **sizes},
         "training": {"trainer": trainer},
-        "llm": {"model": model, "replay": _absolute(llm_replay), "cache": _absolute(llm_cache)},
+        "llm": {**models(model or ()), "replay": _absolute(llm_replay), "cache": _absolute(llm_cache)},
         "budget": {"cost_usd": budget_usd},
         "sandbox": {"backend": sandbox},
     }
@@ -70,14 +92,14 @@ def design(
         env,
         fitness,
         config,
-        {**given(options), **given({"jobs": jobs})},
+        {**given(options), **given({"jobs": jobs, "preset": preset})},
         set_ or (),
         trainer_config=trainer_config,
     )
     if dry_run:
         show_plan(plan, json_)
         return
-    run = session.start(plan, out)
+    run = session.start(plan, out, seed_reward)
     try:
         carry_on(run, json_)
     except UserError:
@@ -108,8 +130,8 @@ def carry_on(run: Any, json_: bool) -> None:
 
 def show_plan(plan: Any, json_: bool) -> None:
     """Show what a search would do."""
+    from rewardsmith import authors, records
     from rewardsmith import config as configuration
-    from rewardsmith import records, session
 
     if json_:
         say_json({"task": records.dump(plan.task), "config": plan.config.model_dump(mode="json")} | totals(plan))
@@ -121,7 +143,7 @@ def show_plan(plan: Any, json_: bool) -> None:
     say(f"Trainings  {plan.trainings} of {search.env_steps:,} environment steps, {plan.config.slots} at once")
     say(f"Calls      {plan.calls} of the language model, and one per repair" if plan.calls else "Calls      none")
     if search.designer == "symbolic":
-        say(f"Mind that {session.SYMBOLIC}.")
+        say(f"Mind that {authors.SYMBOLIC}.")
     chosen = configuration.beside_defaults(plan.config)
     say(f"\nSettings that are not the defaults:\n\n{chosen}" if chosen else "\nAll settings are the defaults.")
     say("Nothing was run.")
@@ -130,6 +152,30 @@ def show_plan(plan: Any, json_: bool) -> None:
 def totals(plan: Any) -> dict[str, int]:
     """Return the planned totals."""
     return {"trainings": plan.trainings, "env_steps": plan.env_steps, "calls": plan.calls}
+
+
+def models(names: Sequence[str]) -> dict[str, Any]:
+    """Return the llm settings for the models that the user named, each for all roles or as ROLE=NAME.
+
+    >>> models(["small", "critic=large"])
+    {'model': 'small', 'roles': {'critic': {'model': 'large'}}}
+
+    Raises:
+        ConfigError: if there is no such role, or one is named twice.
+    """
+    from rewardsmith.errors import ConfigError
+    from rewardsmith.settings import ROLES
+
+    found: dict[str, Any] = {}
+    for name in names:
+        role, equals, own = name.partition("=")
+        if equals and role.isidentifier() and role not in ROLES:
+            raise ConfigError(f"--model {name}: there is no role {role!r}; the roles are {', '.join(ROLES)}")
+        place = found.setdefault("roles", {}).setdefault(role, {}) if equals and role in ROLES else found
+        if "model" in place:
+            raise ConfigError(f"--model {name}: {role if place is not found else 'the model'} is named twice")
+        place["model"] = own if place is not found else name
+    return found
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def export(
 
     opened = Run.open(run)
     known = {one.id: one for one in opened.candidates()}
-    chosen = known.get(candidate) if candidate else incumbent(list(known.values()))
+    chosen = known.get(candidate) if candidate else incumbent(list(known.values()), opened.config.evolution)
     if chosen is None:
         wanted = f"candidate {candidate!r}" if candidate else "scored candidate"
         raise RunError(f"{run} has no {wanted}; it has: {', '.join(known) or 'none yet'}")

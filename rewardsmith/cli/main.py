@@ -10,7 +10,23 @@ from typing import Annotated
 
 import typer
 
-from rewardsmith.cli import check, design, doctor, envs, export, resume, show, train
+from rewardsmith.cli import (
+    baseline,
+    bench,
+    check,
+    design,
+    doctor,
+    envs,
+    export,
+    library,
+    presets,
+    refine,
+    resume,
+    show,
+    studio,
+    train,
+    video,
+)
 from rewardsmith.cli.output import complain
 from rewardsmith.errors import RewardsmithError, UserError
 
@@ -24,12 +40,19 @@ app = typer.Typer(
 )
 app.command()(design.design)
 app.command()(resume.resume)
+app.command()(refine.refine)
+app.command()(studio.studio)
 app.command()(show.show)
+app.command()(video.video)
 app.command()(export.export)
 app.command()(check.check)
 app.command()(train.train)
-app.command()(envs.envs)
+app.command()(baseline.baseline)
+app.add_typer(envs.app)
 app.command()(doctor.doctor)
+app.add_typer(presets.app, name="presets")
+app.add_typer(library.app, name="library")
+app.command()(bench.bench)
 
 
 @app.callback()

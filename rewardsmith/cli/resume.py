@@ -12,6 +12,9 @@ def resume(
     run: Annotated[Path, typer.Argument(help="The run directory.")],
     jobs: Annotated[int | None, typer.Option(help="Trainings at once.")] = None,
     budget_usd: Annotated[float | None, typer.Option(help="A new limit for the model's calls.")] = None,
+    ensemble: Annotated[
+        int | None, typer.Option(help="Train also on so many of the best programs joined; of a finished run too.")
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of budget, llm or jobs; others stay as they were."),
@@ -28,5 +31,5 @@ def resume(
     fixed = [name for name in sets if name not in ("budget", "llm", "jobs")]
     if fixed:
         raise ConfigError(f"--set {fixed[0]}…: a run keeps its settings; only budget, llm and jobs may change")
-    overrides = given({"jobs": jobs, "budget": {"cost_usd": budget_usd}})
+    overrides = given({"jobs": jobs, "budget": {"cost_usd": budget_usd}, "search": {"ensemble": ensemble}})
     carry_on(Run.open(run, overrides, sets), json_)

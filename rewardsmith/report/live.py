@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from rewardsmith import records
 from rewardsmith.archive import Run
 from rewardsmith.records import Brief, Candidate, CurvePoint, Result
-from rewardsmith.report.text import duration, figure, plain
+from rewardsmith.report.text import duration, figure, plain, remarks
 from rewardsmith.trials import is_phase
 from rewardsmith.watch import Watch
 
@@ -113,6 +113,8 @@ class PlainLines(Watch):
         ahead = f", about {duration(left)} left" if left else ""
         outcome = f"fitness {figure(candidate.fitness)}" if candidate.status == "ok" else f"{candidate.cause}"
         self._write(f"{candidate.id} {candidate.status}: {outcome}{ahead}")
+        for line in remarks(candidate):
+            self._write(f"  {line}")
 
     def notice(self, text: str) -> None:
         if text != self.last_notice:
@@ -188,7 +190,8 @@ class LiveTable(Watch):
 
     def generation(self, brief: Brief) -> None:
         self.headline = (
-            f"generation g{brief.generation} ({brief.generation + 1} of {self.run.config.search.generations})"
+            f"generation g{brief.generation} ({brief.generation + 1} of "
+            f"{max(brief.generation + 1, self.run.config.search.generations)})"
         )
 
     def stage(self, candidate: str, stage: str) -> None:
@@ -241,10 +244,11 @@ class LiveTable(Watch):
         if row.candidate is not None:
             done = row.candidate
             style = STATUS_STYLE.get(done.status, "red")
-            why = "" if done.status == "ok" else plain(done.cause or "").splitlines()[0][:60]
+            why = "; ".join(remarks(done)) if done.status == "ok" else plain(done.cause or "").splitlines()[0]
             last = done.trainings[-1].curve[-1] if done.trainings and done.trainings[-1].curve else None
             cells = (figure(last.reward), figure(last.length)) if last else ("", "")
-            return (id, Text(done.status, style=style), Text(why), *cells, Text(figure(done.fitness), style=style))
+            status, fitness = Text(done.status, style=style), Text(figure(done.fitness), style=style)
+            return (id, status, Text(plain(why)[:60]), *cells, fitness)
         if row.point is None:
             return (id, row.stage, "", "", "", "")
         part = row.point.env_steps / self.pace.env_steps

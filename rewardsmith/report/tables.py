@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
-from rewardsmith.records import Candidate, Interval, Result
-from rewardsmith.report.text import figure, plain
+from rewardsmith.records import Candidate, Interval, Result, Rule
+from rewardsmith.report.text import figure, plain, remarks, saved
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 PIPE_WIDTH = 200
 PICTURE_WIDTH = 110
+RULES: dict[Rule, str] = {"worst": "worst of", "cautious": "cautious mean of"}
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -56,6 +57,9 @@ def summary(result: Result) -> list[str]:
     reported, own = result.reported, result.baselines.own_reward
     if reported is not None:
         lines.append(f"  this program, trained anew        {interval(reported)}")
+    if result.ensemble is not None and result.ensemble.reported is not None:
+        name = f"{RULES[result.ensemble.rule]} {', '.join(result.ensemble.members)}"
+        lines.append(f"  {name:<34}{interval(result.ensemble.reported)}")
     if own is not None:
         lines.append(f"  the environment's own reward      {interval(own)}")
     if result.baselines.random is not None:
@@ -67,6 +71,9 @@ def summary(result: Result) -> list[str]:
     cost = "cost unknown" if result.spent.cost_usd is None else f"${result.spent.cost_usd:.2f}"
     calls = f", {result.spent.calls} model calls, {result.spent.tokens:,} tokens, {cost}" if result.spent.calls else ""
     lines.append(f"{len(result.candidates)} candidates, {result.env_steps:,} environment steps{calls}")
+    held_back = saved(result.candidates)
+    lines += [held_back] if held_back else []
+    lines += remarks(result.best)
     if result.stopped:
         lines.append(f"ended early: {result.stopped}")
     return [plain(line) for line in lines]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
+
+from rewardsmith.records import Candidate
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
@@ -41,3 +45,29 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def remarks(candidate: Candidate) -> list[str]:
+    """Return what the user should know of a candidate beside its figure: alarms, and what its review left open."""
+    lines = [f"alarm: {alarm}" for alarm in (candidate.feedback.alarms if candidate.feedback else ())]
+    found = candidate.verdict.findings if candidate.verdict and candidate.status == "ok" else ()
+    return lines + [finding.message for finding in found if finding.code == "review"]
+
+
+def saved(candidates: Sequence[Candidate]) -> str | None:
+    """Return what the gates before training saved; None where they held nothing back.
+
+    >>> from rewardsmith.records import Gate, Proposal
+    >>> saved([Candidate("g1c00", 1, 0, Proposal("", "test"), "ok", gates=(Gate("duplicate", 2000),))])
+    'the gates held 1 program back (1 duplicate), 2,000 environment steps of training'
+    """
+    held = [gate for candidate in candidates for gate in candidate.gates]
+    if not held:
+        return None
+    counts = Counter(gate.name for gate in held)
+    kinds = ", ".join(
+        f"{count} {name}{'s' if count > 1 and name == 'duplicate' else ''}" for name, count in counts.items()
+    )
+    programs = "1 program" if len(held) == 1 else f"{len(held)} programs"
+    steps = sum(gate.env_steps for gate in held)
+    return f"the gates held {programs} back ({kinds}), {steps:,} environment steps of training"

@@ -32,6 +32,8 @@ def rewardsmith(tmp_path, *arguments: str, **environment: str) -> subprocess.Com
         (("check", "missing.py", *HOPPER), "cannot read the reward file 'missing.py'"),
         (("train", "missing.py", *HOPPER), "cannot read the reward file 'missing.py'"),
         (("envs", "Hoper"), "Hopper"),
+        (("bench", "Hoper-v5"), "near it: Hopper-v5"),
+        (("bench", "--rounds", "0"), "greater than or equal to 1"),
     ],
 )
 def test_a_mistake_is_told_in_a_line_and_leaves_nothing(tmp_path, arguments, message):
