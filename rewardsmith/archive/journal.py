@@ -27,6 +27,9 @@ R = TypeVar("R")
 MEASURED = ("time", "wall_s", "cpu_s", "reward_s", "us_per_transition")
 """Fields that differ between two equal runs, because they are times."""
 
+STEPS = ("designer", "critic", "trainer", "evaluator", "analyzer", "evolution", "feedback")
+"""The steps of the loop that keys name; what belongs to none is the loop's own."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -34,7 +37,7 @@ class Event:
 
     key: str
     step: str
-    """The step of the loop: "designer", "critic", "trainer", "evaluator", "analyzer", "evolution", "loop"."""
+    """The step of the loop that the key names, else "loop"."""
     time: str
     """UTC, ISO 8601."""
     data: Any
@@ -94,7 +97,7 @@ class Journal:
         Raises:
             RunError: if it cannot be written, a full disk for instance.
         """
-        step = next((part for part in key.split("/")[1:] if part.isalpha()), "loop")
+        step = next((part for part in key.split("/") if part in STEPS), "loop")
         event = Event(key, step, datetime.now(UTC).isoformat(timespec="milliseconds"), records.dump(record))
         line = json.dumps(records.dump(event), allow_nan=False) + "\n"
         with self._lock:

@@ -81,9 +81,9 @@ def test_a_second_process_is_refused(path):
 
 def test_the_step_is_told_by_the_key(path):
     journal = Journal(path)
-    for key in ("g0c00/trainer/s0", "g1/evolution", "probe/loop"):
+    for key in ("g0c00/trainer/s0", "final/user/trainer/s1000", "g1/evolution/plan", "probe/loop"):
         journal.append(key, [])
-    assert [event.step for event in journal] == ["trainer", "evolution", "loop"]
+    assert [event.step for event in journal] == ["trainer", "trainer", "evolution", "loop"]
     journal.close()
 
 
