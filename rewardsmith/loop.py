@@ -206,7 +206,7 @@ class Search:
             try:
                 proposal = self.journal.once(f"{id}/designer/{attempt}", Proposal, make)
             except ModelRefused as error:
-                return replace(tried[-1] if tried else candidate, cause=str(error))
+                return replace(self.critic.settled(tried) if tried else candidate, cause=str(error))
             self.critic.gates.tell(brief.generation, slot, proposal.source)
             self.watch.stage(id, "check")
             judge = partial(self.critic.judge, brief, slot, proposal, tuple(tried))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from rewardsmith.archive import Journal
+from rewardsmith.errors import RunError
 from rewardsmith.records import Rung
 
 
@@ -56,6 +57,7 @@ class Race:
         self._running = {(candidate, seed) for candidate in candidates for seed in seeds}
         self._reported: dict[int, dict[tuple[str, int], float | None]] = {}
         self._decided: dict[int, Decision] = {}
+        self._failed: RunError | None = None
         self._changed = threading.Condition()
 
     def lane(self, candidate: str) -> Lane:
@@ -63,11 +65,17 @@ class Race:
         return Lane(self, candidate)
 
     def goes_on(self, candidate: str, seed: int, rung: Rung) -> bool:
-        """Report a training at a rung, wait for the others, and return whether it goes on."""
+        """Report a training at a rung, wait for the others, and return whether it goes on.
+
+        Raises:
+            RunError: if the decision cannot be written, for everybody who waits for it.
+        """
         with self._changed:
             self._reported.setdefault(rung.env_steps, {})[candidate, seed] = rung.fitness
             self._decide()
-            self._changed.wait_for(lambda: rung.env_steps in self._decided)
+            self._changed.wait_for(lambda: rung.env_steps in self._decided or self._failed)
+            if self._failed:
+                raise self._failed
             return candidate in self._decided[rung.env_steps].kept
 
     def leave(self, candidate: str, seed: int | None = None) -> None:
@@ -88,8 +96,13 @@ class Race:
             for candidate, seed in sorted(self._running):
                 reports.setdefault(candidate, []).append(figures[candidate, seed])
             key, make = f"{self._name}/evolution/{env_steps}", partial(decide, env_steps, reports, self._keep)
-            self._decided[env_steps] = self._journal.once(key, Decision, make)
-            self._changed.notify_all()
+            try:
+                self._decided[env_steps] = self._journal.once(key, Decision, make)
+            except RunError as error:
+                self._failed = error  # a full disk, for instance: nobody waits for what cannot be written
+                raise
+            finally:
+                self._changed.notify_all()
 
 
 @dataclass(frozen=True)

@@ -235,7 +235,7 @@ class CriticSettings(Section):
 class GateSettings(Section):
     """What is not worth a training."""
 
-    duplicates: bool = True
+    duplicates: bool = False
     """Send back a program that pays what an earlier one pays, and do not train it again."""
     same: Literal["affine", "shaping"] = "affine"
     """What makes no difference. affine: a positive factor, and a constant where no episode ends early. shaping: also

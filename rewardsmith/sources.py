@@ -49,7 +49,9 @@ FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
 OWN_REWARD = "own_reward"
 """The field that is the environment's own reward of the step."""
 _TELLS = re.compile(
-    r"reward|(^|_)rew(_|$)|return|score|cost|penalt|bonus|surviv|success|solved|near_object", re.IGNORECASE
+    r"reward|(^|_)rew(_|$)|return|score|cost|penalt|bonus|surviv|success|solved|near_object"
+    r"|goal_?(met|reach)|(^|_)(win|won|fail|failed|failure|complete|completed|passed)(_|$)",
+    re.IGNORECASE,
 )
 """Keys of `info` that carry the environment's own reward, a part of it, or a verdict on the task.
 

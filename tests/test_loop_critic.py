@@ -44,7 +44,8 @@ class Answers:
 
 def search(tmp_path, designer, model=None, **sections):
     first = {"population": 1, "generations": 2, "final_seeds": 0, "env_steps": 100, "designer": "symbolic"}
-    config = resolve({"search": first | sections.pop("search", {}), **sections})
+    gated = {"gates": {"duplicates": True}} | sections
+    config = resolve({"search": first | gated.pop("search", {}), **gated})
     path = tmp_path / "run"
     run = Run.open(path) if path.exists() else Run.create(path, TASK, config)
     journal = run.journal()

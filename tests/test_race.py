@@ -3,6 +3,7 @@ import threading
 import pytest
 
 from rewardsmith.archive import Journal
+from rewardsmith.errors import RunError
 from rewardsmith.race import Race, decide
 from rewardsmith.records import Rung
 
@@ -70,3 +71,25 @@ def test_a_resumed_race_takes_the_decision_from_the_journal(journal):
 def test_somebody_always_goes_on_and_a_missing_figure_ranks_last():
     assert decide(100, {"a": [None], "b": [-5.0]}, 0.01).kept == ("b",)
     assert decide(100, {"b": [None], "a": [None]}, 0.5).kept == ("a",)
+
+
+def test_a_decision_that_cannot_be_written_ends_the_wait_of_all(journal, monkeypatch):
+    def full(*_):
+        raise RunError("the disk is full")
+
+    monkeypatch.setattr(journal, "once", full)
+    race = Race(journal, "g0", ["a", "b"], [0], 0.5)
+    told: list[str] = []
+
+    def report(candidate: str) -> None:
+        try:
+            race.goes_on(candidate, 0, Rung(100, 1.0, ()))
+        except RunError as error:
+            told.append(str(error))
+
+    threads = [threading.Thread(target=report, args=(candidate,)) for candidate in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=10)
+    assert told == ["the disk is full"] * 2

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rewardsmith import feedback
 from rewardsmith.authors import SYMBOLIC
-from rewardsmith.errors import ProgramError, UserError
+from rewardsmith.errors import ProgramError, RunFailed, UserError
 from rewardsmith.report.people import calibrated, print_findings, print_standings, told
 from rewardsmith.report.text import plain, remarks
 
@@ -122,18 +122,20 @@ class Talk:
     def edit(self, rest: str) -> None:
         """Open a candidate's program in the user's editor until the critic accepts it or the user gives up."""
         base = feedback.candidate(self.run, rest)
-        source: str | None = base.proposal.source
-        while source is not None:
+        source = base.proposal.source
+        while True:
             source = edited(source)
             try:
                 self.done(feedback.edit(self.run, base.id, source, by=self.by))
                 return
             except ProgramError as error:
                 print_findings(source, error.findings, self.console)
-                again = self._ask("It cannot be trained as it is. Edit it again? [Y/n] ")
-                if again is None or again.strip().lower().startswith("n"):
-                    source = None
-        self.print("nothing was taken")
+            except (UserError, RunFailed) as error:
+                raise UserError(f"{error}; your program is kept in {kept(source)}") from error
+            again = self._ask("It cannot be trained as it is. Edit it again? [Y/n] ")
+            if again is None or again.strip().lower().startswith("n"):
+                self.print(f"nothing was taken; your program is kept in {kept(source)}")
+                return
 
     def factors(self, rest: str) -> None:
         """Take a ranking of factors, and hand in the reward that is learnt from it."""
@@ -220,6 +222,13 @@ def ranked(text: str) -> list[str]:
         else:
             parts[-1] += char
     return [part.strip() for part in parts if part.strip()]
+
+
+def kept(source: str) -> str:
+    """Keep a program that was not taken, and return where."""
+    with tempfile.NamedTemporaryFile("w", prefix="reward-", suffix=".py", delete=False, encoding="utf-8") as file:
+        file.write(source)
+    return file.name
 
 
 def edited(source: str) -> str:

@@ -10,6 +10,9 @@ from rewardsmith.feedback import ranking
 from rewardsmith.feedback.inputs import State
 from rewardsmith.records import Candidate
 
+WAITS = "it waits for people"
+"""How the reason of a search begins that ended for want of comparisons."""
+
 
 class Panel:
     """People and the judge, as one search meets them."""
@@ -43,10 +46,12 @@ class Panel:
 
     def rank(self, history: Sequence[Candidate], generation: int) -> list[Candidate]:
         """Return the candidates so far as this generation ranks them; the judge looks at them first."""
-        if self._judge and history:
-            self._judge(generation - 1, history)
         heard = self.hear(generation)
-        return ranking.apply(history, heard, heard.settings(self._settings))
+        settings = heard.settings(self._settings)
+        if self._judge and history and settings.rank == "judge":
+            self._judge(generation - 1, history)
+            heard = self.hear(generation)
+        return ranking.apply(history, heard, settings)
 
     def waits(self, history: Sequence[Candidate], generation: int) -> str | None:
         """Return why the search waits for people before this generation; None if it does not.
@@ -61,6 +66,6 @@ class Panel:
         if len(known) < 2 or ranking.compared(known, heard.preferences) & last:
             return None
         return (
-            f"it waits for people: nobody has compared a program of generation g{generation - 1} yet; "
+            f"{WAITS}: nobody has compared a program of generation g{generation - 1} yet; "
             f"`rewardsmith refine {self._path}` asks, `rewardsmith resume {self._path}` goes on"
         )

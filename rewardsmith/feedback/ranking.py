@@ -86,9 +86,9 @@ def rank(candidates: Sequence[Candidate], state: State, settings: FeedbackSettin
 
 
 def apply(candidates: Sequence[Candidate], state: State, settings: FeedbackSettings) -> list[Candidate]:
-    """Return the candidates with what they are ranked by; as they are where fitness ranks."""
+    """Return the candidates with what they are ranked by; without a standing where fitness ranks."""
     if settings.rank == "metric":
-        return list(candidates)
+        return [replace(candidate, standing=None) for candidate in candidates]
     scores = {row.candidate: row.score for row in rank(candidates, state, settings).rows}
     return [replace(candidate, standing=scores.get(candidate.id)) for candidate in candidates]
 

@@ -212,11 +212,13 @@ def more(run: Run, *, by: str = "") -> Said:
         RunError: if the run is being run, is damaged or of another version.
     """
     with _writing(run) as (journal, state):
-        result, key = run.result(), f"g{state.begun - 1}/loop/reported"
-        if result is not None and state.begun and key not in journal:
+        result = run.result()
+        if result is not None and state.begun:
+            key = f"g{max(one.generation for one in result.candidates)}/loop/reported"
             best, figure = result.best, result.reported
             about = (len(result.candidates), best.fitness, figure, result.normalised, result.env_steps)
-            journal.append(key, Outcome(best.id, *about))
+            if key not in journal:
+                journal.append(key, Outcome(best.id, *about))
         return _add(journal, state, More(state.begun + 1, _name(by)))
 
 

@@ -58,7 +58,7 @@ def saved(candidates: Sequence[Candidate]) -> str | None:
     """Return what the gates before training saved; None where they held nothing back.
 
     >>> from rewardsmith.records import Gate, Proposal
-    >>> saved([Candidate("g1c00", 1, 0, Proposal("", "test"), "ok", gates=(Gate("duplicate", 2000),))])
+    >>> saved([Candidate("g1c00", 1, 0, Proposal("", "test"), "duplicate", gates=(Gate("duplicate", 2000),))])
     'the gates held 1 program back (1 duplicate), 2,000 environment steps of training'
     """
     held = [gate for candidate in candidates for gate in candidate.gates]
@@ -69,5 +69,7 @@ def saved(candidates: Sequence[Candidate]) -> str | None:
         f"{count} {name}{'s' if count > 1 and name == 'duplicate' else ''}" for name, count in counts.items()
     )
     programs = "1 program" if len(held) == 1 else f"{len(held)} programs"
-    steps = sum(gate.env_steps for gate in held)
+    # A slot is trained once at most, and not at all where none of its programs passed.
+    untrained = [one for one in candidates if one.gates and one.status in ("invalid", "duplicate")]
+    steps = sum(one.gates[-1].env_steps for one in untrained)
     return f"the gates held {programs} back ({kinds}), {steps:,} environment steps of training"

@@ -15,6 +15,7 @@ from rewardsmith import records
 from rewardsmith.archive import Run
 from rewardsmith.errors import RunError, UserError
 from rewardsmith.feedback import State, state
+from rewardsmith.feedback.panel import WAITS
 from rewardsmith.records import Candidate, CurvePoint, Result
 from rewardsmith.studio.shelf import Place, contained, going, opened
 
@@ -103,7 +104,11 @@ def facts(place: Place) -> Facts:
     except (OSError, ValueError) as error:
         raise RunError(f"{place.name} is damaged: {_first_line(error)}") from error
     said = _state(place.path, *_stamp(place.path / "journal.jsonl"))
-    whole = result is not None and 1 + max(one.generation for one in result.candidates) >= (said.until or 0)
+    whole = (
+        result is not None
+        and not (result.stopped or "").startswith(WAITS)
+        and 1 + max(one.generation for one in result.candidates) >= (said.until or 0)
+    )
     standing: Standing = "going" if busy else "finished" if whole else "interrupted"
     return Facts(place, run, candidates, result, standing, said, _active(run) if busy else ())
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -100,11 +100,9 @@ class Guard:
 
     def _stranger(self, headers: Headers) -> Response | None:
         """Return a refusal for a browser that has not opened the link."""
-        try:
-            morsel = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        except CookieError:
-            morsel = None
-        if morsel is None or not _same(morsel.value, self._session):
+        # The standard library's parser stops at the first cookie that is not well formed, and other servers on this
+        # machine set theirs for every port.
+        if not _same(cookie_parser(headers.get("cookie", "")).get(self._cookie, ""), self._session):
             return _refused(403, "open the link with the token that the studio's terminal shows")
         return None
 

@@ -87,9 +87,9 @@ def serve(path: Path, port: int, say: Callable[[str], None]) -> None:
         guard, log_level="error", access_log=False, lifespan="off", ws="none", server_header=False,
         timeout_graceful_shutdown=2,
     )  # fmt: skip
-    # A terminated studio stops its commands too, as an interrupted one does. A shell's background job ignores SIGINT,
-    # and its commands would inherit that: then nothing could stop them.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # A studio that is terminated, or whose terminal closes, stops its commands as an interrupted one does. A shell's
+    # background job ignores SIGINT, and its commands would inherit that: then nothing could stop them.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
         uvicorn.Server(config).run(sockets=[listening])

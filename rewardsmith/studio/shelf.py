@@ -57,13 +57,21 @@ class Shelf:
         """Return the runs, the newest first."""
         if self.single:
             return [Place(slug(self.path.name), self.path)]
-        found = [path for path in self.path.iterdir() if not path.is_symlink() and (path / MARK).is_file()]
-        found.sort(key=lambda path: (path / MARK).stat().st_mtime, reverse=True)
-        return [Place(slug(path.name), path) for path in found]
+        begun = {path: _begun(path) for path in self.path.iterdir()}
+        found = sorted((time, path) for path, time in begun.items() if time is not None)
+        return [Place(slug(path.name), path) for _, path in reversed(found)]
 
     def find(self, wanted: str) -> Place | None:
         """Return the run of that slug; None where there is none."""
         return next((place for place in self.places() if place.slug == wanted), None)
+
+
+def _begun(path: Path) -> float | None:
+    """Return when a run was begun; None for what is no run, or cannot be read."""
+    try:
+        return None if path.is_symlink() else (path / MARK).stat().st_mtime
+    except OSError:
+        return None
 
 
 def slug(name: str) -> str:

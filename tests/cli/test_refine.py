@@ -131,7 +131,11 @@ def test_a_refused_edit_shows_the_finding_beside_its_line_and_can_be_mended(run,
 def test_giving_an_edit_up_writes_nothing(run, tmp_path, monkeypatch):
     monkeypatch.setenv("VISUAL", editor(tmp_path, ("height", "hight")))
     before = (run.path / "journal.jsonl").read_bytes()
-    assert "nothing was taken" in Spoken(run, "n").take("edit g0c1")
+    heard = Spoken(run, "n").take("edit g0c1")
+    assert "nothing was taken" in heard
+    kept = Path("".join(heard.split("kept in ")[1].split()))
+    assert "hight" in kept.read_text()
+    kept.unlink()
     assert (run.path / "journal.jsonl").read_bytes() == before
 
 

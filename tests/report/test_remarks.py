@@ -17,7 +17,9 @@ def test_alarms_and_what_the_review_left_open_are_told():
 
 def test_what_the_gates_saved_is_added_up_by_gate():
     held = (Gate("duplicate", 1000, "g0c00"), Gate("duplicate", 1000, "g0c00"), Gate("order", 500))
-    assert saved([DONE, replace(DONE, gates=held)]) == (
-        "the gates held 3 programs back (2 duplicates, 1 order), 2,500 environment steps of training"
+    mended = replace(DONE, gates=held[:2])
+    untrained = replace(DONE, status="duplicate", gates=held[:1])
+    assert saved([DONE, mended, untrained, replace(untrained, gates=held[2:])]) == (
+        "the gates held 4 programs back (3 duplicates, 1 order), 1,500 environment steps of training"
     )
     assert saved([DONE]) is None

@@ -48,7 +48,7 @@ def record(path: Path, ends: bool) -> None:
 
 
 def a_run(tmp_path: Path, ends: bool = True, **gates: object) -> Run:
-    run = Run.create(tmp_path / "run", TASK, resolve({"gates": gates}))
+    run = Run.create(tmp_path / "run", TASK, resolve({"gates": {"duplicates": True} | gates}))
     record(run.path / "probe" / "transitions.npz", ends)
     return run
 
@@ -162,6 +162,12 @@ def test_of_two_equal_proposals_of_a_generation_the_lower_slot_is_trained(tmp_pa
     upper.join(timeout=20)
     assert verdicts[0].accepted
     assert verdicts[2].gate.twin == "g1c00"
+
+
+def test_a_lower_slots_misspelt_signal_is_no_matter(tmp_path: Path) -> None:
+    gates = Gates(a_run(tmp_path), PROBE)
+    gates.tell(1, 0, program("after.sped"))
+    assert gates.judge(BRIEF, 1, RUN, FINE) is FINE
 
 
 def test_a_gate_that_is_off_lets_everything_through(tmp_path: Path) -> None:

@@ -52,7 +52,8 @@ class Critic:
         verdict = review(proposal.source, self._probe, transitions, config.sandbox)
         if not brief.given:  # what the user hands in is the user's to decide
             verdict = wishes.granted(brief, proposal.source, verdict)
-        if verdict.accepted:
+        # What the user hands in is trained as it is.
+        if verdict.accepted and not brief.given:
             verdict = self.gates.judge(brief, slot, proposal.source, verdict)
         # A review whose objections no repair can answer any more would be paid for in vain.
         reviewer = None if brief.given else self._reviewer

@@ -86,6 +86,8 @@ class Bank:
     def _score(self, source: str) -> Signature | None:
         try:
             parsed = program.parse(source)
+            if not set(parsed.signals) <= {signal.name for signal in self._probe.signals}:
+                return None  # another slot's first attempt, which its own checks refuse
             recording = recordings.probe(self._path, parsed)
             parts = (recording, stretched(recording, self._centres(parsed.signals)))
             with open_process(parsed, recordings.layout(self._probe), self._config.sandbox) as process:

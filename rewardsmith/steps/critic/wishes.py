@@ -25,7 +25,7 @@ def granted(brief: Brief, source: str, verdict: Verdict) -> Verdict:
         return verdict
     weights = program.parse(source).weights
     live = [term.name for term in verdict.dry_run.terms if weights.get(term.name, 1.0) != 0.0]
-    findings = [*_missing(brief.pins, live), *_back(brief.bans, live, source)]
+    findings = [*_missing(brief.pins, live), *_back(brief, live, source)]
     return replace(verdict, accepted=not findings, findings=(*verdict.findings, *findings)) if findings else verdict
 
 
@@ -37,12 +37,14 @@ def _missing(pins: tuple[Wish, ...], live: list[str]) -> Iterator[Finding]:
             yield Finding("pinned-term", message)
 
 
-def _back(bans: tuple[Wish, ...], live: list[str], source: str) -> Iterator[Finding]:
-    written = _returned(source)
-    for wish in bans:
+def _back(brief: Brief, live: list[str], source: str) -> Iterator[Finding]:
+    """Find banned terms; one that is pinned under its name is not taken for another one renamed."""
+    written, pinned = _returned(source), {wish.term for wish in brief.pins}
+    for wish in brief.bans:
         for name in live:
             node = written.get(name)
-            if name == wish.term or (node is not None and ast.unparse(node) == wish.expression):
+            renamed = node is not None and ast.unparse(node) == wish.expression and name not in pinned
+            if name == wish.term or renamed:
                 line = node.lineno if node is not None else None
                 which = (
                     f"the term {name!r}" if name == wish.term else f"the term {name!r}, which is {wish.term!r} renamed,"

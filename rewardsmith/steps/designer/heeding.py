@@ -37,7 +37,7 @@ def heeded(brief: Brief, proposal: Proposal) -> Proposal:
         return proposal
     banned = {wish.term for wish in brief.bans} | {wish.expression for wish in brief.bans if wish.expression}
     pinned = {wish.term: wish for wish in brief.pins if wish.expression}
-    kept = {term.name: term for term in terms if not {term.name, term.expression} & banned}
+    kept = {term.name: term for term in terms if term.name in pinned or not {term.name, term.expression} & banned}
     for name, wish in pinned.items():
         known = kept.get(name)
         if known is None or known.weight == 0.0:

@@ -37,6 +37,8 @@ function showKeys() {
 $("#help").addEventListener("click", showKeys);
 
 document.addEventListener("keydown", (event) => {
+  // A key that is held must not answer for pairs that nobody has seen.
+  if (event.repeat && !event.key.startsWith("Arrow")) return;
   if (event.ctrlKey || event.metaKey || event.altKey || $("#keys").open) return;
   const typing = event.target.matches("textarea, select, input:not([type=range])");
   if (event.key === "Escape" && typing) event.target.blur();
