@@ -32,13 +32,11 @@ def report(trials: Trials, best: Candidate, history: list[Candidate], spent: Spe
     """
     reported, baselines, joined = _measure(trials, best, history)
     own = baselines.own_reward.mean if baselines.own_reward else None
-    bare = _result(trials, best, history, spent, stopped)
     result = replace(
-        bare,
+        _result(trials, best, history, spent, stopped),
         reported=reported,
         baselines=baselines,
         normalised=evaluator.normalised(reported.mean if reported else None, baselines.random, own),
-        env_steps=_env_steps(trials.journal),
         ensemble=joined,
     )
     trials.run.finish(result)
@@ -140,8 +138,7 @@ def _joined(trials: Trials, best: Candidate, history: list[Candidate]) -> _Joine
         trials.watch.notice(f"no ensemble: {error}")
         return None
     records.write_text(trials.run.path / f"{ENSEMBLE}.py", source)
-    transitions = trials.run.path / "probe" / "transitions.npz"
-    verdict = critic.review(source, trials.probe, transitions, config.sandbox)
+    verdict = critic.review(source, trials.probe, trials.run.transitions, config.sandbox)
     if verdict.trainable:
         return _Joined(tuple(member.id for member in members), source)
     errors = "; ".join(finding.message for finding in verdict.findings if finding.severity == "error")

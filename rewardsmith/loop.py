@@ -132,7 +132,7 @@ class Search:
         """Critic: check the program that the user gave, whose failure ends the search before it begins."""
         source = self.run.user_program()
         if source is not None:
-            verdict = critic.review(source, probe, self.run.path / "probe" / "transitions.npz", self.run.config.sandbox)
+            verdict = critic.review(source, probe, self.run.transitions, self.run.config.sandbox)
             if not verdict.trainable:
                 raise refusal(verdict.findings)
 

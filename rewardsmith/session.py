@@ -184,7 +184,7 @@ def train(run: Run, program: RewardProgram, watch: Watch | None = None) -> Resul
     watch = watch or Silent()
     with _journal(run) as journal, _executor(run.config, watch) as executor:
         probe = look(run, journal, executor)
-        verdict = critic.review(program.source, probe, run.path / "probe" / "transitions.npz", run.config.sandbox)
+        verdict = critic.review(program.source, probe, run.transitions, run.config.sandbox)
         if not verdict.accepted:
             raise refusal(verdict.findings)
         trials = Trials(run, journal, executor, watch, probe)
@@ -217,7 +217,7 @@ def check(file: Path, env: str, folder: Path, overrides: Layer | None = None) ->
     run = Run.create(folder / "run", planned.task, planned.config)
     with _journal(run) as journal, _executor(run.config, Silent()) as executor:
         probe = look(run, journal, executor)
-        return critic.review(source, probe, run.path / "probe" / "transitions.npz", run.config.sandbox)
+        return critic.review(source, probe, run.transitions, run.config.sandbox)
 
 
 def design(

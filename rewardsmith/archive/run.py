@@ -5,7 +5,7 @@ config.toml       the resolved configuration        task.json   the task
 user.py           the user's own program            examples.json   what the library gave for the prompts
 provenance.json   versions, git, prompts' hash      journal.jsonl, llm.jsonl
 probe/            transitions under random actions
-candidates/<id>/  reward.py, prompt.md, answer.md, train-s<seed>/, eval-s<seed>/, feedback.md
+candidates/<id>/  reward.py, candidate.json, feedback.md, train-s<seed>/, eval-s<seed>/, videos/
 final/<id>/       the best program trained anew, for the reported figure
 baseline/         the random policy, and policies trained on the environment's own reward
 reward.py         the best program                  result.json the outcome
@@ -125,6 +125,11 @@ class Run:
         paths = sorted(self.path.glob("candidates/*/candidate.json"))
         found = [records.read(Candidate, path) for path in paths]
         return sorted(found, key=lambda candidate: (candidate.generation, candidate.slot))
+
+    @property
+    def transitions(self) -> Path:
+        """Where the probe's transitions lie, under random actions."""
+        return self.path / "probe" / "transitions.npz"
 
     def discard_if_unused(self) -> None:
         """Remove the directory if nothing that took a model's call or a training is in it."""

@@ -233,7 +233,7 @@ def check(run: Run, source: str) -> Verdict:
         SandboxUnavailable: if reward programs cannot be sealed on this machine.
         WorkerFailed: if the reward process fails for another reason than the program.
     """
-    return critic.review(source, probe(run), run.path / "probe" / "transitions.npz", run.config.sandbox)
+    return critic.review(source, probe(run), run.transitions, run.config.sandbox)
 
 
 def probe(run: Run) -> Probe:
@@ -243,7 +243,7 @@ def probe(run: Run) -> Probe:
         RunError: if it has not looked yet, or is damaged.
     """
     data = next((event.data for event in run.events() if event.key == "probe/loop"), None)
-    if data is None or not (run.path / "probe" / "transitions.npz").is_file():
+    if data is None or not run.transitions.is_file():
         raise RunError(f"{run.path} has not looked at its environment yet; `rewardsmith resume {run.path}` does")
     return records.load(Probe, data)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from rewardsmith.records import Candidate
+if TYPE_CHECKING:
+    from rewardsmith.records import Candidate
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
@@ -57,7 +59,7 @@ def remarks(candidate: Candidate) -> list[str]:
 def saved(candidates: Sequence[Candidate]) -> str | None:
     """Return what the gates before training saved; None where they held nothing back.
 
-    >>> from rewardsmith.records import Gate, Proposal
+    >>> from rewardsmith.records import Candidate, Gate, Proposal
     >>> saved([Candidate("g1c00", 1, 0, Proposal("", "test"), "duplicate", gates=(Gate("duplicate", 2000),))])
     'the gates held 1 program back (1 duplicate), 2,000 environment steps of training'
     """

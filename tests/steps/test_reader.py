@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scripted_model import Script
 
 from rewardsmith.archive import Run
 from rewardsmith.config import resolve
 from rewardsmith.errors import BudgetExhausted, ModelRefused
-from rewardsmith.llm import Completion, Message
 from rewardsmith.records import Candidate, EnvSpec, Episode, Evaluation, Probe, Proposal, Reading, Signal
 from rewardsmith.steps.analyzer import analyze
 from rewardsmith.steps.analyzer.claims import Claim, refuted
@@ -33,22 +32,6 @@ SIGNALS = (
 )
 PROBE = Probe(SIGNALS, (1,), (-1.0,), (1.0,), None, (4,), 100, 64)
 TASK = Task("runner", "Run", EnvSpec("Runner-v0", signals=SIGNALS), "A runner.", "One number.", "sum(speed)")
-
-
-@dataclass
-class Script:
-    """Answers from a list, or raises what stands in it."""
-
-    answers: list[str | Exception]
-    asked: list[tuple[str, int, tuple[Message, ...]]] = field(default_factory=list)
-    name: str = "small"
-
-    def complete(self, messages: Sequence[Message], *, role: str, sample: int = 0) -> Completion:
-        self.asked.append((role, sample, tuple(messages)))
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return Completion(answer, "stop", 1, 1, None, f"k.{sample}", 0.1, False)
 
 
 def said(cause: str, *claims: dict[str, object]) -> dict[str, object]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import pytest
+from scripted_model import Script
 
 from rewardsmith.errors import BudgetExhausted, ModelRefused, ModelUnavailable
-from rewardsmith.llm import Completion, Message
 from rewardsmith.records import Brief, DryRun, Finding, Proposal, Signal, TermStats, Verdict
 from rewardsmith.steps.critic.reviewer import Reviewer
 
@@ -41,22 +40,6 @@ CHECKED = Verdict(True, (Finding("slow", "scoring costs 120 µs per transition",
 SIGN = {"kind": "sign", "term": "effort", "line": 4, "message": "It pays for effort. Put a minus before it."}
 REVISE = json.dumps({"verdict": "revise", "findings": [SIGN]})
 ACCEPT = json.dumps({"verdict": "accept", "findings": []})
-
-
-@dataclass
-class Script:
-    """Answers from a list, or raises what stands in it."""
-
-    answers: list[str | Exception]
-    asked: list[tuple[str, int, tuple[Message, ...]]] = field(default_factory=list)
-    name: str = "small"
-
-    def complete(self, messages: Sequence[Message], *, role: str, sample: int = 0) -> Completion:
-        self.asked.append((role, sample, tuple(messages)))
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return Completion(answer, "stop", 1, 1, None, f"k.{sample}", 0.1, False)
 
 
 def judged(*answers: str | Exception, rounds: int = 2, earlier: Sequence[Verdict] = ()) -> tuple[Verdict, Script]:

@@ -48,7 +48,7 @@ class Critic:
         """
         if any(one.proposal.source == proposal.source for one in tried if trainable(one)):
             return self._stood_by(proposal, tried)
-        transitions, config = self._run.path / "probe" / "transitions.npz", self._run.config
+        transitions, config = self._run.transitions, self._run.config
         verdict = review(proposal.source, self._probe, transitions, config.sandbox)
         if not brief.given:  # what the user hands in is the user's to decide
             verdict = wishes.granted(brief, proposal.source, verdict)

@@ -35,7 +35,7 @@ class Gates:
             probe: what the environment offers.
         """
         self._run, self._probe, self._settings = run, probe, run.config.gates
-        self._transitions = run.path / "probe" / "transitions.npz"
+        self._transitions = run.transitions
         self._bank = Bank(probe, self._transitions, run.config)
         self._judged: dict[str, Candidate] = {}
         self._proposed: dict[tuple[int, int], str | None] = {}
