@@ -1,15 +1,18 @@
 """CPU time until the policy earns a return of the environment's own reward: here against SB3's PPO as it comes.
 
-    python benchmarks/time_to_return.py [ENV ...] [--target 2000] [--seeds 5] [--limit 500000] [--trainer fast]
+    python benchmarks/time_to_return.py [ENV ...] [--target 2000] [--seeds 5] [--limit 500000] [--patience inf]
+                                        [--trainer fast]
 
 Both train on the own reward, in turns of 10,240 steps, in one process on one thread. After each turn the policy acts
 without noise for five episodes; that time does not count. A side is out of the race at its first mean return at or
-above the target, or at the limit of environment steps.
+above the target, or at the limit of environment steps, or once it has used `--patience` times the CPU time of the side
+that has arrived (or is at the limit).
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import statistics
 import time
@@ -73,6 +76,7 @@ def main() -> None:
     parser.add_argument("--target", type=float, default=2000.0)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--limit", type=int, default=500_000, help="environment steps of each side and seed")
+    parser.add_argument("--patience", type=float, default=math.inf, help="multiple of the other side's CPU time")
     parser.add_argument("--trainer", choices=("fast", "sb3"), default="fast", help="the update of this side")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -83,18 +87,22 @@ def main() -> None:
         times: list[tuple[float | None, float | None]] = []
         for seed in range(arguments.seeds):
             theirs, ours = as_it_comes(env, seed), with_settings(env, seed, settings)
-            race([theirs, ours], env, arguments.target, arguments.limit)
+            race([ours, theirs], env, arguments)
             times.append((theirs.reached_s, ours.reached_s))
             print(f"  seed {seed}   SB3 as it comes: {theirs.told:42} rewardsmith: {ours.told}", flush=True)
         for name, side in zip(("SB3 as it comes", "rewardsmith"), zip(*times, strict=True), strict=True):
             print(f"  median   {name}: {median(side)}")
 
 
-def race(sides: list[Side], env: str, target: float, limit: int) -> None:
-    """Let the sides take turns until each has arrived or is at the limit."""
-    while running := [side for side in sides if side.reached_s is None and side.steps < limit]:
+def race(sides: list[Side], env: str, arguments: argparse.Namespace) -> None:
+    """Let the sides take turns until each has arrived, is at the limit, or is too late."""
+    running = list(sides)
+    while running:
         for side in running:
-            side.turn(env, target)
+            side.turn(env, arguments.target)
+        out = [side for side in sides if side.reached_s is not None or side.steps >= arguments.limit]
+        latest = arguments.patience * min((side.cpu_s for side in out), default=math.inf)
+        running = [side for side in sides if side not in out and side.cpu_s < latest]
 
 
 def median(times: tuple[float | None, ...]) -> str:

@@ -31,12 +31,14 @@ def report(trials: Trials, best: Candidate, history: list[Candidate], spent: Spe
         SandboxUnavailable: if an ensemble's text cannot be checked on this machine.
     """
     reported, baselines, joined = _measure(trials, best, history)
-    own = baselines.own_reward.mean if baselines.own_reward else None
+    every = trials.run.config.search.final_seeds
     result = replace(
         _result(trials, best, history, spent, stopped),
         reported=reported,
         baselines=baselines,
-        normalised=evaluator.normalised(reported.mean if reported else None, baselines.random, own),
+        normalised=evaluator.normalised(
+            _of_every_seed(reported, every), baselines.random, _of_every_seed(baselines.own_reward, every)
+        ),
         ensemble=joined,
     )
     trials.run.finish(result)
@@ -144,6 +146,11 @@ def _joined(trials: Trials, best: Candidate, history: list[Candidate]) -> _Joine
     errors = "; ".join(finding.message for finding in verdict.findings if finding.severity == "error")
     trials.watch.notice(f"no ensemble: {names} joined into one are refused: {errors}")
     return None
+
+
+def _of_every_seed(figure: Interval | None, seeds: int) -> float | None:
+    """Return the mean; None where a training gave no figure: the mean of those that are left flatters the program."""
+    return figure.mean if figure and len(figure.values) == seeds else None
 
 
 def _env_steps(journal: Journal) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,12 @@ import pytest
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 UPDATE = "REWARDSMITH_UPDATE_SNAPSHOTS"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_arrive() -> None:
+    """Interrupts reach the tests' processes even where the shell ignores them, as it does for `make test &`."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

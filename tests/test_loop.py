@@ -128,6 +128,22 @@ def test_the_best_candidate_wins_and_is_trained_anew(tmp_path):
     assert result.env_steps == 800
 
 
+def test_a_final_training_that_fails_is_not_left_out_of_a_normalised_score(tmp_path):
+    class OneFinalFails(PlayedExecutor):
+        def train(self, job, out):
+            training = super().train(job, out)
+            return (
+                replace(training, status="failed", cause="it diverged")
+                if out.match("final/*/train-s1001")
+                else training
+            )
+
+    executor = OneFinalFails()
+    result = search(tmp_path, ScriptedDesigner([1.0, 3.0, 2.0, 0.5]), executor)
+    assert (len(result.reported.values), len(result.baselines.own_reward.values)) == (1, 2)
+    assert result.normalised is None
+
+
 def test_what_is_reported_uses_no_seed_of_the_selection(tmp_path):
     executor = PlayedExecutor()
     search(tmp_path, ScriptedDesigner([1.0, 3.0, 2.0, 0.5]), executor)

@@ -220,9 +220,14 @@ def test_an_only_term_drowns_nothing() -> None:
     assert curve_of(RISING, RISING, only=RISING) == ()
 
 
-def test_a_term_that_never_changes_raises_an_alarm() -> None:
-    (alarm,) = curve_of(RISING, RISING, alive=[0.5] * 6, speed=[value / 50 for value in RISING])
+def test_a_term_that_never_changes_and_leads_the_total_raises_an_alarm() -> None:
+    (alarm,) = curve_of(FLAT, FLAT, alive=[0.5] * 6, speed=[value / 500 for value in RISING])
     assert "'alive' stays at 0.5 per step" in alarm
+
+
+def test_a_bonus_for_surviving_raises_none_while_fitness_rises_or_where_it_is_small() -> None:
+    assert curve_of(RISING, RISING, alive=[0.5] * 6, speed=[value / 50 for value in RISING]) == ()
+    assert curve_of(FLAT, FLAT, alive=[0.5] * 6, speed=RISING, height=RISING) == ()
 
 
 def test_a_term_that_is_always_zero_raises_an_alarm() -> None:

@@ -37,7 +37,7 @@ def find_alarms(curves: Curves, weights: Mapping[str, float], dry_run: DryRun | 
         dry_run: what its terms gave under random actions: the bounds that a term is seen to have.
     """
     alarms = [_diverging(curves), *_drowning(curves, weights), *_taking_over(curves, weights)]
-    alarms += [_constant(course) for course in curves.terms]
+    alarms += _constants(curves, weights)
     alarms += _pinned(curves, weights, dry_run)
     return tuple(alarm for alarm in alarms if alarm)
 
@@ -99,19 +99,33 @@ def _drowning(curves: Curves, weights: Mapping[str, float]) -> list[str]:
     ]
 
 
-def _constant(course: Course) -> str | None:
-    """Say when a term is the same whatever the policy has learnt."""
+def _constants(curves: Curves, weights: Mapping[str, float]) -> list[str]:
+    """Say which terms are the same whatever the policy has learnt.
+
+    A small bonus for every step survived is what many good programs have: a constant counts where it leads the total
+    while fitness does not rise.
+    """
+    parts, stalls = shares(curves, weights), _stalls(curves)
+    alarms = []
+    for course in curves.terms:
+        name = one_line(course.name, 40)
+        if not _is_constant(course):
+            continue
+        if course.mean == 0.0:
+            alarms.append(f"the term {name!r} is zero throughout the training: it says nothing")
+        elif stalls and parts[course.name] > MINOR_SHARE:
+            alarms.append(
+                f"the term {name!r} stays at {figure(course.mean)} per step throughout the training: it rewards the "
+                "length of the episode and nothing else"
+            )
+    return alarms
+
+
+def _is_constant(course: Course) -> bool:
+    """Return whether a term has hardly moved in the whole training."""
     if len(course.known) < LEAST_POINTS or course.max is None or course.min is None:
-        return None
-    name, size = one_line(course.name, 40), max(abs(course.max), abs(course.min))
-    if size == 0.0:
-        return f"the term {name!r} is zero throughout the training: it says nothing"
-    if course.max - course.min > CONSTANT_RANGE * size:
-        return None
-    return (
-        f"the term {name!r} stays at {figure(course.mean)} per step throughout the training: it rewards the length of "
-        "the episode and nothing else"
-    )
+        return False
+    return course.max - course.min <= CONSTANT_RANGE * max(abs(course.max), abs(course.min))
 
 
 def _taking_over(curves: Curves, weights: Mapping[str, float]) -> list[str]:
@@ -148,7 +162,7 @@ def _sits_at(course: Course, low: float, high: float) -> bool:
     """Return whether a course has changed, and its last two thirds are at the greatest value seen at random."""
     late = course.known[len(course.known) // 3 :]
     near = all(abs(high - value) <= PINNED_RANGE * (high - low) for value in late)
-    return len(course.known) >= LEAST_POINTS and high > low and near and _constant(course) is None
+    return len(course.known) >= LEAST_POINTS and high > low and near and not _is_constant(course)
 
 
 def _stalls(curves: Curves) -> bool:
