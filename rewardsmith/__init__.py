@@ -1,6 +1,7 @@
 """rewardsmith: tell it in a sentence what a simulated agent should do; it writes, trains and measures the reward.
 
 design         search for a reward program                   resume   go on with an interrupted search
+sweep          a matrix of searches                          Sweep    what came of it
 load_reward    read a reward program from a file             Task     what to search for
 RewardProgram  a program that satisfies the contract         Result   the outcome of a search
 """
@@ -13,17 +14,20 @@ if TYPE_CHECKING:
     from rewardsmith.program import RewardProgram, load_reward
     from rewardsmith.records import Result
     from rewardsmith.session import design, resume
+    from rewardsmith.sweeps.calls import Sweep, sweep
     from rewardsmith.tasks import Task
 
-__all__ = ["Result", "RewardProgram", "Task", "design", "load_reward", "resume"]
+__all__ = ["Result", "RewardProgram", "Sweep", "Task", "design", "load_reward", "resume", "sweep"]
 
 _HOMES = {
     "RewardProgram": "program",
     "Result": "records",
+    "Sweep": "sweeps.calls",
     "Task": "tasks",
     "design": "session",
     "load_reward": "program",
     "resume": "session",
+    "sweep": "sweeps.calls",
 }
 
 

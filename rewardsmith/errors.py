@@ -61,6 +61,10 @@ class RunError(UserError):
     """Raised when a run directory is missing, unreadable, busy or of another version."""
 
 
+class SweepError(UserError):
+    """Raised when a sweep's file is wrong, or its directory is missing or busy."""
+
+
 class RunFailed(RewardsmithError):
     """Raised when a search ends without a result."""
 

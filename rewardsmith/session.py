@@ -144,7 +144,7 @@ def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = N
     if known is not None and _is_whole(run, known):
         return known
     watch = watch or Silent()
-    runs = nullcontext(executor) if executor else _executor(run.config, watch)
+    runs = nullcontext(executor) if executor else workplace(run.config, watch)
     with authors.models(run, watch) as models, _journal(run) as journal, runs as where:
         return Search(run, journal, authors.designer(run, models, watch), where, watch, models).result()
 
@@ -182,7 +182,7 @@ def train(run: Run, program: RewardProgram, watch: Watch | None = None) -> Resul
     from rewardsmith.trials import Trials
 
     watch = watch or Silent()
-    with _journal(run) as journal, _executor(run.config, watch) as executor:
+    with _journal(run) as journal, workplace(run.config, watch) as executor:
         probe = look(run, journal, executor)
         verdict = critic.review(program.source, probe, run.transitions, run.config.sandbox)
         if not verdict.accepted:
@@ -215,7 +215,7 @@ def check(file: Path, env: str, folder: Path, overrides: Layer | None = None) ->
     source = read_source(file)
     planned = plan(f"check {file.name}", env, overrides=overrides)
     run = Run.create(folder / "run", planned.task, planned.config)
-    with _journal(run) as journal, _executor(run.config, Silent()) as executor:
+    with _journal(run) as journal, workplace(run.config, Silent()) as executor:
         probe = look(run, journal, executor)
         return critic.review(source, probe, run.transitions, run.config.sandbox)
 
@@ -274,7 +274,7 @@ def _journal(run: Run) -> Iterator[Journal]:
 
 
 @contextmanager
-def _executor(config: Config, watch: Watch) -> Iterator[Executor]:
+def workplace(config: Config, watch: Watch) -> Iterator[Executor]:
     """Run jobs within the configuration's limits; say so where the machine carries fewer at once than are asked for."""
     from rewardsmith.jobs import LocalExecutor
 

@@ -15,15 +15,15 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from rewardsmith import written
 from rewardsmith.errors import TaskError
 from rewardsmith.records import EnvSpec, Scalar, Signal
 from rewardsmith.resources import folder
@@ -263,51 +263,6 @@ def _near(env: str) -> str:
     return f" (near it: {', '.join(names[name] for name in near)})" if near else ""
 
 
-# ---------------------------------------------------------------- reading a card
-
-
 def _parsed(path: Path) -> _Card:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaskError(f"cannot read the task card {str(path)!r}: {error}") from error
-    try:
-        return _Card.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise TaskError(f"{path}: {error}") from error
-    except ValidationError as error:
-        raise TaskError("\n".join(_complaint(path, text, detail) for detail in error.errors())) from error
-
-
-def _complaint(path: Path, text: str, detail: Mapping[str, Any]) -> str:
-    """Return one line for one of pydantic's complaints."""
-    location = [str(part) for part in detail["loc"]]
-    line = _line(text, location[:-1] if detail["type"] == "missing" else location)
-    place = f"{path}:{line}" if line else str(path)
-    name = ".".join(location)
-    if detail["type"] == "extra_forbidden":
-        known = _keys(location)
-        near = difflib.get_close_matches(location[-1], known, n=1)
-        return f"{place}: there is no key {name!r}; " + (
-            f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(known)}"
-        )
-    if detail["type"] == "missing":
-        return f"{place}: the key {name!r} is missing"
-    return f"{place}: {name} = {detail['input']!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
-
-
-def _keys(location: list[str]) -> list[str]:
-    nested: dict[str, type[_Model]] = {"signals": _SignalEntry, "measures": _SignalEntry, "anchors": _AnchorEntry}
-    return sorted(nested.get(location[0] if len(location) > 1 else "", _Card).model_fields)
-
-
-def _line(text: str, location: Iterable[str]) -> int | None:
-    """Return the line of the innermost part of a location that a search of the text finds; None where none is."""
-    number = None
-    for part in location:
-        key = re.compile(rf"(^|[\[{{.,])\s*\"?{re.escape(part)}\"?\s*([=\].]|$)")
-        for at, line in enumerate(text.splitlines(), start=1):
-            if at >= (number or 1) and key.search(line):
-                number = at
-                break
-    return number
+    nested: dict[str, type[BaseModel]] = {"signals": _SignalEntry, "measures": _SignalEntry, "anchors": _AnchorEntry}
+    return written.load(path, "task card", _Card, TaskError, nested)

@@ -47,7 +47,7 @@ def test_the_limits_of_a_job_are_settings():
     assert (defaults.job_s, defaults.memory_mib) == (43_200.0, 4_096)
     sets = ("limits.job_s=none", "limits.memory_mib=900")
     plan = session.plan("Hop", "Hopper-v5", sets=sets, environment={})
-    with session._executor(plan.config, Silent()) as executor:
+    with session.workplace(plan.config, Silent()) as executor:
         assert (executor._time_limit_s, executor._memory_limit_mib) == (None, 900)
 
 
@@ -60,7 +60,7 @@ def test_more_jobs_than_the_machine_has_cores_are_told_and_run(monkeypatch):
     monkeypatch.setattr("rewardsmith.machine.cores", lambda: 1)
     monkeypatch.setattr("rewardsmith.machine.free_memory_mib", lambda: None)
     plan = session.plan("Hop", "Hopper-v5", sets=("jobs=64",), environment={})
-    with session._executor(plan.config, Noting()) as executor:
+    with session.workplace(plan.config, Noting()) as executor:
         assert executor.slots == 64
     assert told == ["64 jobs at once on 1 core: each computes on one thread, so more than 1 gain nothing"]
 

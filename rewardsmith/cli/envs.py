@@ -8,15 +8,13 @@ rewardsmith envs new ID             a card to fill in
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from rewardsmith.cli.output import say, say_json
+from rewardsmith.cli.output import say, say_json, say_table
 
 if TYPE_CHECKING:
     from rewardsmith.records import EnvSpec, Probe, Signal
@@ -57,7 +55,7 @@ def list_cards(json_: Json = False) -> None:
         say_json([records.dump(card) for card in cards()])
         return
     rows = ((c.name, c.env.env_id, str(len(c.env.signals)), c.fitness, c.text) for c in cards())
-    _table(("task", "environment", "signals", "fitness", "says"), rows)
+    say_table(("task", "environment", "signals", "fitness", "says"), rows)
 
 
 @app.command("show")
@@ -72,10 +70,10 @@ def show_card(env: Env, json_: Json = False) -> None:
         return
     say(f"{task.name}: {task.env.env_id}\n{task.env_about}\n\nDefault task: {task.text}\nFitness: {task.fitness}")
     say(f"Action: {task.action}\n")
-    _table(("signal", "shape", "unit", "meaning"), (_cells(signal) for signal in task.env.signals))
+    say_table(("signal", "shape", "unit", "meaning"), (_cells(signal) for signal in task.env.signals))
     if task.env.measures:
         say("")
-        _table(("for the fitness alone", "shape", "unit", "meaning"), map(_cells, task.env.measures))
+        say_table(("for the fitness alone", "shape", "unit", "meaning"), map(_cells, task.env.measures))
 
 
 @app.command("describe")
@@ -132,27 +130,13 @@ def _say_catalogue(probe: Probe) -> None:
         say(f"\n{remark}")
     say(f"\n{len(probe.signals)} signals, for programs and fitness expressions:")
     columns = ("shape", "unit", "meaning", "source")
-    _table(("signal", *columns), ((*_cells(signal), signal.source) for signal in probe.signals))
+    say_table(("signal", *columns), ((*_cells(signal), signal.source) for signal in probe.signals))
     say(f"\n{len(probe.measures)} measures, for fitness expressions alone:")
-    _table(("measure", *columns), ((*_cells(measure), measure.source) for measure in probe.measures))
+    say_table(("measure", *columns), ((*_cells(measure), measure.source) for measure in probe.measures))
     if probe.info:
         say("\nWhat the environment reports in info:")
-        _table(("key", "becomes", "because"), ((entry.key, entry.decision, entry.reason) for entry in probe.info))
+        say_table(("key", "becomes", "because"), ((entry.key, entry.decision, entry.reason) for entry in probe.info))
 
 
 def _cells(signal: Signal) -> tuple[str, ...]:
     return signal.name, str(signal.shape or "scalar"), signal.unit, signal.meaning
-
-
-def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from rewardsmith.report.tables import console_on
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, column in enumerate(columns):
-        table.add_column(column, no_wrap=index == 0)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console_on(sys.stdout).print(table)

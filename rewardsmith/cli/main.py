@@ -24,6 +24,7 @@ from rewardsmith.cli import (
     resume,
     show,
     studio,
+    sweep,
     train,
     video,
 )
@@ -49,6 +50,7 @@ app.command()(check.check)
 app.command()(train.train)
 app.command()(baseline.baseline)
 app.add_typer(envs.app)
+app.add_typer(sweep.app)
 app.command()(doctor.doctor)
 app.add_typer(presets.app, name="presets")
 app.add_typer(library.app, name="library")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from rewardsmith.cli.output import say, say_json
+from rewardsmith.cli.output import say, say_json, say_table
 
 app = typer.Typer(help="List the presets, show one, or compare two.", rich_markup_mode=None)
 
@@ -26,7 +24,7 @@ def presets(
     if json_:
         say_json([{"name": preset.name, "about": preset.about, "settings": preset.layer} for preset in found])
     else:
-        _table(("preset", "says"), [(preset.name, preset.about) for preset in found])
+        say_table(("preset", "says"), [(preset.name, preset.about) for preset in found])
 
 
 @app.command()
@@ -52,7 +50,7 @@ def diff(
     elif not found:
         say("They differ in nothing.")
     else:
-        _table(("setting", left, right), [(one.key, _shown(one.left), _shown(one.right)) for one in found])
+        say_table(("setting", left, right), [(one.key, _shown(one.left), _shown(one.right)) for one in found])
 
 
 def _shown(value: Any) -> str:
@@ -62,17 +60,3 @@ def _shown(value: Any) -> str:
     ['none', 'true', '0.5', 'llm']
     """
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from rewardsmith.report.tables import console_on
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=column == columns[0])
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console_on(sys.stdout).print(table)
