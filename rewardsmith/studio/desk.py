@@ -8,13 +8,14 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from rewardsmith.records import Candidate
-from rewardsmith.report.text import duration, figure, plain
+from rewardsmith.report import drawing
+from rewardsmith.report.text import plain
 from rewardsmith.studio import facts
 from rewardsmith.studio.children import Children
 from rewardsmith.studio.facts import Facts
@@ -125,13 +126,7 @@ def address(*parts: str) -> str:
 @cache
 def templates() -> Environment:
     """Return the templates: everything in them is escaped, and an undefined name is an error."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(figure=figure, plain=plain, duration=duration, label=facts.label)
+    environment = drawing.environment(HERE / "templates")
+    environment.filters.update(label=facts.label)
     environment.globals.update(address=address)
     return environment

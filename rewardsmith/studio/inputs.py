@@ -19,7 +19,8 @@ from rewardsmith.archive.run import default_path
 from rewardsmith.errors import ProgramError, UserError
 from rewardsmith.feedback import Answer
 from rewardsmith.records import Candidate
-from rewardsmith.studio import listing, pages
+from rewardsmith.report.drawing import listing
+from rewardsmith.studio import pages
 from rewardsmith.studio.desk import address, back, desk, known, named, page
 from rewardsmith.studio.guard import MAX_BODY
 from rewardsmith.studio.shelf import slug

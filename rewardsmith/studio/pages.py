@@ -13,11 +13,12 @@ from rewardsmith.errors import RewardsmithError
 from rewardsmith.feedback import Pair, Standings
 from rewardsmith.program import parse
 from rewardsmith.records import Candidate, TermStats
-from rewardsmith.studio import curves, facts, listing
+from rewardsmith.report.drawing import curves, listing
+from rewardsmith.report.drawing.lineage import lineage
+from rewardsmith.studio import facts
 from rewardsmith.studio.children import Child
 from rewardsmith.studio.desk import Desk, address, desk, known, named, page, place, templates
 from rewardsmith.studio.facts import Facts
-from rewardsmith.studio.lineage import lineage
 from rewardsmith.studio.shelf import Place, contained
 from rewardsmith.video import Clip, Take
 

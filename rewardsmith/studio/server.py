@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from rewardsmith.errors import RewardsmithError, RunError, UserError
+from rewardsmith.report.drawing import STATIC
 from rewardsmith.studio import inputs, pages
 from rewardsmith.studio.children import Children
 from rewardsmith.studio.desk import HERE, Desk, page
@@ -56,9 +57,9 @@ def application(shelf: Shelf, children: Children) -> Starlette:
     }
     routes = [Route(path, handler, methods=["GET"]) for path, handler in get.items()]
     routes += [Route(path, handler, methods=["POST"]) for path, handler in post.items()]
-    static = Mount("/static", StaticFiles(directory=HERE / "static"))
+    static = [Mount("/static", StaticFiles(directory=HERE / "static")), Mount("/look", StaticFiles(directory=STATIC))]
     handlers = {HTTPException: _missing, RewardsmithError: _problem}
-    app = Starlette(routes=[*routes, static], exception_handlers=handlers)
+    app = Starlette(routes=[*routes, *static], exception_handlers=handlers)
     app.state.desk = Desk(shelf, children)
     return app
 

@@ -1,4 +1,4 @@
-"""Where the lines of a picture of learning curves lie; `templates/_curves.html` draws it.
+"""Where the lines of a chart lie, learning curves above all; `templates/_drawn.html` draws it.
 
 Lengths are in the units of the SVG's viewBox.
 """
@@ -24,12 +24,14 @@ class Line:
 
     name: str
     points: tuple[tuple[float, float], ...]
-    """Environment steps and fitness."""
+    """Environment steps and fitness, or what else the axes are."""
     tone: int = 0
     """Which of the colours, by generation."""
     best: bool = False
     live: bool = False
     """Still being trained."""
+    band: tuple[tuple[float, float, float], ...] = ()
+    """x, and the least and the greatest of what the line is the mean of."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Path:
     end: tuple[float, float]
     label_y: float | None
     """Where its name stands at the right; None where it has no place."""
+    band: str = ""
+    """The SVG path of the band around it."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Chart:
     """With their heights."""
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
+    x_name: str = "environment steps"
 
 
 def points(curve: Sequence[CurvePoint]) -> tuple[tuple[float, float], ...]:
@@ -77,13 +82,14 @@ def points(curve: Sequence[CurvePoint]) -> tuple[tuple[float, float], ...]:
     return tuple((steps, value) for steps, value in known if math.isfinite(value))
 
 
-def chart(lines: Sequence[Line], levels: Sequence[Level] = ()) -> Chart | None:
-    """Lay out a picture; None where there is nothing to draw."""
+def chart(lines: Sequence[Line], levels: Sequence[Level] = (), x_name: str = "environment steps") -> Chart | None:
+    """Lay out a picture, from x = 0 on; None where there is nothing to draw."""
     drawn = [line for line in lines if line.points]
     if not drawn:
         return None
     shown = [level for level in levels if math.isfinite(level.value)]
     values = [value for line in drawn for _, value in line.points] + [level.value for level in shown]
+    values += [edge for line in drawn for _, *edges in line.band for edge in edges]
     low, high = min(values), max(values)
     pad = 0.05 * ((high - low) or abs(high) or 1.0)
     low, high = low - pad, high + pad
@@ -96,12 +102,20 @@ def chart(lines: Sequence[Line], levels: Sequence[Level] = ()) -> Chart | None:
     ends = {id(line): place(*line.points[-1]) for line in drawn}
     named = _spread({id(line): ends[id(line)][1] for line in drawn if line.best or line.live or len(drawn) <= 8})
     paths = [
-        Path(line, _joined([place(*point) for point in line.points]), ends[id(line)], named.get(id(line)))
+        Path(
+            line,
+            _joined([place(*point) for point in line.points]),
+            ends[id(line)],
+            named.get(id(line)),
+            _closed([place(x, top) for x, _, top in line.band], [place(x, bottom) for x, bottom, _ in line.band]),
+        )
         for line in sorted(drawn, key=lambda line: (line.best, line.live))
     ]
     x_ticks = [Tick(place(at, low)[0], _short(at)) for at in ticks(0.0, last, 5)]
     y_ticks = [Tick(place(0.0, at)[1], figure(at, 3)) for at in ticks(low, high, 5)]
-    return Chart(tuple(paths), tuple((one, place(0, one.value)[1]) for one in shown), tuple(x_ticks), tuple(y_ticks))
+    return Chart(
+        tuple(paths), tuple((one, place(0, one.value)[1]) for one in shown), tuple(x_ticks), tuple(y_ticks), x_name
+    )
 
 
 def ticks(low: float, high: float, about: int) -> list[float]:
@@ -121,6 +135,10 @@ def ticks(low: float, high: float, about: int) -> list[float]:
 
 def _joined(points: Sequence[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
+
+
+def _closed(there: Sequence[tuple[float, float]], back: Sequence[tuple[float, float]]) -> str:
+    return _joined([*there, *reversed(back)]) + "Z" if there else ""
 
 
 def _short(steps: float) -> str:

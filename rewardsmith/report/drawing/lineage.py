@@ -1,6 +1,6 @@
 """Where the nodes of a picture of a search's lineage lie: a column for each generation, a line from parent to child.
 
-Lengths are in the units of the SVG's viewBox; `templates/_lineage.html` draws it.
+Lengths are in the units of the SVG's viewBox; `templates/_drawn.html` draws it.
 """
 
 from __future__ import annotations
