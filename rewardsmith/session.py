@@ -15,6 +15,7 @@ from rewardsmith import config as configuration
 from rewardsmith.archive import Journal, Run
 from rewardsmith.archive.run import default_path
 from rewardsmith.config import Config, Layer
+from rewardsmith.errors import RewardsmithError
 from rewardsmith.program import RewardProgram, load_reward, read_source, refusal
 from rewardsmith.records import Candidate, Proposal, Result, Spent, Verdict
 from rewardsmith.tasks import Task, load_task
@@ -146,7 +147,9 @@ def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = N
     watch = watch or Silent()
     runs = nullcontext(executor) if executor else workplace(run.config, watch)
     with authors.models(run, watch) as models, _journal(run) as journal, runs as where:
-        return Search(run, journal, authors.designer(run, models, watch), where, watch, models).result()
+        result = Search(run, journal, authors.designer(run, models, watch), where, watch, models).result()
+    _write_report(run, watch)
+    return result
 
 
 def next_generation(run: Run, watch: Watch | None = None, executor: Executor | None = None, *, by: str = "") -> Result:
@@ -193,7 +196,18 @@ def train(run: Run, program: RewardProgram, watch: Watch | None = None) -> Resul
         candidate = Candidate("user", 0, 0, Proposal(program.source, "user"), "ok", verdict)
         result = final.report(trials, candidate, [candidate], Spent(), None)
         watch.finished(result)
-        return result
+    _write_report(run, watch)
+    return result
+
+
+def _write_report(run: Run, watch: Watch) -> None:
+    """Write the run's report; the search has its result also where that fails."""
+    from rewardsmith.report import html
+
+    try:
+        html.write(run)
+    except RewardsmithError as error:
+        watch.notice(f"no report: {error}")
 
 
 def check(file: Path, env: str, folder: Path, overrides: Layer | None = None) -> Verdict:

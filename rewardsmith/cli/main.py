@@ -21,6 +21,7 @@ from rewardsmith.cli import (
     library,
     presets,
     refine,
+    report,
     resume,
     show,
     studio,
@@ -44,6 +45,7 @@ app.command()(resume.resume)
 app.command()(refine.refine)
 app.command()(studio.studio)
 app.command()(show.show)
+app.command()(report.report)
 app.command()(video.video)
 app.command()(export.export)
 app.command()(check.check)

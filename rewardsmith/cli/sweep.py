@@ -185,6 +185,7 @@ def _told(outcome: Outcome) -> str:
 def _say_end(sweep: Sweep) -> None:
     _say_outcomes(sweep.outcomes)
     _say_count(sweep.outcomes, sweep.missing, sweep.path)
+    say(f"all of it to read: {sweep.path / 'report.html'}")
     if sweep.stopped:
         complain(sweep.stopped)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rewardsmith.records import Candidate, Interval, Result, Rule
@@ -32,6 +33,9 @@ def print_result(result: Result, console: Console) -> None:
     console.print()
     for line in summary(result):
         console.print(line, markup=False, soft_wrap=True)
+    page = Path(result.run) / "report.html"
+    if page.is_file():
+        console.print(f"all of it to read: {page}", markup=False, soft_wrap=True)
 
 
 def console_on(stream: TextIO) -> Console:

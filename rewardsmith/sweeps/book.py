@@ -3,7 +3,7 @@
 ```
 sweep.toml      the file as it was last run         journal.jsonl   the outcome of each cell, once per attempt
 cells/<id>/     a run directory for each cell       shared/         trainings that no program touches, done once
-cells.csv       a row per cell                      report.html     the comparison
+report.html     the comparison                      cells.csv, summary.json   its figures
 ```
 """
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rewardsmith import session
 from rewardsmith.errors import SweepError
 from rewardsmith.jobs import Executor
-from rewardsmith.sweeps import matrix
+from rewardsmith.sweeps import matrix, report
 from rewardsmith.sweeps.book import Book, Outcome
 from rewardsmith.sweeps.matrix import Cell, Matrix, SweepFile
 from rewardsmith.sweeps.running import Left, SweepWatch, left, run
@@ -108,6 +108,7 @@ def run_left(
     if cells:
         with nullcontext(executor) if executor else _workplace(cells[0], jobs) as where:
             stopped = run(cells, book, where, laid.budget, watch)
+        report.write(book)
     known = book.outcomes()
     outcomes = tuple(known[cell.id] for cell in laid.cells if cell.id in known)
     return Sweep(book.path, outcomes, len(laid.cells) - len(outcomes), stopped)

@@ -115,7 +115,7 @@ class Cell:
     @property
     def recipe(self) -> str:
         """What is compared between cells of a task: the preset, with its model where there is one."""
-        return f"{self.preset} ({self.model})" if self.model else self.preset
+        return recipe_name(self.preset, self.model)
 
 
 @dataclass(frozen=True)
@@ -202,8 +202,13 @@ def lay_out(sweep: SweepFile, environment: Mapping[str, str] = os.environ) -> Ma
         environment: variables, of which REWARDSMITH_* count.
 
     Raises:
-        SweepError: if a pattern matches no task.
+        SweepError: if a pattern matches no task, or two presets have one name.
     """
+    names = [recipe_name(preset, None) for preset in sweep.presets]
+    if len(set(names)) < len(names):
+        raise SweepError(
+            f"presets: two of {', '.join(sweep.presets)} have the same name; tables could not tell them apart"
+        )
     seeds = range(sweep.seeds) if isinstance(sweep.seeds, int) else sweep.seeds
     cells: dict[str, Cell] = {}
     refused: list[Refusal] = []
@@ -215,8 +220,7 @@ def lay_out(sweep: SweepFile, environment: Mapping[str, str] = os.environ) -> Ma
                     if model and not planned.config.roles:
                         planned = _plan(sweep, env, preset, None, environment)
                 except UserError as error:
-                    recipe = f"{preset} ({model})" if model else preset
-                    refused.append(Refusal(env, recipe, len(seeds), str(error)))
+                    refused.append(Refusal(env, recipe_name(preset, model), len(seeds), str(error)))
                     continue
                 found = cells_of(planned, preset, model, seeds)
                 cells |= {cell.id: cell for cell in found}
@@ -238,6 +242,16 @@ def cells_of(planned: session.Plan, preset: str, model: str | None, seeds: Itera
         search = config.search.model_copy(update={"seed": seed})
         settled = config.model_copy(update={"search": search})
         yield Cell(f"{name}-s{seed}-{digest}", task, preset, model, seed, settled, planned.calls)
+
+
+def recipe_name(preset: str, model: str | None) -> str:
+    """Return what a preset with a model is called in tables.
+
+    >>> recipe_name("recipes/mine.toml", "small")
+    'mine (small)'
+    """
+    name = Path(preset).stem if preset.endswith(".toml") else preset
+    return f"{name} ({model})" if model else name
 
 
 def find_tasks(patterns: Iterable[str]) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """What pages are drawn with, the studio's and the reports': learning curves, lineage, programs, and how they look.
 
 curves    where the lines of a chart lie           lineage   where the nodes of a family tree lie
-listing   a program as coloured lines              templates/_drawn.html, static/look.css
+forest    where the marks of intervals lie         listing   a program as coloured lines
+
+templates/_drawn.html draws them; static/look.css says how they look
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from rewardsmith.report.text import figure
 
 WIDTH, HEIGHT = 640, 280
 LEFT, RIGHT, TOP, BOTTOM = 46, 62, 12, 30
+LETTER = 8.5
+"""Room for a letter of a label, on a phone."""
 LABEL_PITCH = 13.0
 """Least distance between two labels at the right."""
 
@@ -73,7 +75,10 @@ class Chart:
     """With their heights."""
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
-    x_name: str = "environment steps"
+    x_name: str
+    left: float
+    right: float
+    """Where the lines begin and end."""
 
 
 def points(curve: Sequence[CurvePoint]) -> tuple[tuple[float, float], ...]:
@@ -95,8 +100,10 @@ def chart(lines: Sequence[Line], levels: Sequence[Level] = (), x_name: str = "en
     low, high = low - pad, high + pad
     last = max(steps for line in drawn for steps, _ in line.points) or 1.0
 
+    right = WIDTH - max(RIGHT, 10 + LETTER * max(len(line.name) for line in drawn))
+
     def place(steps: float, value: float) -> tuple[float, float]:
-        x = LEFT + (WIDTH - LEFT - RIGHT) * steps / last
+        x = LEFT + (right - LEFT) * steps / last
         return round(x, 1), round(TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low), 1)
 
     ends = {id(line): place(*line.points[-1]) for line in drawn}
@@ -113,9 +120,8 @@ def chart(lines: Sequence[Line], levels: Sequence[Level] = (), x_name: str = "en
     ]
     x_ticks = [Tick(place(at, low)[0], _short(at)) for at in ticks(0.0, last, 5)]
     y_ticks = [Tick(place(0.0, at)[1], figure(at, 3)) for at in ticks(low, high, 5)]
-    return Chart(
-        tuple(paths), tuple((one, place(0, one.value)[1]) for one in shown), tuple(x_ticks), tuple(y_ticks), x_name
-    )
+    heights = tuple((one, place(0, one.value)[1]) for one in shown)
+    return Chart(tuple(paths), heights, tuple(x_ticks), tuple(y_ticks), x_name, LEFT, right)
 
 
 def ticks(low: float, high: float, about: int) -> list[float]:

@@ -1,0 +1,135 @@
+"""A run's report: every figure of the run is in it, it needs nothing from elsewhere, and hostile text stays text."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+import rewardsmith
+from rewardsmith import records
+from rewardsmith.archive import Run
+from rewardsmith.errors import RunError
+from rewardsmith.records import CurvePoint, Training
+from rewardsmith.report import figures, html
+
+SETTINGS = {
+    "search.designer": "symbolic",
+    "search.population": 2,
+    "search.generations": 2,
+    "search.env_steps": 4_096,
+    "search.final_seeds": 2,
+    "evaluation.episodes": 2,
+    "evaluation.final_episodes": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Return a finished small search, with the report that it wrote."""
+    out = tmp_path_factory.mktemp("report") / "run"
+    rewardsmith.design("Balance the pole.", "InvertedPendulum-v5", out=out, settings=SETTINGS)
+    return Run.open(out)
+
+
+class Links(HTMLParser):
+    """Collects the addresses that a page names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Take note of where a tag leads."""
+        self.found += [value for name, value in attrs if name in ("href", "src", "data", "action") and value]
+
+
+def links(page: Path) -> list[str]:
+    """Return the addresses that a page names."""
+    parser = Links()
+    parser.feed(page.read_text(encoding="utf-8"))
+    return parser.found
+
+
+def test_a_search_ends_with_a_report_whose_links_lead_somewhere(run: Run) -> None:
+    page = run.path / "report.html"
+    found = links(page)
+    assert len(found) > 10
+    for address in found:
+        assert (page.parent / unquote(address)).exists(), address
+
+
+def test_it_needs_nothing_from_elsewhere(run: Run) -> None:
+    text = (run.path / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"https?://", text.replace("http://www.w3.org", ""))
+    assert "<script" not in text
+
+
+def test_it_shows_the_reported_figure_as_the_result_has_it(run: Run) -> None:
+    from rewardsmith.report.text import figure
+
+    text = (run.path / "report.html").read_text(encoding="utf-8")
+    result = run.result()
+    assert result is not None
+    assert result.reported is not None
+    assert figure(result.reported.mean, 3) in text
+    for candidate in result.candidates:
+        assert candidate.id in text
+
+
+def test_another_place_keeps_the_links_right(run: Run, tmp_path: Path) -> None:
+    page = html.write(run, tmp_path / "elsewhere.html")
+    for address in links(page):
+        assert (tmp_path / unquote(address)).exists(), address
+
+
+def test_the_data_files_hold_the_same_figures(run: Run, tmp_path: Path) -> None:
+    found = figures.of_run(run)
+    figures.write_data(found, tmp_path / "data")
+    known = json.loads((tmp_path / "data" / "figures.json").read_text(encoding="utf-8"))
+    assert records.load(figures.RunFigures, known) == found
+    with (tmp_path / "data" / "candidates.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["candidate"] for row in rows] == [one.id for one in run.candidates()]
+
+
+def test_hostile_words_stay_words(run: Run, tmp_path: Path) -> None:
+    other = tmp_path / "run"
+    shutil.copytree(run.path, other)
+    for name in ("result.json", "task.json"):
+        path = other / name
+        path.write_text(path.read_text(encoding="utf-8").replace("Balance the pole.", "<script>alert(1)</script>"))
+    text = html.write(Run.open(other)).read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)" in text
+
+
+def test_a_search_that_has_not_ended_is_told_as_it_is(run: Run, tmp_path: Path) -> None:
+    other = tmp_path / "run"
+    shutil.copytree(run.path, other)
+    (other / "result.json").unlink()
+    text = html.write(Run.open(other)).read_text(encoding="utf-8")
+    assert "has not ended" in text
+    assert "g1c01" in text
+
+
+def test_a_place_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="nowhere"):
+        html.write(run, tmp_path / "nowhere" / "report.html")
+
+
+def test_a_mean_course_is_taken_between_the_points_of_all_seeds() -> None:
+    def training(seed: int, *values: tuple[int, float]) -> Training:
+        curve = tuple(CurvePoint(at, 1, 0.0, 1.0, value) for at, value in values)
+        return Training("ok", seed, 30, curve, 0.0, 0.0, 0.0)
+
+    found = figures.course("both", [training(0, (10, 0.0), (20, 2.0)), training(1, (10, 4.0), (30, 8.0))])
+    assert found is not None
+    assert found.points == ((10.0, 2.0, 0.0, 4.0), (20.0, 4.0, 2.0, 6.0))
+    assert figures.course("none", [training(0, (10, 1.0))]) is None
