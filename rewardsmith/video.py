@@ -186,11 +186,12 @@ def _home(run: Run, owner: str) -> Path:
     result = run.result() if owner == BEST else None
     if result is not None:
         return run.path / FINAL / result.best.id
-    known = [candidate.id for candidate in run.candidates()]
-    if owner not in known:
+    home = run.path / "candidates" / owner
+    if home.parent.name != "candidates" or home.name != owner or not (home / "candidate.json").is_file():
+        known = [candidate.id for candidate in run.candidates()]
         there = f"{', '.join(known) or 'no candidates yet'}; beside them: {BEST}, {OWN_REWARD}, {RANDOM}"
         raise RunError(f"{run.path} has no candidate {owner!r}; it has {there}")
-    return run.path / "candidates" / owner
+    return home
 
 
 def _program(run: Run, owner: str) -> str | None:

@@ -121,7 +121,10 @@ def _paying(figures: RunFigures) -> Chart | None:
 
 def _clips(run: Run, figures: RunFigures) -> list[Clip]:
     found = []
+    filmed = {path.parent.name for path in run.path.glob("candidates/*/videos")}
     for one in figures.candidates:
+        if one.id not in filmed:
+            continue
         try:
             found += list(video.clips(run, one.id))
         except RewardsmithError:

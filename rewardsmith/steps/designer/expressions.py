@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -52,9 +53,7 @@ def render(terms: Sequence[Term]) -> str:
     Args:
         terms: at least one, of different names.
     """
-    named = {
-        node.id for term in terms for node in ast.walk(syntax.module(term.expression)) if isinstance(node, ast.Name)
-    }
+    named = {name for term in terms for name in _names(term.expression)}
     arguments = ", ".join(argument for argument in program.ARGUMENTS if argument in named)
     lines = [
         f'"""The weighted sum of {_listed([term.name for term in terms])}."""',
@@ -72,6 +71,7 @@ def render(terms: Sequence[Term]) -> str:
     return "\n".join(lines) + "\n"
 
 
+@lru_cache(maxsize=1024)
 def terms_of(source: str) -> tuple[Term, ...] | None:
     r"""Take a program apart into terms that stand alone.
 
@@ -163,6 +163,11 @@ def _pair(node: ast.Tuple) -> tuple[float, float] | None:
 
 
 # ---------------------------------------------------------------- taking a text apart
+
+
+@lru_cache(maxsize=4096)
+def _names(expression: str) -> frozenset[str]:
+    return frozenset(node.id for node in ast.walk(syntax.expression(expression)) if isinstance(node, ast.Name))
 
 
 def _returned(tree: ast.Module) -> dict[str, str]:

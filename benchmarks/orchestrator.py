@@ -1,0 +1,190 @@
+"""What the orchestrator costs beside the trainings: per candidate of a search, and per cell of a large sweep.
+
+    python benchmarks/orchestrator.py [ENV] [--population 20] [--generations 50] [--cells 10000]
+
+The search is whole but for its trainings, which answer at once with the records of one short training that was really
+run; its CPU time is that of this process, without the reward process that tries each program. The sweep's searches are
+stubs: what is timed is working out its cells, writing down their outcomes, reading them again, and the report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from throughput import machine
+
+import rewardsmith
+from rewardsmith import records, session
+from rewardsmith.archive import Run
+from rewardsmith.archive.journal import Journal
+from rewardsmith.jobs import Decide, Executor, OnEvent
+from rewardsmith.records import (
+    Baselines,
+    Candidate,
+    Evaluation,
+    Interval,
+    Job,
+    JobResult,
+    Probe,
+    Proposal,
+    Result,
+    Spent,
+    Training,
+    TrainJob,
+)
+from rewardsmith.report import html
+from rewardsmith.sweeps import Book, Cell, SweepFile, lay_out, report
+from rewardsmith.sweeps.running import left, run
+
+
+class Recorded:
+    """Answers every job with what one search of a single candidate really gave, and copies its files."""
+
+    slots = 2
+
+    def __init__(self, recorded: Path) -> None:
+        self._probe = recorded / "probe"
+        self._training = next(recorded.glob("candidates/*/train-s*"))
+        self._evaluation = next(recorded.glob("candidates/*/eval-s*"))
+        self._known: dict[Path, JobResult] = {
+            self._probe: records.read(Probe, self._probe / "result.json"),
+            self._training: records.read(Training, self._training / "result.json"),
+            self._evaluation: records.read(Evaluation, self._evaluation / "result.json"),
+        }
+
+    def run(self, job: Job, out: Path, on_event: OnEvent | None = None, decide: Decide | None = None) -> JobResult:
+        """See `Executor.run`."""
+        home = {"probe": self._probe, "train": self._training}.get(job.kind, self._evaluation)
+        shutil.copytree(home, out, dirs_exist_ok=True)
+        known = self._known[home]
+        if isinstance(job, TrainJob) and isinstance(known, Training):
+            for point in known.curve:
+                if on_event:
+                    on_event(point)
+            return replace(known, seed=job.seed)
+        return known
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("env", nargs="?", default="Hopper-v5")
+    parser.add_argument("--population", type=int, default=20)
+    parser.add_argument("--generations", type=int, default=50)
+    parser.add_argument("--cells", type=int, default=10_000)
+    arguments = parser.parse_args()
+    print(machine(), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        search(Path(folder), arguments)
+        sweep(Path(folder), arguments.cells)
+
+
+def search(folder: Path, arguments: argparse.Namespace) -> None:
+    """Run a search whose trainings take no time."""
+    shape = {"search.designer": "symbolic", "search.final_seeds": 1, "search.baseline": False}
+    small = {"search.population": 1, "search.generations": 1, "search.env_steps": 4_096}
+    text = "Move forward as far as you can without falling."
+    rewardsmith.design(text, arguments.env, out=folder / "recorded", settings={**shape, **small})
+    wide = {"search.population": arguments.population, "search.generations": arguments.generations}
+    layer: dict[str, object] = {}
+    for name, value in {**shape, **wide}.items():
+        section, key = name.split(".")
+        layer.setdefault(section, {})[key] = value  # type: ignore[index]
+    plan = session.plan(text, arguments.env, overrides=layer)
+    started = session.start(plan, folder / "run")
+    gc.collect()
+    memory, cpu, wall = resident_mib(), time.process_time(), time.monotonic()
+    result = session.carry_on(started, executor=Recorded(folder / "recorded"))
+    count = len(result.candidates)
+    cpu, wall, memory = time.process_time() - cpu, time.monotonic() - wall, resident_mib() - memory
+    size = sum(path.stat().st_size for path in (folder / "run").rglob("*") if path.is_file()) / 2**20
+    journal = folder / "run" / "journal.jsonl"
+    each = f"{1000 * cpu / count:.1f} ms CPU and {memory / count:.3f} MiB each"
+    print(f"search     {count} candidates: {each}; wall {wall:.1f} s")
+    print(f"           {size / count:.2f} MiB each on the disk; journal {journal.stat().st_size / 2**20:.1f} MiB")
+    print(f"journal    loads in {timed(lambda: Journal(journal).close()):.2f} s")
+    print(f"report     of the run in {timed(lambda: html.write(Run.open(folder / 'run'))):.2f} s")
+    print(f"resume     of the finished run answers in {timed(lambda: rewardsmith.resume(folder / 'run')):.2f} s")
+
+
+def sweep(folder: Path, count: int) -> None:
+    """Run a sweep whose searches take no time."""
+    tasks = (
+        "hopper",
+        "half_cheetah",
+        "swimmer",
+        "reacher",
+        "walker2d",
+        "ant",
+        "pusher",
+        "humanoid",
+        "pendulum",
+        "acrobot",
+    )
+    file = SweepFile.model_validate(
+        {
+            "tasks": tasks,
+            "presets": ["symbolic", "smith"],
+            "seeds": max(1, -(-count // (2 * len(tasks)))),
+            "settings": {"search": {"designer": "symbolic"}},
+        }
+    )
+    began = time.monotonic()
+    laid = lay_out(file, environment={})
+    print(f"sweep      {len(laid.cells)} cells, worked out in {time.monotonic() - began:.1f} s")
+    book = Book.open(folder / "sweep")
+    half = laid.cells[: len(laid.cells) // 2]
+    executor = Recorded(folder / "recorded")
+    print(f"           half of them run in {timed(lambda: run(half, book, executor, search=stub)):.1f} s")
+    book.close()
+    book = Book.open(folder / "sweep")
+
+    def rest() -> None:
+        run(left(lay_out(file, environment={}).cells, book).missing, book, executor, search=stub)
+
+    print(f"           taken up again and ended in {timed(rest):.1f} s")
+    again = timed(lambda: left(lay_out(file, environment={}).cells, book))
+    print(f"           that nothing is left found out in {again:.1f} s")
+    book.close()
+    print(f"           report in {timed(lambda: report.write(Book.look(folder / 'sweep'))):.1f} s")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"memory     {peak:.0f} MiB at most, {peak / len(laid.cells) * 1024:.0f} KiB a cell")
+
+
+def stub(cell: Cell, path: Path, executor: Executor) -> Result:
+    """Return a result that depends on the cell's seed."""
+    best = Candidate("g0c00", 0, 0, Proposal("", "none"), "ok", fitness=1.0)
+    value = 1.0 + 0.01 * (cell.seed % 50) + (0.1 if cell.preset == "smith" else 0.0)
+    figure = Interval(value, value - 0.5, value + 0.5, (value - 0.1, value, value + 0.1))
+    own = Interval(1.2, 1.0, 1.4, (1.1, 1.2, 1.3))
+    known = (cell.id, cell.task.text, cell.task.env.env_id, cell.task.fitness, best, (best,))
+    return Result(*known, figure, Baselines(0.0, own), value / 1.2, 1_000, Spent(3, 1_000, 0.01))
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return how many seconds something takes."""
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+def resident_mib() -> float:
+    """Return how much memory this process has."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+if __name__ == "__main__":
+    main()
