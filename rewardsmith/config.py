@@ -31,6 +31,7 @@ from rewardsmith.settings import (
     DesignerSettings,
     EvaluationSettings,
     EvolutionSettings,
+    ExecutorSettings,
     FeedbackSettings,
     GateSettings,
     LimitSettings,
@@ -58,6 +59,7 @@ class Config(Section):
     llm: LlmSettings = LlmSettings()
     designer: DesignerSettings = DesignerSettings()
     budget: BudgetSettings = BudgetSettings()
+    executor: ExecutorSettings = ExecutorSettings()
     limits: LimitSettings = LimitSettings()
     sandbox: Limits = Limits()
     critic: CriticSettings = CriticSettings()
@@ -71,6 +73,12 @@ class Config(Section):
     def _check_trainer(self) -> Config:
         if self.training.trainer == "fast" and self.training.activation != "tanh":
             raise ValueError("training.activation = 'relu' needs training.trainer = 'sb3': the fast update is for tanh")
+        return self
+
+    @model_validator(mode="after")
+    def _check_executor(self) -> Config:
+        if self.executor.kind != "local" and self.search.rungs:
+            raise ValueError("search.rungs needs executor.kind = 'local': elsewhere trainings run through")
         return self
 
     @model_validator(mode="after")

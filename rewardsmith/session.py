@@ -10,12 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rewardsmith import authors, machine, records
+from rewardsmith import authors, records
 from rewardsmith import config as configuration
 from rewardsmith.archive import Journal, Run
 from rewardsmith.archive.run import default_path
 from rewardsmith.config import Config, Layer
 from rewardsmith.errors import RewardsmithError
+from rewardsmith.executors import workplace
 from rewardsmith.program import RewardProgram, load_reward, read_source, refusal
 from rewardsmith.records import Candidate, Proposal, Result, Spent, Verdict
 from rewardsmith.tasks import Task, load_task
@@ -285,18 +286,3 @@ def _journal(run: Run) -> Iterator[Journal]:
         yield journal
     finally:
         journal.close()
-
-
-@contextmanager
-def workplace(config: Config, watch: Watch) -> Iterator[Executor]:
-    """Run jobs within the configuration's limits; say so where the machine carries fewer at once than are asked for."""
-    from rewardsmith.jobs import LocalExecutor
-
-    overload = machine.overload(config.slots, machine.cores(), machine.free_memory_mib())
-    if overload:
-        watch.notice(overload)
-    executor = LocalExecutor(config.slots, config.limits.job_s, config.limits.memory_mib)
-    try:
-        yield executor
-    finally:
-        executor.close()

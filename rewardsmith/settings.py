@@ -268,6 +268,20 @@ class FeedbackSettings(Section):
     """Comparisons that the judge makes after each generation, each in both orders."""
 
 
+class ExecutorSettings(Section):
+    """Where jobs run; what comes of a search does not depend on it."""
+
+    kind: Literal["local", "ray", "slurm"] = "local"
+    """ray and slurm are extras: `pip install 'rewardsmith[ray]'`."""
+    address: str | None = None
+    """Of a Ray cluster's head, "host:port", or "auto" for the cluster that this machine belongs to; None starts one on
+    this machine."""
+    folder: str = "slurm"
+    """Where Slurm's own files of each job lie; the run directory must be on a file system that all nodes share."""
+    slurm: dict[str, str | int | float] = {}
+    """What submitit hands to sbatch: timeout_min, slurm_partition, slurm_account."""
+
+
 class LimitSettings(Section):
     """What one job, a training as a rule, may use before it is ended; None is no limit."""
 

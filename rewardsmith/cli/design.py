@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rewardsmith.cli.options import EXECUTOR_HELP, executor_layer
 from rewardsmith.cli.output import complain, say, say_json
 from rewardsmith.errors import UserError
 
@@ -53,6 +54,7 @@ def design(
     steps: Annotated[int | None, typer.Option(help="Environment steps per training. [default: the card's]")] = None,
     seeds: Annotated[int | None, typer.Option(help="Training seeds per program. [default: 1]")] = None,
     jobs: Annotated[int | None, typer.Option(help="Trainings at once. [default: one per core]")] = None,
+    executor: Annotated[str | None, typer.Option(help=EXECUTOR_HELP)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random. [default: 0]")] = None,
     budget_usd: Annotated[float | None, typer.Option(help="End before the model's calls cost more.")] = None,
     llm_replay: Annotated[
@@ -92,7 +94,7 @@ def design(
         env,
         fitness,
         config,
-        {**given(options), **given({"jobs": jobs, "preset": preset})},
+        {**given(options), **given({"jobs": jobs, "preset": preset}), **executor_layer(executor)},
         set_ or (),
         trainer_config=trainer_config,
     )

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rewardsmith.cli.options import EXECUTOR_HELP, executor_layer
+
 
 def resume(
     run: Annotated[Path, typer.Argument(help="The run directory.")],
@@ -17,8 +19,11 @@ def resume(
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting of budget, llm or jobs; others stay as they were."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A setting of budget, llm, jobs or executor; the others are fixed."
+        ),
     ] = None,
+    executor: Annotated[str | None, typer.Option(help=EXECUTOR_HELP)] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
 ) -> None:
     """Go on with RUN from where it stands; nothing that is done is done again."""
@@ -28,8 +33,10 @@ def resume(
     from rewardsmith.errors import ConfigError
 
     sets = configuration.from_sets(set_ or ())
-    fixed = [name for name in sets if name not in ("budget", "llm", "jobs")]
+    fixed = [name for name in sets if name not in ("budget", "llm", "jobs", "executor")]
     if fixed:
-        raise ConfigError(f"--set {fixed[0]}…: a run keeps its settings; only budget, llm and jobs may change")
+        raise ConfigError(
+            f"--set {fixed[0]}…: a run keeps its settings; only budget, llm, jobs and executor may change"
+        )
     overrides = given({"jobs": jobs, "budget": {"cost_usd": budget_usd}, "search": {"ensemble": ensemble}})
-    carry_on(Run.open(run, overrides, sets), json_)
+    carry_on(Run.open(run, overrides, executor_layer(executor), sets), json_)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from rewardsmith.cli.options import EXECUTOR_HELP, executor_layer
 from rewardsmith.cli.output import complain, say, say_json, say_table
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ File = Annotated[Path, typer.Argument(help="The sweep's TOML file; docs/sweeps.m
 Scale = Annotated[str | None, typer.Option(help="One of the file's scales, such as laptop.")]
 Out = Annotated[Path | None, typer.Option(help="The sweep's directory. [default: runs/<file>[-<scale>]]")]
 Jobs = Annotated[int, typer.Option(help="Trainings at once, over all cells. [default: one per core]")]
+Where = Annotated[str | None, typer.Option("--executor", help=EXECUTOR_HELP)]
 Skip = Annotated[bool, typer.Option("--skip", help="Leave out the cells that cannot run here.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="Language models in place of the file's.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -60,6 +62,7 @@ def run(
     model: Models = None,
     out: Out = None,
     skip: Skip = False,
+    executor: Where = None,
 ) -> None:
     """Run the cells that have no outcome yet; the same without the verb. A failed cell does not stop the others."""
     from rewardsmith.sweeps import calls
@@ -67,17 +70,23 @@ def run(
     if dry_run:
         _plan(_laid(file, scale, model), calls.home(file, out, scale), jobs)
     else:
-        _run(file, _laid(file, scale, model), calls.home(file, out, scale), jobs, skip, retry=False)
+        _run(file, _laid(file, scale, model), calls.home(file, out, scale), jobs, skip, False, executor)
 
 
 @app.command("retry")
 def retry(
-    file: File, scale: Scale = None, jobs: Jobs = 0, model: Models = None, out: Out = None, skip: Skip = False
+    file: File,
+    scale: Scale = None,
+    jobs: Jobs = 0,
+    model: Models = None,
+    out: Out = None,
+    skip: Skip = False,
+    executor: Where = None,
 ) -> None:
     """Run the cells that failed, and those that are missing."""
     from rewardsmith.sweeps import calls
 
-    _run(file, _laid(file, scale, model), calls.home(file, out, scale), jobs, skip, retry=True)
+    _run(file, _laid(file, scale, model), calls.home(file, out, scale), jobs, skip, True, executor)
 
 
 @app.command("status")
@@ -134,7 +143,7 @@ def _plan(laid: Matrix, path: Path, jobs: int) -> None:
     say(f"cost: {took.calls:,} calls of language models, {cost}")
 
 
-def _run(file: Path, laid: Matrix, path: Path, jobs: int, skip: bool, retry: bool) -> None:
+def _run(file: Path, laid: Matrix, path: Path, jobs: int, skip: bool, retry: bool, executor: str | None) -> None:
     from rewardsmith.errors import SweepError
     from rewardsmith.sweeps import calls
 
@@ -145,7 +154,7 @@ def _run(file: Path, laid: Matrix, path: Path, jobs: int, skip: bool, retry: boo
     with calls.opened(path) as book:
         book.keep_file(file)
         say(f"{len(laid.cells)} cells in {book.path}; interrupting is safe, the same command goes on")
-        found = calls.run_left(laid, book, jobs=jobs, retry=retry, watch=_Lines())
+        found = calls.run_left(laid, book, jobs=jobs, retry=retry, where=executor_layer(executor), watch=_Lines())
     _say_end(found)
 
 
@@ -166,6 +175,10 @@ class _Lines:
     def stopped(self, why: str) -> None:
         """See `SweepWatch.stopped`."""
         complain(f"no further cell begins: {why}")
+
+    def notice(self, text: str) -> None:
+        """See `SweepWatch.notice`."""
+        complain(text)
 
 
 def _now() -> str:

@@ -10,8 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rewardsmith import session
+from rewardsmith import config as configuration
+from rewardsmith.config import Layer
 from rewardsmith.errors import SweepError
+from rewardsmith.executors import workplace
 from rewardsmith.jobs import Executor
 from rewardsmith.sweeps import matrix, report
 from rewardsmith.sweeps.book import Book, Outcome
@@ -99,15 +101,19 @@ def run_left(
     *,
     jobs: int = 0,
     retry: bool = False,
+    where: Layer | None = None,
     watch: SweepWatch | None = None,
     executor: Executor | None = None,
 ) -> Sweep:
-    """Run what is left of a matrix; see `sweep`."""
+    """Run what is left of a matrix; see `sweep`.
+
+    `where` is configuration over the cells' own that says where their jobs run.
+    """
     cells = _wanted(left(laid.cells, book), retry)
     stopped = None
     if cells:
-        with nullcontext(executor) if executor else _workplace(cells[0], jobs) as where:
-            stopped = run(cells, book, where, laid.budget, watch)
+        with nullcontext(executor) if executor else _workplace(cells[0], jobs, where, watch) as opened_here:
+            stopped = run(cells, book, opened_here, laid.budget, watch)
         report.write(book)
     known = book.outcomes()
     outcomes = tuple(known[cell.id] for cell in laid.cells if cell.id in known)
@@ -183,9 +189,21 @@ def _wanted(standing: Left, retry: bool) -> tuple[Cell, ...]:
     return (*standing.missing, *standing.failed) if retry else standing.missing
 
 
+class _Notices(Silent):
+    """Hands what is said about the workplace on to who watches the sweep."""
+
+    def __init__(self, watch: SweepWatch | None) -> None:
+        self._watch = watch
+
+    def notice(self, text: str) -> None:
+        """See `Watch.notice`."""
+        if self._watch:
+            self._watch.notice(text)
+
+
 @contextmanager
-def _workplace(cell: Cell, jobs: int) -> Iterator[Executor]:
+def _workplace(cell: Cell, jobs: int, where: Layer | None, watch: SweepWatch | None) -> Iterator[Executor]:
     """Open where jobs run, as the settings that all cells share say."""
-    config = cell.config.model_copy(update={"jobs": jobs or cell.config.jobs})
-    with session.workplace(config, Silent()) as executor:
+    config = configuration.resolve(cell.config.model_dump(), {"jobs": jobs or cell.config.jobs}, where or {})
+    with workplace(config, _Notices(watch)) as executor:
         yield executor

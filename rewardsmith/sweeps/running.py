@@ -39,6 +39,9 @@ class SweepWatch(Protocol):
     def stopped(self, why: str) -> None:
         """No further cell begins."""
 
+    def notice(self, text: str) -> None:
+        """Something about the whole sweep that the user should know."""
+
 
 class Unwatched(SweepWatch):
     """Tells nobody."""
@@ -52,6 +55,9 @@ class Unwatched(SweepWatch):
 
     def stopped(self, why: str) -> None:
         """See `SweepWatch.stopped`."""
+
+    def notice(self, text: str) -> None:
+        """See `SweepWatch.notice`."""
 
 
 @dataclass(frozen=True)
