@@ -147,7 +147,7 @@ def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = N
         return known
     watch = watch or Silent()
     runs = nullcontext(executor) if executor else workplace(run.config, watch)
-    with authors.models(run, watch) as models, _journal(run) as journal, runs as where:
+    with authors.models(run, watch) as models, journal_of(run) as journal, runs as where:
         result = Search(run, journal, authors.designer(run, models, watch), where, watch, models).result()
     _write_report(run, watch)
     return result
@@ -186,7 +186,7 @@ def train(run: Run, program: RewardProgram, watch: Watch | None = None) -> Resul
     from rewardsmith.trials import Trials
 
     watch = watch or Silent()
-    with _journal(run) as journal, workplace(run.config, watch) as executor:
+    with journal_of(run) as journal, workplace(run.config, watch) as executor:
         probe = look(run, journal, executor)
         verdict = critic.review(program.source, probe, run.transitions, run.config.sandbox)
         if not verdict.accepted:
@@ -230,7 +230,7 @@ def check(file: Path, env: str, folder: Path, overrides: Layer | None = None) ->
     source = read_source(file)
     planned = plan(f"check {file.name}", env, overrides=overrides)
     run = Run.create(folder / "run", planned.task, planned.config)
-    with _journal(run) as journal, workplace(run.config, Silent()) as executor:
+    with journal_of(run) as journal, workplace(run.config, Silent()) as executor:
         probe = look(run, journal, executor)
         return critic.review(source, probe, run.transitions, run.config.sandbox)
 
@@ -280,7 +280,12 @@ def resume(run: Path | str, *, watch: Watch | None = None) -> Result:
 
 
 @contextmanager
-def _journal(run: Run) -> Iterator[Journal]:
+def journal_of(run: Run) -> Iterator[Journal]:
+    """Hold a run's journal open for writing while the block runs.
+
+    Raises:
+        RunError: if another process runs this directory.
+    """
     journal = run.journal()
     try:
         yield journal

@@ -14,6 +14,7 @@ from rewardsmith.cli import (
     baseline,
     bench,
     check,
+    compare,
     design,
     doctor,
     envs,
@@ -46,6 +47,7 @@ app.command()(refine.refine)
 app.command()(studio.studio)
 app.command()(show.show)
 app.command()(report.report)
+app.command()(compare.compare)
 app.command()(video.video)
 app.command()(export.export)
 app.command()(check.check)
