@@ -10,7 +10,7 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from annotated_types import Ge
@@ -66,6 +66,8 @@ class Config(Section):
     gates: GateSettings = GateSettings()
     analyzer: AnalyzerSettings = AnalyzerSettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    trackers: tuple[Literal["tensorboard", "wandb"], ...] = ()
+    """Where curves are logged beside the run directory; both are extras: `pip install 'rewardsmith[tensorboard]'`."""
     jobs: Annotated[int, Ge(0)] = 0
     """Trainings at once; 0: one per core, as far as memory reaches."""
 

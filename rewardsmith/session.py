@@ -140,12 +140,13 @@ def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = N
         UserError: if something that the user can mend is wrong.
         RunFailed: if it ends without a result; what is done stays done.
     """
+    from rewardsmith import trackers
     from rewardsmith.loop import Search
 
     known = run.result()
     if known is not None and _is_whole(run, known):
         return known
-    watch = watch or Silent()
+    watch = trackers.joined(run, watch or Silent())
     runs = nullcontext(executor) if executor else workplace(run.config, watch)
     with authors.models(run, watch) as models, journal_of(run) as journal, runs as where:
         result = Search(run, journal, authors.designer(run, models, watch), where, watch, models).result()

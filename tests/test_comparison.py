@@ -64,7 +64,7 @@ def test_a_run_brings_its_figures_and_its_transitions(files: Path, tmp_path: Pat
         "search.generations": 1,
         "search.env_steps": 2_048,
     }
-    few = {"search.final_seeds": 2, "search.baseline": False, "evaluation.episodes": 1, "evaluation.final_episodes": 1}
+    few = {"search.final_seeds": 2, "search.baseline": False, "evaluation.episodes": 1}
     result = rewardsmith.design("Hop.", "hopper", out=tmp_path / "run", settings=settings | few)
     best = contender(str(tmp_path / "run"))
     assert best.reported == result.reported

@@ -9,7 +9,7 @@ candidates/<id>/  reward.py, candidate.json, feedback.md, train-s<seed>/, eval-s
 final/<id>/       the best program trained anew, for the reported figure
 baseline/         the random policy, and policies trained on the environment's own reward
 reward.py         the best program                  result.json the outcome
-report.html       all of it to read
+report.html       all of it to read                tensorboard/    logs, where asked for
 ```
 """
 

@@ -55,6 +55,9 @@ def design(
     seeds: Annotated[int | None, typer.Option(help="Training seeds per program. [default: 1]")] = None,
     jobs: Annotated[int | None, typer.Option(help="Trainings at once. [default: one per core]")] = None,
     executor: Annotated[str | None, typer.Option(help=EXECUTOR_HELP)] = None,
+    track: Annotated[
+        list[str] | None, typer.Option(help="Log every training's curve: tensorboard, wandb. May be given twice.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random. [default: 0]")] = None,
     budget_usd: Annotated[float | None, typer.Option(help="End before the model's calls cost more.")] = None,
     llm_replay: Annotated[
@@ -94,7 +97,7 @@ def design(
         env,
         fitness,
         config,
-        {**given(options), **given({"jobs": jobs, "preset": preset}), **executor_layer(executor)},
+        {**given(options), **given({"jobs": jobs, "preset": preset, "trackers": track}), **executor_layer(executor)},
         set_ or (),
         trainer_config=trainer_config,
     )

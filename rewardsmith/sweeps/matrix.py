@@ -47,7 +47,7 @@ from rewardsmith.tasks import Task, cards, load_task
 Names = tuple[str, ...]
 Seeds = Annotated[int, Ge(1)] | Annotated[tuple[Annotated[int, Ge(0)], ...], MinLen(1)]
 
-RESULTLESS = ("jobs", "executor", "limits", "budget")
+RESULTLESS = ("jobs", "executor", "trackers", "limits", "budget")
 """Sections of a configuration that say how a search is run, not what comes of it: no part of a cell's identity."""
 
 
