@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from rewardsmith.records import CurvePoint, EvaluateJob, Job, JobResult, RenderJ
 ATTEMPTS = 4
 """How often a job is tried when its node is lost."""
 POLL_S = 1.0
+LEAVE_S = 30.0
+"""How long closing waits for jobs to notice; they look once every `POLL_S`, between points of a curve."""
 CONNECT_S, LOOK_S = 5.0, 60.0
 NEEDED = ("rewardsmith", "numpy", "torch", "stable-baselines3", "gymnasium", "mujoco")
 """Packages that every node must have."""
@@ -55,6 +57,7 @@ class RayExecutor:
         self._ray = _imported()
         self._limits = (time_limit_s, memory_limit_mib)
         self._closed = threading.Event()
+        self._running, self._idle = 0, threading.Condition()
         self._mine = not self._ray.is_initialized()
         if self._mine:
             self._connect(address, slots)
@@ -82,7 +85,7 @@ class RayExecutor:
             raise ConfigError("search.rungs needs executor.kind = 'local': on a cluster trainings run through")
         cause, curve = "", list[CurvePoint]()
         for _ in range(ATTEMPTS):
-            with self._turns:
+            with self._turns, self._counted():
                 self._check_open()
                 prepare(job, out)
                 curve = []
@@ -95,8 +98,23 @@ class RayExecutor:
     def close(self) -> None:
         """End every job, and the cluster if it was started here; see `Executor.close`."""
         self._closed.set()
+        # Ray ends the thread that waits for a task of a connection that goes away: the jobs leave first.
+        with self._idle:
+            self._idle.wait_for(lambda: not self._running, LEAVE_S)
         if self._mine and self._ray.is_initialized():
             self._ray.shutdown()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Hold off the end of the connection while an attempt runs."""
+        with self._idle:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
 
     def _attempt(self, job: Job, out: Path, curve: list[CurvePoint], on_event: OnEvent | None) -> JobResult:
         policy = Path(job.policy) if isinstance(job, EvaluateJob | RenderJob) and job.policy else None

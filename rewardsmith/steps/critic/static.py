@@ -85,7 +85,8 @@ class _Text:
         self.parents = {id(child): node for node in self.nodes for child in ast.iter_child_nodes(node)}
         self.functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
         names = [node for node in self.nodes if isinstance(node, ast.Name)]
-        self.bound = {name.id for name in names if not isinstance(name.ctx, ast.Load)} | set(self.functions)
+        self.stored = {name.id for name in names if not isinstance(name.ctx, ast.Load)}
+        self.bound = self.stored | set(self.functions)
         self.bound |= {node.arg for node in self.nodes if isinstance(node, ast.arg)}
         self.globals = set(self.functions) | _stored(tree.body)
 
@@ -245,6 +246,8 @@ def _states(text: _Text) -> Iterator[Finding]:
                 message = f"{node.id!r} is used, but reward() does not take it"
                 cure = f"write def reward({_with(taken, node.id)})"
                 yield Finding("missing-argument", f"{message}; {cure}", line=node.lineno)
+            elif node.id not in taken and node.id in text.stored:
+                continue  # a variable that bears a state's name, where the state itself is not taken
             elif node.id in STATES and isinstance(node.ctx, ast.Load) and not _reads_signal(text, node):
                 message = f"{node.id!r} is used as a whole; signals are found by their names in the text"
                 cure = f"write {node.id}.<signal> where it is needed"
