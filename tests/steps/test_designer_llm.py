@@ -89,6 +89,15 @@ def test_a_repair_continues_the_conversation_of_its_slot() -> None:
     assert repaired.parents == proposal.parents
 
 
+def test_a_mended_program_keeps_its_idea_and_says_the_mistake_after_it() -> None:
+    mended = f"The helper lacked its argument.\n\n```python\n{PROGRAM}```"
+    designer = LlmDesigner(Script([f"Reward the speed alone. It is the task.\n\n```python\n{PROGRAM}```", mended]))
+    repaired = designer.repair(BRIEF, designer.propose(BRIEF, 0), [Finding("no-return", "nothing")], 1)
+    tried = replace(candidate("g0c00", 1.0), proposal=repaired)
+    assert "| Reward the speed alone.\n" in user_prompt(replace(SECOND, parents=(tried,), history=(tried,)), 0)
+    assert repaired.rationale.endswith("The helper lacked its argument.")
+
+
 def test_rounds_of_repair_ask_differently_so_that_no_old_answer_is_served() -> None:
     model = Script([ANSWER] * 3)
     designer = LlmDesigner(model)

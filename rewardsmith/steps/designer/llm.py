@@ -6,6 +6,7 @@ What it says is in `telling`; how a program is taken out of an answer in `code`,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rewardsmith import prompts
 from rewardsmith.errors import ModelRefused
@@ -59,7 +60,9 @@ class LlmDesigner:
         slot = sample_of(proposal.transcript) if proposal.transcript else 0
         told = telling.repair(self._manner, proposal, findings, round)
         messages = [*telling.messages(self._manner, brief, slot), *told]
-        return self._program(messages, REPAIR_ROLE, slot, proposal.parents, proposal.source)
+        mended = self._program(messages, REPAIR_ROLE, slot, proposal.parents, proposal.source)
+        # What was wrong follows the idea: a history that named the mistake in its place would teach nothing.
+        return replace(mended, rationale="\n\n".join(filter(None, (proposal.rationale, mended.rationale))))
 
     def _program(
         self, messages: list[Message], role: str, slot: int, parents: tuple[str, ...], base: str | None
