@@ -43,6 +43,7 @@ ATTEMPTS = 2
 FILES = (
     *("job.json", "progress.jsonl", "worker.log", "result.json"),
     *("policy.json", "policy.safetensors", "transitions.npz", "episodes.npz", "video.mp4", "video.webp"),
+    "stills.npz",
 )
 """What a job's folder may hold of an earlier run."""
 

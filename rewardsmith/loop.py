@@ -36,6 +36,7 @@ from rewardsmith.records import (
 from rewardsmith.steps import analyzer, critic, evaluator, evolution, trainer
 from rewardsmith.steps.designer import Designer
 from rewardsmith.steps.designer.heeding import heeded
+from rewardsmith.stills import Stills
 from rewardsmith.tasks import unnamed
 from rewardsmith.threads import together
 from rewardsmith.trials import Trials, is_final
@@ -86,8 +87,9 @@ class Search:
         self.check_user_program(probe)
         trials = Trials(self.run, self.journal, self.executor, self.watch, probe)
         self.critic = critic.Critic(self.run, probe, self.models)
-        self.analyzer = analyzer.Analyzer(self.run, probe, self.models)
-        panel = feedback.Panel(self.run, self.journal, judge.of(self.run, self.journal, self.models))
+        stills = Stills(self.executor, self.watch.notice)
+        self.analyzer = analyzer.Analyzer(self.run, probe, self.models, stills)
+        panel = feedback.Panel(self.run, self.journal, judge.of(self.run, self.journal, self.models, stills))
         added = (panel.generations - config.generations) * config.population * config.seeds
         self.watch.started(config.trainings + added, config.env_steps)
         history: list[Candidate] = []

@@ -252,6 +252,8 @@ class AnalyzerSettings(Section):
 
     model_reads: bool = False
     """Ask what went wrong in them; a call per trained program. What it claims is checked against the data."""
+    frames: Annotated[int, Ge(0), Le(8)] = 0
+    """Frames of each episode that it is shown beside the table, for a model that sees images."""
 
 
 class FeedbackSettings(Section):
@@ -266,6 +268,8 @@ class FeedbackSettings(Section):
     """Standard deviation of a program's log-odds before any comparison."""
     judge_pairs: Count = 6
     """Comparisons that the judge makes after each generation, each in both orders."""
+    judge_frames: Annotated[int, Ge(0), Le(8)] = 0
+    """Frames of each episode that the judge is shown beside the table, for a model that sees images."""
 
 
 class ExecutorSettings(Section):

@@ -248,7 +248,9 @@ def _job(run: Run, take: Take, place: int, size: tuple[int, int], overlay: bool,
 
 def _digest(job: RenderJob) -> str:
     """Return eight hexadecimal digits of what a video shows: the policy counts by its content, not by its place."""
-    shown = records.dump(replace(job, policy=None)) | {"look": LOOK, "container": graphics.container()}
+    shown = records.dump(replace(job, policy=None))
+    del shown["stills"]  # a video has none, and those made before there were any stay what they are
+    shown |= {"look": LOOK, "container": graphics.container()}
     digest = hashlib.sha256(json.dumps(shown, sort_keys=True).encode())
     for name in POLICY_FILES if job.policy else ():
         digest.update((Path(job.policy or "") / name).read_bytes())

@@ -111,7 +111,8 @@ def show_prompt(path: Path, id: str) -> None:
     if entry is None:
         raise RunError(f"no language model wrote the candidate {id!r} of {path}")
     for message in entry.request.messages:
-        say(f"===== {message.role} =====\n{message.content}\n")
+        pictures = "".join(f"\n[picture: {one.label} {one.file}]" for one in message.pictures)
+        say(f"===== {message.role} =====\n{message.content}{pictures}\n")
     say(f"===== answer =====\n{entry.answer.text}")
 
 

@@ -1,9 +1,9 @@
 """The judge: a language model that compares what two policies did, where nobody has the time to look.
 
-It reads the recorded episodes as tables, the same seeds of both candidates. Each pair is asked about in both orders:
-models prefer what stands first (Zheng et al., 2023, arXiv:2306.05685), and where the two answers differ the pair counts
-as equal. Which pairs are asked about is decided by what an answer would tell; `calibration` holds the judge against
-people.
+It reads the recorded episodes as tables, the same seeds of both candidates, and sees frames of them where it can. Each
+pair is asked about in both orders: models prefer what stands first (Zheng et al., 2023, arXiv:2306.05685), and where
+the two answers differ the pair counts as equal. Which pairs are asked about is decided by what an answer would tell;
+`calibration` holds the judge against people.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from rewardsmith.feedback import comparisons, ranking
 from rewardsmith.feedback.comparisons import Match, Pair
 from rewardsmith.feedback.history import of as state_of
 from rewardsmith.feedback.inputs import Answer, Preference, State
-from rewardsmith.llm import LanguageModel, Message, Models
+from rewardsmith.llm import LanguageModel, Message, Models, Picture
 from rewardsmith.llm.form import Form, ask
 from rewardsmith.records import Candidate, Episode, Probe
+from rewardsmith.stills import Stills, spread
 
 ROLE: Literal["judge"] = "judge"
 EPISODES = 2
@@ -72,19 +73,21 @@ class Calibration:
     """Pairs of candidates about which both have a preference."""
 
 
-def of(run: Run, journal: Journal, models: Models | None) -> Callable[[int, Sequence[Candidate]], None] | None:
+def of(
+    run: Run, journal: Journal, models: Models | None, stills: Stills | None = None
+) -> Callable[[int, Sequence[Candidate]], None] | None:
     """Return the judge of a search; None where no model judges."""
     if models is None or run.config.feedback.rank != "judge":
         return None
-    return Judge(run, journal, models.of(ROLE)).judge
+    return Judge(run, journal, models.of(ROLE), stills).judge
 
 
 class Judge:
     """Compares the candidates of one search after each generation."""
 
-    def __init__(self, run: Run, journal: Journal, model: LanguageModel) -> None:
-        """Take the run, where its answers are kept, and whom to ask."""
-        self._run, self._journal, self._model = run, journal, model
+    def __init__(self, run: Run, journal: Journal, model: LanguageModel, stills: Stills | None = None) -> None:
+        """Take the run, where its answers are kept, whom to ask, and what makes the frames that it is shown."""
+        self._run, self._journal, self._model, self._stills = run, journal, model, stills
 
     def judge(self, generation: int, candidates: Sequence[Candidate]) -> None:
         """Compare the pairs that tell most; what the journal knows is not asked again.
@@ -138,12 +141,13 @@ class Judge:
             first=self._seen(first),
             second=self._seen(second),
         )
-        messages = [Message("system", prompts.render("judge/system")), Message("user", told)]
+        pictures = (*self._pictures("First agent", first), *self._pictures("Second agent", second))
+        messages = [Message("system", prompts.render("judge/system")), Message("user", told, pictures)]
         return ask(self._model, messages, Choice, role=ROLE, sample=sample)
 
     def _seen(self, one: Candidate) -> str:
         """Return a candidate's episodes as tables, without its name, its program and its fitness."""
-        file = self._run.path / "candidates" / one.id / f"eval-s{one.trainings[0].seed}" / "episodes.npz"
+        file = self._folder(one) / "episodes.npz"
         episodes = one.evaluations[0].episodes[:EPISODES]
         known = self._journal.get("probe/loop", Probe)
         names = [signal.name for signal in known.signals] if known else []
@@ -152,6 +156,30 @@ class Judge:
             for index, episode in enumerate(episodes)
         ]
         return "\n\n".join(parts)
+
+    def _folder(self, one: Candidate) -> Path:
+        return self._run.path / "candidates" / one.id / f"eval-s{one.trainings[0].seed}"
+
+    def _pictures(self, name: str, one: Candidate) -> list[Picture]:
+        """Return frames of a candidate's episodes, at steps of their tables."""
+        count, pictures = self._run.config.feedback.judge_frames, list[Picture]()
+        for number, episode in enumerate(one.evaluations[0].episodes[:EPISODES], 1):
+            if self._stills is None or not count:
+                break
+            steps = [at + 1 for at in moments(episode.length)]
+            files = self._stills.of(self._folder(one), episode, spread(steps, count))
+            label = f"{name}, episode {number}, step {{}}:"
+            pictures += [Picture.of(label.format(step), file, self._run.path) for step, file in files.items()]
+        return pictures
+
+
+def moments(length: int) -> list[int]:
+    """Return the rows of an episode that its table shows, of those after each of its steps.
+
+    >>> moments(101)
+    [0, 25, 50, 75, 100]
+    """
+    return list(dict.fromkeys(round(part * (length - 1)) for part in MOMENTS))
 
 
 def _end(episode: Episode) -> str:
@@ -178,9 +206,8 @@ def table(file: Path, index: int, names: Sequence[str]) -> str:
     shown = dict(list(columns.items())[:MAX_COLUMNS])
     if not shown:
         return "(no signal was recorded)"
-    last = len(next(iter(shown.values()))) - 1
-    moments = dict.fromkeys(round(part * last) for part in MOMENTS)
-    rows = [[f"step {at + 1}", *(prompts.figure(float(values[at])) for values in shown.values())] for at in moments]
+    places = moments(len(next(iter(shown.values()))))
+    rows = [[f"step {at + 1}", *(prompts.figure(float(values[at])) for values in shown.values())] for at in places]
     for word, over in (("mean", np.mean), ("lowest", np.min), ("highest", np.max)):
         rows.append([word, *(prompts.figure(float(over(values))) for values in shown.values())])
     return "\n".join(" | ".join(row) for row in [["moment", *shown], *rows])

@@ -18,7 +18,7 @@ from rewardsmith.llm.check import report
 from rewardsmith.llm.ledger import Attempt, Entry, Ledger
 from rewardsmith.llm.model import RecordedModel
 from rewardsmith.llm.models import Models, build
-from rewardsmith.llm.records import Answer, Completion, LanguageModel, Message, Request, sample_of
+from rewardsmith.llm.records import Answer, Completion, LanguageModel, Message, Picture, Request, sample_of
 from rewardsmith.llm.replay import Recording
 from rewardsmith.llm.settings import find_key
 
@@ -32,6 +32,7 @@ __all__ = [
     "Ledger",
     "Message",
     "Models",
+    "Picture",
     "RecordedModel",
     "Recording",
     "Request",

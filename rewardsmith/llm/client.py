@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rewardsmith.errors import ModelError, ModelUnavailable
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 10.0
 LIST_TIMEOUT_S = 10.0
-UNCHECKED = (400, 422)
-"""The statuses with which servers refuse a parameter."""
+UNCHECKED = (400, 404, 415, 422)
+"""The statuses with which servers refuse a parameter, or pictures."""
 
 
 Lost = Callable[[str, bool], None]
@@ -49,6 +50,7 @@ class Endpoint:
         *,
         transport: httpx2.BaseTransport | None = None,
         notice: Callable[[str], None] = ignore,
+        home: Path = Path(),
     ) -> None:
         """Open it; nothing is sent yet.
 
@@ -57,11 +59,13 @@ class Endpoint:
             key: the API key.
             transport: what to send through instead of the network; for tests.
             notice: told in a line when an attempt failed and another will be made.
+            home: the folder that the files of pictures are named from.
         """
         import httpx2
         import openai
 
         self.settings = settings
+        self._home = home
         self._key = key
         self._notice = notice
         self._dialect = Dialect()
@@ -144,7 +148,10 @@ class Endpoint:
                 if taught is None:
                     raise
             with self._lock:  # another thread may have learnt something else meanwhile
+                blind = self._dialect.pictures and not taught.pictures
                 self._dialect = self._dialect.joined(taught)
+            if blind:
+                self._notice(f"the model {request.model!r} takes no pictures; it is told in words alone")
 
     def _send(self, request: Request, dialect: Dialect) -> str:
         """Return the body of a success; read by us, since servers shape it more freely than the SDK's types say."""
@@ -156,7 +163,7 @@ class Endpoint:
         renamed = dialect.length == "max_completion_tokens"
         response = self._client.chat.completions.with_raw_response.create(
             model=request.model,
-            messages=dialect.messages(request),
+            messages=dialect.messages(request, self._home),
             temperature=omit if temperature is None else temperature,
             reasoning_effort=omit if effort is None else effort,
             max_tokens=length if length is not None and not renamed else omit,

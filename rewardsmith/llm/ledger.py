@@ -96,6 +96,11 @@ class Ledger:
             if isinstance(line, Entry):
                 self._entries.setdefault(line.key, line)
 
+    @property
+    def folder(self) -> Path:
+        """Where it lies, which the files of pictures are named from."""
+        return self._path.parent
+
     def find(self, key: str) -> Entry | None:
         """Return the answer kept under the key, if there is one."""
         with self._lock:

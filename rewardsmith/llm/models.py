@@ -89,7 +89,7 @@ class Models:
     def _connect(self, settings: LlmSettings) -> Caller:
         from rewardsmith.llm.client import Endpoint, ignore
 
-        return Endpoint(settings, find_key(settings), notice=self._notice or ignore)
+        return Endpoint(settings, find_key(settings), notice=self._notice or ignore, home=self._ledger.folder)
 
 
 def build(

@@ -1,8 +1,8 @@
 """What a language model is asked and what it answers.
 
-Message, Request     what is sent, and the key under which its answer is kept
-Answer, Completion   what came back, as the endpoint gave it and as a step reads it
-LanguageModel        the seam between the steps and everything in this package
+Picture, Message, Request   what is sent, and the key under which its answer is kept
+Answer, Completion          what came back, as the endpoint gave it and as a step reads it
+LanguageModel               the seam between the steps and everything in this package
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from rewardsmith.records import Effort
@@ -19,6 +20,30 @@ Speaker = Literal["system", "user", "assistant"]
 
 CHARS_PER_TOKEN = 4
 """A usual figure for English and code; for estimates only."""
+PICTURE_TOKENS = 800
+"""About what models with eyes count for a small picture; for estimates only."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG that goes with a message."""
+
+    label: str
+    """What it shows, in a line that is sent before it."""
+    file: str
+    """Where it lies, from the folder of the ledger."""
+    digest: str
+    """SHA-256 of its bytes, in hexadecimal: what an answer's name depends on."""
+
+    @classmethod
+    def of(cls, label: str, path: Path, home: Path) -> Picture:
+        """Return the picture that lies at `path`, below the ledger's folder `home`.
+
+        Raises:
+            OSError: if it cannot be read.
+        """
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return cls(label, path.resolve().relative_to(home.resolve()).as_posix(), digest)
 
 
 @dataclass(frozen=True)
@@ -27,6 +52,8 @@ class Message:
 
     role: Speaker
     content: str
+    pictures: tuple[Picture, ...] = ()
+    """They follow the text; only a user's message has some."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +72,9 @@ class Request:
     @property
     def tokens_estimate(self) -> int:
         """About how many tokens the messages have."""
-        return estimate_tokens("".join(message.content for message in self.messages))
+        pictures = [picture for message in self.messages for picture in message.pictures]
+        words = "".join([message.content for message in self.messages] + [picture.label for picture in pictures])
+        return estimate_tokens(words) + PICTURE_TOKENS * len(pictures)
 
     def key(self, role: str, sample: int) -> str:
         """Return the name of the answer: a hash of the canonical request and role, then the sample's index.
@@ -53,7 +82,7 @@ class Request:
         >>> Request("m", (Message("user", "hello"),), 1.0, 100).key("designer", 3)
         'efa742f1a78f1753e4ce.3'
         """
-        turns = [[message.role, message.content] for message in self.messages]
+        turns = [_turn(message) for message in self.messages]
         effort = [self.reasoning_effort] if self.reasoning_effort else []
         wanted = [self.model, self.temperature, self.max_tokens, role, turns, *effort]
         canonical = json.dumps(wanted, separators=(",", ":"))
@@ -117,6 +146,11 @@ class LanguageModel(Protocol):
             RunError: if the answer could not be recorded.
         """
         ...
+
+
+def _turn(message: Message) -> list[str]:
+    """Return a message as it counts for an answer's name: pictures by what they show, not by where they lie."""
+    return [message.role, message.content, *(word for one in message.pictures for word in (one.label, one.digest))]
 
 
 def sample_of(key: str) -> int:

@@ -121,6 +121,8 @@ class RenderJob:
     fast: bool = True
     """Without shadows, reflections and multisampling, where MuJoCo draws."""
     limits: Limits = Limits()
+    stills: tuple[int, ...] = ()
+    """Steps of the episode, 0 the start, of which single frames are wanted instead of a video, in `stills.npz`."""
     kind: Literal["render"] = "render"
 
 
@@ -240,7 +242,8 @@ class Video:
 
     status: Status
     file: str = ""
-    """Name of the file, "video.mp4" (h264) or "video.webp" (animated), beside this record."""
+    """Name of the file, "video.mp4" (h264) or "video.webp" (animated), beside this record. "stills.npz" where stills
+    were wanted: an array (bytes,) of uint8 for each of `steps`, named after the step, each a PNG."""
     fps: float = 0.0
     """Frames a second; played so, the episode passes at the simulation's own speed."""
     frames: int = 0

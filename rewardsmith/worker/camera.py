@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -76,11 +76,17 @@ class Reel:
 class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Films the episode that starts after `roll`; the camera goes along with a robot that runs."""
 
-    def __init__(self, env: Any, stride: int) -> None:
-        """Film every `stride`-th step of an environment that `set_up` has made ready."""
+    def __init__(self, env: Any, stride: int, stills: Collection[int] = ()) -> None:
+        """Film an environment that `set_up` has made ready.
+
+        Args:
+            env: the environment.
+            stride: every how many steps, and at the episode's end.
+            stills: steps that are wanted instead.
+        """
         super().__init__(env)
         self.reel = Reel()
-        self._stride, self._step = stride, 0
+        self._stride, self._stills, self._step = stride, frozenset(stills), 0
         self._armed = self._rolling = False
         self._renderer: Any = getattr(env.unwrapped, "mujoco_renderer", None)
         self._body = followed(self._renderer) if self._renderer else 0
@@ -93,7 +99,7 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Start an episode."""
         begun = self.env.reset(**given)
         self._rolling, self._armed, self._step = self._armed, False, 0
-        if self._rolling:
+        if self._rolling and self._is_wanted(over=False):
             self._shoot()
         return begun
 
@@ -103,10 +109,13 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
         if self._rolling:
             self._step += 1
             over = outcome[2] or outcome[3]
-            if over or self._step % self._stride == 0:
+            if self._is_wanted(over):
                 self._shoot()
             self._rolling = not over
         return outcome
+
+    def _is_wanted(self, over: bool) -> bool:
+        return self._step in self._stills if self._stills else over or self._step % self._stride == 0
 
     def _shoot(self) -> None:
         if self._body:

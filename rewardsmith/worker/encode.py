@@ -1,11 +1,13 @@
-"""Frames become a file: mp4 (h264) with PyAV, an animated WebP with Pillow where that is missing."""
+"""Frames become a file: mp4 (h264) with PyAV, an animated WebP with Pillow where that is missing; stills become PNG."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from rewardsmith.graphics import container
@@ -13,6 +15,7 @@ from rewardsmith.worker.camera import Frame
 
 MOST_FRAMES = {"mp4": 2000, "webp": 400}
 """An mp4 is written frame by frame; Pillow holds all frames of a WebP at once."""
+STILLS = "stills.npz"
 QUALITY = 75
 """Of a WebP, of 100."""
 H264 = {"crf": "23", "preset": "veryfast", "threads": "1"}
@@ -37,6 +40,17 @@ def write(frames: Iterable[Frame], fps: Fraction, out: Path) -> str:
     else:
         _webp(frames, fps, out / name)
     return name
+
+
+def write_stills(frames: Iterable[Frame], steps: Sequence[int], out: Path) -> str:
+    """Write frames as PNG, each under its step, into one file of a folder, and return its name."""
+    packed = {}
+    for step, frame in zip(steps, frames, strict=True):
+        buffer = io.BytesIO()
+        Image.fromarray(frame).save(buffer, "PNG", optimize=True)
+        packed[str(step)] = np.frombuffer(buffer.getvalue(), np.uint8)
+    np.savez(out / STILLS, allow_pickle=False, **packed)
+    return STILLS
 
 
 def _mp4(frames: Iterable[Frame], fps: Fraction, path: Path) -> None:

@@ -64,7 +64,7 @@ def film(job: RenderJob, out: Path) -> Video:
     seen = overlay.drawn(reel, story, job.title, (job.width, job.height), job.overlay)
     return Video(
         status="ok",
-        file=encode.write(seen, fps, out),
+        file=encode.write_stills(seen, reel.steps, out) if job.stills else encode.write(seen, fps, out),
         fps=float(fps),
         frames=len(reel.steps),
         stride=stride,
@@ -97,7 +97,7 @@ def _filmed(job: RenderJob, most: int) -> tuple[Reel, Fraction, int, Story, bool
     opened = camera.open_filmed(job.env)
     camera.set_up(opened, job.width, job.height, job.fast)
     stride, fps = camera.pace(opened, most)
-    filmed = camera.Camera(opened, stride)
+    filmed = camera.Camera(opened, stride, job.stills)
     env = make(job.env, 1, reads, fitness.names, filmed)
     filmed.roll()
     (recording,) = evaluate.record(env, _evaluation(job))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from played_case import PlayedExecutor, begun, finished, written
 
+from rewardsmith.archive import Run
 from rewardsmith.errors import BudgetExhausted, ModelRefused
 from rewardsmith.feedback import Preference, Said, State
 from rewardsmith.feedback.history import of
@@ -65,6 +66,35 @@ def judged(tmp_path):
             journal.close()
 
     return judge
+
+
+def test_a_judge_with_eyes_sees_both_agents_at_the_same_steps(tmp_path):
+    run = finished(tmp_path / "run", PROGRAMS, search={"population": 2})
+    run = Run.open(run.path, {"feedback": {"judge_frames": 2}})
+    shown = []
+
+    class Eyes(Taste):
+        def complete(self, messages, *, role, sample=0):
+            shown.append([picture.label for picture in messages[-1].pictures])
+            return super().complete(messages, role=role, sample=sample)
+
+    class Drawn:
+        def of(self, evaluation, episode, steps):
+            files = {step: evaluation / f"{episode.seed}-{step}.png" for step in steps}
+            for file in files.values():
+                file.write_bytes(b"png")
+            return files
+
+    journal = run.journal()
+    try:
+        Judge(run, journal, Eyes(higher), Drawn()).judge(0, run.candidates())
+    finally:
+        journal.close()
+    length = run.candidates()[0].evaluations[0].episodes[0].length
+    assert shown
+    for labels in shown:
+        assert labels[:2] == [f"First agent, episode 1, step {step}:" for step in (1, length)]
+        assert [label.replace("Second", "First") for label in labels[len(labels) // 2 :]] == labels[: len(labels) // 2]
 
 
 @pytest.mark.parametrize("forward", ["first", "second", "equal", "neither"])

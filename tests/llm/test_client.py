@@ -4,12 +4,14 @@ import json
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import httpx2
 import pytest
 
 from rewardsmith.errors import ConfigError, ModelRejected, ModelUnavailable
-from rewardsmith.llm import Message, Request, find_key, retry
+from rewardsmith.llm import Message, Picture, Request, find_key, retry
 from rewardsmith.llm.client import Endpoint
 from rewardsmith.settings import LlmSettings
 
@@ -19,10 +21,10 @@ REQUEST = Request("small", (Message("system", "rules"), Message("user", "hello")
 Handler = Callable[[httpx2.Request], httpx2.Response]
 
 
-def endpoint(handler: Handler, *, retries: int = 3, notices: list[str] | None = None) -> Endpoint:
+def endpoint(handler: Handler, *, retries: int = 3, notices: list[str] | None = None, home: Path = Path()) -> Endpoint:
     settings = LlmSettings(model="small", base_url=URL, retries=retries, timeout_s=5.0)
     notice = (lambda message: None) if notices is None else notices.append
-    return Endpoint(settings, KEY, transport=httpx2.MockTransport(handler), notice=notice)
+    return Endpoint(settings, KEY, transport=httpx2.MockTransport(handler), notice=notice, home=home)
 
 
 def answered(content: str | None = "hi", finish: str = "stop", **message: object) -> httpx2.Response:
@@ -163,6 +165,62 @@ def test_a_refused_system_role_moves_the_rules_into_the_first_message() -> None:
     handle, seen = script([refused(400, "System role not supported"), answered()])
     endpoint(handle).chat(REQUEST)
     assert seen[1]["messages"] == [{"role": "user", "content": "rules\n\nhello"}]
+
+
+@pytest.fixture
+def seen_picture(tmp_path: Path) -> Request:
+    """A request with a picture that lies in `tmp_path`."""
+    (tmp_path / "stills").mkdir()
+    (tmp_path / "stills" / "a.png").write_bytes(b"\x89PNG")
+    picture = Picture.of("E1, step 4:", tmp_path / "stills" / "a.png", tmp_path)
+    return Request("small", (Message("user", "look", (picture,)),), None, None)
+
+
+def test_a_picture_follows_its_label_in_the_message(seen_picture: Request, tmp_path: Path) -> None:
+    handle, seen = script([answered()])
+    endpoint(handle, home=tmp_path).chat(seen_picture)
+    assert seen[0]["messages"] == [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "look"},
+                {"type": "text", "text": "E1, step 4:"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}},
+            ],
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "small is not a multimodal model"),
+        (404, "No endpoints found that support image input"),
+        (422, "messages.0.content: Input should be a valid string"),
+    ],
+)
+def test_a_model_without_eyes_is_told_in_words_from_then_on_and_the_user_hears_of_it(
+    seen_picture: Request, tmp_path: Path, status: int, words: str
+) -> None:
+    handle, seen = script([refused(status, words), answered(), answered()])
+    notices: list[str] = []
+    blind = endpoint(handle, notices=notices, home=tmp_path)
+    assert [blind.chat(seen_picture).text for _ in range(2)] == ["hi", "hi"]
+    assert [body["messages"] for body in seen[1:]] == [[{"role": "user", "content": "look"}]] * 2
+    assert notices == ["the model 'small' takes no pictures; it is told in words alone"]
+
+
+def test_an_answers_name_depends_on_what_a_picture_shows_and_not_on_where_it_lies(seen_picture: Request) -> None:
+    (message,) = seen_picture.messages
+    (picture,) = message.pictures
+
+    def key(**changes: str) -> str:
+        other = replace(message, pictures=(replace(picture, **changes),))
+        return replace(seen_picture, messages=(other,)).key("analyzer", 0)
+
+    assert key(file="b.png") == seen_picture.key("analyzer", 0)
+    assert len({key(), key(digest="0"), key(label="E2, step 4:")}) == 3
+    assert seen_picture.tokens_estimate > 500
 
 
 def test_several_peculiarities_are_learnt_in_one_call() -> None:

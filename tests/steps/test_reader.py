@@ -94,6 +94,36 @@ def test_the_readers_prompts(trained, snapshot: Callable[[str, str], None]) -> N
     snapshot("analyzer-read", "\n".join(f"===== {message.role}\n{message.content}" for message in model.asked[0][2]))
 
 
+class Drawn:
+    """Stills that are made of nothing."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.asked = home, []
+
+    def of(self, evaluation: Path, episode: Episode, steps: list[int]) -> dict[int, Path]:
+        self.asked.append((evaluation.name, episode.seed, steps))
+        files = {step: self.home / f"{episode.seed}-{step}.png" for step in steps}
+        for file in files.values():
+            file.write_bytes(file.name.encode())
+        return files
+
+
+@pytest.mark.parametrize("frames", [0, 3])
+def test_a_model_that_sees_images_gets_frames_of_the_episodes_at_steps_of_their_tables(trained, frames) -> None:
+    found, folders, run = trained
+    run = Run.open(run.path, {"analyzer": {"frames": frames}})
+    model, stills = Script([ANSWER]), Drawn(run.path)
+    Reader(model, run, PROBE, stills).read(found, folders)
+    message = model.asked[0][2][-1]
+    table = message.content.partition("E1 (")[2].partition("E2 (")[0].splitlines()
+    rows = [int(row.partition(" | ")[0]) for row in table[2:] if row.strip()]
+    assert len(message.pictures) == frames * len(stills.asked)
+    for _, _, steps in stills.asked[:1]:
+        assert len(steps) == 3
+        assert set(steps) <= set(rows)
+        assert [one.label for one in message.pictures[:3]] == [f"E1, step {step}:" for step in steps]
+
+
 def test_signals_that_the_program_does_not_read_are_not_told(trained) -> None:
     _, model = read(trained, ANSWER)
     assert "height" not in model.asked[0][2][1].content

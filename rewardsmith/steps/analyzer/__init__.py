@@ -23,6 +23,7 @@ from rewardsmith.steps.analyzer.alarms import find_alarms, shares
 from rewardsmith.steps.analyzer.curves import Curves, read_curves
 from rewardsmith.steps.analyzer.reader import Reader
 from rewardsmith.steps.analyzer.trajectories import read_views
+from rewardsmith.stills import Stills
 
 FAILURES: dict[Status, str] = {
     "invalid": "was refused by the checks before any training",
@@ -37,16 +38,17 @@ FAILURES: dict[Status, str] = {
 class Analyzer:
     """The analyzer of one search; its method is called from the threads of the slots."""
 
-    def __init__(self, run: Run, probe: Probe, models: Models | None) -> None:
+    def __init__(self, run: Run, probe: Probe, models: Models | None, stills: Stills | None = None) -> None:
         """Put its parts together.
 
         Args:
             run: with the settings and the task.
             probe: what the environment offers.
             models: of the roles that ask one; needed where `analyzer.model_reads` is on.
+            stills: makes frames for a model that sees images.
         """
         reads = models is not None and run.config.analyzer.model_reads
-        self._reader = Reader(models.of("analyzer"), run, probe) if models and reads else None
+        self._reader = Reader(models.of("analyzer"), run, probe, stills) if models and reads else None
 
     def analyze(self, candidate: Candidate, folders: Sequence[Path]) -> Feedback:
         """Say what helped and what failed, where and why; see `analyze` below, and `Reader.read` for what it raises."""

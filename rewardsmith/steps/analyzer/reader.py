@@ -17,11 +17,12 @@ from pydantic import Field
 from rewardsmith import program, prompts
 from rewardsmith.archive import Run
 from rewardsmith.errors import BudgetExhausted, ModelRefused
-from rewardsmith.llm import LanguageModel, Message
+from rewardsmith.llm import LanguageModel, Message, Picture
 from rewardsmith.llm.form import Form, ask
 from rewardsmith.records import Candidate, Probe, Reading
 from rewardsmith.steps.analyzer.claims import Claim, refuted
 from rewardsmith.steps.analyzer.watched import Watched, informative, moments, watch
+from rewardsmith.stills import Stills, spread
 
 ROLE = "analyzer"
 ROWS = 14
@@ -49,15 +50,16 @@ class Account(Form):
 class Reader:
     """Reads episodes by asking a language model; for several threads."""
 
-    def __init__(self, model: LanguageModel, run: Run, probe: Probe) -> None:
+    def __init__(self, model: LanguageModel, run: Run, probe: Probe, stills: Stills | None = None) -> None:
         """Take the model.
 
         Args:
             model: whom to ask.
-            run: for the task, and the limits of the reward process.
+            run: for the task, the settings, and the limits of the reward process.
             probe: what the environment offers.
+            stills: makes the frames that the settings ask for; None shows none.
         """
-        self._model, self._run, self._probe = model, run, probe
+        self._model, self._run, self._probe, self._stills = model, run, probe, stills
 
     def read(self, candidate: Candidate, folders: Sequence[Path]) -> Reading:
         """Ask what went wrong in a candidate's episodes, and keep what the recording bears out.
@@ -80,12 +82,23 @@ class Reader:
             return Reading(problem="no episode was recorded with the signals that the program reads")
         named = {f"E{number}": one for number, one in enumerate(reasons.values(), 1)}
         prompt = self._prompt(candidate, watched, named, list(reasons))
-        messages = [Message("system", prompts.render("analyzer/system")), Message("user", prompt)]
+        asked = Message("user", prompt, self._pictures(named))
+        messages = [Message("system", prompts.render("analyzer/system")), asked]
         try:
             account = ask(self._model, messages, Account, role=ROLE, sample=candidate.slot)
         except (ModelRefused, BudgetExhausted) as error:
             return Reading(problem=str(error))
         return checked(account, named)
+
+    def _pictures(self, named: Mapping[str, Watched]) -> tuple[Picture, ...]:
+        """Return frames of the episodes, each at a step of its table."""
+        count, pictures = self._run.config.analyzer.frames, list[Picture]()
+        for name, one in named.items():
+            if self._stills is None or not count or one.folder is None:
+                continue
+            files = self._stills.of(one.folder, one.episode, spread(moments(one, ROWS), count))
+            pictures += [Picture.of(f"{name}, step {step}:", file, self._run.path) for step, file in files.items()]
+        return tuple(pictures)
 
     def _prompt(
         self, candidate: Candidate, watched: Sequence[Watched], named: Mapping[str, Watched], reasons: list[str]

@@ -29,6 +29,8 @@ class Watched:
     """Column to (1 + T,): the value at the start and after each step. "tilt[0]" for a component."""
     paid: Mapping[str, Array]
     """"reward", and "reward[<term>]" for each weighted term, to (T,); empty where it could not be scored."""
+    folder: Path | None = None
+    """Of the evaluation that ran it."""
 
     @property
     def earned(self) -> float | None:
@@ -63,7 +65,8 @@ def watch(
             for index, episode in enumerate(evaluation.episodes):
                 signals = columns_of(arrays, index, program.signals)
                 if signals:
-                    watched.append(Watched(episode, signals, _paid(program, outcomes[index]) if outcomes else {}))
+                    paid = _paid(program, outcomes[index]) if outcomes else {}
+                    watched.append(Watched(episode, signals, paid, folder))
     return watched
 
 

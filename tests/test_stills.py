@@ -1,0 +1,113 @@
+"""Stills of recorded episodes: real frames of the wanted steps, made once, and one line where there can be none."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rewardsmith import health, records
+from rewardsmith.errors import UserError
+from rewardsmith.jobs import LocalExecutor
+from rewardsmith.records import EnvSpec, EvaluateJob, RenderJob, Video
+from rewardsmith.stills import Stills, job_of
+from rewardsmith.worker import evaluate
+
+SEED = 3
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """An evaluation of random actions on Hopper, and its one episode."""
+    folder = tmp_path / "candidates" / "g0c00" / "eval-s0"
+    folder.mkdir(parents=True)
+    job = EvaluateJob(EnvSpec("Hopper-v5"), None, "length", (SEED,))
+    evaluation = evaluate.run(job, folder)
+    records.write(job, folder / "job.json")
+    return folder, evaluation.episodes[0]
+
+
+class Fake:
+    """An executor that answers a render job with what it was given."""
+
+    slots = 1
+
+    def __init__(self, answer):
+        self.answer, self.jobs = answer, []
+
+    def run(self, job, out, on_event=None, decide=None):
+        self.jobs.append(job)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        out.mkdir(parents=True, exist_ok=True)
+        pictures = {str(step): np.frombuffer(f"png {step}".encode(), np.uint8) for step in job.stills}
+        np.savez(out / "stills.npz", allow_pickle=False, **pictures)
+        return self.answer
+
+    def close(self):
+        pass
+
+
+def filmed(episode):
+    return Fake(Video("ok", "stills.npz", length=episode.length))
+
+
+def test_frames_are_of_the_wanted_steps_and_no_two_are_alike(recorded):
+    folder, episode = recorded
+    check = next(check for check in health.checks() if check.name == "video")
+    if not check.ok:
+        pytest.skip(f"nothing renders on this machine: {check.detail}")
+    executor, notices = LocalExecutor(1), []
+    try:
+        files = Stills(executor, notices.append).of(folder, episode, [0, 5, episode.length])
+    finally:
+        executor.close()
+    assert notices == []
+    assert list(files) == [0, 5, episode.length]
+    frames = [np.asarray(Image.open(io.BytesIO(file.read_bytes()))) for file in files.values()]
+    assert {frame.shape for frame in frames} == {(240, 320, 3)}
+    assert all(frame.std() > 5 for frame in frames)
+    assert all((one != other).any() for one, other in [frames[:2], frames[1:], frames[::2]])
+
+
+def test_a_frame_that_is_there_is_not_filmed_again(recorded):
+    folder, episode = recorded
+    executor = filmed(episode)
+    first = Stills(executor, pytest.fail).of(folder, episode, [0, 4])
+    again = Stills(executor, pytest.fail).of(folder, episode, [4, 7, 0])
+    assert [job.stills for job in executor.jobs] == [(0, 4), (7,)]
+    assert list(again) == [0, 4, 7]
+    assert again[4] == first[4]
+    assert again[7].read_bytes() == b"png 7"
+
+
+def test_the_episode_is_run_as_its_evaluation_ran_it_with_the_policy_beside_it(recorded, tmp_path):
+    folder, episode = recorded
+    moved = replace(records.read(EvaluateJob, folder / "job.json"), policy="/elsewhere/g0c00/train-s0")
+    records.write(moved, folder / "job.json")
+    job = job_of(folder, episode, (1,))
+    assert isinstance(job, RenderJob)
+    assert job.policy == str((folder.parent / "train-s0").resolve())
+    assert (job.seed, job.stills, job.overlay, job.program) == (SEED, (1,), False, None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (UserError("no frames can be rendered on this machine"), "no frames can be rendered"),
+        (Video("infrastructure", cause="the driver died"), "the driver died"),
+        (Video("ok", "stills.npz", length=1), "the episode took 1 steps instead of"),
+    ],
+)
+def test_where_nothing_can_be_filmed_it_is_said_once_and_there_are_no_frames(recorded, answer, cause):
+    folder, episode = recorded
+    notices, executor = [], Fake(answer)
+    stills = Stills(executor, notices.append)
+    assert stills.of(folder, episode, [0, 4]) == {}
+    assert stills.of(folder, episode, [0, 5]) == {}
+    (notice,) = notices
+    assert cause in notice
+    assert len(executor.jobs) == 1
