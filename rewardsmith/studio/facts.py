@@ -76,6 +76,12 @@ class Facts:
         return max(scored, key=lambda one: one.fitness or 0.0, default=None)
 
     @property
+    def waits(self) -> bool:
+        """Whether the search stopped so that people compare its programs."""
+        stopped = self.result.stopped if self.result else None
+        return self.standing == "interrupted" and (stopped or "").startswith(WAITS)
+
+    @property
     def generations(self) -> tuple[tuple[Candidate, ...], ...]:
         """The candidates by generation."""
         numbers = sorted({one.generation for one in self.candidates})

@@ -137,6 +137,7 @@ def compare(request: Request) -> Response:
     episode = request.query_params.get("episode", "")
     number = int(episode) if episode.isascii() and episode.isdigit() and len(episode) < 6 else _shared(about, a, b)
     sides = [_side(desk(request), about, letter, one, number) for letter, one in (("A", a), ("B", b))]
+    done = all(side.clip for side in sides) and request.query_params.get("ok") == "rendering"
     return page(
         request,
         "compare.html",
@@ -146,6 +147,7 @@ def compare(request: Request) -> Response:
         episode=number,
         episodes=range(min(len(takes(about, side.candidate.id)) for side in sides)),
         pairs=pairs,
+        done=done,
     )
 
 

@@ -81,7 +81,8 @@ def serve(path: Path, port: int, say: Callable[[str], None]) -> None:
         say(f"Port {port} is in use; this studio takes {found}.")
     children = Children()
     guard = Guard(application(shelf, children), found)
-    what = "1 run" if shelf.single else f"{len(shelf.places())} runs"
+    count = 1 if shelf.single else len(shelf.places())
+    what = "1 run" if count == 1 else f"{count} runs"
     say(f"The studio shows {what} of {shelf.path}. Open this link; Ctrl-C ends it:")
     say(f"  http://{HOST}:{found}{ENTER}?token={guard.token}")
     config = uvicorn.Config(

@@ -15,6 +15,8 @@ NODE_WIDTH, NODE_HEIGHT = 104, 34
 COLUMN, ROW = 150, 44
 MARGIN, HEAD = 6, 22
 """Room around the picture, and above it for the generations' names."""
+LEAST_WIDTH = 340
+"""A single column is not blown up to the width of its place."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def lineage(candidates: Sequence[Candidate], best: str | None) -> Lineage | None
         tuple(nodes.values()),
         tuple(sorted(edges, key=lambda edge: edge.best)),
         tuple((MARGIN + column * COLUMN, generation) for column, generation in enumerate(generations)),
-        2 * MARGIN + (len(generations) - 1) * COLUMN + NODE_WIDTH,
+        max(LEAST_WIDTH, 2 * MARGIN + (len(generations) - 1) * COLUMN + NODE_WIDTH),
         HEAD + most * ROW,
     )
 

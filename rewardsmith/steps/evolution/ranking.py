@@ -35,13 +35,13 @@ def score(candidate: Candidate, caution: float = DEFAULTS.caution) -> float | No
 
 
 def ranked(candidates: Sequence[Candidate], caution: float = DEFAULTS.caution) -> list[Candidate]:
-    """Return those that have a score, best first: of two with one score the earlier."""
+    """Return those that have a score, best first; of two that comparisons leave equal the fitter, then the earlier."""
     scored = [
-        (-figure, candidate.generation, candidate.slot, candidate)
+        (-figure, -(candidate.fitness or 0.0), candidate.generation, candidate.slot, candidate)
         for candidate in candidates
         if (figure := score(candidate, caution)) is not None
     ]
-    return [candidate for *_, candidate in sorted(scored, key=lambda entry: entry[:3])]
+    return [candidate for *_, candidate in sorted(scored, key=lambda entry: entry[:4])]
 
 
 def incumbent(history: Sequence[Candidate], settings: EvolutionSettings = DEFAULTS) -> Candidate | None:
