@@ -1,8 +1,9 @@
 """Anchors: what random actions, and policies trained on an environment's own reward, are worth under a task's fitness.
 
-Every figure is measured as a search measures its baseline: on the same training seeds and held-out episodes. What is
-measured lies in a cache, in a folder named after everything that it depends on, so the same call answers at once, and
-one that was interrupted goes on. `write` puts the figures into a card.
+Every figure is measured as a search measures its baseline: on the same training seeds and held-out episodes. What the
+card wants measured beside the fitness is measured of the same episodes, and told. What is measured lies in a cache, in
+a folder named after everything that it depends on, so the same call answers at once, and one that was interrupted goes
+on. `write` puts the anchors into a card.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import re
 import statistics
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from rewardsmith import environments, extras, records
 from rewardsmith.config import Config
 from rewardsmith.errors import RunFailed, TaskError
+from rewardsmith.figures import Figures
 from rewardsmith.fitness import Fitness
 from rewardsmith.jobs import Executor, LocalExecutor
 from rewardsmith.records import (
@@ -58,6 +60,8 @@ class Measured:
     anchor: Anchor
     interval: Interval
     """Over training seeds; over episodes for the random policy."""
+    figures: dict[str, Interval] = field(default_factory=dict)
+    """What the task's card wants measured beside the fitness, by name; over the same."""
 
 
 def default_cache(environment: Mapping[str, str] = os.environ) -> Path:
@@ -87,11 +91,15 @@ def measure(task: Task, config: Config, cache: Path, tell: Tell) -> tuple[Measur
     try:
         bench = _Bench(executor, task, config, cache, tell)
         seeds = trainer.seeds(config, trainer.FINAL_SEEDS, config.search.final_seeds)
-        random = _measured(task, Anchor("random", 0.0), bench.random(), SIMULATION)
+        episodes = bench.random().episodes
+        worth, beside = [episode.fitness for episode in episodes], [episode.figures for episode in episodes]
+        random = _measured(task, Anchor("random", 0.0), worth, beside, SIMULATION)
         if not seeds:
             return (random,)
         own = Anchor("own-reward", 0.0, env_steps=config.search.env_steps)
-        return random, _measured(task, own, raised(together(bench.own_reward, seeds)), (*SIMULATION, *TRAINING))
+        found = raised(together(bench.own_reward, seeds))
+        worth, beside = [one.fitness for one in found if one.fitness is not None], [one.figures for one in found]
+        return random, _measured(task, own, worth, beside, (*SIMULATION, *TRAINING))
     finally:
         executor.close()
 
@@ -101,25 +109,29 @@ class _Bench:
 
     def __init__(self, executor: Executor, task: Task, config: Config, cache: Path, tell: Tell) -> None:
         self._executor, self._task, self._config, self._cache, self._tell = executor, task, config, cache, tell
-        self._env = _measured_env(task)
+        names = Fitness.parse(task.fitness).names
+        # A card's further figures are no part of a training: another one is measured of the policies that there are.
+        self._env = _measured_env(task, names)
+        self._evaluated = _measured_env(task, (*names, *Figures.parse(task.expressions).names))
 
-    def random(self) -> list[float]:
-        """Return the fitness of each episode of random actions."""
-        seeds = evaluator.seeds(self._config, evaluator.REPORT, EPISODES)
-        job = EvaluateJob(self._env, None, self._task.fitness, seeds)
-        found, _ = self._run(job, "random", SIMULATION)
-        return [episode.fitness for episode in found.episodes] if isinstance(found, Evaluation) else []
+    def random(self) -> Evaluation:
+        """Return the evaluation of random actions."""
+        return self._evaluate(None, evaluator.seeds(self._config, evaluator.REPORT, EPISODES), "random", SIMULATION)
 
-    def own_reward(self, seed: int) -> float:
-        """Train on the environment's own reward, and return the policy's mean fitness."""
+    def own_reward(self, seed: int) -> Evaluation:
+        """Train on the environment's own reward, and return the policy's evaluation."""
         config, fitness, packages = self._config, self._task.fitness, (*SIMULATION, *TRAINING)
         train = TrainJob(self._env, None, fitness, seed, config.search.env_steps, config.training, config.sandbox)
         _, policy = self._run(train, f"train-s{seed}", packages)
         seeds = evaluator.seeds(config, evaluator.REPORT, config.evaluation.final_episodes)
-        found, _ = self._run(EvaluateJob(self._env, str(policy), fitness, seeds), f"evaluate-s{seed}", packages)
+        return self._evaluate(policy, seeds, f"evaluate-s{seed}", packages)
+
+    def _evaluate(self, policy: Path | None, seeds: tuple[int, ...], what: str, packages: Sequence[str]) -> Evaluation:
+        path = None if policy is None else str(policy)
+        job = EvaluateJob(self._evaluated, path, self._task.fitness, seeds, figures=self._task.expressions)
+        found, _ = self._run(job, what, packages)
         assert isinstance(found, Evaluation)  # the executor answers a job with its own kind of result
-        assert found.fitness is not None  # or it would not be ok
-        return found.fitness
+        return found
 
     def _run(self, job: Job, what: str, packages: Sequence[str]) -> tuple[JobResult, Path]:
         """Return a job's result and its folder.
@@ -140,9 +152,8 @@ class _Bench:
         self._tell(f"{self._task.name}, own reward, {what}: {point.env_steps:,} of {budget:,} steps")
 
 
-def _measured_env(task: Task) -> EnvSpec:
-    """Return the environment with what the fitness reads and nothing else, so that no other edit of a card counts."""
-    names = Fitness.parse(task.fitness).names
+def _measured_env(task: Task, names: Sequence[str]) -> EnvSpec:
+    """Return the environment with what is read and nothing else, so that no other edit of a card counts."""
     known = {signal.name for signal in (*task.env.signals, *task.env.measures)}
     found = task.env if known.issuperset(names) else environments.survey(task.env)
     read = (_bare(found.signals, names), _bare(found.measures, names))
@@ -154,13 +165,30 @@ def _bare(signals: Iterable[Signal], names: Sequence[str]) -> tuple[Signal, ...]
     return tuple(replace(signal, unit="", meaning="") for signal in signals if signal.name in names)
 
 
-def _measured(task: Task, anchor: Anchor, values: Sequence[float], packages: Sequence[str]) -> Measured:
+def _measured(
+    task: Task,
+    anchor: Anchor,
+    values: Sequence[float],
+    beside: Sequence[Mapping[str, float | None]],
+    packages: Sequence[str],
+) -> Measured:
     interval = evaluator.interval(values)
     assert interval is not None  # there is at least one value
     std = statistics.stdev(values) if len(values) > 1 else None
     versions = ", ".join(_versions(task, packages))
     anchor = replace(anchor, fitness=interval.mean, std=std, seeds=len(values), versions=versions)
-    return Measured(task.name, anchor, interval)
+    return Measured(task.name, anchor, interval, _further(task, beside))
+
+
+def _further(task: Task, beside: Sequence[Mapping[str, float | None]]) -> dict[str, Interval]:
+    """Return each further figure over episodes or policies; one that has no value in some is left out."""
+    found = {}
+    for name in task.expressions:
+        values = [value for one in beside if (value := one.get(name)) is not None]
+        over = evaluator.interval(values) if len(values) == len(beside) else None
+        if over is not None:
+            found[name] = over
+    return found
 
 
 def _versions(task: Task, packages: Sequence[str]) -> Iterator[str]:

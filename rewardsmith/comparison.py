@@ -20,7 +20,7 @@ from rewardsmith.errors import ProgramError, RewardFailed, RunError
 from rewardsmith.executors import workplace
 from rewardsmith.loop import look
 from rewardsmith.program import Array, load_reward, parse
-from rewardsmith.records import Interval, Probe, TermStats
+from rewardsmith.records import Interval, Probe, ReportedFigure, TermStats
 from rewardsmith.sandbox import open_process
 from rewardsmith.steps import evaluator
 from rewardsmith.steps.critic.dry_run import statistics
@@ -50,6 +50,8 @@ class Contender:
     own_reward: Interval | None = None
     env_steps: int | None = None
     """Of each training."""
+    figures: tuple[ReportedFigure, ...] = ()
+    """What the task's card wants measured beside the fitness."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ def contender(text: str) -> Contender:
         evaluator.interval([known.fitness for known in one.evaluations if known.fitness is not None]),
         result.baselines.own_reward if result else None,
         run.config.search.env_steps,
+        result.figures if result and is_best else evaluator.further(run.task, chosen=one.evaluations),
     )
 
 

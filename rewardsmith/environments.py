@@ -42,6 +42,10 @@ action = {action}
 # FILL IN one figure for an episode, which no program sees. {fitness_says}
 fitness = {fitness}
 
+# Further figures for an episode, which are measured and told beside the fitness, and by which nothing is chosen:
+# [figures]
+# fell = {{ expression = "1 - survived", meaning = "share of episodes that the environment ended" }}
+
 # FILL IN names that say what they are, the signals that matter for the task first: a prompt lists all of these.
 # The others are derived; see: rewardsmith envs describe {env_id}
 [signals]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from rewardsmith import ensemble, records
 from rewardsmith.archive import Journal
 from rewardsmith.errors import ProgramError
-from rewardsmith.records import Baselines, Candidate, Ensemble, Interval, Result, Spent
+from rewardsmith.records import Baselines, Candidate, Ensemble, Evaluation, Interval, ReportedFigure, Result, Spent
 from rewardsmith.steps import critic, evaluator, evolution, trainer
 from rewardsmith.threads import raised, together
 from rewardsmith.trials import BASELINE, FINAL, Trials
@@ -30,16 +30,17 @@ def report(trials: Trials, best: Candidate, history: list[Candidate], spent: Spe
         WorkerFailed: if the machinery failed repeatedly.
         SandboxUnavailable: if an ensemble's text cannot be checked on this machine.
     """
-    reported, baselines, joined = _measure(trials, best, history)
-    every = trials.run.config.search.final_seeds
+    found = _measure(trials, best, history)
+    baselines, every = found.baselines, trials.run.config.search.final_seeds
     result = replace(
         _result(trials, best, history, spent, stopped),
-        reported=reported,
+        reported=found.reported,
         baselines=baselines,
         normalised=evaluator.normalised(
-            _of_every_seed(reported, every), baselines.random, _of_every_seed(baselines.own_reward, every)
+            _of_every_seed(found.reported, every), baselines.random, _of_every_seed(baselines.own_reward, every)
         ),
-        ensemble=joined,
+        ensemble=found.ensemble,
+        figures=found.figures,
     )
     trials.run.finish(result)
     return result
@@ -76,12 +77,21 @@ def _result(trials: Trials, best: Candidate, history: list[Candidate], spent: Sp
         env_steps=_env_steps(trials.journal),
         spent=spent,
         stopped=stopped,
+        figures=evaluator.further(run.task, chosen=best.evaluations),
     )
 
 
-def _measure(
-    trials: Trials, best: Candidate, history: list[Candidate]
-) -> tuple[Interval | None, Baselines, Ensemble | None]:
+@dataclass(frozen=True)
+class _Found:
+    """What was measured anew."""
+
+    reported: Interval | None
+    baselines: Baselines
+    ensemble: Ensemble | None
+    figures: tuple[ReportedFigure, ...]
+
+
+def _measure(trials: Trials, best: Candidate, history: list[Candidate]) -> _Found:
     config = trials.run.config
     episodes = evaluator.seeds(config, evaluator.REPORT, config.evaluation.final_episodes)
     seeds = trainer.seeds(config, trainer.FINAL_SEEDS, config.search.final_seeds)
@@ -94,14 +104,24 @@ def _measure(
         programs[joined.owner] = joined.source
     random = trials.evaluate(BASELINE, None, "random", episodes)
     measured = raised(together(lambda owner: trials.of(owner, programs[owner], seeds, episodes), programs))
-    figures: dict[str, Interval | None] = {}
+    fitness: dict[str, Interval | None] = {}
+    evaluations: dict[str, list[Evaluation]] = {}
     for owner, outcomes in zip(programs, measured, strict=True):
-        figures[owner] = evaluator.interval([trial.fitness for trial in outcomes if trial.fitness is not None])
+        fitness[owner] = evaluator.interval([trial.fitness for trial in outcomes if trial.fitness is not None])
+        evaluations[owner] = [trial.evaluation for trial in outcomes if trial.evaluation]
         for trial in outcomes:
             if trial.fitness is None:
                 trials.watch.notice(f"a training of {owner} (seed {trial.training.seed}) gave no figure: {trial.cause}")
-    robust = Ensemble(joined.members, config.search.ensemble_rule, figures[joined.owner]) if joined else None
-    return figures[final], Baselines(random.fitness, figures.get(BASELINE)), robust
+    figures = evaluator.further(
+        trials.run.task,
+        reported=evaluations[final],
+        own_reward=evaluations.get(BASELINE, ()),
+        random=random,
+        ensemble=evaluations[joined.owner] if joined else (),
+        chosen=best.evaluations,
+    )
+    robust = Ensemble(joined.members, config.search.ensemble_rule, fitness[joined.owner]) if joined else None
+    return _Found(fitness[final], Baselines(random.fitness, fitness.get(BASELINE)), robust, figures)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from rewardsmith import ends, feedback, final
 from rewardsmith.archive import Journal, Run
 from rewardsmith.errors import BudgetExhausted, ModelRefused, TaskError
 from rewardsmith.feedback import State, judge, telling
+from rewardsmith.figures import Figures
 from rewardsmith.fitness import Fitness
 from rewardsmith.jobs import Executor
 from rewardsmith.llm import Models
@@ -269,7 +270,8 @@ def look(run: Run, journal: Journal, executor: Executor) -> Probe:
     """Look at the environment: its catalogue, and transitions for the critic's dry run.
 
     Raises:
-        TaskError: if the environment cannot be made, or the fitness names what it does not have.
+        TaskError: if the environment cannot be made.
+        FitnessError: if the fitness or a figure names what it does not have.
     """
     job = ProbeJob(run.task.env, run.config.search.seed, run.config.evaluation.probe_transitions)
 
@@ -281,5 +283,7 @@ def look(run: Run, journal: Journal, executor: Executor) -> Probe:
     probe = journal.once("probe/loop", Probe, ran, keep=is_final)
     if probe.status != "ok":
         raise TaskError(f"the environment {run.task.env.env_id!r} cannot be run: {probe.cause}")
-    Fitness.parse(run.task.fitness).check(signal.name for signal in (*probe.signals, *probe.measures))
+    known = [signal.name for signal in (*probe.signals, *probe.measures)]
+    Fitness.parse(run.task.fitness).check(known)
+    Figures.parse(run.task.expressions).check(known)
     return probe

@@ -7,6 +7,7 @@ A card is `envs/<family>/<name>.toml`:
     text, about, action, fitness    the task's sentence; what the environment and an action are; the measure
     [signals]                       name = { source, shape, unit, meaning }
     [measures]                      the same, for the fitness alone: no program or prompt gets them (success flags)
+    [figures]                       name = { expression, meaning }: measured beside the fitness, never selected by
     [training], [search]            settings that suit the task, as in a configuration file
     [[anchors]]                     measured fitness to compare with, with the versions it was measured with
 """
@@ -24,8 +25,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from rewardsmith import written
-from rewardsmith.errors import TaskError
-from rewardsmith.records import EnvSpec, Scalar, Signal
+from rewardsmith.errors import FitnessError, TaskError
+from rewardsmith.records import EnvSpec, Figure, Scalar, Signal
 from rewardsmith.resources import folder
 
 Setting = Scalar | tuple[Scalar, ...]
@@ -70,6 +71,13 @@ class Task:
     settings: dict[str, dict[str, Setting]] = field(default_factory=dict)
     """Section to key to value: the layer of configuration that suits the task."""
     anchors: tuple[Anchor, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    """Measured in every evaluation beside the fitness; nothing is selected by them."""
+
+    @property
+    def expressions(self) -> dict[str, str]:
+        """The figures' expressions by name."""
+        return {figure.name: figure.expression for figure in self.figures}
 
 
 class _Model(BaseModel):
@@ -81,6 +89,11 @@ class _SignalEntry(_Model):
     unit: str
     meaning: str
     shape: tuple[int, ...] = ()
+
+
+class _FigureEntry(_Model):
+    expression: str
+    meaning: str
 
 
 class _AnchorEntry(_Model):
@@ -100,6 +113,7 @@ class _Card(_Model):
     fitness: str
     signals: dict[str, _SignalEntry]
     measures: dict[str, _SignalEntry] = {}
+    figures: dict[str, _FigureEntry] = {}
     kwargs: dict[str, Scalar] = {}
     max_episode_steps: int | None = None
     main: bool = True
@@ -184,6 +198,7 @@ def load_card(path: Path) -> Task:
     """
     card = _parsed(path)
     _check_names(path, card)
+    _check_figures(path, card)
     return Task(
         name=path.stem,
         text=card.text,
@@ -195,6 +210,7 @@ def load_card(path: Path) -> Task:
         fitness=card.fitness,
         settings={key: dict(section) for key in ("training", "search") if (section := getattr(card, key))},
         anchors=tuple(Anchor(**entry.model_dump()) for entry in card.anchors),
+        figures=tuple(Figure(name, entry.expression, entry.meaning) for name, entry in card.figures.items()),
     )
 
 
@@ -215,6 +231,23 @@ def _check_names(path: Path, card: _Card) -> None:
             raise TaskError(f"{path}: signal {name!r} reads {told}, which no program may know; move it to [measures]")
         if name in card.measures:
             raise TaskError(f"{path}: {name!r} is a signal and a measure; a program reads signals, the fitness both")
+
+
+def _check_figures(path: Path, card: _Card) -> None:
+    """Refuse figures without a usable name, and expressions that do not parse; the line is named."""
+    if not card.figures:
+        return
+    from rewardsmith.figures import Figures
+
+    text = path.read_text(encoding="utf-8")
+    for name, entry in card.figures.items():
+        where = written.place(path, text, ("figures", name))
+        if not name.isidentifier() or name == "fitness":
+            raise TaskError(f"{where}: a figure cannot be called {name!r}; a name of letters, digits and _ can")
+        try:
+            Figures.parse({name: entry.expression})
+        except FitnessError as error:
+            raise TaskError(f"{where}: {error}") from error
 
 
 @cache
@@ -265,4 +298,5 @@ def _near(env: str) -> str:
 
 def _parsed(path: Path) -> _Card:
     nested: dict[str, type[BaseModel]] = {"signals": _SignalEntry, "measures": _SignalEntry, "anchors": _AnchorEntry}
+    nested["figures"] = _FigureEntry
     return written.load(path, "task card", _Card, TaskError, nested)

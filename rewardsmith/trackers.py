@@ -194,6 +194,7 @@ def figures(result: Result) -> dict[str, float]:
         "random": result.baselines.random,
         "normalised": result.normalised,
     }
+    known |= {f"figures/{one.name}": one.reported.mean if one.reported else None for one in result.figures}
     return {name: value for name, value in known.items() if value is not None}
 
 

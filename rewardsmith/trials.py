@@ -74,8 +74,12 @@ class Trials:
     def evaluate(self, owner: str, policy: Path | None, name: str, episodes: tuple[int, ...]) -> Evaluation:
         """Run a policy, or random actions, on held-out episodes; see `of` for what it raises."""
         out = self.home(owner) / f"eval-{name}"
+        key = f"{owner}/evaluator/{name}"
         make = partial(evaluator.evaluate, self.executor, self.run.task, self.probe, policy, episodes, out)
-        return self.journal.once(f"{owner}/evaluator/{name}", Evaluation, make, keep=is_final)
+        found = self.journal.once(key, Evaluation, make, keep=is_final)
+        if found.status == "ok" and found.cause:
+            self.watch.notice(f"{key}: {found.cause}")
+        return found
 
     def home(self, owner: str) -> Path:
         """Return the folder of a candidate or of a phase."""

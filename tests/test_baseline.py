@@ -11,7 +11,7 @@ from rewardsmith import baseline
 from rewardsmith.config import resolve
 from rewardsmith.errors import RunFailed, TaskError
 from rewardsmith.jobs import LocalExecutor
-from rewardsmith.records import Evaluation
+from rewardsmith.records import Evaluation, Figure
 from rewardsmith.tasks import Anchor, card_file, load_card, load_task
 
 PENDULUM = load_task(None, "pendulum")
@@ -116,3 +116,24 @@ def test_a_written_anchor_reads_back_with_four_digits(tmp_path):
 def test_a_card_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(TaskError, match="nowhere"):
         baseline.write([OWN], tmp_path / "nowhere" / "card.toml")
+
+
+STILL = Figure("still", "abs(angular_velocity[-1])", "how fast it turns at the end")
+
+
+def test_figures_are_measured_of_the_policies_that_there_are(measured, cache):
+    # After the other tests of this cache: they count on what lies in it.
+    before = {path.name for path in cache.glob("*-train-*")}
+    random, own = baseline.measure(replace(PENDULUM, figures=(STILL,)), SMALL, cache, print)
+    assert {path.name for path in cache.glob("*-train-*")} == before
+    assert [figure.anchor for figure in (random, own)] == [figure.anchor for figure in measured[0]]
+    assert [len(figure.figures["still"].values) for figure in (random, own)] == [100, 2]
+    assert random.figures["still"].low < random.figures["still"].mean < random.figures["still"].high
+
+
+def test_a_figure_without_a_value_in_some_episode_is_left_out_of_a_baseline(cache, measured):
+    lost = Figure("lost", "sqrt(cos_angle[-1])", "no number for half of them")
+    config = SMALL.model_copy(update={"search": SMALL.search.model_copy(update={"final_seeds": 0})})
+    (random,) = baseline.measure(replace(PENDULUM, figures=(lost,)), config, cache, print)
+    assert random.figures == {}
+    assert random.anchor == measured[0][0].anchor

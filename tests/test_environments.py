@@ -58,3 +58,14 @@ def test_only_a_bare_observation_is_remarked_on():
     obs, height = Signal("obs", (2,), "1", "all", "obs"), Signal("height", (), "m", "height", "obs[0]")
     assert "2 numbers" in unnamed([obs])
     assert unnamed([height, obs]) is None
+
+
+def test_the_figures_of_a_new_card_are_valid_once_they_are_uncommented(tmp_path):
+    own = Signal("own_reward", (), "1", "pay", "own_reward")
+    found = Probe(
+        (Signal("obs", (2,), "1", "all", "obs"),), (1,), (-1.0,), (1.0,), None, (2,), None, 16, measures=(own,)
+    )
+    text = environments.card_text(EnvSpec("Some-v0"), found)
+    assert "# [figures]\n# fell = {" in text
+    (tmp_path / "card.toml").write_text(text.replace("# [figures]\n# fell", "[figures]\nfell"))
+    assert load_card(tmp_path / "card.toml").expressions == {"fell": "1 - survived"}

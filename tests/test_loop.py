@@ -7,9 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rewardsmith import records
 from rewardsmith.archive import Run
 from rewardsmith.config import resolve
-from rewardsmith.errors import BudgetExhausted, ModelRefused, ModelUnavailable, NoValidCandidate, TaskError
+from rewardsmith.errors import (
+    BudgetExhausted,
+    FitnessError,
+    ModelRefused,
+    ModelUnavailable,
+    NoValidCandidate,
+    TaskError,
+)
 from rewardsmith.loop import Search
 from rewardsmith.records import (
     CurvePoint,
@@ -17,9 +25,11 @@ from rewardsmith.records import (
     Episode,
     EvaluateJob,
     Evaluation,
+    Figure,
     Probe,
     ProbeJob,
     Proposal,
+    Result,
     Signal,
     Training,
     TrainJob,
@@ -274,3 +284,75 @@ def test_an_action_that_no_card_tells_of_is_described_by_its_space(tmp_path):
     Run.create(tmp_path / "run", replace(TASK, action=""), config)
     search(tmp_path, designer, Choosing())
     assert {brief.action for brief in designer.briefs} == {"one number, a choice"}
+
+
+FIGURES = (Figure("depth", "-min(height)", "how low it sank"), Figure("lost", "sqrt(height[-1])", "no number for some"))
+
+
+class FiguresToo(PlayedExecutor):
+    """Measures the figures that a job asks for; the deeper a policy sinks, the less it is worth."""
+
+    def run(self, job, out, on_event=None, decide=None):
+        found = super().run(job, out, on_event, decide)
+        if not isinstance(found, Evaluation):
+            return found
+        assert set(job.figures) in ({"depth", "lost"}, set())
+        values = {"depth": 10.0 - found.fitness, "lost": None} if job.figures else {}
+        episodes = tuple(replace(episode, figures=values) for episode in found.episodes)
+        cause = "figure 'lost': the result is nan" if job.figures else None
+        return replace(found, episodes=episodes, figures=values, cause=cause)
+
+
+class Notices(Silent):
+    def __init__(self):
+        self.said = []
+
+    def notice(self, text):
+        self.said.append(text)
+
+
+def searched(path, task, designer, watch=None):
+    config = {"population": 2, "generations": 2, "final_seeds": 2, "env_steps": 100, "designer": "symbolic"}
+    run = Run.create(path, task, resolve({"search": config, "gates": {"duplicates": False}}))
+    journal = run.journal()
+    try:
+        return Search(run, journal, designer, FiguresToo(), watch or Silent()).result()
+    finally:
+        journal.close()
+
+
+def test_figures_are_reported_beside_the_fitness_and_nothing_is_chosen_by_them(tmp_path):
+    watch, plain, beside = Notices(), ScriptedDesigner([1.0, 3.0, 2.0, 0.5]), ScriptedDesigner([1.0, 3.0, 2.0, 0.5])
+    without = searched(tmp_path / "without", TASK, plain)
+    result = searched(tmp_path / "with", replace(TASK, figures=FIGURES), beside, watch)
+    depth, lost = result.figures
+    assert (depth.name, depth.expression, depth.meaning) == ("depth", "-min(height)", "how low it sank")
+    assert depth.reported.values == tuple(10.0 - value for value in result.reported.values)
+    assert depth.reported.low < depth.reported.mean < depth.reported.high
+    assert (depth.random, depth.own_reward.mean) == (10.0, pytest.approx(4.9995))
+    assert depth.chosen.mean == pytest.approx(7.0)
+    assert (lost.reported, lost.own_reward, lost.random, lost.chosen) == (None, None, None, None)
+    assert any("figure 'lost': the result is nan" in said for said in watch.said)
+    assert without.figures == ()
+    assert [[one.id for one in brief.parents] for brief in beside.briefs] == [
+        [one.id for one in brief.parents] for brief in plain.briefs
+    ]
+    assert (result.best.id, result.reported, result.baselines) == (without.best.id, without.reported, without.baselines)
+
+
+def test_a_figure_that_names_what_is_not_there_is_refused_before_anything_is_trained(tmp_path):
+    task = replace(TASK, figures=(Figure("depth", "-min(hight)", "how low"),))
+    with pytest.raises(FitnessError, match=r"figure 'depth': no signal 'hight'; near it: height"):
+        searched(tmp_path / "run", task, ScriptedDesigner([1.0] * 4))
+
+
+def test_a_result_from_before_there_were_figures_still_loads(tmp_path):
+    result = searched(tmp_path / "run", TASK, ScriptedDesigner([1.0, 3.0, 2.0, 0.5]))
+    old = records.dump(result)
+    del old["figures"]
+    for candidate in (old["best"], *old["candidates"]):
+        for evaluation in candidate["evaluations"]:
+            del evaluation["figures"]
+            for episode in evaluation["episodes"]:
+                del episode["figures"]
+    assert records.load(Result, old) == result

@@ -11,6 +11,7 @@ import pytest
 from rewardsmith import records
 from rewardsmith.config import resolve
 from rewardsmith.errors import FitnessError, TaskError
+from rewardsmith.figures import Figures
 from rewardsmith.fitness import RESERVED, Fitness
 from rewardsmith.resources import folder
 from rewardsmith.tasks import Task, cards, load_card, load_task
@@ -38,6 +39,8 @@ def test_every_card_is_sound(task):
     assert not set(names) & set(RESERVED)
     assert all(signal.unit and signal.meaning and signal.source for signal in named)
     Fitness.parse(task.fitness).try_on(named)
+    Figures.parse(task.expressions).try_on(named)
+    assert all(figure.meaning for figure in task.figures)
     resolve(task.settings)  # every setting exists
 
 
@@ -159,3 +162,48 @@ def test_importing_tasks_loads_no_simulator_and_no_numpy():
     code = "import sys, rewardsmith.tasks; print({'numpy', 'torch', 'gymnasium', 'mujoco'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+FELL = '[figures]\nfell = { expression = "1 - survived", meaning = "share of falls" }\n\n[search]'
+
+
+def test_a_card_names_figures_beside_the_fitness(tmp_path):
+    task = load_card(card(tmp_path, "[search]", FELL))
+    assert task.figures == (records.Figure("fell", "1 - survived", "share of falls"),)
+    assert task.expressions == {"fell": "1 - survived"}
+
+
+def test_another_fitness_keeps_the_figures(tmp_path):
+    path = card(tmp_path, "[search]", FELL)
+    assert load_task("Crouch", str(path), "-mean(torso_height)").expressions == {"fell": "1 - survived"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("expression =", "expresion =", "there is no key 'figures.fell.expresion'; did you mean 'expression'"),
+        (', meaning = "share of falls"', "", "the key 'figures.fell.meaning' is missing"),
+        ("1 - survived", "1 - ", "figure 'fell': "),
+        ("1 - survived", "meen(x_position)", "figure 'fell': no function 'meen'; there is mean"),
+        ("fell =", '"it fell" =', "a figure cannot be called 'it fell'"),
+        ("fell =", "fitness =", "a figure cannot be called 'fitness'"),
+        ("[figures]", "[figuers]", "there is no key 'figuers'; did you mean 'figures'"),
+    ],
+)
+def test_a_mistake_in_a_figure_names_the_file_and_the_line(tmp_path, old, new, says):
+    path = card(tmp_path, "[search]", FELL.replace(old, new, 1))
+    line = line_of("[search]") + (0 if new == "[figuers]" else 1)
+    with pytest.raises(TaskError) as error:
+        load_card(path)
+    assert any(told.startswith(f"{path}:{line}: {says}") for told in str(error.value).splitlines())
+
+
+def test_a_task_from_before_there_were_figures_still_loads():
+    old = records.dump(load_task(None, "swimmer"))
+    del old["figures"]
+    assert records.load(Task, old) == load_task(None, "swimmer")
+
+
+def test_crafter_tells_of_deaths_by_lava():
+    crafter = [task for task in cards() if task.env.env_id == "rewardsmith/Crafter-v1"]
+    assert [task.expressions for task in crafter] == [{"death_by_lava": "any(in_lava)"}] * 4

@@ -12,6 +12,7 @@ from rewardsmith.cli.output import say, say_json
 
 if TYPE_CHECKING:
     from rewardsmith.baseline import Measured
+    from rewardsmith.records import Interval
 
 
 def baseline(
@@ -79,14 +80,18 @@ def _print(measured: list[Measured]) -> None:
     from rewardsmith.report.tables import console_on
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("task", "policy", "steps", "over", "fitness", "95 % interval", "measured with"):
-        table.add_column(column, no_wrap=column in ("task", "policy"))
+    for column in ("task", "policy", "steps", "over", "figure", "mean", "95 % interval", "measured with"):
+        table.add_column(column, no_wrap=column in ("task", "policy", "figure"))
     for figure in measured:
         anchor = figure.anchor
         over = f"{anchor.seeds} {'episodes' if anchor.policy == 'random' else 'seeds'}"
         steps = f"{anchor.env_steps:,}" if anchor.env_steps else "-"
-        low, high = figure.interval.low, figure.interval.high
-        bounds = "-" if low is None or high is None else f"[{low:.4g}, {high:.4g}]"
-        cells = (figure.task, anchor.policy, steps, over, f"{anchor.fitness:.4g}", bounds, anchor.versions)
-        table.add_row(*map(Text, cells))
+        for name, interval in {"fitness": figure.interval, **figure.figures}.items():
+            head, told = (figure.task, anchor.policy, steps, over, name), (f"{interval.mean:.4g}", _bounds(interval))
+            table.add_row(*map(Text, (*head, *told, anchor.versions)))
     console_on(sys.stdout).print(table)
+
+
+def _bounds(interval: Interval) -> str:
+    low, high = interval.low, interval.high
+    return "-" if low is None or high is None else f"[{low:.4g}, {high:.4g}]"

@@ -59,11 +59,23 @@ def _say_worth(found: Comparison, letters: Sequence[str]) -> None:
         figures = (_told(one.reported), _told(one.own_reward), _told(one.chosen))
         rows.append((letter, one.name, one.env_id or "", *figures, steps))
     say_table(("", "program", "environment", "trained anew", "own reward", "in the search", "steps"), rows)
+    _say_beside(found, letters)
     measures = {one.measure for one in found.contenders if one.measure}
     if len(measures) > 1:
         say("mind: their fitness is measured by different expressions: " + "; ".join(sorted(measures)))
     elif measures:
         say(f"fitness = {measures.pop()}; intervals are 95 %, over training seeds")
+
+
+def _say_beside(found: Comparison, letters: Sequence[str]) -> None:
+    """Say what was measured beside the fitness, where a task's card wants that."""
+    rows = [
+        (letter, one.name, _told(one.reported), _told(one.own_reward), _told(one.chosen), one.expression)
+        for letter, contender in zip(letters, found.contenders, strict=True)
+        for one in contender.figures
+    ]
+    if rows:
+        say_table(("", "beside it", "trained anew", "own reward", "in the search", "measured as"), rows)
 
 
 def _say_distances(found: Comparison, letters: Sequence[str]) -> None:
@@ -90,12 +102,9 @@ def _say_terms(found: Comparison, letters: Sequence[str]) -> None:
 
 
 def _told(value: Interval | None) -> str:
-    from rewardsmith.report.text import figure
+    from rewardsmith.report.tables import bounded
 
-    if value is None:
-        return "–"
-    bounds = "" if value.low is None else f" [{figure(value.low, 3)}, {figure(value.high, 3)}]"
-    return f"{figure(value.mean, 3)}{bounds}"
+    return bounded(value) if value else "–"
 
 
 def _term(term: TermStats | None) -> str:

@@ -144,6 +144,8 @@ def show_plan(plan: Any, json_: bool) -> None:
     search = plan.config.search
     say(f"Task       {plan.task.text}")
     say(f"On         {plan.task.env.env_id}, fitness {plan.task.fitness}")
+    for figure in plan.task.figures:
+        say(f"           beside it, {figure.name} = {figure.expression}")
     say(f"Designer   {search.designer}: {search.population} programs × {search.generations} generations")
     say(f"Trainings  {plan.trainings} of {search.env_steps:,} environment steps, {plan.config.slots} at once")
     say(f"Calls      {plan.calls} of the language model, and one per repair" if plan.calls else "Calls      none")

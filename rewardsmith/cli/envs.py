@@ -70,6 +70,10 @@ def show_card(env: Env, json_: Json = False) -> None:
         return
     say(f"{task.name}: {task.env.env_id}\n{task.env_about}\n\nDefault task: {task.text}\nFitness: {task.fitness}")
     say(f"Action: {task.action}\n")
+    if task.figures:
+        rows = ((figure.name, figure.expression, figure.meaning) for figure in task.figures)
+        say_table(("measured beside it", "expression", "meaning"), rows)
+        say("")
     say_table(("signal", "shape", "unit", "meaning"), (_cells(signal) for signal in task.env.signals))
     if task.env.measures:
         say("")

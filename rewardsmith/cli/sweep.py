@@ -186,13 +186,13 @@ def _now() -> str:
 
 
 def _told(outcome: Outcome) -> str:
-    from rewardsmith.report.tables import interval
+    from rewardsmith.report.tables import beside, interval
 
     if outcome.status == "failed":
         return f"failed: {outcome.cause}"
     figure = interval(outcome.reported) if outcome.reported else "no reported figure"
     normalised = "" if outcome.normalised is None else f", normalised {outcome.normalised:.2f}"
-    return f"{figure}{normalised}, {outcome.wall_s / 60:.1f} min"
+    return f"{figure}{normalised}{beside(outcome.figures)}, {outcome.wall_s / 60:.1f} min"
 
 
 def _say_end(sweep: Sweep) -> None:

@@ -3,12 +3,12 @@
 Every record is a frozen dataclass of plain values, so that it travels as JSON (`dump`, `load`, `read`,
 `write`). Arrays never travel inside a record: they lie in an .npz beside it, and the record names the file.
 
-signals      Signal, InfoEntry, EnvSpec
+signals      Signal, Figure, InfoEntry, EnvSpec
 programs     Proposal, Finding, TermStats, DryRun, Gate, Verdict
 jobs         TrainSettings, Limits, ProbeJob, TrainJob, EvaluateJob, RenderJob (in);
              CurvePoint, Rung, Episode, Probe, Training, Evaluation, Video (out)
 search       Assignment, Generation, Wish, Brief, Reading, Feedback, Candidate;
-             Interval, Baselines, Ensemble, Spent, Result (the outcome)
+             Interval, ReportedFigure, Baselines, Ensemble, Spent, Result (the outcome)
 files        dump, load, read, write: a record as JSON
 
 A missing figure is None, never 0. `status` says how a thing ended and is not a score.
@@ -46,11 +46,12 @@ from rewardsmith.records.search import (
     Generation,
     Interval,
     Reading,
+    ReportedFigure,
     Result,
     Spent,
     Wish,
 )
-from rewardsmith.records.signals import EnvSpec, InfoEntry, Signal
+from rewardsmith.records.signals import EnvSpec, Figure, InfoEntry, Signal
 
 __all__ = [
     "Assignment",
@@ -69,6 +70,7 @@ __all__ = [
     "Evaluation",
     "Example",
     "Feedback",
+    "Figure",
     "Finding",
     "Fraction",
     "Gate",
@@ -85,6 +87,7 @@ __all__ = [
     "Proposal",
     "Reading",
     "RenderJob",
+    "ReportedFigure",
     "Result",
     "Rule",
     "Rung",

@@ -93,8 +93,10 @@ class EvaluateJob:
     seeds: tuple[int, ...]
     """One episode per seed."""
     record: tuple[str, ...] = ()
-    """Signals to record beside those that the fitness names."""
+    """Signals to record beside those that the fitness and the figures name."""
     deterministic: bool = True
+    figures: dict[str, str] = field(default_factory=dict)
+    """Further figures of the task, name to expression; measured of the same episodes."""
     kind: Literal["evaluate"] = "evaluate"
 
 
@@ -218,6 +220,8 @@ class Episode:
     length: int
     terminated: bool
     """It ended by the environment's rule (a fall, a goal), not by the time limit."""
+    figures: dict[str, float | None] = field(default_factory=dict)
+    """The task's further figures by name; None where an expression has no value for the episode."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +238,9 @@ class Evaluation:
     """Mean over the episodes."""
     wall_s: float
     cause: str | None = None
+    """Why there is no fitness. If ok: which further figure has no value, and why."""
+    figures: dict[str, float | None] = field(default_factory=dict)
+    """The task's further figures by name, each the mean over the episodes; None where one of them has no value."""
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,25 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class ReportedFigure:
+    """A further figure of the task, of all whose fitness is told; nothing is selected by it."""
+
+    name: str
+    expression: str
+    meaning: str = ""
+    """What its mean over episodes is, in one line."""
+    reported: Interval | None = None
+    """Of the best program, trained anew."""
+    own_reward: Interval | None = None
+    """Of policies trained on the environment's own reward."""
+    random: float | None = None
+    """Of random actions."""
+    ensemble: Interval | None = None
+    chosen: Interval | None = None
+    """Of the program in the search, over its training seeds."""
+
+
+@dataclass(frozen=True)
 class Baselines:
     """What the result is measured against, under the same budget and seeds."""
 
@@ -211,6 +230,8 @@ class Result:
     """Why the search ended before its last generation, if it did."""
     ensemble: Ensemble | None = None
     """The best programs joined into one; None where none was asked for or none could be made."""
+    figures: tuple[ReportedFigure, ...] = ()
+    """What the task's card wants measured beside the fitness."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What an environment offers: signals, entries of `info`, how it is made."""
+"""What an environment offers: signals, entries of `info`, how it is made; and what is measured beside the fitness."""
 
 from __future__ import annotations
 
@@ -22,6 +22,18 @@ class Signal:
     """One line for a reader who has never seen the environment."""
     source: str
     """Where the worker reads it, e.g. "qpos[0]", "obs[3]", "xpos[torso]". Opaque outside `worker/envs`."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a task's card wants measured beside the fitness: told to people, never selected by, unknown to programs."""
+
+    name: str
+    """A valid Python identifier."""
+    expression: str
+    """Over one evaluated episode, in the language of the fitness."""
+    meaning: str = ""
+    """What its mean over episodes is, in one line."""
 
 
 @dataclass(frozen=True)

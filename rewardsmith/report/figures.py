@@ -14,7 +14,9 @@ from rewardsmith.archive.run import Provenance
 from rewardsmith.errors import RewardsmithError, RunError
 from rewardsmith.llm import Ledger
 from rewardsmith.program import parse
-from rewardsmith.records import Candidate, Probe, Result, Signal, TermStats, Training
+from rewardsmith.records import Candidate, Probe, ReportedFigure, Result, Signal, TermStats, Training
+from rewardsmith.report.text import further, further_of
+from rewardsmith.steps import evaluator
 from rewardsmith.trials import BASELINE, FINAL
 
 
@@ -78,6 +80,8 @@ class RunFigures:
     """CPU time of all trainings, in seconds."""
     env_steps: int
     """Of all trainings so far."""
+    further: tuple[ReportedFigure, ...] = ()
+    """What is measured beside the fitness."""
 
 
 def of_run(run: Run) -> RunFigures:
@@ -109,6 +113,7 @@ def of_run(run: Run) -> RunFigures:
         _costs(run),
         sum(training.cpu_s for training in trainings.values()),
         sum(training.env_steps for training in trainings.values()),
+        result.figures if result else evaluator.further(run.task, chosen=best.evaluations if best else ()),
     )
 
 
@@ -143,11 +148,17 @@ def write_data(figures: RunFigures, folder: Path) -> tuple[Path, ...]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     records.write(figures, folder / "figures.json")
+    beside = further(figures.candidates)
     rows = [
-        (one.id, one.generation, one.status, one.fitness, " ".join(one.proposal.parents), one.proposal.author)
+        (
+            *(one.id, one.generation, one.status, one.fitness),
+            *(" ".join(one.proposal.parents), one.proposal.author),
+            *further_of(one, beside),
+        )
         for one in figures.candidates
     ]
-    write_csv(folder / "candidates.csv", ("candidate", "generation", "status", "fitness", "parents", "author"), rows)
+    named = (*("candidate", "generation", "status", "fitness", "parents", "author"), *(f"figure.{n}" for n in beside))
+    write_csv(folder / "candidates.csv", named, rows)
     points = [(one.name, one.seeds, *point) for one in figures.courses for point in one.points]
     columns = ("curve", "training_seeds", "env_steps", "fitness", "least", "greatest")
     write_csv(folder / "curves.csv", columns, points)

@@ -18,7 +18,7 @@ from rewardsmith.report.drawing import curves, listing
 from rewardsmith.report.drawing.curves import Chart, Level, Line
 from rewardsmith.report.drawing.lineage import lineage
 from rewardsmith.report.figures import Course, RunFigures, of_run
-from rewardsmith.report.text import remarks
+from rewardsmith.report.text import further, further_of, remarks
 from rewardsmith.video import Clip
 
 HERE = Path(__file__).parent
@@ -67,6 +67,8 @@ def render(run: Run, figures: RunFigures, beside: Path) -> str:
             search_chart=curves.chart(_search_lines(figures), levels),
             paying=_paying(figures),
             lineage=lineage(figures.candidates, best.id if best else None),
+            beside=further(figures.candidates),
+            further_of=further_of,
             rows=listing.rows(best.proposal.source, best.verdict.findings if best.verdict else ()) if best else (),
             remarks=remarks(best) if best else (),
             clips=[(clip, link(clip.file, beside)) for clip in _clips(run, figures)],

@@ -7,8 +7,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from rewardsmith.records import Candidate, Interval, Result, Rule
-from rewardsmith.report.text import figure, plain, remarks, saved
+from rewardsmith.records import Candidate, Interval, ReportedFigure, Result, Rule
+from rewardsmith.report.text import figure, further, further_of, plain, remarks, saved
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,21 +57,15 @@ def picture(result: Result) -> str:
 
 def summary(result: Result) -> list[str]:
     """Return what the result is worth, line by line."""
+    own, random, ensemble = result.baselines.own_reward, result.baselines.random, result.ensemble
     lines = [f"fitness = {result.fitness}"]
-    reported, own = result.reported, result.baselines.own_reward
-    if reported is not None:
-        lines.append(f"  this program, trained anew        {interval(reported)}")
-    if result.ensemble is not None and result.ensemble.reported is not None:
-        name = f"{RULES[result.ensemble.rule]} {', '.join(result.ensemble.members)}"
-        lines.append(f"  {name:<34}{interval(result.ensemble.reported)}")
-    if own is not None:
-        lines.append(f"  the environment's own reward      {interval(own)}")
-    if result.baselines.random is not None:
-        lines.append(f"  random actions                    {figure(result.baselines.random)}")
-    if result.best.fitness is not None:
-        lines.append(f"  in the search, where it was chosen {figure(result.best.fitness)}")
+    lines += _worth(result, result.reported, ensemble.reported if ensemble else None, own, random, result.best.fitness)
     if result.normalised is not None:
         lines.append(f"  normalised (random 0, own 1)      {figure(result.normalised, 3)}")
+    for one in result.figures:
+        lines.append(f"{one.name} = {one.expression}: {one.meaning}")
+        chosen = one.chosen.mean if one.chosen else None
+        lines += _worth(result, one.reported, one.ensemble, one.own_reward, one.random, chosen)
     cost = "cost unknown" if result.spent.cost_usd is None else f"${result.spent.cost_usd:.2f}"
     calls = f", {result.spent.calls} model calls, {result.spent.tokens:,} tokens, {cost}" if result.spent.calls else ""
     lines.append(f"{len(result.candidates)} candidates, {result.env_steps:,} environment steps{calls}")
@@ -81,6 +75,30 @@ def summary(result: Result) -> list[str]:
     if result.stopped:
         lines.append(f"ended early: {result.stopped}")
     return [plain(line) for line in lines]
+
+
+def _worth(
+    result: Result,
+    reported: Interval | None,
+    ensemble: Interval | None,
+    own: Interval | None,
+    random: float | None,
+    chosen: float | None,
+) -> list[str]:
+    """Return a line for each of the values of one measure that is known."""
+    lines = []
+    if reported is not None:
+        lines.append(f"  this program, trained anew        {interval(reported)}")
+    if ensemble is not None and result.ensemble is not None:
+        name = f"{RULES[result.ensemble.rule]} {', '.join(result.ensemble.members)}"
+        lines.append(f"  {name:<34}{interval(ensemble)}")
+    if own is not None:
+        lines.append(f"  the environment's own reward      {interval(own)}")
+    if random is not None:
+        lines.append(f"  random actions                    {figure(random)}")
+    if chosen is not None:
+        lines.append(f"  in the search, where it was chosen {figure(chosen)}")
+    return lines
 
 
 def interval(value: Interval) -> str:
@@ -94,15 +112,37 @@ def interval(value: Interval) -> str:
     return f"{figure(value.mean):<6} {bounds}{seeds}"
 
 
+def beside(figures: Sequence[ReportedFigure]) -> str:
+    """Return what was measured of a reported program beside its fitness, to put behind it.
+
+    >>> beside([ReportedFigure("fell", "1 - survived", reported=Interval(0.1, 0.0, 0.2, (0.05, 0.15)))])
+    ', fell 0.1 [0, 0.2]'
+    """
+    known = [(one.name, one.reported) for one in figures if one.reported]
+    return "".join(f", {name} {bounded(value)}" for name, value in known)
+
+
+def bounded(value: Interval) -> str:
+    """Return a mean with its interval.
+
+    >>> bounded(Interval(2.0, 1.5, 2.5, (1.75, 2.25))), bounded(Interval(2.0, None, None, (2.0,)))
+    ('2 [1.5, 2.5]', '2')
+    """
+    bounds = "" if value.low is None else f" [{figure(value.low, 3)}, {figure(value.high, 3)}]"
+    return f"{figure(value.mean, 3)}{bounds}"
+
+
 def print_candidates(candidates: Sequence[Candidate], best: str | None, console: Console) -> None:
     """Print a table of candidates, the best one marked."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    columns = ("", "candidate", "status", "fitness", "length", "fitness while training", "parents", "author", "cause")
-    for name in columns:
-        table.add_column(name, justify="right" if name in ("fitness", "length") else "left", no_wrap=name != "cause")
+    beside = further(candidates)
+    columns = ("", "candidate", "status", "fitness", *beside, "length", "fitness while training", "parents", "author")
+    for name in (*columns, "cause"):
+        right = name in ("fitness", *beside, "length")
+        table.add_column(name, justify="right" if right else "left", no_wrap=name != "cause")
     for candidate in candidates:
         last = candidate.trainings[-1].curve if candidate.trainings else ()
         cause = plain((candidate.cause or "").splitlines()[0]) if candidate.cause else ""
@@ -111,6 +151,7 @@ def print_candidates(candidates: Sequence[Candidate], best: str | None, console:
             candidate.id,
             candidate.status,
             figure(candidate.fitness),
+            *(figure(value) for value in further_of(candidate, beside)),
             figure(last[-1].length if last else None, 3),
             sparkline([point.fitness for point in last]),
             " ".join(candidate.proposal.parents),

@@ -56,6 +56,19 @@ def remarks(candidate: Candidate) -> list[str]:
     return lines + [finding.message for finding in found if finding.code == "review"]
 
 
+def further(candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """Return the names of the figures that were measured of candidates beside their fitness."""
+    return tuple(dict.fromkeys(name for one in candidates for found in one.evaluations for name in found.figures))
+
+
+def further_of(candidate: Candidate, names: Sequence[str]) -> list[float | None]:
+    """Return a candidate's figures, each the mean over its trainings; None where it was not measured."""
+    from rewardsmith.steps import evaluator
+
+    over = evaluator.figures(candidate.evaluations)
+    return [over[name].mean if name in over else None for name in names]
+
+
 def saved(candidates: Sequence[Candidate]) -> str | None:
     """Return what the gates before training saved; None where they held nothing back.
 

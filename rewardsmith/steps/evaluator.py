@@ -1,15 +1,15 @@
-"""The evaluator: a policy becomes its fitness on held-out seeds; it never sees the program."""
+"""The evaluator: a policy becomes its fitness and further figures on held-out seeds; it never sees the program."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rewardsmith.config import Config
 from rewardsmith.jobs import Executor
-from rewardsmith.records import EvaluateJob, Evaluation, Interval, Probe
+from rewardsmith.records import EvaluateJob, Evaluation, Interval, Probe, ReportedFigure
 from rewardsmith.tasks import Task
 
 SELECTION, REPORT = 1_000_000_000, 1_500_000_000
@@ -38,7 +38,7 @@ def evaluate(
 
     Args:
         executor: where it runs.
-        task: whose fitness expression counts.
+        task: whose fitness expression counts, and whose further figures are measured.
         probe: the environment's catalogue; the task's named signals are recorded.
         policy: folder of the policy; None acts at random.
         episodes: one seed each.
@@ -53,6 +53,7 @@ def evaluate(
         fitness=task.fitness,
         seeds=episodes,
         record=tuple(signal.name for signal in task.env.signals),
+        figures=task.expressions,
     )
     result = executor.run(job, out)
     assert isinstance(result, Evaluation)  # the executor answers a job with its own kind of result
@@ -74,6 +75,49 @@ def interval(values: Sequence[float]) -> Interval | None:
     deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
     half = (T_975[n - 2] if n - 2 < len(T_975) else 1.96) * deviation / math.sqrt(n)
     return Interval(mean, mean - half, mean + half, tuple(values))
+
+
+def figures(evaluations: Iterable[Evaluation]) -> dict[str, Interval]:
+    """Return each further figure that evaluations have, over them; one that has no value in any is left out.
+
+    >>> figures([Evaluation("ok", (), 1.0, 0.1, figures={"fell": 0.25, "gap": None})])
+    {'fell': Interval(mean=0.25, low=None, high=None, values=(0.25,))}
+    """
+    known = list(evaluations)
+    found = {}
+    for name in dict.fromkeys(name for one in known for name in one.figures):
+        over = interval([value for one in known if (value := one.figures.get(name)) is not None])
+        if over is not None:
+            found[name] = over
+    return found
+
+
+def further(
+    task: Task,
+    *,
+    reported: Sequence[Evaluation] = (),
+    own_reward: Sequence[Evaluation] = (),
+    random: Evaluation | None = None,
+    ensemble: Sequence[Evaluation] = (),
+    chosen: Sequence[Evaluation] = (),
+) -> tuple[ReportedFigure, ...]:
+    """Return a task's further figures, each over the evaluations of what was measured.
+
+    Args:
+        task: names them.
+        reported: of the best program trained anew, one per training seed.
+        own_reward: of policies trained on the environment's own reward.
+        random: of random actions.
+        ensemble: of the best programs joined.
+        chosen: of the program in the search.
+    """
+    over = [figures(evaluations) for evaluations in (reported, own_reward, ensemble, chosen)]
+    found = []
+    for one in task.figures:
+        anew, own, joined, before = (known.get(one.name) for known in over)
+        at_random = random.figures.get(one.name) if random else None
+        found.append(ReportedFigure(one.name, one.expression, one.meaning, anew, own, at_random, joined, before))
+    return tuple(found)
 
 
 def normalised(fitness: float | None, random: float | None, own: float | None) -> float | None:

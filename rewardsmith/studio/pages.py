@@ -15,6 +15,7 @@ from rewardsmith.program import parse
 from rewardsmith.records import Candidate, TermStats
 from rewardsmith.report.drawing import curves, listing
 from rewardsmith.report.drawing.lineage import lineage
+from rewardsmith.steps import evaluator
 from rewardsmith.studio import facts
 from rewardsmith.studio.children import Child
 from rewardsmith.studio.desk import Desk, address, desk, known, named, page, place, templates
@@ -114,6 +115,7 @@ def candidate(request: Request) -> Response:
         rows=listing.rows(one.proposal.source, findings),
         elsewhere=listing.elsewhere(one.proposal.source, findings),
         terms=terms(about, one),
+        beside=evaluator.further(about.run.task, chosen=one.evaluations),
         chart=curves.chart(_lines([one], one.id)),
         takes=recorded,
         typical=video.typical(recorded) if recorded else None,

@@ -18,7 +18,7 @@ from rewardsmith import records
 from rewardsmith.archive import Journal
 from rewardsmith.archive.journal import read as read_journal
 from rewardsmith.errors import RunError, SweepError
-from rewardsmith.records import Interval, Result, Spent
+from rewardsmith.records import Interval, ReportedFigure, Result, Spent
 from rewardsmith.sweeps.matrix import Cell
 
 
@@ -52,6 +52,8 @@ class Outcome:
     spent: Spent = field(default_factory=Spent)
     alarms: int = 0
     """Alarms about the best program."""
+    figures: tuple[ReportedFigure, ...] = ()
+    """What the task's card wants measured beside the fitness."""
 
 
 class Book:
@@ -166,6 +168,7 @@ def outcome_of(cell: Cell, result: Result, wall_s: float) -> Outcome:
         wall_s=wall_s,
         spent=result.spent,
         alarms=len(alarms),
+        figures=result.figures,
     )
 
 

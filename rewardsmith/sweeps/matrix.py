@@ -234,14 +234,27 @@ def cells_of(planned: session.Plan, preset: str, model: str | None, seeds: Itera
     name = "-".join(
         re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in (task.name, Path(preset).stem, model or "") if part
     )
-    # Anchors are what a card's task is compared with: measuring them anew changes no search.
-    content = records.dump(replace(task, anchors=())), config.model_dump(mode="json", exclude={*RESULTLESS})
+    content = identity(task), config.model_dump(mode="json", exclude={*RESULTLESS})
     for seed in seeds:
         content[1]["search"]["seed"] = seed
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
         search = config.search.model_copy(update={"seed": seed})
         settled = config.model_copy(update={"search": search})
         yield Cell(f"{name}-s{seed}-{digest}", task, preset, model, seed, settled, planned.calls)
+
+
+def identity(task: Task) -> dict[str, Any]:
+    """Return what of a task its cells' ids depend on: all that an outcome depends on, the further figures included.
+
+    Anchors are what a card's task is compared with: measuring them anew changes no search. A figure changes no search
+    either, but what is measured of it: an outcome without it is not the outcome that is asked for. Its words do not
+    count, and a task without figures has the ids that it had before there were any.
+    """
+    figures = tuple(replace(figure, meaning="") for figure in task.figures)
+    content: dict[str, Any] = records.dump(replace(task, anchors=(), figures=figures))
+    if not figures:
+        del content["figures"]
+    return content
 
 
 def recipe_name(preset: str, model: str | None) -> str:

@@ -84,6 +84,7 @@ def render(book: Book, outcomes: Sequence[Outcome], found: Summary, beside: Path
             home=html.link(book.path, beside),
             has_file=(book.path / "sweep.toml").is_file(),
             s=found,
+            beside=any(one.figures for one in found.tasks),
             outcomes=outcomes[:ROWS],
             left_out=max(0, len(outcomes) - ROWS),
             reports={cell: html.link(path, beside) for cell, path in reports.items() if path},

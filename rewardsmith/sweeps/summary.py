@@ -8,12 +8,12 @@ learns nothing) counts in no figure over tasks, only in its task's fitness; how 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from rewardsmith import statistics
-from rewardsmith.records import Interval
+from rewardsmith.records import Interval, ReportedFigure
 from rewardsmith.statistics import Estimate, Scores
 from rewardsmith.steps import evaluator
 from rewardsmith.sweeps.book import Outcome
@@ -40,6 +40,8 @@ class TaskFigure:
     """Normalised fitness, one per cell that has one."""
     alarms: int
     """Cells whose best program raised an alarm."""
+    figures: tuple[ReportedFigure, ...] = ()
+    """What the task's card wants measured beside the fitness, over the cells as the fitness is."""
 
     @property
     def solved(self) -> bool | None:
@@ -129,7 +131,6 @@ def summarise(outcomes: Iterable[Outcome]) -> Summary:
 
 def _of_task(members: Sequence[Outcome]) -> TaskFigure:
     first = members[0]
-    reported = [one.reported for one in members if one.reported is not None]
     own = [one.own_reward.mean for one in members if one.own_reward is not None]
     random = [one.random for one in members if one.random is not None]
     return TaskFigure(
@@ -138,12 +139,39 @@ def _of_task(members: Sequence[Outcome]) -> TaskFigure:
         first.recipe,
         len(members),
         sum(one.status == "failed" for one in members),
-        reported[0] if len(reported) == 1 else evaluator.interval([one.mean for one in reported]),
+        _over_cells([one.reported for one in members]),
         sum(random) / len(random) if random else None,
         sum(own) / len(own) if own else None,
         tuple(one.normalised for one in members if one.normalised is not None),
         sum(one.alarms > 0 for one in members),
+        tuple(_further(members)),
     )
+
+
+def _further(members: Sequence[Outcome]) -> Iterator[ReportedFigure]:
+    """Yield the further figures over cells; one whose expression was changed since is another figure."""
+    groups: defaultdict[tuple[str, str], list[ReportedFigure]] = defaultdict(list)
+    for outcome in members:
+        for one in outcome.figures:
+            groups[one.name, one.expression].append(one)
+    for (name, expression), found in groups.items():
+        random = [one.random for one in found if one.random is not None]
+        yield ReportedFigure(
+            name,
+            expression,
+            found[-1].meaning,
+            _over_cells([one.reported for one in found]),
+            _over_cells([one.own_reward for one in found]),
+            sum(random) / len(random) if random else None,
+            _over_cells([one.ensemble for one in found]),
+            _over_cells([one.chosen for one in found]),
+        )
+
+
+def _over_cells(figures: Iterable[Interval | None]) -> Interval | None:
+    """Return a figure over cells; where one alone has it, over its training seeds."""
+    known = [one for one in figures if one is not None]
+    return known[0] if len(known) == 1 else evaluator.interval([one.mean for one in known])
 
 
 def _of_recipe(name: str, tasks: Sequence[TaskFigure], members: Sequence[Outcome]) -> RecipeFigure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -35,10 +35,12 @@ def to_csv(outcomes: Iterable[Outcome], path: Path) -> None:
     Raises:
         OSError: if it cannot be written.
     """
+    rows = list(outcomes)
+    names = dict.fromkeys(one.name for outcome in rows for one in outcome.figures)
     text = StringIO()
     writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    writer.writerows(map(_row, outcomes))
+    writer.writerow((*COLUMNS, *(f"figure.{name}{end}" for name in names for end in ("", "_low", "_high"))))
+    writer.writerows((*_row(outcome), *_further(outcome, names)) for outcome in rows)
     records.write_text(path, text.getvalue())
 
 
@@ -50,6 +52,14 @@ def _row(outcome: Outcome) -> Sequence[object]:
     cost = (spent.calls, spent.tokens, spent.cost_usd)
     tail = (outcome.normalised, outcome.env_steps, round(outcome.wall_s, 1), *cost, outcome.alarms, outcome.cell)
     return (*head, *tail, outcome.cause or "")
+
+
+def _further(outcome: Outcome, names: Iterable[str]) -> Iterator[float | None]:
+    """Yield the mean of each further figure, of the best program trained anew, and the ends of its interval."""
+    known = {one.name: one.reported for one in outcome.figures}
+    for name in names:
+        over = known.get(name)
+        yield from (over.mean, over.low, over.high) if over else (None,) * 3
 
 
 def _mean(interval: Interval | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Runs a policy on held-out seeds and measures its fitness; it never sees a program."""
+"""Runs a policy on held-out seeds, measures its fitness and the further figures; it never sees a program."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.errors import FitnessError, WorkerFailed
+from rewardsmith.figures import Figures
 from rewardsmith.fitness import Fitness, Rollout
 from rewardsmith.records import Episode, EvaluateJob, Evaluation
 from rewardsmith.worker import policy as policies
@@ -47,27 +48,36 @@ def run(job: EvaluateJob, out: Path) -> Evaluation:
 
     Raises:
         TaskError: if the environment or a signal cannot be used.
-        FitnessError: if the fitness does not parse or names what the environment does not have.
+        FitnessError: if the fitness or a figure does not parse or names what the environment does not have.
         WorkerFailed: if the policy cannot be read or does not fit the environment.
     """
     begun = time.perf_counter()
-    fitness = Fitness.parse(job.fitness)
+    fitness, figures = Fitness.parse(job.fitness), Figures.parse(job.figures)
     if job.env.signals:
-        fitness.check(signal.name for signal in (*job.env.signals, *job.env.measures))
-    env = make(job.env, min(PARALLEL, len(job.seeds)), job.record, fitness.names)
+        known = [signal.name for signal in (*job.env.signals, *job.env.measures)]
+        fitness.check(known)
+        figures.check(known)
+    env = make(job.env, min(PARALLEL, len(job.seeds)), job.record, (*fitness.names, *figures.names))
     fitness.try_on(env.layout.signals)
+    figures.try_on(env.layout.signals)
     try:
         recordings = record(env, job)
     finally:
         env.close()
     _save(recordings, env.layout, out / "episodes.npz")
+    rollouts = [_rollout(recording, env.layout) for recording in recordings]
+    beside, missing = _further(figures, rollouts)
     try:
-        episodes = tuple(_measured(recording, env.layout, fitness) for recording in recordings)
+        measured = [fitness.evaluate(rollout) for rollout in rollouts]
     except FitnessError as error:
         # The cause reaches prompts: its first line says what is wrong, the next ones quote the expression.
         return Evaluation("failed", (), None, time.perf_counter() - begun, str(error).partition("\n")[0])
-    mean = float(np.mean([episode.fitness for episode in episodes]))
-    return Evaluation("ok", episodes, mean, time.perf_counter() - begun)
+    episodes = tuple(
+        Episode(recording.seed, value, len(recording.actions), recording.terminated, found)
+        for recording, value, found in zip(recordings, measured, beside, strict=True)
+    )
+    mean, cause = float(np.mean(measured)), "; ".join(missing) or None
+    return Evaluation("ok", episodes, mean, time.perf_counter() - begun, cause, _means(figures, beside))
 
 
 def record(env: BatchedEnv, job: EvaluateJob) -> list[Recording]:
@@ -125,12 +135,36 @@ def _episodes(env: BatchedEnv, seeds: Sequence[int], act: Act) -> list[Recording
     ]
 
 
-def _measured(recording: Recording, layout: Layout, fitness: Fitness) -> Episode:
-    rollout = Rollout(
+def _rollout(recording: Recording, layout: Layout) -> Rollout:
+    return Rollout(
         layout.unpack(recording.after), layout.unpack(recording.start), recording.actions, recording.terminated
     )
-    value = fitness.evaluate(rollout)
-    return Episode(recording.seed, value, len(recording.actions), recording.terminated)
+
+
+def _further(figures: Figures, rollouts: Sequence[Rollout]) -> tuple[list[dict[str, float | None]], list[str]]:
+    """Return the figures of each episode, and why some have no value: a figure that fails costs no policy its fitness.
+
+    The complaints are one line each, at most one a figure.
+    """
+    complaints: dict[str, str] = {}
+    found: list[dict[str, float | None]] = [{} for _ in rollouts]
+    for name in figures.parsed:
+        for rollout, values in zip(rollouts, found, strict=True):
+            try:
+                values[name] = figures.evaluate(name, rollout)
+            except FitnessError as error:
+                values[name] = None
+                complaints.setdefault(name, str(error).partition("\n")[0])
+    return found, list(complaints.values())
+
+
+def _means(figures: Figures, episodes: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
+    """Return each figure's mean; None where an episode has no value: the others' mean would be another figure."""
+    means: dict[str, float | None] = {}
+    for name in figures.parsed:
+        values = [value for found in episodes if (value := found[name]) is not None]
+        means[name] = float(np.mean(values)) if len(values) == len(episodes) else None
+    return means
 
 
 def _save(recordings: Sequence[Recording], layout: Layout, path: Path) -> None:

@@ -136,3 +136,26 @@ def test_figures_without_a_card_cannot_be_written():
     error = CliRunner().invoke(app, ["baseline", "Some-v0", "--fitness", "length", "--write"]).exception
     assert isinstance(error, TaskError)
     assert "no card to write into" in str(error)
+
+
+def test_a_card_s_figures_are_shown_with_it_and_in_the_plan():
+    shown = answer_here("hopper_back_flip").stdout
+    assert "any(torso_height < 0.3)" in shown
+    assert "share of episodes in which the torso comes down" in shown
+    plan = CliRunner().invoke(app, ["design", "Flip", "--env", "hopper_back_flip", "--dry-run"]).stdout
+    assert "beside it, fell = any(torso_height < 0.3)" in plan
+    assert "beside it" not in answer_here("hopper").stdout
+
+
+def test_baseline_tells_the_figures_beside_the_fitness(folder, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    rewardsmith(folder, "envs", "new", "my_package:Slide-v0", "--out", "beside.toml")
+    card = folder / "beside.toml"
+    beside = '[figures]\nfar = { expression = "max(gap)", meaning = "how far it came off" }\n\n[signals]'
+    card.write_text(card.read_text().replace("[signals]", beside))
+    text = rewardsmith(folder, "baseline", "beside.toml", "--seeds", "0")
+    (line,) = (line for line in text.splitlines() if " far " in line)
+    assert "100 episodes" in line
+    assert "[" in line
+    (measured,) = map(json.loads, rewardsmith(folder, "baseline", "beside.toml", "--seeds", "0", "--json").splitlines())
+    assert len(measured["figures"]["far"]["values"]) == 100

@@ -10,14 +10,18 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import rewardsmith
 from rewardsmith import records
 from rewardsmith.archive import Run
 from rewardsmith.errors import RunError
-from rewardsmith.records import CurvePoint, Training
+from rewardsmith.fitness import Fitness, Rollout
+from rewardsmith.records import CurvePoint, Evaluation, Training
 from rewardsmith.report import figures, html
+from rewardsmith.tasks import card_file
 
 SETTINGS = {
     "search.designer": "symbolic",
@@ -30,11 +34,20 @@ SETTINGS = {
 }
 
 
+FIGURES = """[figures]
+drift = { expression = "mean(cart_position)", meaning = "where the cart is on average" }
+"""
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return a finished small search, with the report that it wrote."""
     out = tmp_path_factory.mktemp("report") / "run"
-    rewardsmith.design("Balance the pole.", "InvertedPendulum-v5", out=out, settings=SETTINGS)
+    source = card_file("inverted_pendulum")
+    assert source is not None
+    card = out.parent / "beside.toml"
+    card.write_text(source.read_text(encoding="utf-8").replace("[search]", FIGURES + "\n[search]", 1))
+    rewardsmith.design("Balance the pole.", str(card), out=out, settings=SETTINGS)
     return Run.open(out)
 
 
@@ -133,3 +146,62 @@ def test_a_mean_course_is_taken_between_the_points_of_all_seeds() -> None:
     assert found is not None
     assert found.points == ((10.0, 2.0, 0.0, 4.0), (20.0, 4.0, 2.0, 6.0))
     assert figures.course("none", [training(0, (10, 1.0))]) is None
+
+
+def test_what_is_measured_beside_the_fitness_follows_from_the_recorded_episodes(run: Run) -> None:
+    expression = Fitness.parse("mean(cart_position)")
+    result = run.result()
+    assert result is not None
+    (drift,) = result.figures
+    measured = []
+    for folder in sorted((run.path / "final" / result.best.id).glob("eval-*")):
+        evaluation = records.read(Evaluation, folder / "result.json")
+        with np.load(folder / "episodes.npz", allow_pickle=False) as arrays:
+            values = [
+                expression.evaluate(
+                    Rollout(
+                        {"cart_position": arrays[f"{index}/cart_position"]},
+                        {},
+                        arrays[f"{index}/action"],
+                        one.terminated,
+                    )
+                )
+                for index, one in enumerate(evaluation.episodes)
+            ]
+        assert values == [one.figures["drift"] for one in evaluation.episodes]
+        measured.append(sum(values) / len(values))
+    assert drift.reported is not None
+    assert drift.reported.values == pytest.approx(measured)
+    assert (len(measured), drift.reported.low is None) == (2, False)
+    assert drift.own_reward is not None
+    assert drift.random is not None
+
+
+def test_what_is_measured_beside_the_fitness_is_told_on_the_page_and_in_the_end(run: Run, tmp_path: Path) -> None:
+    from rewardsmith.cli.main import app
+    from rewardsmith.report.text import figure
+
+    result = run.result()
+    assert result is not None
+    (drift,) = result.figures
+    assert drift.reported is not None
+    text = (run.path / "report.html").read_text(encoding="utf-8")
+    shown = text.partition("Beside the fitness")[2].partition("</section>")[0]
+    ends = f"[{figure(drift.reported.low, 3)}, {figure(drift.reported.high, 3)}]"
+    assert f"{figure(drift.reported.mean, 3)} {ends}" in shown
+    assert "where the cart is on average" in shown
+    told = CliRunner().invoke(app, ["show", str(run.path)]).stdout
+    assert "drift = mean(cart_position): where the cart is on average" in told
+    assert told.count("this program, trained anew") == 2
+    assert re.search(r"fitness +drift +length", told)
+    dumped = json.loads(CliRunner().invoke(app, ["show", str(run.path), "--json"]).stdout)
+    assert dumped["figures"][0]["reported"]["values"] == list(drift.reported.values)
+    figures.write_data(figures.of_run(run), tmp_path / "data")
+    with (tmp_path / "data" / "candidates.csv").open(encoding="utf-8") as file:
+        assert all(float(row["figure.drift"]) == float(row["figure.drift"]) for row in csv.DictReader(file))
+
+
+def test_no_prompt_file_of_a_candidate_tells_what_is_measured_beside_the_fitness(run: Run) -> None:
+    told = [path.read_text(encoding="utf-8") for path in run.path.glob("candidates/*/feedback.md")]
+    assert told
+    assert not [text for text in told if "drift" in text]

@@ -282,3 +282,11 @@ def test_a_duplicate_is_told_with_its_twin() -> None:
     assert text.startswith(
         "This program was not trained, since it pays what an earlier program pays: it pays the same as"
     )
+
+
+def test_feedback_says_nothing_of_what_was_measured_beside_the_fitness(trained: tuple[Candidate, list[Path]]) -> None:
+    one, folders = trained
+    (known,) = one.evaluations
+    episodes = tuple(replace(episode, figures={"death_by_lava": 1.0}) for episode in known.episodes)
+    beside = replace(known, episodes=episodes, figures={"death_by_lava": 1.0})
+    assert analyze(replace(one, evaluations=(beside,)), folders) == analyze(one, folders)

@@ -10,6 +10,7 @@ import pytest
 
 from rewardsmith.records import Limits, Probe, Signal, Verdict
 from rewardsmith.steps.critic import review
+from rewardsmith.steps.critic.dry_run import slowness
 from rewardsmith.steps.critic.static import read
 
 SIGNALS = (
@@ -259,6 +260,8 @@ def test_a_loop_over_transitions_is_told_as_slow(recording: Path):
     verdict = judge(f"def reward(after):\n    {body}", recording)
     assert verdict.accepted
     assert [finding.code for finding in verdict.findings] == ["slow"]
+    assert verdict.dry_run is not None
+    assert verdict.findings[0].message == slowness(verdict.dry_run.us_per_transition)
 
 
 # ---------------------------------------------------------------- memory
@@ -300,3 +303,10 @@ def test_a_single_episode_is_enough(tmp_path: Path):
     arrays = {f"after/{signal.name}": rng.normal(size=(32, *signal.shape)) for signal in SIGNALS}
     np.savez(tmp_path / "transitions.npz", action=np.zeros((32, 2)), step=np.arange(32), **arrays)
     assert judge(MEMORY, tmp_path / "transitions.npz").accepted
+
+
+def test_two_measurements_of_a_slow_program_are_told_alike():
+    assert slowness(130.0) == slowness(410.0) == slowness(980.0)
+    assert "more than 100 µs" in slowness(130.0)
+    assert slowness(2_345.6) != slowness(130.0)
+    assert "over 1,000 times" in slowness(2_345.6)

@@ -8,7 +8,7 @@ from designer_case import ANSWER, BRIEF, FIRST, PROGRAM, SECOND, Script, candida
 
 from rewardsmith.errors import ModelRefused, ModelUnavailable
 from rewardsmith.llm import Completion, Message
-from rewardsmith.records import Brief, Finding
+from rewardsmith.records import Brief, Episode, Evaluation, Finding
 from rewardsmith.steps.designer import Designer
 from rewardsmith.steps.designer.llm import LlmDesigner
 from rewardsmith.steps.designer.reference import shaping
@@ -200,3 +200,13 @@ def test_the_reference_of_shaping_holds_its_public_functions() -> None:
     calls = {function.call.partition("(")[0] for function in shaping()}
     public = {name for name, value in vars(module).items() if callable(value) and value.__module__ == module.__name__}
     assert calls == {f"shaping.{name}" for name in public if not name.startswith("_")}
+
+
+def test_no_prompt_tells_what_was_measured_beside_the_fitness() -> None:
+    beside = {"death_by_lava": 0.25}
+    episodes = tuple(Episode(seed, 1.0, 9, True, {"death_by_lava": float(seed == 0)}) for seed in range(4))
+    told = Evaluation("ok", episodes, 1.0, 0.1, "figure 'death_by_lava': the result is nan", beside)
+    measured = tuple(replace(one, evaluations=(told,) if one.fitness is not None else ()) for one in FIRST)
+    brief = replace(SECOND, history=measured, parents=measured[:2])
+    for slot in range(3):
+        assert prompt(brief, slot) == prompt(SECOND, slot)

@@ -348,3 +348,26 @@ def test_a_studio_of_no_folder_is_a_line(tmp_path):
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ)
     assert answer.returncode == 2
     assert answer.stderr.count("\n") == 1
+
+
+def test_a_candidate_shows_what_was_measured_beside_its_fitness(visitor, run):
+    assert "Beside the fitness" not in visitor.get(f"{RUN}/c/g0c00").text
+    figure = records.Figure("depth", "-min(height)", "how <low> it sank")
+    records.write(replace(run.task, figures=(figure,)), run.path / "task.json")
+    one = candidate("g0c00", 1.0)
+    (known,) = one.evaluations
+    evaluations = tuple(replace(known, figures={"depth": value}) for value in (0.25, 0.75))
+    put(run, replace(one, evaluations=evaluations))
+    page = visitor.get(f"{RUN}/c/g0c00").text
+    shown = page.partition("Beside the fitness")[2].partition("</section>")[0]
+    assert "0.5 [-2.68, 3.68]" in shown
+    assert "how &lt;low&gt; it sank" in shown
+    assert ">–</td>" in visitor.get(f"{RUN}/c/g0c01").text.partition("Beside the fitness")[2]
+
+
+def test_a_finished_run_shows_what_was_reported_beside_the_fitness(visitor, run):
+    finish(run)
+    result = run.result()
+    depth = records.ReportedFigure("depth", "-min(height)", "how low", Interval(0.5, 0.25, 0.75, (0.4, 0.6)))
+    run.finish(replace(result, figures=(depth,)))
+    assert "depth [0.25, 0.75]" in visitor.get(RUN).text

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rewardsmith.errors import ConfigError, SweepError
+from rewardsmith.records import Figure
 from rewardsmith.sweeps import SweepFile, lay_out, read
-from rewardsmith.sweeps.matrix import Matrix, find_tasks, scaled
+from rewardsmith.sweeps.matrix import Matrix, find_tasks, identity, scaled
+from rewardsmith.tasks import Task, load_task
 
 
 def matrix(**content: object) -> Matrix:
@@ -133,3 +136,25 @@ def test_the_sweeps_of_the_benchmarks_lay_out(path: Path, scale: str | None, mon
     found = lay_out(sweep, environment={})
     assert found.cells or found.refused
     assert [refusal for refusal in found.refused if "rewardsmith[" not in refusal.cause] == []
+
+
+HOPPER = load_task(None, "hopper")
+
+
+def ids(monkeypatch: pytest.MonkeyPatch, task: Task) -> list[str]:
+    """Return the ids of the cells of a task whose card is as given."""
+    monkeypatch.setattr("rewardsmith.session.load_task", lambda *_: task)
+    return [cell.id for cell in matrix(tasks=["hopper"], seeds=2).cells]
+
+
+def test_a_figure_makes_another_cell_and_its_words_and_the_anchors_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, fell = ids(monkeypatch, HOPPER), Figure("fell", "1 - survived", "share of falls")
+    assert plain == ids(monkeypatch, replace(HOPPER, anchors=()))
+    beside = ids(monkeypatch, replace(HOPPER, figures=(fell,)))
+    assert not {*plain} & {*beside}
+    assert beside == ids(monkeypatch, replace(HOPPER, figures=(replace(fell, meaning="falls"),)))
+    assert not {*beside} & {*ids(monkeypatch, replace(HOPPER, figures=(replace(fell, expression="length"),)))}
+
+
+def test_a_task_without_figures_has_the_cells_that_it_had_before_there_were_any() -> None:
+    assert "figures" not in identity(HOPPER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -12,7 +13,7 @@ from urllib.parse import unquote
 import pytest
 
 from rewardsmith import records
-from rewardsmith.records import Interval, Spent
+from rewardsmith.records import Interval, ReportedFigure, Spent
 from rewardsmith.sweeps import Book, Outcome
 from rewardsmith.sweeps import report as sweep_report
 from rewardsmith.sweeps.summary import Summary, summarise
@@ -148,3 +149,59 @@ def test_a_sweep_without_an_outcome_has_a_page(tmp_path: Path) -> None:
     Book.open(tmp_path / "empty").close()
     text = sweep_report.write(Book.look(tmp_path / "empty")).read_text(encoding="utf-8")
     assert "No search of this sweep has an outcome yet" in text
+
+
+def fell(*values: float, random: float | None = 0.5, expression: str = "1 - survived") -> tuple[ReportedFigure, ...]:
+    mean = sum(values) / len(values)
+    reported = Interval(mean, min(values), max(values), values)
+    return (ReportedFigure("fell", expression, "share of <falls>", reported, None, random),)
+
+
+BESIDE = (
+    replace(outcome("hop", "good", 0, 3.0), figures=fell(0.1, 0.3)),
+    replace(outcome("hop", "good", 1, 5.0), figures=fell(0.4, 0.6, random=None)),
+    replace(outcome("swim", "good", 0, 2.0), figures=()),
+)
+
+
+def test_what_is_measured_beside_the_fitness_is_told_over_cells_and_changes_no_score() -> None:
+    found = summarise(BESIDE)
+    hop, swim = found.tasks
+    (figure,) = hop.figures
+    assert figure.reported is not None
+    assert figure.reported.values == (0.2, 0.5)
+    assert (figure.name, figure.meaning, figure.random, figure.own_reward) == ("fell", "share of <falls>", 0.5, None)
+    assert swim.figures == ()
+    assert found.recipes == summarise([replace(one, figures=()) for one in BESIDE]).recipes
+
+
+def test_one_cell_has_its_interval_over_training_seeds_beside_the_fitness_too() -> None:
+    assert summarise(BESIDE[:1]).tasks[0].figures == BESIDE[0].figures
+
+
+def test_a_figure_whose_expression_changed_is_another_one() -> None:
+    other = replace(BESIDE[1], figures=fell(0.4, 0.6, expression="length < 9"))
+    assert [one.expression for one in summarise([BESIDE[0], other]).tasks[0].figures] == ["1 - survived", "length < 9"]
+
+
+def test_the_page_and_its_data_tell_what_was_measured_beside_the_fitness(tmp_path: Path) -> None:
+    book = Book.open(tmp_path / "sweep")
+    for one in BESIDE:
+        book.settle(one)
+    book.close()
+    text = sweep_report.write(Book.look(book.path)).read_text(encoding="utf-8")
+    assert "fell 0.2 [0.1, 0.3]" in text
+    assert "share of &lt;falls&gt;: 1 - survived" in text
+    with (book.path / "cells.csv").open(encoding="utf-8") as file:
+        rows = {row["cell"]: row for row in csv.DictReader(file)}
+    columns = ("figure.fell", "figure.fell_low", "figure.fell_high")
+    assert [rows["hop-good-s0"][name] for name in columns] == ["0.2", "0.1", "0.3"]
+    assert [rows["swim-good-s0"][name] for name in columns] == ["", "", ""]
+    summary = json.loads((book.path / "summary.json").read_text(encoding="utf-8"))
+    assert records.load(Summary, summary).tasks[0].figures == summarise(BESIDE).tasks[0].figures
+
+
+def test_an_outcome_from_before_there_were_figures_still_loads() -> None:
+    old = records.dump(OUTCOMES[0])
+    del old["figures"]
+    assert records.load(Outcome, old) == OUTCOMES[0]

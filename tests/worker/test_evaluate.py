@@ -9,8 +9,9 @@ import gymnasium
 import numpy as np
 import pytest
 
+from rewardsmith import records
 from rewardsmith.errors import FitnessError, TaskError, WorkerFailed
-from rewardsmith.records import EnvSpec, EvaluateJob
+from rewardsmith.records import EnvSpec, EvaluateJob, Evaluation
 from rewardsmith.tasks import load_task
 from rewardsmith.worker import evaluate
 from rewardsmith.worker import policy as policies
@@ -137,3 +138,62 @@ def test_a_policy_of_another_environment_is_refused(policy, tmp_path):
 def test_an_unknown_signal_to_record_is_refused(tmp_path):
     with pytest.raises(TaskError, match="near it: torso_height"):
         evaluate.run(job(record=("torso_hight",)), tmp_path)
+
+
+FIGURES = {"lowest": "min(torso_height)", "fell": "1 - survived"}
+
+
+def test_figures_are_those_of_the_recorded_episodes(tmp_path):
+    result = evaluate.run(job(seeds=(5, 3, 9), figures=FIGURES), tmp_path)
+    arrays = episodes(tmp_path)
+    for index, episode in enumerate(result.episodes):
+        assert episode.figures == {"lowest": arrays[f"{index}/torso_height"].min(), "fell": 1.0}
+    lowest = [episode.figures["lowest"] for episode in result.episodes]
+    assert result.figures == {"lowest": np.mean(lowest), "fell": 1.0}
+    assert len(set(lowest)) == 3
+
+
+def test_a_figure_changes_no_episode(policy, tmp_path):
+    plain, beside = (evaluate.run(job(policy, figures=more), tmp_path) for more in ({}, FIGURES))
+    assert [replace(episode, figures={}) for episode in beside.episodes] == list(plain.episodes)
+    assert beside.fitness == plain.fitness
+
+
+def test_a_figure_without_a_value_for_an_episode_costs_the_figure_alone(tmp_path):
+    longest = max(episode.length for episode in evaluate.run(job(), tmp_path).episodes)
+    figures = {"root": f"sqrt(length - {longest})", **FIGURES}
+    result = evaluate.run(job(figures=figures), tmp_path)
+    values = [episode.figures["root"] for episode in result.episodes]
+    assert None in values
+    assert 0.0 in values
+    assert (result.status, result.figures["root"], result.figures["fell"]) == ("ok", None, 1.0)
+    assert result.fitness is not None
+    assert result.cause == "figure 'root': the result is nan; guard a division or a root"
+
+
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [("mean(", "figure 'mine'"), ("mean(torso_hight)", "near it: torso_height"), ("joint_velocities", "has shape")],
+)
+def test_a_figure_that_cannot_work_is_refused_before_anything_runs(expression, says, tmp_path):
+    with pytest.raises(FitnessError, match=says):
+        evaluate.run(job(figures={"mine": expression}), tmp_path)
+    assert not (tmp_path / "episodes.npz").exists()
+
+
+def test_a_figure_may_name_what_no_program_sees(tmp_path):
+    env = EnvSpec("Pendulum-v1")
+    result = evaluate.run(job(env=env, fitness="length", figures={"paid": "sum(own_reward)"}, seeds=(0,)), tmp_path)
+    assert result.figures["paid"] < 0.0
+
+
+def test_an_evaluation_from_before_there_were_figures_still_loads():
+    old = {
+        "status": "ok",
+        "episodes": [{"seed": 1, "fitness": 2.0, "length": 3, "terminated": False}],
+        "fitness": 2.0,
+        "wall_s": 0.1,
+        "cause": None,
+    }
+    found = records.load(Evaluation, old)
+    assert (found.figures, found.episodes[0].figures) == ({}, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ HUGE = 1e6
 """Magnitude of a weighted term from which sums of an episode lose the small terms' digits."""
 SLOW_US = 100.0
 """Microseconds per transition that only a loop over transitions reaches; arrays cost about 0.2 to 2."""
+ARRAYS_US = 1.0
+"""What arrays cost, about."""
 
 
 def dry_run(program: RewardProgram, probe: Probe, path: Path, limits: Limits) -> tuple[DryRun | None, list[Finding]]:
@@ -168,10 +171,21 @@ def _warnings(program: RewardProgram, outcome: Outcome, stats: tuple[TermStats, 
     for term in stats:
         yield from _about_term(term, n, alone=len(stats) == 1)
     if us > SLOW_US and not program.memory:
-        message = (
-            f"scoring costs {us:.0f} µs per transition, arrays cost about 1; compute on whole arrays, without loops"
-        )
-        yield Finding("slow", message, "warning")
+        yield Finding("slow", slowness(us), "warning")
+
+
+def slowness(us: float) -> str:
+    """Say that a program is slow, in words that a measurement of the same program changes hardly ever: by decades.
+
+    >>> slowness(180.0)
+    'scoring costs more than 100 µs per transition, over 100 times what whole arrays cost; compute without loops'
+
+    Args:
+        us: microseconds per transition, more than `SLOW_US`.
+    """
+    decade = 10 ** int(math.log10(us / ARRAYS_US))
+    limit = f"scoring costs more than {SLOW_US:.0f} µs per transition"
+    return f"{limit}, over {decade:,} times what whole arrays cost; compute without loops"
 
 
 def _about_term(term: TermStats, n: int, alone: bool) -> Iterator[Finding]:

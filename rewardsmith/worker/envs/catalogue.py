@@ -2,7 +2,8 @@
 
 A MuJoCo model names its bodies, joints, sites, sensors and actuators. Of other environments there are the observation
 (with names where the family is known, or by the keys of a dict) and the numbers that `info` reports. What the
-environment pays or counts as success is never a signal: it is a measure, which only a fitness expression may name.
+environment pays or counts as success is never a signal, be it reported in `info` or in the observation: it is a
+measure, which only a fitness expression may name.
 
 survey      signals, measures and what is done with each entry of `info`
 catalogue   the signals alone
@@ -17,16 +18,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 
 from rewardsmith.fitness import RESERVED
 from rewardsmith.records import EnvSpec, InfoEntry, Signal
 from rewardsmith.sources import leaks, parse
-from rewardsmith.worker.envs.known import OBSERVATIONS, PLACES
+from rewardsmith.worker.envs import observed
 from rewardsmith.worker.envs.mujoco_catalogue import model_signals
 from rewardsmith.worker.envs.mujoco_env import rules_for
 from rewardsmith.worker.envs.mujoco_fields import model_of
-from rewardsmith.worker.envs.opening import first_info, open_env, read_image
+from rewardsmith.worker.envs.opening import first_info, open_env
 
 OWN_REWARD = Signal("own_reward", (), "1", "the environment's own reward of the step; 0 at the start", "own_reward")
 
@@ -50,11 +50,13 @@ def survey(spec: EnvSpec) -> Survey:
     """Return the card's signals and measures, then the derived ones whose names and sources are not taken.
 
     Raises:
-        TaskError: if the environment cannot be built, or a source of the card is none.
+        TaskError: if the environment cannot be built, or a source of the card is none, or reads what no program may.
     """
     env = open_env(spec)
     try:
-        derived = [*_observation_signals(env), *model_signals(model_of(env))]
+        observed.check(spec.signals, env.observation_space)
+        seen, withheld = observed.observed(env)
+        derived = [*seen, *model_signals(model_of(env))]
         batched = rules_for(env) is not None
         entries = info_entries(first_info(env), batched)
         spaces_text = str(env.observation_space), str(env.action_space)
@@ -64,7 +66,7 @@ def survey(spec: EnvSpec) -> Survey:
     names = {signal.name for signal in (*spec.signals, *spec.measures)}
     sources = {_read(signal) for signal in (*spec.signals, *spec.measures)}
     signals = (*spec.signals, *_distinct((s for s in derived if _read(s) not in sources), names))
-    told = [OWN_REWARD, *(_info_signal(entry) for entry in entries if entry.decision == "measure")]
+    told = [OWN_REWARD, *withheld, *(_info_signal(entry) for entry in entries if entry.decision == "measure")]
     measures = (*spec.measures, *_distinct((s for s in told if _read(s) not in sources), names))
     return Survey(signals, measures, entries, *spaces_text)
 
@@ -126,33 +128,6 @@ def _distinct(signals: Iterable[Signal], taken: set[str]) -> Iterator[Signal]:
             name = f"{base}_{repeats}"
         taken.add(name)
         yield replace(signal, name=name)
-
-
-def _observation_signals(env: Any) -> Iterator[Signal]:
-    space = env.observation_space
-    size = int(spaces.flatdim(space)) if space.is_np_flattenable else 0
-    known = OBSERVATIONS.get(env.spec.name, ())
-    for index, (name, unit, meaning) in enumerate(known if len(known) == size else ()):
-        yield Signal(name, (), unit, meaning, f"obs[{index}]")
-    yield from PLACES.get(env.spec.namespace, ())
-    if isinstance(space, spaces.Dict | spaces.Tuple):
-        yield from _parts(space)
-    if size and read_image(space) is None:
-        yield Signal("obs", (size,), "1", f"the whole observation, {size} numbers, as the policy sees it", "obs")
-
-
-def _parts(space: Any) -> Iterator[Signal]:
-    """Yield the entries of a dict or tuple observation, which lie one after the other once flattened."""
-    place = 0
-    named = space.spaces.items() if isinstance(space, spaces.Dict) else _numbered(space.spaces)
-    for key, part in named:
-        size = int(spaces.flatdim(part))
-        yield Signal(key, (size,), "1", f"the observation's entry {key!r}, flattened", f"obs[{place}:{place + size}]")
-        place += size
-
-
-def _numbered(parts: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    return ((f"part_{place}", part) for place, part in enumerate(parts))
 
 
 def _info_signal(entry: InfoEntry) -> Signal:

@@ -124,3 +124,82 @@ def test_a_failed_measurement_s_cause_does_not_quote_the_fitness(reaching, tmp_p
 
 def test_no_catalogue_offers_what_its_environment_pays(reaching):
     assert not {"success", "own_reward", "reward_near"} & {signal.name for signal in catalogue(EnvSpec(reaching))}
+
+
+FLAG = gymnasium.spaces.Box(0.0, 1.0, (1,), np.float64)
+PLACE = gymnasium.spaces.Box(-9.0, 9.0, (2,), np.float64)
+
+
+class Goals(gymnasium.Env):
+    """Observes a dict as goal environments do, and tells its success and what it pays in it."""
+
+    observation_space = gymnasium.spaces.Dict(
+        {
+            "achieved_goal": PLACE,
+            "desired_goal": PLACE,
+            "is_success": FLAG,
+            "observation": PLACE,
+            "sensors": gymnasium.spaces.Dict({"reward_near": FLAG, "touch": FLAG}),
+        }
+    )
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return self.seen(), {}
+
+    def step(self, action):
+        self.steps += 1
+        return self.seen(), 0.0, self.steps == 3, False, {}
+
+    def seen(self):
+        count = np.full(2, float(self.steps))
+        flag = np.array([float(self.steps == 3)])
+        sensors = {"reward_near": flag + 0.5, "touch": flag}
+        return {
+            "achieved_goal": count,
+            "desired_goal": np.full(2, 3.0),
+            "is_success": flag,
+            "observation": -count,
+            "sensors": sensors,
+        }
+
+
+@pytest.fixture
+def goals():
+    gymnasium.register("Goals-v0", Goals)
+    yield "Goals-v0"
+    gymnasium.registry.pop("Goals-v0")
+
+
+def test_an_entry_of_the_observation_that_tells_is_a_measure_and_the_goals_stay_signals(goals):
+    found = survey(EnvSpec(goals))
+    assert [signal.name for signal in found.signals] == ["achieved_goal", "desired_goal", "observation"]
+    # A program could read the flag out of the whole observation too, or out of the entry that holds a told one.
+    assert [measure.name for measure in found.measures] == ["own_reward", "is_success", "sensors", "obs"]
+
+
+def test_no_column_that_a_program_reads_tells(goals):
+    env = make(EnvSpec(goals), 1, [signal.name for signal in survey(EnvSpec(goals)).signals])
+    env.reset((0,))
+    last = [env.step(np.zeros((1, 1))).after[0].copy() for _ in range(3)][-1]
+    np.testing.assert_array_equal(last, [3, 3, 3, 3, -3, -3])
+
+
+def test_a_fitness_reads_what_the_observation_tells(goals, tmp_path):
+    job = EvaluateJob(EnvSpec(goals), None, "any(is_success) + sensors[-1, 0]", seeds=(0,))
+    assert evaluate.run(job, tmp_path).fitness == 2.5
+
+
+@pytest.mark.parametrize("source", ["obs[4]", "obs[3:6]", "obs[-2]", "obs", "norm(obs[4:6])", "obs[0] + obs[7]"])
+def test_a_card_cannot_make_a_signal_of_it(goals, source):
+    mine = Signal("mine", (), "1", "it is told", source)
+    with pytest.raises(TaskError, match=r"signal 'mine' reads .*; move it to \[measures\]"):
+        survey(EnvSpec(goals, signals=(mine,)))
+    assert "mine" in [measure.name for measure in survey(EnvSpec(goals, measures=(mine,))).measures]
+
+
+def test_a_card_s_signal_beside_it_is_fine(goals):
+    mine = Signal("gap", (2,), "1", "to the goal", "obs[2:4] - obs[0:2]")
+    assert survey(EnvSpec(goals, signals=(mine,))).signals[0] == mine
