@@ -121,7 +121,6 @@ def start(plan: Plan, out: Path | None = None, seed_reward: Path | None = None) 
         from rewardsmith import llm, prompts
 
         llm.build(plan.config.llm, plan.config.budget, path / "llm.jsonl", roles=plan.config.roles).close()
-        llm.trusted.trust(plan.config.llm.model_dump())
         digest = prompts.digest()
     run = Run.create(path, plan.task, plan.config, digest)
     if source is not None:
@@ -147,10 +146,6 @@ def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = N
     known = run.result()
     if known is not None and _is_whole(run, known):
         return known
-    if run.config.roles:
-        from rewardsmith import llm
-
-        llm.trusted.check(run.config.llm, run.config.roles, run.path)
     watch = trackers.joined(run, watch or Silent())
     runs = nullcontext(executor) if executor else workplace(run.config, watch)
     with authors.models(run, watch) as models, journal_of(run) as journal, runs as where:
@@ -171,22 +166,12 @@ def next_generation(run: Run, watch: Watch | None = None, executor: Executor | N
 
 
 def _is_whole(run: Run, known: Result) -> bool:
-    """Return whether a result is all that was asked for: no generation, no ensemble and no training more."""
+    """Return whether a result is all that was asked for: no generation and no ensemble more."""
     from rewardsmith import feedback
 
     lacks_ensemble = known.ensemble is None and run.config.search.ensemble > 0
     reached = 1 + max(candidate.generation for candidate in known.candidates)
-    done = known.stopped is None and not lacks_ensemble and reached >= (feedback.state(run).until or 0)
-    return done and not _lacks_figures(run, known)
-
-
-def _lacks_figures(run: Run, known: Result) -> bool:
-    """Return whether a training has no figure, which may be the machine's fault: that is tried again."""
-    search = run.config.search
-    figures = [known.reported, *([known.baselines.own_reward] if search.baseline else [])]
-    lacking = any(figure is None or len(figure.values) < search.final_seeds for figure in figures)
-    failed = any(candidate.status == "infrastructure" for candidate in known.candidates)
-    return failed or (lacking and search.final_seeds > 0)
+    return known.stopped is None and not lacks_ensemble and reached >= (feedback.state(run).until or 0)
 
 
 def train(run: Run, program: RewardProgram, watch: Watch | None = None) -> Result:

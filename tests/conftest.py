@@ -20,11 +20,10 @@ def interrupts_arrive() -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def no_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test can spend money: whatever the developer's shell holds, there is no key and no endpoint."""
     for name in [name for name in os.environ if name.startswith("OPENAI_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
 
 
 @pytest.fixture

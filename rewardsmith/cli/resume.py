@@ -38,9 +38,5 @@ def resume(
         raise ConfigError(
             f"--set {fixed[0]}…: a run keeps its settings; only budget, llm, jobs and executor may change"
         )
-    if "llm" in sets:
-        from rewardsmith.llm import trusted
-
-        trusted.trust(sets)  # an endpoint that the user names is one that the user trusts
     overrides = given({"jobs": jobs, "budget": {"cost_usd": budget_usd}, "search": {"ensemble": ensemble}})
     carry_on(Run.open(run, overrides, executor_layer(executor), sets), json_)

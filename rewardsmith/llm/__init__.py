@@ -8,13 +8,11 @@ replay     another run's answers
 budget     what calls may use
 model      all of these as one LanguageModel
 models     `build`: the models of a run, one for each role
-trusted    endpoints that a key may go to, where a run directory names one
 check      what `rewardsmith doctor` says of the endpoint
 
 Importing this package is cheap; `openai` is loaded when the first call has to be made.
 """
 
-from rewardsmith.llm import trusted
 from rewardsmith.llm.budget import Budget
 from rewardsmith.llm.check import report
 from rewardsmith.llm.ledger import Attempt, Entry, Ledger
@@ -42,5 +40,4 @@ __all__ = [
     "find_key",
     "report",
     "sample_of",
-    "trusted",
 ]

@@ -7,7 +7,6 @@ from rewardsmith import feedback, session
 from rewardsmith.archive import Run
 from rewardsmith.errors import ProgramError, RunError
 from rewardsmith.llm.ledger import read
-from rewardsmith.records import Training, TrainJob
 from rewardsmith.steps.designer.expressions import terms_of
 
 FIRST = [written(up=1.0, calm=0.1), written(up=2.0)]
@@ -138,25 +137,6 @@ def test_a_resumed_run_that_is_whole_answers_at_once(tmp_path):
     session.next_generation(run, executor=PlayedExecutor())
     executor = PlayedExecutor()
     assert len(session.carry_on(Run.open(run.path), executor=executor).candidates) == 4
-    assert executor.jobs == []
-
-
-@pytest.mark.parametrize("of", ["final", "candidate"])
-def test_a_training_that_the_machine_failed_is_tried_again_by_a_resumed_run_that_is_finished(tmp_path, of):
-    class Failing(PlayedExecutor):
-        def run(self, job, out, on_event=None, decide=None):
-            final = "final" in out.parts
-            if isinstance(job, TrainJob) and (final if of == "final" else out.parts[-2] == "g0c01"):
-                return Training("infrastructure", job.seed, 0, (), 0.0, 0.0, 0.0, "the machine was rebooted")
-            return super().run(job, out, on_event, decide)
-
-    run = begun(tmp_path / "run", [[written(up=1.0), written(up=2.0)]])
-    first = session.carry_on(run, executor=Failing())
-    assert (first.reported is None) if of == "final" else (first.best.id == "g0c00")
-    second = session.carry_on(Run.open(run.path), executor=PlayedExecutor())
-    assert (second.best.id, second.reported.mean) == ("g0c01", 2.0)
-    executor = PlayedExecutor()
-    assert session.carry_on(Run.open(run.path), executor=executor) == second
     assert executor.jobs == []
 
 
