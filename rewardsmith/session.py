@@ -182,7 +182,7 @@ def train(run: Run, program: RewardProgram, watch: Watch | None = None) -> Resul
         RunFailed: if the machinery fails; the same call goes on from there.
     """
     from rewardsmith import final
-    from rewardsmith.loop import look
+    from rewardsmith.look import look
     from rewardsmith.steps import critic
     from rewardsmith.trials import Trials
 
@@ -225,7 +225,7 @@ def check(file: Path, env: str, folder: Path, overrides: Layer | None = None) ->
         UserError: if the file cannot be read or the environment is unknown.
         RunFailed: if the machinery fails.
     """
-    from rewardsmith.loop import look
+    from rewardsmith.look import look
     from rewardsmith.steps import critic
 
     source = read_source(file)
