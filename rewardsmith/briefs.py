@@ -8,7 +8,9 @@ from rewardsmith.records import Assignment, Brief, Candidate, Probe
 from rewardsmith.steps import evolution
 
 
-def brief_of(run: Run, probe: Probe, generation: int, history: list[Candidate], slot: Assignment, heard: State) -> Brief:
+def brief_of(
+    run: Run, probe: Probe, generation: int, history: list[Candidate], slot: Assignment, heard: State
+) -> Brief:
     """Put together what the author of one slot's program is told.
 
     Args:

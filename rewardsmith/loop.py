@@ -83,13 +83,14 @@ class Search:
         stopped = None
         for generation in range(panel.generations):
             history = panel.rank(history, generation)
-            waits = panel.waits(history, generation)
-            if waits:
-                return final.pause(trials, history, self.spent, waits)
-            wall_s, asked = time.monotonic() - self.began, panel.asked(generation)
-            stopped = ends.due(run.config, history, wall_s, target=not asked)
-            if stopped:
-                break
+            if not self.has_begun(generation):
+                waits = panel.waits(history, generation)
+                if waits:
+                    return final.pause(trials, history, self.spent, waits)
+                wall_s, asked = time.monotonic() - self.began, panel.asked(generation)
+                stopped = ends.due(run.config, history, wall_s, target=not asked)
+                if stopped:
+                    break
             heard = panel.hear(generation)
             plans.append(self.plan(course, history, plans, heard))
             briefs = [brief_of(run, probe, generation, history, slot, heard) for slot in plans[-1].slots]
@@ -122,6 +123,10 @@ class Search:
             if not verdict.trainable:
                 raise refusal(verdict.findings)
 
+    def has_begun(self, generation: int) -> bool:
+        """Whether a generation is planned; it is then finished, whatever a failure that was tried again has come to."""
+        return plan_key(generation) in self.journal
+
     def plan(self, course: Course, history: list[Candidate], plans: list[Generation], heard: State) -> Generation:
         """Evolution: decide what each slot of the next generation is made from; the user's programs have their own."""
         generation = len(plans)
@@ -130,7 +135,7 @@ class Search:
         def decide() -> Generation:
             return telling.with_programs(evolution.plan(self.run.config, history, plans, names, unlike), heard)
 
-        plan = self.journal.once(f"g{generation}/evolution/plan", Generation, decide)
+        plan = self.journal.once(plan_key(generation), Generation, decide)
         if generation == 0 and self.run.config.search.user_alone and self.run.user_program() is not None:
             plan = replace(plan, slots=plan.slots[:1])
         for note in plan.notes:
@@ -156,3 +161,8 @@ class Search:
             course.critic.gates.tell(brief.generation, slot, None)
             lane.leave()
         return course.explain(candidate)
+
+
+def plan_key(generation: int) -> str:
+    """Return the journal's key of a generation's plan."""
+    return f"g{generation}/evolution/plan"

@@ -17,7 +17,7 @@ from rewardsmith.archive.run import default_path
 from rewardsmith.config import Config, Layer
 from rewardsmith.errors import RewardsmithError
 from rewardsmith.executors import workplace
-from rewardsmith.program import RewardProgram, load_reward, read_source, refusal
+from rewardsmith.program import RewardProgram, load_reward, parse, read_source, refusal
 from rewardsmith.records import Candidate, Proposal, Result, Spent, Verdict
 from rewardsmith.tasks import Task, load_task
 from rewardsmith.watch import Silent, Watch
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from rewardsmith.jobs import Executor
 
 RUNS = Path("runs")
+TRAINED = "user"
+"""Id of the program that `train` measures, in its run directory."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ def start(plan: Plan, out: Path | None = None, seed_reward: Path | None = None) 
 def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = None) -> Result:
     """Run a search to its end, from wherever it stands; a finished one answers at once.
 
+    What a failure of the machine ended is tried again, also of a finished run.
+
     Args:
         run: the run.
         watch: is told how the search goes.
@@ -146,6 +150,8 @@ def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = N
     known = run.result()
     if known is not None and _is_whole(run, known):
         return known
+    if known is not None and known.best.id == TRAINED:
+        return train(run, parse(known.best.proposal.source), watch, executor)
     watch = trackers.joined(run, watch or Silent())
     runs = nullcontext(executor) if executor else workplace(run.config, watch)
     with authors.models(run, watch) as models, journal_of(run) as journal, runs as where:
@@ -166,16 +172,20 @@ def next_generation(run: Run, watch: Watch | None = None, executor: Executor | N
 
 
 def _is_whole(run: Run, known: Result) -> bool:
-    """Return whether a result is all that was asked for: no generation and no ensemble more."""
-    from rewardsmith import feedback
+    """Return whether a result is all that was asked for: no generation, no ensemble, no broken-off training more."""
+    from rewardsmith import feedback, final
 
     lacks_ensemble = known.ensemble is None and run.config.search.ensemble > 0
     reached = 1 + max(candidate.generation for candidate in known.candidates)
-    return known.stopped is None and not lacks_ensemble and reached >= (feedback.state(run).until or 0)
+    if known.stopped is not None or lacks_ensemble or reached < (feedback.state(run).until or 0):
+        return False
+    return not final.broken_off(run, known)
 
 
-def train(run: Run, program: RewardProgram, watch: Watch | None = None) -> Result:
+def train(run: Run, program: RewardProgram, watch: Watch | None = None, executor: Executor | None = None) -> Result:
     """Measure one program as a search measures its best: trained on fresh seeds, run on held-out episodes.
+
+    See `carry_on` for the arguments.
 
     Raises:
         ProgramError: if the critic refuses it.
@@ -187,15 +197,16 @@ def train(run: Run, program: RewardProgram, watch: Watch | None = None) -> Resul
     from rewardsmith.trials import Trials
 
     watch = watch or Silent()
-    with journal_of(run) as journal, workplace(run.config, watch) as executor:
-        probe = look(run, journal, executor)
+    runs = nullcontext(executor) if executor else workplace(run.config, watch)
+    with journal_of(run) as journal, runs as where:
+        probe = look(run, journal, where)
         verdict = critic.review(program.source, probe, run.transitions, run.config.sandbox)
         if not verdict.accepted:
             raise refusal(verdict.findings)
-        trials = Trials(run, journal, executor, watch, probe)
+        trials = Trials(run, journal, where, watch, probe)
         config = run.config.search
         watch.started(config.final_seeds * (1 + config.baseline), config.env_steps)
-        candidate = Candidate("user", 0, 0, Proposal(program.source, "user"), "ok", verdict)
+        candidate = Candidate(TRAINED, 0, 0, Proposal(program.source, "user"), "ok", verdict)
         result = final.report(trials, candidate, [candidate], Spent(), None)
         watch.finished(result)
     _write_report(run, watch)
