@@ -7,11 +7,10 @@ same code from its beginning. What one candidate goes through is told in `course
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 from rewardsmith import ends, feedback, final
-from rewardsmith.archive import Journal, Run
+from rewardsmith.archive import Clock, Journal, Run
 from rewardsmith.briefs import brief_of
 from rewardsmith.course import Course
 from rewardsmith.feedback import State, judge, telling
@@ -54,7 +53,6 @@ class Search:
         self.run, self.journal, self.executor, self.watch = run, journal, executor, watch
         self.designer = evolution.Reweighing(designer, run.config.evolution)
         self.models = models
-        self.began = time.monotonic()
 
     def result(self) -> Result:
         """Run the search to its end.
@@ -66,6 +64,11 @@ class Search:
             WorkerFailed: if the machinery fails beyond its retries.
             RunError: if the run directory cannot be written.
         """
+        with Clock(self.run.path / "clock.json") as clock:
+            return self.searched(clock)
+
+    def searched(self, clock: Clock) -> Result:
+        """Go from generation to generation while the clock counts; see `result`."""
         run, config = self.run, self.run.config.search
         probe = look(run, self.journal, self.executor)
         for remark in filter(None, (unnamed(probe.signals), trainer.remark(run.config, probe))):
@@ -83,15 +86,15 @@ class Search:
         stopped = None
         for generation in range(panel.generations):
             history = panel.rank(history, generation)
+            heard = panel.hear(generation)
             if not self.has_begun(generation):
                 waits = panel.waits(history, generation)
                 if waits:
                     return final.pause(trials, history, self.spent, waits)
-                wall_s, asked = time.monotonic() - self.began, panel.asked(generation)
-                stopped = ends.due(run.config, history, wall_s, target=not asked)
+                added, asked = len(heard.programs), panel.asked(generation)
+                stopped = ends.due(run.config, history, clock.wall_s, programs=added, target=not asked)
                 if stopped:
                     break
-            heard = panel.hear(generation)
             plans.append(self.plan(course, history, plans, heard))
             briefs = [brief_of(run, probe, generation, history, slot, heard) for slot in plans[-1].slots]
             outcomes = self.generation(course, briefs)

@@ -3,7 +3,7 @@
 ```
 config.toml       the resolved configuration        task.json   the task
 user.py           the user's own program            examples.json   what the library gave for the prompts
-provenance.json   versions, git, prompts' hash      journal.jsonl, llm.jsonl
+provenance.json   versions, git, prompts' hash      journal.jsonl, llm.jsonl, clock.json
 probe/            transitions under random actions
 candidates/<id>/  reward.py, candidate.json, feedback.md, train-s<seed>/, eval-s<seed>/, videos/
 final/<id>/       the best program trained anew, for the reported figure

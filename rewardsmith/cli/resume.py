@@ -26,7 +26,7 @@ def resume(
     executor: Annotated[str | None, typer.Option(help=EXECUTOR_HELP)] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
 ) -> None:
-    """Go on with RUN from where it stands; what is done stays, and what a failure of the machine ended is tried again."""
+    """Go on with RUN from where it stands; what is done stays, what the machine broke off is tried again."""
     from rewardsmith import config as configuration
     from rewardsmith.archive import Run
     from rewardsmith.cli.design import carry_on, given
