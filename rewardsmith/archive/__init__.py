@@ -2,6 +2,7 @@
 
 journal   append-only, fsynced events; `once` makes a step of the loop durable
 clock     how long a run has been worked on, over all its sessions
+links     symbolic links that lead out of a run
 run       the directory: configuration, task, provenance, candidates' files
 """
 
