@@ -121,8 +121,10 @@ def start(plan: Plan, out: Path | None = None, seed_reward: Path | None = None) 
     digest = None
     if plan.config.roles:
         from rewardsmith import llm, prompts
+        from rewardsmith.llm import endpoints
 
         llm.build(plan.config.llm, plan.config.budget, path / "llm.jsonl", roles=plan.config.roles).close()
+        endpoints.trust(plan.config.llm, plan.config.roles)
         digest = prompts.digest()
     run = Run.create(path, plan.task, plan.config, digest)
     if source is not None:
@@ -167,6 +169,7 @@ def next_generation(run: Run, watch: Watch | None = None, executor: Executor | N
     """
     from rewardsmith import feedback
 
+    authors.check_endpoints(run)
     feedback.more(run, by=by)
     return carry_on(run, watch, executor)
 
@@ -286,9 +289,18 @@ def design(
     return carry_on(start(planned, Path(out) if out else None, Path(seed_reward) if seed_reward else None), watch)
 
 
-def resume(run: Path | str, *, watch: Watch | None = None) -> Result:
-    """Go on with a search that was interrupted; see `design` for what it returns and raises."""
-    return carry_on(Run.open(Path(run)), watch)
+def resume(run: Path | str, *, watch: Watch | None = None, trust_endpoint: bool = False) -> Result:
+    """Go on with a search that was interrupted; see `design` for what it returns and raises.
+
+    Args:
+        run: the run directory.
+        watch: is told how the search goes.
+        trust_endpoint: send the key to the endpoint that the run names, also if it is not known on this machine.
+    """
+    opened = Run.open(Path(run))
+    if trust_endpoint:
+        authors.trust_endpoints(opened)
+    return carry_on(opened, watch)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rewardsmith.cli.options import EXECUTOR_HELP, executor_layer
+from rewardsmith.cli.options import EXECUTOR_HELP, TRUST_HELP, executor_layer
 
 
 def resume(
@@ -24,9 +24,11 @@ def resume(
         ),
     ] = None,
     executor: Annotated[str | None, typer.Option(help=EXECUTOR_HELP)] = None,
+    trust_endpoint: Annotated[bool, typer.Option("--trust-endpoint", help=TRUST_HELP)] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
 ) -> None:
     """Go on with RUN from where it stands; what is done stays, what the machine broke off is tried again."""
+    from rewardsmith import authors
     from rewardsmith import config as configuration
     from rewardsmith.archive import Run
     from rewardsmith.cli.design import carry_on, given
@@ -39,4 +41,6 @@ def resume(
             f"--set {fixed[0]}…: a run keeps its settings; only budget, llm, jobs and executor may change"
         )
     overrides = given({"jobs": jobs, "budget": {"cost_usd": budget_usd}, "search": {"ensemble": ensemble}})
-    carry_on(Run.open(run, overrides, executor_layer(executor), sets), json_)
+    opened = Run.open(run, overrides, executor_layer(executor), sets)
+    authors.trust_endpoints(opened, None if trust_endpoint else sets)
+    carry_on(opened, json_)
