@@ -91,6 +91,7 @@ class Course:
 
     def explain(self, candidate: Candidate) -> Candidate:
         """Analyzer: say what helped and what failed, for the next prompt and for the user."""
+        candidate = self.critic.inherited(candidate)
         folders = [self.trials.home(candidate.id) / f"eval-s{training.seed}" for training in candidate.trainings]
         keep = candidate.status != "infrastructure"
         analyze = partial(self.analyzer.analyze, candidate, folders)

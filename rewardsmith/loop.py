@@ -155,15 +155,20 @@ class Search:
         return together(lambda slot: self.candidate(course, briefs[slot], slot, race.lane(ids[slot])), slots)
 
     def candidate(self, course: Course, brief: Brief, slot: int, lane: Lane) -> Candidate:
-        """Take one slot of a generation through the steps: designer and critic, trainer and evaluator, analyzer."""
+        """Take one slot of a generation through the steps; the analyzer is the last."""
+        try:
+            return course.explain(self.scored(course, brief, slot, lane))
+        finally:
+            course.critic.gates.leave(lane.candidate)
+
+    def scored(self, course: Course, brief: Brief, slot: int, lane: Lane) -> Candidate:
+        """Designer and critic, trainer and evaluator; whatever comes of it, the other slots do not wait for more."""
         try:
             candidate = course.design(lane.candidate, brief, slot)
-            if candidate.status == "ok":
-                candidate = course.score(candidate, lane)
+            return course.score(candidate, lane) if candidate.status == "ok" else candidate
         finally:
             course.critic.gates.tell(brief.generation, slot, None)
             lane.leave()
-        return course.explain(candidate)
 
 
 def plan_key(generation: int) -> str:
