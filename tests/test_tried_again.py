@@ -8,7 +8,9 @@ from test_loop import PROGRAM, TASK, PlayedExecutor, ScriptedDesigner
 
 from rewardsmith import authors, records, session
 from rewardsmith.archive import Event, Run, canonical
+from rewardsmith.cli.main import app
 from rewardsmith.config import resolve
+from rewardsmith.errors import ConfigError
 from rewardsmith.program import parse
 from rewardsmith.records import Evaluation, Result
 
@@ -106,3 +108,12 @@ def test_a_run_of_one_given_program_is_measured_again_and_not_searched(tmp_path)
     mended = session.carry_on(Run.open(run.path), executor=executor)
     assert (len(broken.reported.values), len(mended.reported.values)) == (1, 2)
     assert [job.seed for job in executor.jobs if job.kind == "train"] == [1000]
+
+
+def test_a_resumed_run_may_be_given_more_memory_and_no_other_search(tmp_path, monkeypatch):
+    run, seen = Run.create(tmp_path / "run", TASK, resolve({"search": SIZES})), []
+    monkeypatch.setattr("rewardsmith.cli.design.carry_on", lambda run, json_: seen.append(run.config.limits.memory_mib))
+    app(["resume", str(run.path), "--set", "limits.memory_mib=8192"], standalone_mode=False)
+    assert seen == [8192]
+    with pytest.raises(ConfigError, match="only budget, llm, jobs, limits and executor may change"):
+        app(["resume", str(run.path), "--set", "search.population=3"], standalone_mode=False)

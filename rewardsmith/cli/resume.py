@@ -9,6 +9,9 @@ import typer
 
 from rewardsmith.cli.options import EXECUTOR_HELP, TRUST_HELP, executor_layer
 
+CHANGEABLE = ("budget", "llm", "jobs", "limits", "executor")
+"""Sections of the settings on which no figure depends: how much, who is asked, and what the machine gives."""
+
 
 def resume(
     run: Annotated[Path, typer.Argument(help="The run directory.")],
@@ -20,7 +23,9 @@ def resume(
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="A setting of budget, llm, jobs or executor; the others are fixed."
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting of budget, llm, jobs, limits or executor; the others are fixed.",
         ),
     ] = None,
     executor: Annotated[str | None, typer.Option(help=EXECUTOR_HELP)] = None,
@@ -35,11 +40,10 @@ def resume(
     from rewardsmith.errors import ConfigError
 
     sets = configuration.from_sets(set_ or ())
-    fixed = [name for name in sets if name not in ("budget", "llm", "jobs", "executor")]
+    fixed = [name for name in sets if name not in CHANGEABLE]
     if fixed:
-        raise ConfigError(
-            f"--set {fixed[0]}…: a run keeps its settings; only budget, llm, jobs and executor may change"
-        )
+        allowed = f"only {', '.join(CHANGEABLE[:-1])} and {CHANGEABLE[-1]} may change"
+        raise ConfigError(f"--set {fixed[0]}…: a run keeps its settings; {allowed}")
     overrides = given({"jobs": jobs, "budget": {"cost_usd": budget_usd}, "search": {"ensemble": ensemble}})
     opened = Run.open(run, overrides, executor_layer(executor), sets)
     authors.trust_endpoints(opened, None if trust_endpoint else sets)
