@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rewardsmith import records
 from rewardsmith.archive import Run
+from rewardsmith.config import Layer
 from rewardsmith.records import Example
 from rewardsmith.watch import Watch
 
@@ -20,10 +21,15 @@ SYMBOLIC = "the symbolic designer reads no language: fitness alone drives it"
 
 @contextmanager
 def models(run: Run, watch: Watch) -> Iterator[Models | None]:
-    """Open the language models of a run; None where nobody asks one."""
+    """Open the language models of a run; None where nobody asks one.
+
+    Raises:
+        ConfigError: if the run names an endpoint that is not known on this machine.
+    """
     if not run.config.roles:
         yield None
         return
+    check_endpoints(run)
     from rewardsmith import llm
 
     config = run.config
@@ -32,6 +38,26 @@ def models(run: Run, watch: Watch) -> Iterator[Models | None]:
         yield built
     finally:
         built.close()
+
+
+def check_endpoints(run: Run) -> None:
+    """Make sure that a run sends no key where the user of this machine never sent one.
+
+    Raises:
+        ConfigError: if it would.
+    """
+    if run.config.roles:
+        from rewardsmith.llm import endpoints
+
+        endpoints.check(run.config.llm, run.config.roles, run.path)
+
+
+def trust_endpoints(run: Run, named: Layer | None = None) -> None:
+    """Take the endpoints of a run as the user's own; with `named`, those that this part of its configuration names."""
+    if run.config.roles:
+        from rewardsmith.llm import endpoints
+
+        endpoints.trust(run.config.llm, run.config.roles, named)
 
 
 def designer(run: Run, models: Models | None, watch: Watch) -> Designer:

@@ -18,7 +18,7 @@ from rewardsmith.archive import Run
 from rewardsmith.config import Config, resolve
 from rewardsmith.errors import ProgramError, RewardFailed, RunError
 from rewardsmith.executors import workplace
-from rewardsmith.loop import look
+from rewardsmith.look import look
 from rewardsmith.program import Array, load_reward, parse
 from rewardsmith.records import Interval, Probe, ReportedFigure, TermStats
 from rewardsmith.sandbox import open_process

@@ -111,6 +111,14 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_frames(self) -> Config:
+        if self.analyzer.frames and not self.analyzer.model_reads:
+            raise ValueError("analyzer.frames are for the model that reads episodes: set analyzer.model_reads = true")
+        if self.feedback.judge_frames and self.feedback.rank != "judge":
+            raise ValueError("feedback.judge_frames are for the judge: they need --fitness judge")
+        return self
+
+    @model_validator(mode="after")
     def _check_feedback(self) -> Config:
         if self.feedback.rank == "metric" and self.feedback.blend:
             raise ValueError("feedback.blend is what the metric counts beside comparisons: it needs feedback.rank")

@@ -12,13 +12,16 @@ from rewardsmith.steps import evaluator, evolution
 from rewardsmith.threads import raised
 
 
-def due(config: Config, history: Sequence[Candidate], wall_s: float, *, target: bool = True) -> str | None:
+def due(
+    config: Config, history: Sequence[Candidate], wall_s: float, *, programs: int = 0, target: bool = True
+) -> str | None:
     """Return why no further generation should start; None if it should.
 
     Args:
         config: with the target and the budget.
         history: every candidate so far.
-        wall_s: how long the search has been going.
+        wall_s: how long the search has been going, in all its sessions.
+        programs: of the user's that the next generation tries beside its own.
         target: whether reaching the target is a reason; where the user asked for more, it is none.
     """
     wanted, budget = config.search.target_fitness if target else None, config.budget
@@ -26,7 +29,7 @@ def due(config: Config, history: Sequence[Candidate], wall_s: float, *, target: 
     if wanted is not None and bound is not None and bound >= wanted:
         return f"the target fitness {wanted:g} is reached with confidence: the lower bound is {bound:.4g}"
     steps = sum(training.env_steps for candidate in history for training in candidate.trainings)
-    coming = config.search.steps_of_a_generation
+    coming = config.search.steps_of_a_generation + programs * config.search.seeds * config.search.env_steps
     if budget.env_steps is not None and steps + coming > budget.env_steps:
         done = f"{steps:,} of {budget.env_steps:,} environment steps are done"
         return f"budget: {done}, and a generation may take {coming:,} more"

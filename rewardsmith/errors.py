@@ -16,6 +16,7 @@ RunFailed           the search ended without a result: exit code 1
   BudgetExhausted     a limit of the budget was reached
   SandboxUnavailable  reward programs cannot be sealed on this machine
   WorkerFailed        the machinery around a job failed: retried, never the program's fault
+    Upgraded            rewardsmith itself was changed while a search ran: resume it
 RewardFailed        a reward program misbehaved while it ran: the program's fault, told to its author
 """
 
@@ -103,6 +104,10 @@ class SandboxUnavailable(RunFailed):
 
 class WorkerFailed(RunFailed):
     """Raised when the machinery around a job fails, not the program that it ran."""
+
+
+class Upgraded(WorkerFailed):
+    """Raised when processes of two versions of rewardsmith meet; trying again in this one is in vain."""
 
 
 class RewardFailed(RewardsmithError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rewardsmith import ensemble, records
-from rewardsmith.archive import Journal
+from rewardsmith.archive import Journal, Run
 from rewardsmith.errors import ProgramError
 from rewardsmith.records import Baselines, Candidate, Ensemble, Evaluation, Interval, ReportedFigure, Result, Spent
 from rewardsmith.steps import critic, evaluator, evolution, trainer
@@ -44,6 +44,26 @@ def report(trials: Trials, best: Candidate, history: list[Candidate], spent: Spe
     )
     trials.run.finish(result)
     return result
+
+
+def broken_off(run: Run, result: Result) -> bool:
+    """Return whether a failure of the machine left an outcome without a figure: what it ended is in no journal.
+
+    Args:
+        run: which was reported.
+        result: its outcome.
+    """
+    if any(candidate.status == "infrastructure" for candidate in result.candidates):
+        return True
+    known, search = {event.key: event.data for event in run.events()}, run.config.search
+    owners = [f"{FINAL}/{result.best.id}", *[BASELINE] * search.baseline]
+    owners += [_ensemble_owner(result.ensemble.members)] if result.ensemble else []
+    seeds = trainer.seeds(run.config, trainer.FINAL_SEEDS, search.final_seeds)
+    for owner, seed in ((owner, seed) for owner in owners for seed in seeds):
+        training = known.get(f"{owner}/trainer/s{seed}")
+        if training is None or (training["status"] == "ok" and f"{owner}/evaluator/s{seed}" not in known):
+            return True
+    return f"{BASELINE}/evaluator/random" not in known
 
 
 def pause(trials: Trials, history: list[Candidate], spent: Spent, waits: str) -> Result:
@@ -111,7 +131,9 @@ def _measure(trials: Trials, best: Candidate, history: list[Candidate]) -> _Foun
         evaluations[owner] = [trial.evaluation for trial in outcomes if trial.evaluation]
         for trial in outcomes:
             if trial.fitness is None:
-                trials.watch.notice(f"a training of {owner} (seed {trial.training.seed}) gave no figure: {trial.cause}")
+                again = f"; `rewardsmith resume {trials.run.path}` tries again" * (trial.status == "infrastructure")
+                what = f"a training of {owner} (seed {trial.training.seed}) gave no figure"
+                trials.watch.notice(f"{what}: {trial.cause}{again}")
     figures = evaluator.further(
         trials.run.task,
         reported=evaluations[final],
@@ -134,7 +156,7 @@ class _Joined:
     @property
     def owner(self) -> str:
         """What its trainings are kept under: other members are another program."""
-        return f"{FINAL}/{ENSEMBLE}-{'-'.join(self.members)}"
+        return _ensemble_owner(self.members)
 
 
 def _joined(trials: Trials, best: Candidate, history: list[Candidate]) -> _Joined | None:
@@ -166,6 +188,10 @@ def _joined(trials: Trials, best: Candidate, history: list[Candidate]) -> _Joine
     errors = "; ".join(finding.message for finding in verdict.findings if finding.severity == "error")
     trials.watch.notice(f"no ensemble: {names} joined into one are refused: {errors}")
     return None
+
+
+def _ensemble_owner(members: tuple[str, ...]) -> str:
+    return f"{FINAL}/{ENSEMBLE}-{'-'.join(members)}"
 
 
 def _of_every_seed(figure: Interval | None, seeds: int) -> float | None:

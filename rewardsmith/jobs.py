@@ -21,7 +21,7 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from rewardsmith import messages, records
-from rewardsmith.errors import RunError, WorkerFailed
+from rewardsmith.errors import RunError, Upgraded, WorkerFailed
 from rewardsmith.records import (
     CurvePoint,
     Evaluation,
@@ -70,7 +70,7 @@ class Executor(Protocol):
         Raises:
             UserError: if the job names what does not exist (an environment, a signal), or the folder cannot be written.
             SandboxUnavailable: if reward programs cannot be sealed on this machine.
-            WorkerFailed: if no worker can be started, or the executor was closed.
+            WorkerFailed: if no worker can be started, the executor was closed, or rewardsmith was changed meanwhile.
         """
         ...
 
@@ -164,6 +164,8 @@ class _Attempt:
         """
         try:
             line = worker.open(self._job.kind, self._out)
+        except Upgraded:
+            raise
         except WorkerFailed as error:
             raise _MachineryFailed(str(error)) from error
         with line:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from rewardsmith.archive import Journal
@@ -97,7 +97,7 @@ class Race:
                 reports.setdefault(candidate, []).append(figures[candidate, seed])
             key, make = f"{self._name}/evolution/{env_steps}", partial(decide, env_steps, reports, self._keep)
             try:
-                self._decided[env_steps] = self._journal.once(key, Decision, make)
+                self._decided[env_steps] = joined(self._journal.once(key, Decision, make), reports, self._keep)
             except RunError as error:
                 self._failed = error  # a full disk, for instance: nobody waits for what cannot be written
                 raise
@@ -137,6 +137,23 @@ def decide(env_steps: int, reports: dict[str, list[float | None]], keep: float) 
     count = max(1, math.ceil(keep * len(standings)))
     reason = f"{count} of {len(standings)} go on by the fitness of their recent training episodes"
     return Decision(env_steps, tuple(standings), tuple(one.candidate for one in standings[:count]), reason)
+
+
+def joined(decision: Decision, reports: dict[str, list[float | None]], keep: float) -> Decision:
+    """Return a decision with those who were not there when it was made, as a failure of the machine had ended them.
+
+    Who would have been kept beside the others goes on; what was decided about the others stands.
+
+    >>> known = decide(100, {"a": [1.0], "b": [3.0]}, 0.5)
+    >>> joined(known, {"c": [2.0]}, 0.5).kept, joined(known, {"d": [0.0]}, 0.5).kept
+    (('b', 'c'), ('b',))
+    """
+    there = {one.candidate: [one.fitness] for one in decision.standings}
+    late = {id: figures for id, figures in reports.items() if id not in there}
+    if not late:
+        return decision
+    anew = decide(decision.env_steps, there | late, keep)
+    return replace(decision, standings=anew.standings, kept=(*decision.kept, *(id for id in anew.kept if id in late)))
 
 
 def _mean(figures: Sequence[float | None]) -> float | None:

@@ -17,7 +17,7 @@ from rewardsmith.archive.run import default_path
 from rewardsmith.config import Config, Layer
 from rewardsmith.errors import RewardsmithError
 from rewardsmith.executors import workplace
-from rewardsmith.program import RewardProgram, load_reward, read_source, refusal
+from rewardsmith.program import RewardProgram, load_reward, parse, read_source, refusal
 from rewardsmith.records import Candidate, Proposal, Result, Spent, Verdict
 from rewardsmith.tasks import Task, load_task
 from rewardsmith.watch import Silent, Watch
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from rewardsmith.jobs import Executor
 
 RUNS = Path("runs")
+TRAINED = "user"
+"""Id of the program that `train` measures, in its run directory."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,10 @@ def start(plan: Plan, out: Path | None = None, seed_reward: Path | None = None) 
     digest = None
     if plan.config.roles:
         from rewardsmith import llm, prompts
+        from rewardsmith.llm import endpoints
 
         llm.build(plan.config.llm, plan.config.budget, path / "llm.jsonl", roles=plan.config.roles).close()
+        endpoints.trust(plan.config.llm, plan.config.roles)
         digest = prompts.digest()
     run = Run.create(path, plan.task, plan.config, digest)
     if source is not None:
@@ -130,6 +134,8 @@ def start(plan: Plan, out: Path | None = None, seed_reward: Path | None = None) 
 
 def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = None) -> Result:
     """Run a search to its end, from wherever it stands; a finished one answers at once.
+
+    What a failure of the machine ended is tried again, also of a finished run.
 
     Args:
         run: the run.
@@ -146,6 +152,8 @@ def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = N
     known = run.result()
     if known is not None and _is_whole(run, known):
         return known
+    if known is not None and known.best.id == TRAINED:
+        return train(run, parse(known.best.proposal.source), watch, executor)
     watch = trackers.joined(run, watch or Silent())
     runs = nullcontext(executor) if executor else workplace(run.config, watch)
     with authors.models(run, watch) as models, journal_of(run) as journal, runs as where:
@@ -161,41 +169,47 @@ def next_generation(run: Run, watch: Watch | None = None, executor: Executor | N
     """
     from rewardsmith import feedback
 
+    authors.check_endpoints(run)
     feedback.more(run, by=by)
     return carry_on(run, watch, executor)
 
 
 def _is_whole(run: Run, known: Result) -> bool:
-    """Return whether a result is all that was asked for: no generation and no ensemble more."""
-    from rewardsmith import feedback
+    """Return whether a result is all that was asked for: no generation, no ensemble, no broken-off training more."""
+    from rewardsmith import feedback, final
 
     lacks_ensemble = known.ensemble is None and run.config.search.ensemble > 0
     reached = 1 + max(candidate.generation for candidate in known.candidates)
-    return known.stopped is None and not lacks_ensemble and reached >= (feedback.state(run).until or 0)
+    if known.stopped is not None or lacks_ensemble or reached < (feedback.state(run).until or 0):
+        return False
+    return not final.broken_off(run, known)
 
 
-def train(run: Run, program: RewardProgram, watch: Watch | None = None) -> Result:
+def train(run: Run, program: RewardProgram, watch: Watch | None = None, executor: Executor | None = None) -> Result:
     """Measure one program as a search measures its best: trained on fresh seeds, run on held-out episodes.
+
+    See `carry_on` for the arguments.
 
     Raises:
         ProgramError: if the critic refuses it.
         RunFailed: if the machinery fails; the same call goes on from there.
     """
     from rewardsmith import final
-    from rewardsmith.loop import look
+    from rewardsmith.look import look
     from rewardsmith.steps import critic
     from rewardsmith.trials import Trials
 
     watch = watch or Silent()
-    with journal_of(run) as journal, workplace(run.config, watch) as executor:
-        probe = look(run, journal, executor)
+    runs = nullcontext(executor) if executor else workplace(run.config, watch)
+    with journal_of(run) as journal, runs as where:
+        probe = look(run, journal, where)
         verdict = critic.review(program.source, probe, run.transitions, run.config.sandbox)
         if not verdict.accepted:
             raise refusal(verdict.findings)
-        trials = Trials(run, journal, executor, watch, probe)
+        trials = Trials(run, journal, where, watch, probe)
         config = run.config.search
         watch.started(config.final_seeds * (1 + config.baseline), config.env_steps)
-        candidate = Candidate("user", 0, 0, Proposal(program.source, "user"), "ok", verdict)
+        candidate = Candidate(TRAINED, 0, 0, Proposal(program.source, "user"), "ok", verdict)
         result = final.report(trials, candidate, [candidate], Spent(), None)
         watch.finished(result)
     _write_report(run, watch)
@@ -225,7 +239,7 @@ def check(file: Path, env: str, folder: Path, overrides: Layer | None = None) ->
         UserError: if the file cannot be read or the environment is unknown.
         RunFailed: if the machinery fails.
     """
-    from rewardsmith.loop import look
+    from rewardsmith.look import look
     from rewardsmith.steps import critic
 
     source = read_source(file)
@@ -275,9 +289,18 @@ def design(
     return carry_on(start(planned, Path(out) if out else None, Path(seed_reward) if seed_reward else None), watch)
 
 
-def resume(run: Path | str, *, watch: Watch | None = None) -> Result:
-    """Go on with a search that was interrupted; see `design` for what it returns and raises."""
-    return carry_on(Run.open(Path(run)), watch)
+def resume(run: Path | str, *, watch: Watch | None = None, trust_endpoint: bool = False) -> Result:
+    """Go on with a search that was interrupted; see `design` for what it returns and raises.
+
+    Args:
+        run: the run directory.
+        watch: is told how the search goes.
+        trust_endpoint: send the key to the endpoint that the run names, also if it is not known on this machine.
+    """
+    opened = Run.open(Path(run))
+    if trust_endpoint:
+        authors.trust_endpoints(opened)
+    return carry_on(opened, watch)
 
 
 @contextmanager

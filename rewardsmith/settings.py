@@ -217,10 +217,10 @@ class BudgetSettings(Section):
     tokens: Count | None = None
     calls: Count | None = None
     env_steps: Count | None = None
-    """Environment steps of all trainings of the search; the final ones are not counted. No generation starts that
-    might pass it."""
+    """Environment steps of all trainings of the search, those of the user's own programs among them; the final ones are
+    not counted. No generation starts that might pass it."""
     wall_s: Positive | None = None
-    """No new generation starts after this time."""
+    """No new generation starts after this time, which earlier sessions of the run count in."""
 
 
 class CriticSettings(Section):

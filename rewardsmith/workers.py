@@ -18,7 +18,7 @@ from types import TracebackType
 
 from pydantic import ValidationError
 
-from rewardsmith import messages
+from rewardsmith import messages, version
 from rewardsmith.errors import WorkerFailed
 
 PASSED_ON = (
@@ -119,6 +119,7 @@ class Worker:
         """
         self._control, theirs = socket.socketpair()
         self._ending, self._last_words = threading.Lock(), ""
+        self._meeting, self._greeting = threading.Lock(), b""
         self._log = tempfile.TemporaryFile()
         command = [sys.executable, "-m", "rewardsmith.worker", str(theirs.fileno()), str(memory_limit_mib or 0)]
         try:
@@ -151,7 +152,9 @@ class Worker:
 
         Raises:
             WorkerFailed: if the worker has died.
+            Upgraded: if it is of another version.
         """
+        self._meet()
         ours, theirs = socket.socketpair()
         try:
             socket.send_fds(self._control, [_request(kind, folder)], [theirs.fileno()])
@@ -172,6 +175,8 @@ class Worker:
         with self._ending:
             if self._log.closed:
                 return
+            with contextlib.suppress(OSError):
+                self._control.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for its first words
             self._control.close()
             try:
                 self._process.wait(GRACE_S)
@@ -181,6 +186,19 @@ class Worker:
             self._log.seek(0)
             self._last_words = self._log.read().decode(errors="replace").strip().rpartition("\n")[2]
             self._log.close()
+
+    def _meet(self) -> None:
+        """Wait once for the worker's first words, which are its version."""
+        with self._meeting:
+            while not self._greeting.endswith(b"\n"):
+                try:
+                    said = self._control.recv(1)
+                except OSError:
+                    said = b""
+                if not said:
+                    raise WorkerFailed(self.obituary())
+                self._greeting += said
+        version.check(self._greeting.decode(errors="replace").strip(), "a worker")
 
     def obituary(self) -> str:
         """End the process and say in a line why it died, as far as it told."""

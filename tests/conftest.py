@@ -19,6 +19,12 @@ def interrupts_arrive() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def known_endpoints(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What a test names as an endpoint is remembered in a folder of the tests, not in the developer's."""
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
+
+
 @pytest.fixture(autouse=True)
 def no_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test can spend money: whatever the developer's shell holds, there is no key and no endpoint."""

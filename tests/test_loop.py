@@ -356,3 +356,24 @@ def test_a_result_from_before_there_were_figures_still_loads(tmp_path):
             for episode in evaluation["episodes"]:
                 del episode["figures"]
     assert records.load(Result, old) == result
+
+
+def test_the_wall_clock_of_earlier_sessions_counts(tmp_path):
+    path = tmp_path / "run"
+    search_of_two = {"population": 2, "generations": 2, "final_seeds": 2, "env_steps": 100, "designer": "symbolic"}
+    Run.create(path, TASK, resolve({"search": search_of_two, "budget": {"wall_s": 1000}}))
+    (path / "clock.json").write_text('{"wall_s": 2000}')
+    with pytest.raises(NoValidCandidate, match="1000 s of wall time are over"):
+        search(tmp_path, ScriptedDesigner([1.0] * 4))
+
+
+def test_a_generation_that_has_begun_is_finished_although_the_wall_clock_has_run_out(tmp_path):
+    sets = ({"budget": {"wall_s": 1000}},)
+    with pytest.raises(ModelUnavailable):
+        search(tmp_path, ScriptedDesigner([1.0, ModelUnavailable("down"), 2.0, 4.0]), sets=sets)
+    (tmp_path / "run" / "clock.json").write_text('{"wall_s": 2000}')
+    executor = PlayedExecutor()
+    executor.worth = {str(tmp_path / "run/candidates/g0c00/train-s0"): 1.0}
+    result = search(tmp_path, ScriptedDesigner([1.0, 3.0, 2.0, 4.0]), executor)
+    assert [candidate.id for candidate in result.candidates] == ["g0c00", "g0c01"]
+    assert "1000 s of wall time are over" in result.stopped

@@ -1,6 +1,7 @@
 """The loop with gates and a reviewer: trainings are played, programs are judged in earnest."""
 
 import json
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,7 @@ from test_loop import TASK, PlayedExecutor, ScriptedDesigner
 from rewardsmith import session
 from rewardsmith.archive import Run
 from rewardsmith.config import resolve
-from rewardsmith.errors import BudgetExhausted, ConfigError, ModelRefused
+from rewardsmith.errors import BudgetExhausted, ConfigError, ModelRefused, WorkerFailed
 from rewardsmith.llm import Completion
 from rewardsmith.loop import Search
 from rewardsmith.records import Spent
@@ -180,3 +181,54 @@ def test_a_reading_goes_into_the_feedback_and_is_not_asked_for_again_by_a_resume
     assert first.reading.problem == "no episode was recorded with the signals that the program reads"
     again, _ = search(tmp_path, ScriptedDesigner([None, None]), Answers())
     assert again.candidates[0].feedback == first
+
+
+class Slow(PlayedExecutor):
+    """Trains the programs of the first slot last, however long the others wait."""
+
+    def train(self, job, out):
+        if "c00" in str(out):
+            time.sleep(0.3)
+        return super().train(job, out)
+
+
+def twins(tmp_path, designer, executor, **search):
+    config = resolve(
+        {
+            "search": {"population": 2, "generations": 1, "final_seeds": 0, "env_steps": 100, "designer": "symbolic"}
+            | search,
+            "gates": {"duplicates": True},
+        }
+    )
+    path = tmp_path / "run"
+    run = Run.open(path) if path.exists() else Run.create(path, TASK, config)
+    journal = run.journal()
+    try:
+        return Search(run, journal, designer, executor, Silent()).result()
+    finally:
+        journal.close()
+
+
+@pytest.mark.parametrize("executor", [PlayedExecutor, Slow])
+def test_a_duplicate_of_a_lower_slot_has_its_fitness_whichever_thread_is_quicker(tmp_path, executor):
+    designer = ScriptedDesigner([program(2.0), program(4.0)])
+    twin, duplicate = twins(tmp_path, designer, executor()).candidates
+    assert (twin.status, duplicate.status, duplicate.fitness) == ("ok", "duplicate", twin.fitness)
+    assert all("fitness" not in found[-1].message for _, found in designer.repairs)
+
+
+def test_a_duplicate_waits_outside_a_race_for_its_twin(tmp_path):
+    result = twins(tmp_path, ScriptedDesigner([program(2.0), program(4.0)]), Slow(), rungs=[0.5])
+    assert result.candidates[1].fitness == result.candidates[0].fitness
+
+
+def test_a_twin_whose_training_cannot_be_had_holds_nobody_up_and_a_resumed_search_knows_it(tmp_path):
+    class Lost(PlayedExecutor):
+        def train(self, job, out):
+            raise WorkerFailed("the executor was closed")
+
+    with pytest.raises(WorkerFailed):
+        twins(tmp_path, ScriptedDesigner([program(2.0), program(4.0)]), Lost())
+    executor = Slow()
+    again = twins(tmp_path, ScriptedDesigner([None, None]), executor)
+    assert again.candidates[1].fitness == again.candidates[0].fitness == 2.0

@@ -93,3 +93,14 @@ def test_a_decision_that_cannot_be_written_ends_the_wait_of_all(journal, monkeyp
     for thread in threads:
         thread.join(timeout=10)
     assert told == ["the disk is full"] * 2
+
+
+@pytest.mark.parametrize(("fitness", "goes_on"), [(3.0, True), (1.5, False)])
+def test_one_that_the_machine_had_ended_is_judged_beside_those_of_the_decision(journal, fitness, goes_on):
+    race = Race(journal, "g0", ["a", "b", "c"], [0], 0.5)
+    race.leave("c")
+    run(race, {("a", 0): 1.0, ("b", 0): 2.0})
+    again = Race(journal, "g0", ["a", "b", "c"], [0], 0.25)
+    again.leave("a")
+    again.leave("b")
+    assert run(again, {("c", 0): fitness}) == {("c", 0): goes_on}

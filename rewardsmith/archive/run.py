@@ -3,7 +3,7 @@
 ```
 config.toml       the resolved configuration        task.json   the task
 user.py           the user's own program            examples.json   what the library gave for the prompts
-provenance.json   versions, git, prompts' hash      journal.jsonl, llm.jsonl
+provenance.json   versions, git, prompts' hash      journal.jsonl, llm.jsonl, clock.json
 probe/            transitions under random actions
 candidates/<id>/  reward.py, candidate.json, feedback.md, train-s<seed>/, eval-s<seed>/, videos/
 final/<id>/       the best program trained anew, for the reported figure
@@ -26,6 +26,7 @@ from pathlib import Path
 
 from rewardsmith import config as configuration
 from rewardsmith import records
+from rewardsmith.archive import links
 from rewardsmith.archive.journal import Event, Journal, read
 from rewardsmith.config import Config
 from rewardsmith.errors import ConfigError, RunError
@@ -84,12 +85,16 @@ class Run:
         """Open an existing run directory, with configuration layers over the recorded one.
 
         Raises:
-            RunError: if it is none, or of another version.
+            RunError: if it is none, of another version, or holds a symbolic link that leads out of it.
             ConfigError: if an override is wrong.
         """
         if not (path / "config.toml").is_file():
             raise RunError(f"{path} is no run directory: it has no config.toml; `rewardsmith show` lists the runs")
         try:
+            link = links.outward(path)
+            if link is not None:
+                what = "is a symbolic link that leads out of the run"
+                raise RunError(f"{link} {what}; put what it leads to in its place, or remove it")
             about = records.read(Provenance, path / "provenance.json")
             if about.format != FORMAT:
                 raise RunError(f"{path} has format {about.format}; this rewardsmith reads format {FORMAT}")

@@ -6,6 +6,8 @@ from typing import Any
 
 EXECUTOR_HELP = "Where jobs run: local, slurm, ray, or ray:HOST:PORT for a cluster that is there. [default: as set]"
 
+TRUST_HELP = "Send the key to the endpoint that the run names, from now on, although nothing on this machine names it."
+
 
 def executor_layer(text: str | None) -> dict[str, Any]:
     """Return `--executor` as a layer of configuration.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rewardsmith.cli.options import TRUST_HELP
 from rewardsmith.cli.output import complain
 
 if TYPE_CHECKING:
@@ -34,17 +35,21 @@ def refine(
     ] = None,
     by: Annotated[str, typer.Option(help="Your name, where several people rate.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Run the next generation without asking.")] = False,
+    trust_endpoint: Annotated[bool, typer.Option("--trust-endpoint", help=TRUST_HELP)] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the generation as JSON lines, for programs.")] = False,
 ) -> None:
     """Show what RUN found, take what you say about it, and run the next generation with it.
 
     With options it takes them and asks nothing; --yes then runs the generation. Without, it asks, line by line.
     """
+    from rewardsmith import authors
     from rewardsmith.archive import Run
     from rewardsmith.cli.talk import HELP, Talk, overview
     from rewardsmith.report.tables import console_on
 
     opened, console = Run.open(run), console_on(sys.stderr if json_ else sys.stdout)
+    if trust_endpoint:
+        authors.trust_endpoints(opened)
     given = {"say": feedback, "prefer": prefer, "pin": pin, "ban": ban, "weigh": weigh}
     lines = [f"{word} {text}" for word, texts in given.items() for text in texts or ()]
     talk = Talk(opened, console, by, _answer)
@@ -77,9 +82,10 @@ def converse(talk: Talk) -> bool:
 
 def go_on(run: Run, by: str, json_: bool) -> None:
     """Run the next generation with a view of it, and show the result."""
-    from rewardsmith import feedback
+    from rewardsmith import authors, feedback
     from rewardsmith.cli.design import carry_on
 
+    authors.check_endpoints(run)
     feedback.more(run, by=by)
     carry_on(run, json_)
 

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-from rewardsmith.cli.options import EXECUTOR_HELP, executor_layer
+from rewardsmith.cli.options import EXECUTOR_HELP, TRUST_HELP, executor_layer
+
+CHANGEABLE = ("budget", "llm", "jobs", "limits", "executor")
+"""Sections of the settings on which no figure depends: how much, who is asked, and what the machine gives."""
 
 
 def resume(
@@ -20,23 +23,28 @@ def resume(
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="A setting of budget, llm, jobs or executor; the others are fixed."
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting of budget, llm, jobs, limits or executor; the others are fixed.",
         ),
     ] = None,
     executor: Annotated[str | None, typer.Option(help=EXECUTOR_HELP)] = None,
+    trust_endpoint: Annotated[bool, typer.Option("--trust-endpoint", help=TRUST_HELP)] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
 ) -> None:
-    """Go on with RUN from where it stands; nothing that is done is done again."""
+    """Go on with RUN from where it stands; what is done stays, what the machine broke off is tried again."""
+    from rewardsmith import authors
     from rewardsmith import config as configuration
     from rewardsmith.archive import Run
     from rewardsmith.cli.design import carry_on, given
     from rewardsmith.errors import ConfigError
 
     sets = configuration.from_sets(set_ or ())
-    fixed = [name for name in sets if name not in ("budget", "llm", "jobs", "executor")]
+    fixed = [name for name in sets if name not in CHANGEABLE]
     if fixed:
-        raise ConfigError(
-            f"--set {fixed[0]}…: a run keeps its settings; only budget, llm, jobs and executor may change"
-        )
+        allowed = f"only {', '.join(CHANGEABLE[:-1])} and {CHANGEABLE[-1]} may change"
+        raise ConfigError(f"--set {fixed[0]}…: a run keeps its settings; {allowed}")
     overrides = given({"jobs": jobs, "budget": {"cost_usd": budget_usd}, "search": {"ensemble": ensemble}})
-    carry_on(Run.open(run, overrides, executor_layer(executor), sets), json_)
+    opened = Run.open(run, overrides, executor_layer(executor), sets)
+    authors.trust_endpoints(opened, None if trust_endpoint else sets)
+    carry_on(opened, json_)

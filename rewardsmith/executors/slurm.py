@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rewardsmith import version
 from rewardsmith.errors import ConfigError, RewardsmithError, RunError, WorkerFailed
 from rewardsmith.executors import node
 from rewardsmith.jobs import Decide, LocalExecutor, OnEvent, finished, prepare, unfinished
@@ -98,7 +99,7 @@ class SlurmExecutor:
     def _attempt(self, out: Path) -> str | None:
         """Run the job of a folder once; return how Slurm ended it, if so."""
         with self._submitting:
-            handed_in = self._submit.submit(do, str(out), self._limits)
+            handed_in = self._submit.submit(do, str(out), self._limits, version.RUNNING)
         while not handed_in.done():
             if self._closed.wait(POLL_S):
                 handed_in.cancel()
@@ -119,8 +120,16 @@ class SlurmExecutor:
         return result
 
 
-def do(folder: str, limits: tuple[float | None, int | None]) -> tuple[str, str] | None:
-    """Do the job that lies in a folder, on a node; return what it was refused with, if so."""
+def do(folder: str, limits: tuple[float | None, int | None], handed_in_by: str) -> tuple[str, str] | None:
+    """Do the job that lies in a folder, on a node; return what it was refused with, if so.
+
+    Args:
+        folder: of the job.
+        limits: as in `LocalExecutor`.
+        handed_in_by: the version that handed it in.
+    """
+    if handed_in_by != version.RUNNING:
+        return node.refused(version.changed(f"it began as {handed_in_by}, and on a node it is {version.RUNNING}"))
     out = Path(folder)
     job = node.job_of(json.loads((out / "job.json").read_text(encoding="utf-8")))
     executor = LocalExecutor(1, *limits)

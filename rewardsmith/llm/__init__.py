@@ -8,6 +8,7 @@ replay     another run's answers
 budget     what calls may use
 model      all of these as one LanguageModel
 models     `build`: the models of a run, one for each role
+endpoints  where a key may be sent
 check      what `rewardsmith doctor` says of the endpoint
 
 Importing this package is cheap; `openai` is loaded when the first call has to be made.

@@ -14,6 +14,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from rewardsmith import version
 from rewardsmith.errors import RewardFailed, SandboxUnavailable, WorkerFailed
 from rewardsmith.program import STATES, RewardProgram, Scores, Transitions
 from rewardsmith.records import Limits
@@ -91,7 +92,7 @@ class SealedReward:
 
         Raises:
             SandboxUnavailable: if the process cannot be sealed.
-            WorkerFailed: if it cannot be started.
+            WorkerFailed: if it cannot be started, or is of another version.
         """
         self.program = program
         self._spec = specify(program, layout, limits)
@@ -188,13 +189,17 @@ class SealedReward:
             self.close()
             reason = str(error) or f"it was not sealed within {START_TIMEOUT_S:g} s"
             raise WorkerFailed(f"a reward process did not start: {reason}") from error
-        if kind != wire.SEALED:
+        if kind == wire.UNSEALED:
             self.close()
             raise SandboxUnavailable(
                 f"a reward program cannot be sealed here: {_printable(payload)}; use --sandbox docker, "
                 "and see what `rewardsmith doctor` says"
             )
-        self.layers = tuple(payload.decode("ascii").split(","))
+        its, *layers = payload.decode("ascii", "replace").split(",")
+        if kind != wire.SEALED or its != wire.VERSION:
+            self.close()
+            raise version.changed("its reward processes are of another version")
+        self.layers = tuple(layers)
 
     def _provide(self, n: int) -> Channel:
         """Return a channel that can take n transitions and is not in the middle of a call."""

@@ -1,6 +1,7 @@
 """The warm worker's entry: `python -m rewardsmith.worker FD MIB`.
 
-FD is a socket with the orchestrator at its other end, MIB the memory of a job (0: no limit).
+FD is a socket with the orchestrator at its other end, MIB the memory of a job (0: no limit). The first line on it is
+the worker's version.
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ from __future__ import annotations
 import socket
 import sys
 
+from rewardsmith import version
 from rewardsmith.worker.server import Server
 
 if __name__ == "__main__":
-    Server(socket.socket(fileno=int(sys.argv[1])), memory_limit_mib=int(sys.argv[2])).serve()
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.sendall(f"{version.RUNNING}\n".encode())
+    Server(control, memory_limit_mib=int(sys.argv[2])).serve()

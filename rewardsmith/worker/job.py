@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from rewardsmith import messages, records
-from rewardsmith.errors import SandboxUnavailable, UserError
+from rewardsmith import messages, records, version
+from rewardsmith.errors import SandboxUnavailable, Upgraded, UserError
 from rewardsmith.records import CurvePoint, EvaluateJob, Job, JobResult, ProbeJob, RenderJob, Rung
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -47,9 +47,11 @@ def main(folder: Path, line: socket.socket) -> int:
     with (folder / "progress.jsonl").open("w", encoding="utf-8") as progress:
         to = Line(line, progress)
         try:
+            # A worker that has been warm for long loads now what it had no use for before.
+            version.check(version.installed(), "what is installed")
             job = read((folder / "job.json").read_text(encoding="utf-8"))
             records.write(perform(job, folder, to), folder / "result.json")
-        except (UserError, SandboxUnavailable) as error:
+        except (UserError, SandboxUnavailable, Upgraded) as error:
             to.send(messages.Refused(type(error).__name__, str(error)))
             return 1
         except OSError as error:

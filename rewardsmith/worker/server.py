@@ -1,8 +1,9 @@
 """The warm worker: it has loaded torch and the simulator, and forks a process for each job it is handed.
 
-The orchestrator holds the other end of `control` and writes a line per job, [KIND, FOLDER], together with one end of a
-socket pair. That socket is the job's own line to the orchestrator: the forked process reports on it, and when it
-has ended the worker adds `Ended`. A request ["kill", FOLDER] ends a job early.
+The orchestrator holds the other end of `control`. It reads the worker's version there, then writes a line per job,
+[KIND, FOLDER], together with one end of a socket pair. That socket is the job's own line to the orchestrator: the
+forked process reports on it, and when it has ended the worker adds `Ended`. A request ["kill", FOLDER] ends a job
+early.
 
 Every job leads a process group of its own, which is swept when the job ends. When the orchestrator goes away, however
 it ends, `control` reads as closed and the worker ends with all its jobs; when the worker is killed, Linux kills them.

@@ -70,7 +70,7 @@ def judged(tmp_path):
 
 def test_a_judge_with_eyes_sees_both_agents_at_the_same_steps(tmp_path):
     run = finished(tmp_path / "run", PROGRAMS, search={"population": 2})
-    run = Run.open(run.path, {"feedback": {"judge_frames": 2}})
+    run = Run.open(run.path, {"feedback": {"judge_frames": 2, "rank": "judge"}})
     shown = []
 
     class Eyes(Taste):

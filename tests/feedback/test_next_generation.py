@@ -189,3 +189,12 @@ def test_nonsense_is_no_program_and_leaves_no_trace(tmp_path):
         assert raised.value.findings
         assert not code or raised.value.findings[0].code == code
     assert (run.path / "journal.jsonl").read_bytes() == before
+
+
+def test_the_step_budget_counts_the_programs_that_the_user_adds(tmp_path):
+    answers = [FIRST, [written(up=3.0), written(up=4.0)]]
+    run = finished(tmp_path / "run", answers, budget={"env_steps": 400})
+    feedback.weigh(run, "g0c0", {"up": 9.0})
+    result = session.next_generation(run, executor=PlayedExecutor())
+    assert len(result.candidates) == 2
+    assert "200 of 400 environment steps are done, and a generation may take 300 more" in result.stopped

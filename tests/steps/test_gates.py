@@ -164,6 +164,32 @@ def test_of_two_equal_proposals_of_a_generation_the_lower_slot_is_trained(tmp_pa
     assert verdicts[2].gate.twin == "g1c00"
 
 
+def test_a_duplicate_waits_for_what_comes_of_a_lower_slot(tmp_path: Path) -> None:
+    gates, found = Gates(a_run(tmp_path), PROBE), []
+    duplicate = judged("g1c01", TWICE, "duplicate", None)
+    waiting = threading.Thread(target=lambda: found.append(gates.inherited(duplicate, "g1c00")))
+    waiting.start()
+    waiting.join(timeout=0.2)
+    assert found == []
+    gates.learn(judged("g1c00", RUN, fitness=5.0))
+    waiting.join(timeout=20)
+    assert found == [5.0]
+
+
+def test_a_duplicate_takes_over_nothing_of_a_program_that_was_mended_into_another(tmp_path: Path) -> None:
+    gates = Gates(a_run(tmp_path), PROBE)
+    gates.tell(1, 0, RUN)
+    gates.learn(judged("g1c00", BACKWARDS, fitness=5.0))
+    assert gates.inherited(judged("g1c01", TWICE, "duplicate", None), "g1c00") is None
+
+
+def test_nothing_is_waited_for_of_a_slot_that_has_left(tmp_path: Path) -> None:
+    gates = Gates(a_run(tmp_path), PROBE)
+    gates.leave("g1c00")
+    assert gates.inherited(judged("g1c01", TWICE, "duplicate", None), "g1c00") is None
+    assert gates.inherited(judged("g1c01", TWICE, "duplicate", None), "g1c07") is None
+
+
 def test_a_lower_slots_misspelt_signal_is_no_matter(tmp_path: Path) -> None:
     gates = Gates(a_run(tmp_path), PROBE)
     gates.tell(1, 0, program("after.sped"))

@@ -111,7 +111,7 @@ class Drawn:
 @pytest.mark.parametrize("frames", [0, 3])
 def test_a_model_that_sees_images_gets_frames_of_the_episodes_at_steps_of_their_tables(trained, frames) -> None:
     found, folders, run = trained
-    run = Run.open(run.path, {"analyzer": {"frames": frames}})
+    run = Run.open(run.path, {"analyzer": {"frames": frames, "model_reads": True}})
     model, stills = Script([ANSWER]), Drawn(run.path)
     Reader(model, run, PROBE, stills).read(found, folders)
     message = model.asked[0][2][-1]

@@ -57,7 +57,7 @@ def test_a_video_that_is_a_link_is_not_served(visitor, run, secret):
     file = film(run, "g0c00")
     file.unlink()
     file.symlink_to(secret)
-    assert visitor.get(f"{VIDEO}/e0-00000000.mp4").status_code == 404
+    assert visitor.get(f"{VIDEO}/e0-00000000.mp4").status_code == 409
     assert "<video" not in visitor.get(f"{RUN}/c/g0c00").text
 
 
@@ -65,7 +65,7 @@ def test_a_folder_of_videos_that_is_a_link_is_not_served(visitor, run, tmp_path)
     film(run, "g0c00")
     (run.path / "candidates" / "g0c00" / "videos").rename(tmp_path / "elsewhere")
     (run.path / "candidates" / "g0c00" / "videos").symlink_to(tmp_path / "elsewhere")
-    assert visitor.get(f"{VIDEO}/e0-00000000.mp4").status_code == 404
+    assert visitor.get(f"{VIDEO}/e0-00000000.mp4").status_code == 409
 
 
 @pytest.mark.parametrize("name", ["../../../../../secret.mp4", "/etc/passwd", "..", "reward.py"])

@@ -59,7 +59,7 @@ def main() -> NoReturn:
     if pid == 0:
         arenas = mmap.mmap(-1, input_bytes), mmap.mmap(-1, output_bytes)
         layers = ("container", *zygote.enter(imported, supervisor, memory + input_bytes + output_bytes))
-        harness.send(wire.message(wire.SEALED, ",".join(layers).encode()))
+        harness.send(wire.sealed(layers))
         text = read(stdin, spec_bytes)
         harness.run(text, lambda spec: StreamArenas(spec, stdin, *arenas), imported.shaping)
     os.close(1)

@@ -7,8 +7,9 @@ with the names of the terms, one per line; the output arena then holds the memor
 the terms (k, n). Or it is FAILED with a JSON object of code, message and line. The arenas are shared memory, or what
 follows the message in a stream.
 
-Before the first call the process says SEALED with the names of the layers that hold it (or UNSEALED and why), and
-after the text was compiled READY or FAILED. Nothing is ever unpickled, and the trusted side believes none of it.
+Before the first call the process says SEALED with its version and the names of the layers that hold it (or UNSEALED
+and why), and after the text was compiled READY or FAILED. Nothing is ever unpickled, and the trusted side believes none
+of it.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import json
 import math
 import mmap
 import struct
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +38,8 @@ HEADER = struct.Struct("<II")
 """Of every message of a process: its kind; the length of the payload that follows."""
 CALLED = struct.Struct("<III")
 """A call as a whole: CALL, n, r."""
+VERSION = f"{zlib.crc32(b''.join(file.read_bytes() for file in sorted(Path(__file__).parent.glob('*.py')))):08x}"
+"""Of what runs behind the border: a digest of its files, as this process started with them."""
 CALL, SEALED, UNSEALED, READY, SCORED, FAILED = range(1, 7)
 
 MAX_BYTES = 4096
@@ -142,3 +147,8 @@ def failure(code: str, text: str, line: int | None) -> bytes:
     """Return the message that tells how a program failed; `text` is cut to MAX_MESSAGE characters."""
     fields: Mapping[str, object] = {"code": code, "message": text[:MAX_MESSAGE], "line": line}
     return message(FAILED, json.dumps(fields, ensure_ascii=False).encode(errors="replace"))
+
+
+def sealed(layers: Iterable[str]) -> bytes:
+    """Return the message of a process that these layers hold."""
+    return message(SEALED, ",".join((VERSION, *layers)).encode())

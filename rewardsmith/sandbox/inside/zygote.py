@@ -127,7 +127,7 @@ def fork(imported: Imported, layers: tuple[str, ...], request: bytes, descriptor
         layers += enter(imported, parent, memory + input_bytes + output_bytes)
         text = arenas[0][:spec_bytes]
         # From here on the trusted side lays inputs over the text.
-        harness.send(wire.message(wire.SEALED, ",".join(layers).encode()))
+        harness.send(wire.sealed(layers))
         harness.run(text, lambda spec: harness.SharedArenas(spec, *arenas), imported.shaping)
     for descriptor in descriptors:
         os.close(descriptor)

@@ -65,8 +65,7 @@ class Critic:
     def settled(self, tried: Sequence[Candidate]) -> Candidate:
         """Return what becomes of a slot when its programs have been judged.
 
-        The last program is trained if it was accepted; else the last one that can be trained, objections or not. A
-        duplicate takes over its twin's fitness, as far as that is known.
+        The last program is trained if it was accepted; else the last one that can be trained, objections or not.
 
         Args:
             tried: the slot's programs with their verdicts, oldest first; at least one.
@@ -80,8 +79,17 @@ class Critic:
         cause = "; ".join(finding.message for finding in verdict.findings if finding.severity == "error")
         if verdict.gate is None or verdict.gate.twin is None:
             return replace(last, cause=cause, gates=held)
-        twin = self.gates.twin(verdict.gate.twin)
-        return replace(last, status="duplicate", cause=cause, gates=held, fitness=twin.fitness if twin else None)
+        return replace(last, status="duplicate", cause=cause, gates=held)
+
+    def inherited(self, candidate: Candidate) -> Candidate:
+        """Return a duplicate with its twin's fitness, as far as there is one; any other candidate as it is.
+
+        It waits for a twin of the same generation; see `Gates.inherited` for what it raises.
+        """
+        gate = candidate.verdict.gate if candidate.verdict else None
+        if candidate.status != "duplicate" or gate is None or gate.twin is None:
+            return candidate
+        return replace(candidate, fitness=self.gates.inherited(candidate, gate.twin))
 
     def _stood_by(self, proposal: Proposal, tried: Sequence[Candidate]) -> Verdict:
         """Accept a program that was objected to and came back as it was."""

@@ -4,7 +4,8 @@ duplicate   it pays what an earlier program pays (`signature`): its training is 
 order       random actions earn more under it than what has already done the task (`order`)
 
 What a gate says depends on the candidates of earlier generations and on the first proposals of the lower slots of this
-one, never on who is faster: slot k waits until the slots below it have proposed. So a replayed search hears the same.
+one, never on who is faster: slot k waits until the slots below it have proposed, and a duplicate of one of them waits
+for what comes of it. So a replayed or resumed search hears the same.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Gates:
         self._transitions = run.transitions
         self._bank = Bank(probe, self._transitions, run.config)
         self._judged: dict[str, Candidate] = {}
+        self._left: set[str] = set()
         self._proposed: dict[tuple[int, int], str | None] = {}
         self._episodes: dict[str, order.Episodes | None] = {}
         self._changed = threading.Condition()
@@ -56,6 +58,34 @@ class Gates:
         """Take note of what came of a candidate."""
         with self._changed:
             self._judged[candidate.id] = candidate
+            self._changed.notify_all()
+
+    def leave(self, id: str) -> None:
+        """Take note that nothing more will come of a candidate, whether or not something has."""
+        with self._changed:
+            self._left.add(id)
+            self._changed.notify_all()
+
+    def inherited(self, duplicate: Candidate, twin: str) -> float | None:
+        """Return the fitness that a duplicate takes over, once its twin is judged.
+
+        A twin of the same generation may have been mended since it was compared: then it is none any more.
+
+        Args:
+            duplicate: the candidate.
+            twin: id of the candidate that it pays the same as.
+
+        Raises:
+            SandboxUnavailable: if reward programs cannot be sealed on this machine.
+            WorkerFailed: if the reward process fails for another reason than the program.
+        """
+        beside = twin in {f"g{duplicate.generation}c{lower:02d}" for lower in range(duplicate.slot)}
+        with self._changed:
+            self._changed.wait_for(lambda: not beside or twin in self._judged or twin in self._left)
+            known = self._judged.get(twin)
+        if known is None or (beside and not self._same(duplicate.proposal.source, known.proposal.source)[0]):
+            return None
+        return known.fitness
 
     def judge(self, brief: Brief, slot: int, source: str, verdict: Verdict) -> Verdict:
         """Return the verdict on a program that the checks accepted, with what the gates say.
@@ -80,13 +110,20 @@ class Gates:
 
     def _duplicate(self, brief: Brief, slot: int, source: str) -> tuple[Finding, Gate] | None:
         for id, text in (*self._earlier(brief.generation), *self._lower(brief.generation, slot)):
-            far = 0.0 if text == source else self._bank.distance(source, text)
-            if far is not None and far <= self._settings.tolerance:
-                return self._finding(id), Gate("duplicate", self._steps, id, far)
+            same, far = self._same(source, text)
+            if same:
+                return self._finding(id, brief.generation), Gate("duplicate", self._steps, id, far)
         return None
 
-    def _finding(self, id: str) -> Finding:
+    def _same(self, first: str, second: str) -> tuple[bool, float | None]:
+        """Return whether two programs' texts pay the same, and how far they are apart."""
+        far = 0.0 if first == second else self._bank.distance(first, second)
+        return far is not None and far <= self._settings.tolerance, far
+
+    def _finding(self, id: str, generation: int) -> Finding:
+        """Say what a program of a generation is a duplicate of; what is still being trained has no fitness yet."""
         twin = self.twin(id)
+        twin = twin if twin and twin.generation < generation else None
         known = f", whose fitness is {prompts.figure(twin.fitness)}" if twin and twin.fitness is not None else ""
         words = "up to a positive factor" if self._settings.same == "affine" else "up to potential shaping and a factor"
         message = f"it pays the same as {id}{known}, {words}: its training would tell nothing new"

@@ -1,0 +1,34 @@
+"""The look at an environment before anything is designed: its catalogue, and transitions for the critic's dry run."""
+
+from __future__ import annotations
+
+from rewardsmith.archive import Journal, Run
+from rewardsmith.errors import TaskError
+from rewardsmith.figures import Figures
+from rewardsmith.fitness import Fitness
+from rewardsmith.jobs import Executor
+from rewardsmith.records import Probe, ProbeJob
+from rewardsmith.trials import is_final
+
+
+def look(run: Run, journal: Journal, executor: Executor) -> Probe:
+    """Look at the environment: its catalogue, and transitions for the critic's dry run.
+
+    Raises:
+        TaskError: if the environment cannot be made.
+        FitnessError: if the fitness or a figure names what it does not have.
+    """
+    job = ProbeJob(run.task.env, run.config.search.seed, run.config.evaluation.probe_transitions)
+
+    def ran() -> Probe:
+        result = executor.run(job, run.folder("probe"))
+        assert isinstance(result, Probe)  # the executor answers a job with its own kind of result
+        return result
+
+    probe = journal.once("probe/loop", Probe, ran, keep=is_final)
+    if probe.status != "ok":
+        raise TaskError(f"the environment {run.task.env.env_id!r} cannot be run: {probe.cause}")
+    known = [signal.name for signal in (*probe.signals, *probe.measures)]
+    Fitness.parse(run.task.fitness).check(known)
+    Figures.parse(run.task.expressions).check(known)
+    return probe

@@ -1,0 +1,60 @@
+"""Which rewardsmith runs: the package's version, and a digest of the files that its workers and reward processes are.
+
+Processes that work together compare it, since an upgrade under a running search would let two versions meet, and what
+one cannot read of the other would look like a program's fault.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import metadata
+from pathlib import Path
+
+from rewardsmith.errors import Upgraded
+
+BEHIND_BORDERS = ("fitness.py", "messages.py", "program.py", "shaping.py", "records", "sandbox", "worker")
+"""What workers and reward processes run, and what they and the orchestrator say to each other."""
+
+
+def installed() -> str:
+    """Return the version that a process would have which starts now.
+
+    >>> installed() == installed()
+    True
+    """
+    package, digest = Path(__file__).parent, hashlib.sha256()
+    try:
+        for path in sorted(file for name in BEHIND_BORDERS for file in _files(package / name)):
+            digest.update(f"{path.relative_to(package).as_posix()}\n".encode() + path.read_bytes())
+        return f"{metadata.version('rewardsmith')}+{digest.hexdigest()[:12]}"
+    except (OSError, metadata.PackageNotFoundError):
+        return "one that is being installed"
+
+
+def check(other: str, whose: str) -> None:
+    """Make sure that another process runs what this one runs.
+
+    Args:
+        other: its version.
+        whose: it is, for the message: "a worker".
+
+    Raises:
+        Upgraded: if it does not.
+    """
+    if other != RUNNING:
+        raise changed(f"it began as {RUNNING}, and {whose} is {other}")
+
+
+def changed(how: str) -> Upgraded:
+    """Return the error that ends a search under which rewardsmith was changed."""
+    return Upgraded(
+        f"rewardsmith was changed while this ran: {how}; resume the run to go on with what is installed now"
+    )
+
+
+def _files(path: Path) -> list[Path]:
+    return [path] if path.suffix else list(path.rglob("*.py"))
+
+
+RUNNING = installed()
+"""Of this process, as it started."""
