@@ -31,6 +31,16 @@ def installed() -> str:
         return "one that is being installed"
 
 
+def check_installed() -> None:
+    """Make sure that what this process would load now is what it began with; almost free where no file was touched.
+
+    Raises:
+        Upgraded: if it is not.
+    """
+    if _stamps() != _BEGAN:
+        check(installed(), "what is installed")
+
+
 def check(other: str, whose: str) -> None:
     """Make sure that another process runs what this one runs.
 
@@ -56,5 +66,16 @@ def _files(path: Path) -> list[Path]:
     return [path] if path.suffix else list(path.rglob("*.py"))
 
 
+def _stamps() -> tuple[tuple[int, int], ...] | None:
+    """Return when each file was written last, and its size; None where one is gone."""
+    try:
+        found = [path.stat() for path in _FILES]
+    except OSError:
+        return None
+    return tuple((one.st_mtime_ns, one.st_size) for one in found)
+
+
+_FILES = tuple(file for name in BEHIND_BORDERS for file in _files(Path(__file__).parent / name))
+_BEGAN = _stamps()
 RUNNING = installed()
 """Of this process, as it started."""
