@@ -26,9 +26,9 @@ def installed() -> str:
     try:
         for path in sorted(file for name in BEHIND_BORDERS for file in _files(package / name)):
             digest.update(f"{path.relative_to(package).as_posix()}\n".encode() + path.read_bytes())
-        return f"{metadata.version('rewardsmith')}+{digest.hexdigest()[:12]}"
-    except (OSError, metadata.PackageNotFoundError):
+    except OSError:
         return "one that is being installed"
+    return f"{_package()}+{digest.hexdigest()[:12]}"
 
 
 def check_installed() -> None:
@@ -60,6 +60,13 @@ def changed(how: str) -> Upgraded:
     return Upgraded(
         f"rewardsmith was changed while this ran: {how}; resume the run to go on with what is installed now"
     )
+
+
+def _package() -> str:
+    try:
+        return metadata.version("rewardsmith")
+    except metadata.PackageNotFoundError:
+        return "0"
 
 
 def _files(path: Path) -> list[Path]:
