@@ -26,9 +26,19 @@ def installed() -> str:
     try:
         for path in sorted(file for name in BEHIND_BORDERS for file in _files(package / name)):
             digest.update(f"{path.relative_to(package).as_posix()}\n".encode() + path.read_bytes())
-        return f"{metadata.version('rewardsmith')}+{digest.hexdigest()[:12]}"
-    except (OSError, metadata.PackageNotFoundError):
+    except OSError:
         return "one that is being installed"
+    return f"{_package()}+{digest.hexdigest()[:12]}"
+
+
+def check_installed() -> None:
+    """Make sure that what this process would load now is what it began with; almost free where no file was touched.
+
+    Raises:
+        Upgraded: if it is not.
+    """
+    if _stamps() != _BEGAN:
+        check(installed(), "what is installed")
 
 
 def check(other: str, whose: str) -> None:
@@ -52,9 +62,27 @@ def changed(how: str) -> Upgraded:
     )
 
 
+def _package() -> str:
+    try:
+        return metadata.version("rewardsmith")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
 def _files(path: Path) -> list[Path]:
     return [path] if path.suffix else list(path.rglob("*.py"))
 
 
+def _stamps() -> tuple[tuple[int, int], ...] | None:
+    """Return when each file was written last, and its size; None where one is gone."""
+    try:
+        found = [path.stat() for path in _FILES]
+    except OSError:
+        return None
+    return tuple((one.st_mtime_ns, one.st_size) for one in found)
+
+
+_FILES = tuple(file for name in BEHIND_BORDERS for file in _files(Path(__file__).parent / name))
+_BEGAN = _stamps()
 RUNNING = installed()
 """Of this process, as it started."""

@@ -1,5 +1,6 @@
 """A failure of the machine is tried again by `resume`, also of a finished run, and what is done stays as it is."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rewardsmith.config import resolve
 from rewardsmith.errors import ConfigError
 from rewardsmith.program import parse
 from rewardsmith.records import Evaluation, Result
+from rewardsmith.steps.critic import dry_run
 
 WORTHS = [1.0, 3.0, 2.0, 4.0]
 SIZES = {"population": 2, "generations": 2, "final_seeds": 2, "env_steps": 100, "designer": "symbolic"}
@@ -39,6 +41,7 @@ def carried_on(monkeypatch, tmp_path):
     """Run a search, with a machine that fails in a folder; again: a machine that does not."""
     designer = ScriptedDesigner(WORTHS)
     monkeypatch.setattr(authors, "designer", lambda run, models, watch: designer)
+    monkeypatch.setattr(dry_run, "SLOW_US", math.inf)  # on a busy machine few transitions cost much each
 
     def run(name: str, fault: str | None = None, **search: object) -> Result:
         path = tmp_path / name

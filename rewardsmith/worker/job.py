@@ -48,7 +48,7 @@ def main(folder: Path, line: socket.socket) -> int:
         to = Line(line, progress)
         try:
             # A worker that has been warm for long loads now what it had no use for before.
-            version.check(version.installed(), "what is installed")
+            version.check_installed()
             job = read((folder / "job.json").read_text(encoding="utf-8"))
             records.write(perform(job, folder, to), folder / "result.json")
         except (UserError, SandboxUnavailable, Upgraded) as error:
