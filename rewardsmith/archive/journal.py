@@ -153,13 +153,18 @@ def read(path: Path) -> list[Event]:
 
 
 def canonical(events: list[Event]) -> list[Event]:
-    """Return the events without what differs between two equal runs: their order in time, and measured times."""
+    """Return the events without what differs between two equal runs: their order, and what was measured by the clock."""
     return sorted((Event(e.key, e.step, "", _untimed(e.data)) for e in events), key=lambda event: event.key)
+
+
+def _is_timed(value: Any) -> bool:
+    """Return whether a part of an event is a finding that was made by the clock."""
+    return isinstance(value, dict) and value.get("code") in records.TIMED_FINDINGS
 
 
 def _untimed(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _untimed(inner) for key, inner in value.items() if key not in MEASURED}
     if isinstance(value, list):
-        return [_untimed(inner) for inner in value]
+        return [_untimed(inner) for inner in value if not _is_timed(inner)]
     return value

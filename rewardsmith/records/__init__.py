@@ -33,7 +33,7 @@ from rewardsmith.records.jobs import (
     Video,
 )
 from rewardsmith.records.kinds import Count, Effort, Fraction, Mode, Positive, Rule, Scalar, Severity, Status
-from rewardsmith.records.programs import DryRun, Finding, Gate, Proposal, TermStats, Verdict
+from rewardsmith.records.programs import TIMED_FINDINGS, DryRun, Finding, Gate, Proposal, TermStats, Verdict
 from rewardsmith.records.search import (
     Assignment,
     Baselines,
@@ -54,6 +54,7 @@ from rewardsmith.records.search import (
 from rewardsmith.records.signals import EnvSpec, Figure, InfoEntry, Signal
 
 __all__ = [
+    "TIMED_FINDINGS",
     "Assignment",
     "Baselines",
     "Brief",

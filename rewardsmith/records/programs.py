@@ -7,6 +7,9 @@ from typing import Literal
 
 from rewardsmith.records.kinds import Severity
 
+TIMED_FINDINGS = ("slow",)
+"""Codes of findings that the machine's load decides: no prompt mentions them, and equal runs may differ in them."""
+
 
 @dataclass(frozen=True)
 class Proposal:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from rewardsmith import prompts
 from rewardsmith.llm import Message
-from rewardsmith.records import Brief, Candidate, Example, Finding, Limits, Proposal, Status
+from rewardsmith.records import TIMED_FINDINGS, Brief, Candidate, Example, Finding, Limits, Proposal, Status
 from rewardsmith.settings import DesignerSettings
 from rewardsmith.steps.designer import forms
 from rewardsmith.steps.designer.code import named
@@ -20,9 +20,6 @@ from rewardsmith.steps.designer.views import python_class
 
 IDEA_CHARS = 160
 CAUSE_CHARS = 400
-
-TIMED_FINDINGS = ("slow",)
-"""Found or not as the machine's load will have it; a repair that mentioned them could not be replayed."""
 
 STATUS_WORDS: dict[Status, str] = {
     "ok": "trained",
