@@ -153,7 +153,7 @@ def read(path: Path) -> list[Event]:
 
 
 def canonical(events: list[Event]) -> list[Event]:
-    """Return the events without what differs between two equal runs: their order, and what was measured by the clock."""
+    """Return the events without what differs between two equal runs: their order, and what the clock measured."""
     return sorted((Event(e.key, e.step, "", _untimed(e.data)) for e in events), key=lambda event: event.key)
 
 
