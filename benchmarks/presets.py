@@ -8,7 +8,7 @@ Every preset keeps its recipe but for the shape of the search, which is the same
 Text2Reward's and Auto MC-Reward's one program at a time is thereby four at a time, and Text2Reward's user is replaced
 by the figures of the training. The best program of each search is trained anew with 3 fresh seeds; the environment's
 own reward is trained once per task, beside the symbolic designer's search. `--replay` answers the model's calls from
-ledgers, DIR/<task>/<preset>.jsonl. A search that OUT already holds is resumed.
+ledgers, DIR/<task>/<preset>.jsonl, such as those in `benchmarks/ledgers`. A search that OUT already holds is resumed.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ def _begin(preset: str, task: str, out: Path, arguments: argparse.Namespace) -> 
         settings |= {"preset": preset, "llm.model": arguments.model, "llm.timeout_s": 7200.0}
     if preset != SYMBOLIC and arguments.replay:
         settings["llm.replay"] = str((arguments.replay / task / preset).with_suffix(".jsonl").absolute())
+        settings["llm.replay_by"] = "position"  # figures in later prompts differ between machines in their last digits
     return rewardsmith.design(load_task(None, task).text, task, out=out, settings=settings)
 
 

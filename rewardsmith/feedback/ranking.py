@@ -168,14 +168,14 @@ def _warnings(
         yield "nobody has compared any two candidates yet"
         return
     if len(preferences) < n - 1:
-        yield f"{len(preferences)} comparison(s) cannot order {n} candidates; at least {n - 1} are needed"
+        yield f"{len(preferences)} comparisons cannot order {n} candidates; at least {n - 1} are needed"
     groups = _groups([row.candidate for row in rows], preferences)
     if len(groups) > 1:
         named = "; ".join(" ".join(sorted(group)) for group in groups)
         yield f"{len(groups)} groups were never compared with each other, only the prior orders them: {named}"
     if agreement is not None and agreement < 1.0:
         pairs = _disputed(preferences)
-        yield f"raters disagree: {agreement:.0%} of {agreement_of} answer(s) to the same pair agree ({pairs})"
+        yield f"raters disagree: {agreement:.0%} of {agreement_of} answers to the same pair agree ({pairs})"
     chance = strengths.chance(rows[0].candidate, rows[1].candidate)
     if chance < SURE:
         first, second = rows[0].candidate, rows[1].candidate

@@ -43,7 +43,7 @@ def print_standings(standings: Standings, pairs: Sequence[Pair], console: Consol
         table.add_row(row.candidate, f"{row.elo:.0f}", bounds, str(row.wins), str(row.losses), str(row.ties))
     console.print(table)
     raters = f" by {', '.join(map(plain, standings.raters))}" if standings.raters else ""
-    console.print(f"{standings.comparisons} comparison(s){raters}", markup=False, soft_wrap=True)
+    console.print(f"comparisons: {standings.comparisons}{raters}", markup=False, soft_wrap=True)
     for warning in standings.warnings:
         console.print(f"mind: {plain(warning)}", markup=False, soft_wrap=True)
     if pairs:
