@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from rewardsmith import records
-from rewardsmith.errors import UserError, WorkerFailed
+from rewardsmith.errors import RunError, UserError
 from rewardsmith.jobs import Executor
 from rewardsmith.records import Episode, EvaluateJob, RenderJob, Video
 
@@ -29,7 +29,7 @@ class Stills:
         """Take where episodes are filmed, and whom to tell, once, that they cannot be."""
         self._executor, self._notice = executor, notice
         self._lock = threading.Lock()
-        self._blind = False
+        self._told = self._blind = False
 
     def of(self, evaluation: Path, episode: Episode, steps: Sequence[int]) -> dict[int, Path]:
         """Return the frames of an episode's steps as PNG files; none where nothing can be filmed.
@@ -40,6 +40,8 @@ class Stills:
             steps: from 0, the start, to the episode's length.
 
         Raises:
+            WorkerFailed: if no worker can be started, or the executor was closed.
+            RunError: if the job's folder cannot be written.
             OSError: if the evaluation's job cannot be read, or a picture not be written.
         """
         folder = evaluation.parent / FOLDER / f"{evaluation.name}-e{episode.seed}"
@@ -54,28 +56,41 @@ class Stills:
         return {step: file for step, file in files.items() if file.is_file()}
 
     def _filmed(self, evaluation: Path, episode: Episode, steps: tuple[int, ...], out: Path) -> dict[int, bytes]:
-        with self._lock:
-            if self._blind:
-                return {}
+        if self._blind:
+            return {}
         try:
             video = self._executor.run(job_of(evaluation, episode, steps), out)
-        except (UserError, WorkerFailed) as error:
-            return self._give_up(str(error))
+        except RunError:
+            raise
+        except UserError as error:
+            self._blind = True  # no OpenGL, or an environment without pictures: no episode has any
+            return self._none(str(error))
         assert isinstance(video, Video)  # the executor answers a job with its own kind of result
-        if video.status != "ok":
-            return self._give_up(video.cause or video.status)
-        if video.length != episode.length:
-            return self._give_up(f"the episode took {video.length} steps instead of {episode.length} when run again")
+        wrong = _wrong(video, episode, steps)
+        if wrong:
+            return self._none(wrong)
         with np.load(out / video.file, allow_pickle=False) as arrays:
             return {int(name): arrays[name].tobytes() for name in arrays.files}
 
-    def _give_up(self, cause: str) -> dict[int, bytes]:
+    def _none(self, cause: str) -> dict[int, bytes]:
         """Say why there are no pictures, the first time."""
         with self._lock:
-            told, self._blind = self._blind, True
+            told, self._told = self._told, True
         if not told:
-            self._notice(f"models are shown no frames: {cause}")
+            self._notice(f"models are shown no frames, and are asked in words alone: {cause}")
         return {}
+
+
+def _wrong(video: Video, recorded: Episode, steps: tuple[int, ...]) -> str | None:
+    """Return why frames are none of the recorded episode; None where they are."""
+    if video.status != "ok":
+        return video.cause or video.status
+    if (video.length, video.fitness, video.steps) == (recorded.length, recorded.fitness, steps):
+        return None
+    return (
+        f"an episode came out otherwise ({video.length} steps, fitness {video.fitness}) than its evaluation recorded "
+        f"({recorded.length} steps, fitness {recorded.fitness:g})"
+    )
 
 
 def job_of(evaluation: Path, episode: Episode, steps: tuple[int, ...]) -> RenderJob:

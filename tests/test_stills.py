@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from rewardsmith import health, records
-from rewardsmith.errors import UserError
+from rewardsmith.errors import RunError, UserError, WorkerFailed
 from rewardsmith.jobs import LocalExecutor
 from rewardsmith.records import EnvSpec, EvaluateJob, RenderJob, Video
 from rewardsmith.stills import Stills, job_of
@@ -45,14 +45,14 @@ class Fake:
         out.mkdir(parents=True, exist_ok=True)
         pictures = {str(step): np.frombuffer(f"png {step}".encode(), np.uint8) for step in job.stills}
         np.savez(out / "stills.npz", allow_pickle=False, **pictures)
-        return self.answer
+        return replace(self.answer, steps=job.stills)
 
     def close(self):
         pass
 
 
 def filmed(episode):
-    return Fake(Video("ok", "stills.npz", length=episode.length))
+    return Fake(Video("ok", "stills.npz", length=episode.length, fitness=episode.fitness))
 
 
 def test_frames_are_of_the_wanted_steps_and_no_two_are_alike(recorded):
@@ -99,7 +99,7 @@ def test_the_episode_is_run_as_its_evaluation_ran_it_with_the_policy_beside_it(r
     [
         (UserError("no frames can be rendered on this machine"), "no frames can be rendered"),
         (Video("infrastructure", cause="the driver died"), "the driver died"),
-        (Video("ok", "stills.npz", length=1), "the episode took 1 steps instead of"),
+        (Video("ok", "stills.npz", length=1, fitness=0.0), "an episode came out otherwise"),
     ],
 )
 def test_where_nothing_can_be_filmed_it_is_said_once_and_there_are_no_frames(recorded, answer, cause):
@@ -110,4 +110,10 @@ def test_where_nothing_can_be_filmed_it_is_said_once_and_there_are_no_frames(rec
     assert stills.of(folder, episode, [0, 5]) == {}
     (notice,) = notices
     assert cause in notice
-    assert len(executor.jobs) == 1
+
+
+@pytest.mark.parametrize("error", [WorkerFailed("the executor was closed"), RunError("the disk is full")])
+def test_a_search_that_is_stopped_does_not_ask_without_the_frames(recorded, error):
+    folder, episode = recorded
+    with pytest.raises(type(error)):
+        Stills(Fake(error), pytest.fail).of(folder, episode, [0])

@@ -141,7 +141,9 @@ class Judge:
             first=self._seen(first),
             second=self._seen(second),
         )
-        pictures = (*self._pictures("First agent", first), *self._pictures("Second agent", second))
+        of_both = [self._pictures(name, one) for name, one in (("First agent", first), ("Second agent", second))]
+        # Frames of one alone would speak for it, or against it.
+        pictures = tuple(picture for some in of_both for picture in some) if all(of_both) else ()
         messages = [Message("system", prompts.render("judge/system")), Message("user", told, pictures)]
         return ask(self._model, messages, Choice, role=ROLE, sample=sample)
 

@@ -168,7 +168,8 @@ def _warnings(
         yield "nobody has compared any two candidates yet"
         return
     if len(preferences) < n - 1:
-        yield f"{len(preferences)} comparisons cannot order {n} candidates; at least {n - 1} are needed"
+        count = "1 comparison" if len(preferences) == 1 else f"{len(preferences)} comparisons"
+        yield f"{count} cannot order {n} candidates; at least {n - 1} are needed"
     groups = _groups([row.candidate for row in rows], preferences)
     if len(groups) > 1:
         named = "; ".join(" ".join(sorted(group)) for group in groups)
