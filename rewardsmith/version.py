@@ -12,7 +12,10 @@ from pathlib import Path
 
 from rewardsmith.errors import Upgraded
 
-BEHIND_BORDERS = ("fitness.py", "messages.py", "program.py", "shaping.py", "records", "sandbox", "worker")
+BEHIND_BORDERS = (
+    *("figures.py", "fitness.py", "messages.py", "program.py", "shaping.py", "sources.py"),
+    *("records", "sandbox", "worker"),
+)
 """What workers and reward processes run, and what they and the orchestrator say to each other."""
 
 
