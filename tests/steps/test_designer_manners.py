@@ -125,6 +125,16 @@ def test_a_repair_of_sparse_and_dense_says_which_functions_are_wanted() -> None:
     assert "functions `sparse` and `dense`" in said(model, "user")
 
 
+def test_a_repair_of_sparse_and_dense_shows_what_the_author_wrote_and_not_what_is_put_around_it() -> None:
+    model = Script([SPARSE_DENSE, SPARSE_DENSE])
+    designer = LlmDesigner(model, Manner(DesignerSettings(form="sparse-dense")))
+    designer.repair(BRIEF, designer.propose(BRIEF, 0), [Finding("unknown-signal", "no")], 1)
+    shown_again = said(model, "assistant")
+    assert "def sparse" in shown_again
+    assert "WEIGHTS" not in shown_again
+    assert "def reward" not in shown_again
+
+
 # ---------------------------------------------------------------- answers
 
 

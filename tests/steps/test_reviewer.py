@@ -54,6 +54,13 @@ def test_an_accepted_program_stays_accepted() -> None:
     assert model.asked[0][:2] == ("critic", 3)
 
 
+@pytest.mark.parametrize(("form", "told"), [("terms", False), ("sparse-dense", True)])
+def test_a_reviewer_of_signs_is_told_that_what_is_put_around_them_is_fixed(form: str, told: bool) -> None:
+    model = Script([ACCEPT])
+    Reviewer(model, 2, form).judge(BRIEF, 3, Proposal(PROGRAM, "llm:small"), CHECKED, ())
+    assert ("advise on what counts as an event" in model.asked[0][2][-1].content) is told
+
+
 def test_an_objection_sends_it_back_but_leaves_it_trainable() -> None:
     verdict, _ = judged(REVISE)
     assert (verdict.accepted, verdict.trainable) == (False, True)

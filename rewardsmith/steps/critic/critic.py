@@ -27,7 +27,10 @@ class Critic:
         """
         self._run, self._probe = run, probe
         asks = models is not None and run.config.critic.review
-        self._reviewer = Reviewer(models.of("critic"), run.config.critic.rounds) if models and asks else None
+        config = run.config
+        self._reviewer = (
+            Reviewer(models.of("critic"), config.critic.rounds, config.designer.form) if models and asks else None
+        )
         self.gates = Gates(run, probe)
 
     def judge(self, brief: Brief, slot: int, proposal: Proposal, tried: Sequence[Candidate]) -> Verdict:

@@ -49,14 +49,15 @@ class Review(Form):
 class Reviewer:
     """Reviews programs by asking a language model; for several threads."""
 
-    def __init__(self, model: LanguageModel, rounds: int) -> None:
+    def __init__(self, model: LanguageModel, rounds: int, form: Literal["terms", "sparse-dense"] = "terms") -> None:
         """Take the model.
 
         Args:
             model: whom to ask.
             rounds: how often it may object to one slot's programs.
+            form: what the programs' authors have to write.
         """
-        self._model, self._rounds = model, rounds
+        self._model, self._rounds, self._form = model, rounds, form
 
     def judge(
         self, brief: Brief, slot: int, proposal: Proposal, verdict: Verdict, earlier: Sequence[Verdict]
@@ -95,6 +96,7 @@ class Reviewer:
         return prompts.render(
             "critic/review",
             brief=brief,
+            form=self._form,
             notes="\n".join(f"- {prompts.clean(note)}" for note in brief.notes),
             signals=_signals(brief, proposal.source),
             program="\n".join(f"{number:3d}  {line}" for number, line in enumerate(lines, 1)),

@@ -49,10 +49,13 @@ class Manner:
 
     def written(self, candidate: Candidate) -> Candidate:
         """Return a candidate with the text that its author wrote."""
+        return replace(candidate, proposal=self.as_written(candidate.proposal))
+
+    def as_written(self, proposal: Proposal) -> Proposal:
+        """Return a proposal with the text that its author wrote."""
         if self.settings.form == "terms":
-            return candidate
-        source = forms.written(candidate.proposal.source)
-        return replace(candidate, proposal=replace(candidate.proposal, source=source))
+            return proposal
+        return replace(proposal, source=forms.written(proposal.source))
 
 
 def messages(manner: Manner, brief: Brief, slot: int) -> list[Message]:
@@ -71,7 +74,7 @@ def repair(manner: Manner, proposal: Proposal, findings: Sequence[Finding], roun
     """Return what is said to a program's author about the findings in it."""
     found = _findings_text(findings)
     told = prompts.render("designer/repair", findings=found, round=round, edits=manner.settings.edits)
-    return [Message("assistant", _as_answer(proposal)), Message("user", told)]
+    return [Message("assistant", _as_answer(manner.as_written(proposal))), Message("user", told)]
 
 
 def again(manner: Manner, text: str, problem: str, *, cut_off: bool) -> list[Message]:
