@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rewardsmith.archive import Journal, Run
 from rewardsmith.jobs import Executor
+from rewardsmith.program import parse
 from rewardsmith.race import Lane
 from rewardsmith.records import Evaluation, Probe, Status, Training
 from rewardsmith.steps import evaluator, trainer
@@ -71,11 +72,17 @@ class Trials:
         """
         return raised(together(lambda seed: self._trial(owner, program, seed, episodes, lane), seeds))
 
-    def evaluate(self, owner: str, policy: Path | None, name: str, episodes: tuple[int, ...]) -> Evaluation:
-        """Run a policy, or random actions, on held-out episodes; see `of` for what it raises."""
+    def evaluate(
+        self, owner: str, policy: Path | None, name: str, episodes: tuple[int, ...], program: str | None = None
+    ) -> Evaluation:
+        """Run a policy, or random actions, on held-out episodes, and record what its program read.
+
+        See `of` for what it raises.
+        """
         out = self.home(owner) / f"eval-{name}"
         key = f"{owner}/evaluator/{name}"
-        make = partial(evaluator.evaluate, self.executor, self.run.task, self.probe, policy, episodes, out)
+        reads = parse(program).signals if program else ()
+        make = partial(evaluator.evaluate, self.executor, self.run.task, self.probe, policy, episodes, out, reads)
         found = self.journal.once(key, Evaluation, make, keep=is_final)
         if found.status == "ok" and found.cause:
             self.watch.notice(f"{key}: {found.cause}")
@@ -103,7 +110,7 @@ class Trials:
         if training.cause:
             self.watch.notice(f"{key}: {training.cause}")
         self.watch.stage(owner, "evaluate")
-        return Trial(training, self.evaluate(owner, out, f"s{seed}", episodes))
+        return Trial(training, self.evaluate(owner, out, f"s{seed}", episodes, program))
 
 
 def is_phase(owner: str) -> bool:

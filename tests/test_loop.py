@@ -286,6 +286,23 @@ def test_an_action_that_no_card_tells_of_is_described_by_its_space(tmp_path):
     assert {brief.action for brief in designer.briefs} == {"one number, a choice"}
 
 
+def test_what_a_program_reads_is_recorded_also_where_the_task_does_not_name_it(tmp_path):
+    task = replace(TASK, env=EnvSpec("Thing-v0"))
+    config = {"population": 1, "generations": 1, "final_seeds": 1, "env_steps": 100, "designer": "symbolic"}
+    run = Run.create(tmp_path / "run", task, resolve({"search": config}))
+    journal, executor = run.journal(), PlayedExecutor()
+    try:
+        Search(run, journal, ScriptedDesigner([1.0]), executor, Silent()).result()
+    finally:
+        journal.close()
+    recorded = {
+        job.policy is not None and "baseline" not in job.policy: job.record
+        for job in executor.jobs
+        if isinstance(job, EvaluateJob)
+    }
+    assert recorded == {True: ("height",), False: ()}
+
+
 FIGURES = (Figure("depth", "-min(height)", "how low it sank"), Figure("lost", "sqrt(height[-1])", "no number for some"))
 
 

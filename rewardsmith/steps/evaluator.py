@@ -32,17 +32,24 @@ def seeds(config: Config, first: int, count: int) -> tuple[int, ...]:
 
 
 def evaluate(
-    executor: Executor, task: Task, probe: Probe, policy: Path | None, episodes: tuple[int, ...], out: Path
+    executor: Executor,
+    task: Task,
+    probe: Probe,
+    policy: Path | None,
+    episodes: tuple[int, ...],
+    out: Path,
+    reads: Sequence[str] = (),
 ) -> Evaluation:
     """Run a policy for one episode per seed; blocks until it is done.
 
     Args:
         executor: where it runs.
         task: whose fitness expression counts, and whose further figures are measured.
-        probe: the environment's catalogue; the task's named signals are recorded.
+        probe: the environment's catalogue.
         policy: folder of the policy; None acts at random.
         episodes: one seed each.
         out: folder for the recorded episodes.
+        reads: signals to record beside those that the task names; the program's, which is not seen here.
 
     Raises:
         WorkerFailed: if the machinery failed repeatedly.
@@ -52,7 +59,7 @@ def evaluate(
         policy=None if policy is None else str(policy),
         fitness=task.fitness,
         seeds=episodes,
-        record=tuple(signal.name for signal in task.env.signals),
+        record=tuple(dict.fromkeys((*(signal.name for signal in task.env.signals), *reads))),
         figures=task.expressions,
     )
     result = executor.run(job, out)

@@ -89,6 +89,17 @@ def test_a_repair_continues_the_conversation_of_its_slot() -> None:
     assert repaired.parents == proposal.parents
 
 
+def test_a_reviewers_words_are_told_whole_and_with_the_times_that_they_name() -> None:
+    model = Script([ANSWER, ANSWER])
+    designer = LlmDesigner(model)
+    long = f"The episode ends after 0.05 s. {'So it never jumps. ' * 30}Pay the jump."
+    findings = (Finding("review-goal", long, "objection"), Finding("slow-start", "it took 12.3 s", "warning"))
+    designer.repair(BRIEF, designer.propose(BRIEF, 0), findings, 1)
+    told = model.asked[-1][2][-1].content
+    assert long in told
+    assert "it took (time) s" in told
+
+
 def test_a_mended_program_keeps_its_idea_and_says_the_mistake_after_it() -> None:
     mended = f"The helper lacked its argument.\n\n```python\n{PROGRAM}```"
     designer = LlmDesigner(Script([f"Reward the speed alone. It is the task.\n\n```python\n{PROGRAM}```", mended]))

@@ -17,7 +17,7 @@ from rewardsmith.records import Candidate, EnvSpec, Episode, Evaluation, Probe, 
 from rewardsmith.steps.analyzer import analyze
 from rewardsmith.steps.analyzer.claims import Claim, refuted
 from rewardsmith.steps.analyzer.reader import Account, Reader, checked
-from rewardsmith.steps.analyzer.watched import DECEPTIVE, FAILURE, NEAR, Watched, informative, moments
+from rewardsmith.steps.analyzer.watched import DECEPTIVE, FAILURE, NEAR, TYPICAL, Watched, informative, moments
 from rewardsmith.tasks import Task
 
 SOURCE = """WEIGHTS = {"speed": 1.0, "upright": 0.5}
@@ -225,6 +225,11 @@ def watched(fitness: float, earned: float) -> Watched:
 def test_the_episodes_that_tell_the_most_are_chosen() -> None:
     worst, badly, near, best = watched(0.0, 1.0), watched(1.0, 9.0), watched(4.0, 2.0), watched(10.0, 3.0)
     assert informative([best, near, badly, worst]) == {FAILURE: worst, NEAR: near, DECEPTIVE: badly}
+
+
+def test_of_episodes_that_are_alike_one_is_shown_and_called_no_failure() -> None:
+    alike = [watched(17.4 + 0.01 * one, float(one)) for one in range(5)]
+    assert informative(alike) == {TYPICAL: alike[2]}
 
 
 def test_where_pay_and_fitness_agree_none_is_deceptive() -> None:

@@ -17,7 +17,10 @@ from rewardsmith.sandbox import open_process
 from rewardsmith.steps.analyzer.trajectories import columns_of
 
 FAILURE, NEAR, DECEPTIVE = "failure", "near-success", "well paid, badly done"
+TYPICAL = "typical; the others are like it"
 """Why an episode is shown."""
+ALIKE = 0.01
+"""Range of fitness, relative to its size, below which no episode is better or worse than another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +95,15 @@ def informative(watched: Sequence[Watched]) -> dict[str, Watched]:
     """Return the episodes that tell the most, each under why: different ones, in the order of the reasons above.
 
     The failure has the lowest fitness. The near-success is the best of those in the lower half of the range: it almost
-    did what the best ones do. The third has the highest rank by what it earned beside the lowest rank by fitness.
+    did what the best ones do. The third has the highest rank by what it earned beside the lowest rank by fitness. Of
+    episodes that are all alike one is enough.
     """
     ranked = sorted(watched, key=lambda one: (one.episode.fitness, one.episode.seed))
     if not ranked:
         return {}
+    least, most = ranked[0].episode.fitness, ranked[-1].episode.fitness
+    if len(ranked) > 1 and most - least <= ALIKE * max(abs(least), abs(most)):
+        return {TYPICAL: ranked[len(ranked) // 2]}
     chosen = {FAILURE: ranked[0]}
     middle = 0.5 * (ranked[0].episode.fitness + ranked[-1].episode.fitness)
     below = [one for one in ranked[1:] if one.episode.fitness < middle]

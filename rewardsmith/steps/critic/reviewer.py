@@ -25,7 +25,7 @@ from rewardsmith.records import Brief, DryRun, Finding, Proposal, Verdict
 ROLE = "critic"
 MOST = 6
 """Findings of one review."""
-MESSAGE_CHARS = 400
+MESSAGE_CHARS = 1_200
 MORE_SIGNALS = 30
 """Signals shown beside those that the program reads."""
 

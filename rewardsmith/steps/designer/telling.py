@@ -20,6 +20,7 @@ from rewardsmith.steps.designer.views import python_class
 
 IDEA_CHARS = 160
 CAUSE_CHARS = 400
+REVIEW_CHARS = 1_200
 
 STATUS_WORDS: dict[Status, str] = {
     "ok": "trained",
@@ -220,7 +221,13 @@ def _findings_text(findings: Sequence[Finding]) -> str:
     told = [finding for finding in findings if finding.code not in TIMED_FINDINGS]
     ordered = sorted(told, key=lambda finding: finding.severity != "error")
     return "\n".join(
-        f"{finding.severity}{f' in line {finding.line}' if finding.line else ''} ({finding.code}): "
-        f"{prompts.one_line(prompts.portable(finding.message), CAUSE_CHARS)}"
+        f"{finding.severity}{f' in line {finding.line}' if finding.line else ''} ({finding.code}): {_said(finding)}"
         for finding in ordered
     )
+
+
+def _said(finding: Finding) -> str:
+    """Return a finding's words: a reviewer's as they are, since the times in them are the task's."""
+    if finding.code.startswith("review"):
+        return prompts.one_line(finding.message, REVIEW_CHARS)
+    return prompts.one_line(prompts.portable(finding.message), CAUSE_CHARS)
