@@ -29,8 +29,9 @@ class Estimate:
     """A figure with its 95 % interval."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    """None where one run for each task leaves nothing to draw from."""
+    high: float | None
 
 
 def interquartile_mean(scores: Scores, seed: int = 0) -> Estimate:
@@ -73,6 +74,8 @@ def probability_of_improvement(first: Scores, second: Scores, seed: int = 0) -> 
         mine = generator.multinomial(m, np.full(m, 1 / m), size=RESAMPLES)
         other = generator.multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
         figures += ((mine @ won) * other).sum(axis=1) / (m * n)
+    if all(len(first[task]) < 2 and len(second[task]) < 2 for task in shared):
+        return Estimate(float(np.mean(values)), None, None)
     return _estimate(float(np.mean(values)), figures / len(shared))
 
 
@@ -93,7 +96,13 @@ def bootstrap(statistic: Statistic, scores: Sequence[Array], seed: int = 0, resa
         scores: each stratum's, of shape (runs,).
         seed: of the draws.
         resamples: how many.
+
+    Returns:
+        Without an interval where no stratum has two runs: every resample would be the same.
     """
+    value = float(statistic([array[None] for array in scores])[0])
+    if all(len(array) < 2 for array in scores):
+        return Estimate(value, None, None)
     generator = np.random.default_rng(seed)
     batch = max(1, BATCH // max(1, sum(len(array) for array in scores)))
     figures = []
@@ -101,7 +110,7 @@ def bootstrap(statistic: Statistic, scores: Sequence[Array], seed: int = 0, resa
         count = min(batch, resamples - begin)
         drawn = [array[generator.integers(len(array), size=(count, len(array)))] for array in scores]
         figures.append(statistic(drawn))
-    return _estimate(float(statistic([array[None] for array in scores])[0]), np.concatenate(figures))
+    return _estimate(value, np.concatenate(figures))
 
 
 def _estimate(value: float, figures: Array) -> Estimate:

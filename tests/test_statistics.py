@@ -44,7 +44,7 @@ def test_a_sure_winner_always_wins_and_ties_count_half() -> None:
 
 def test_only_shared_tasks_are_compared() -> None:
     found = statistics.probability_of_improvement({"a": [2], "b": [0]}, {"a": [1], "c": [9]})
-    assert found == Estimate(1.0, 1.0, 1.0)
+    assert found == Estimate(1.0, None, None)
     assert statistics.probability_of_improvement({"a": [2]}, {"b": [1]}) is None
 
 
@@ -58,6 +58,16 @@ def test_tasks_may_have_different_numbers_of_runs() -> None:
 def test_the_interquartile_mean_leaves_outliers_out() -> None:
     calm = statistics.interquartile_mean({"a": [1, 2, 3, 4]}).value
     assert statistics.interquartile_mean({"a": [-1e9, 2, 3, 1e9]}).value == calm == 2.5
+
+
+def test_one_run_for_each_task_gives_a_figure_and_no_interval() -> None:
+    alone = {"a": [0.2], "b": [0.8]}
+    estimate = statistics.interquartile_mean(alone)
+    assert (estimate.value, estimate.low, estimate.high) == (0.5, None, None)
+    better = statistics.probability_of_improvement(alone, {"a": [0.1], "b": [0.9]})
+    assert better is not None
+    assert (better.value, better.low, better.high) == (0.5, None, None)
+    assert statistics.interquartile_mean({"a": [0.2], "b": [0.8, 0.4]}).low is not None
 
 
 def test_a_seed_repeats_the_interval() -> None:
