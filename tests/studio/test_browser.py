@@ -33,6 +33,7 @@ BOTH_READY = (
     "const all = [...document.querySelectorAll('video')]; return all.length == 2 && all.every((v) => v.readyState > 2)"
 )
 SLIDE = "const s = document.querySelector('.term [type=range]'); s.value = s.max; s.dispatchEvent(new Event('input'))"
+FOLLOWED = "return window.unmoved && document.querySelectorAll('.lineage .node').length > 0"
 STANDING = "return document.querySelector('#state')?.dataset.standing"
 
 
@@ -64,6 +65,15 @@ class Session:
                 return found
             time.sleep(0.05)
         raise AssertionError(f"{self.browser.current_url} never got there: {self.find('main').text[:800]}")
+
+    def click(self, selector: str) -> None:
+        """Click on something, again where the page replaced it in between."""
+
+        def clicked() -> bool:
+            self.find(selector).click()
+            return True
+
+        self.until(clicked)
 
     def press(self, key: str) -> None:
         self.find("body").send_keys(key)
@@ -115,9 +125,9 @@ def begin_a_search(session: Session) -> None:
     session.press("n")
     session.until(lambda: session.find("[name=text]")).send_keys("Swing up and stay up")
     session.find("[name=env]").send_keys("Pendulum-v1")
-    for name, value in (("population", "2"), ("generations", "1"), ("steps", "2048")):
+    for name, value in (("population", "2"), ("generations", "1"), ("steps", "60000")):
         session.find(f"[name={name}]").send_keys(value)
-    session.find("button.go").click()
+    session.click("button.go")
 
 
 def watch_it_finish(session: Session) -> Run:
@@ -128,16 +138,16 @@ def watch_it_finish(session: Session) -> Run:
     session.until(listed)[0].click()
     session.until(lambda: session.script(STANDING) == "going")
     session.script("window.unmoved = true")
-    session.until(lambda: len(session.all(".lineage .node")) == 2)
-    assert session.script("return window.unmoved"), "the page follows without being loaded anew"
+    session.until(lambda: session.script(FOLLOWED))  # without being loaded anew, as it is when the search has ended
     session.until(lambda: session.script(STANDING) == "finished")
-    assert session.all(".chart .series path")
+    session.until(lambda: len(session.all(".lineage .node")) == 2)
+    session.until(lambda: session.all(".chart .series path"))
     return Run.open(next(session.runs.iterdir()))
 
 
 def compare_two_videos(session: Session) -> None:
-    session.until(lambda: session.find(".pair")).click()
-    session.until(lambda: session.find("#stage form button")).click()
+    session.click(".pair")
+    session.click("#stage form button")
     session.until(lambda: session.script(BOTH_READY))
     times = "return [...document.querySelectorAll('video')].map((film) => film.currentTime)"
     session.press(" ")
@@ -168,12 +178,12 @@ def speak_and_weigh(session: Session, run: Run) -> None:
     session.find("[name=text]").submit()
     session.until(lambda: "Less shaking" in session.find(".said").text)
     assert session.find("[name=by]").get_attribute("value") == "Ada"
-    session.find(".lineage a").click()
+    session.click(".lineage a")
     slider = session.until(lambda: session.find(".term input[type=range]"))
     session.script(SLIDE)
     number = session.find(".term input[type=number]").get_attribute("value")
     assert float(number) == pytest.approx(float(slider.get_attribute("max")), rel=0.01)
-    session.find(".weights button:not(.link)").click()
+    session.click(".weights button:not(.link)")
     session.until(lambda: "weights" in session.find(".flash").text)
     assert [said.input.kind for said in feedback.state(run).waiting] == ["preference", "remark", "weights"]
 
