@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from rewardsmith import records
 from rewardsmith.errors import RunError, UserError
 from rewardsmith.jobs import Executor
-from rewardsmith.records import Episode, EvaluateJob, RenderJob, Video
+from rewardsmith.records import Episode, Video
+from rewardsmith.retakes import retake
 
 SIZE = (320, 240)
 """Width and height, in pixels: small enough for a dozen in a prompt."""
@@ -42,7 +43,7 @@ class Stills:
         Raises:
             WorkerFailed: if no worker can be started, or the executor was closed.
             RunError: if the job's folder cannot be written.
-            OSError: if the evaluation's job cannot be read, or a picture not be written.
+            OSError: if a picture cannot be read or written.
         """
         folder = evaluation.parent / FOLDER / f"{evaluation.name}-e{episode.seed}"
         files = {step: folder / f"step-{step:05d}.png" for step in sorted(set(steps))}
@@ -59,7 +60,12 @@ class Stills:
         if self._blind:
             return {}
         try:
-            video = self._executor.run(job_of(evaluation, episode, steps), out)
+            job = retake(evaluation.parent.name, evaluation, episode.seed)
+        except RunError as error:
+            return self._none(str(error))
+        job = replace(job, stills=steps, overlay=False, width=SIZE[0], height=SIZE[1])
+        try:
+            video = self._executor.run(job, out)
         except RunError:
             raise
         except UserError as error:
@@ -90,26 +96,6 @@ def _wrong(video: Video, recorded: Episode, steps: tuple[int, ...]) -> str | Non
     return (
         f"an episode came out otherwise ({video.length} steps, fitness {video.fitness}) than its evaluation recorded "
         f"({recorded.length} steps, fitness {recorded.fitness:g})"
-    )
-
-
-def job_of(evaluation: Path, episode: Episode, steps: tuple[int, ...]) -> RenderJob:
-    """Return the job that films steps of an episode as its evaluation ran it.
-
-    Raises:
-        OSError: if the evaluation's job cannot be read.
-    """
-    evaluated = records.read(EvaluateJob, evaluation / "job.json")
-    return RenderJob(
-        env=evaluated.env,
-        policy=evaluated.policy and str(evaluation.with_name(Path(evaluated.policy).name).resolve()),
-        fitness=evaluated.fitness,
-        seed=episode.seed,
-        deterministic=evaluated.deterministic,
-        width=SIZE[0],
-        height=SIZE[1],
-        overlay=False,
-        stills=steps,
     )
 
 

@@ -25,7 +25,8 @@ from rewardsmith import graphics, records
 from rewardsmith.archive import Run
 from rewardsmith.errors import ConfigError, RunError, WorkerFailed
 from rewardsmith.jobs import Executor, LocalExecutor
-from rewardsmith.records import Episode, EvaluateJob, Evaluation, RenderJob, Video
+from rewardsmith.records import Episode, Evaluation, RenderJob, Video
+from rewardsmith.retakes import POLICY_FILES, retake
 from rewardsmith.trials import BASELINE, FINAL
 
 BEST, OWN_REWARD, RANDOM = "final", "own-reward", "random"
@@ -36,7 +37,6 @@ SMALLEST, LARGEST = 64, 1920
 """Bounds of a video's width and height."""
 LOOK = 1
 """Raised whenever the same job comes to look different, so that older videos are made anew."""
-POLICY_FILES = ("policy.json", "policy.safetensors")
 
 
 @dataclass(frozen=True)
@@ -222,22 +222,10 @@ def _job(run: Run, take: Take, place: int, size: tuple[int, int], overlay: bool,
     Raises:
         RunError: if the evaluation's job cannot be read, or its policy is not there.
     """
-    path = take.folder / "job.json"
-    try:
-        evaluated = records.read(EvaluateJob, path)
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} is missing or damaged, so the episode cannot be repeated") from error
-    policy = None if take.training is None else take.folder.with_name(f"train-s{take.training}").resolve()
-    if policy is not None and not all((policy / name).is_file() for name in POLICY_FILES):
-        raise RunError(f"the policy of {take.owner!r} is gone from {policy}, so its episodes cannot be repeated")
-    return RenderJob(
-        env=evaluated.env,
-        policy=str(policy) if policy else None,
-        fitness=evaluated.fitness,
-        seed=take.episode.seed,
+    return replace(
+        retake(take.owner, take.folder, take.episode.seed),
         program=_program(run, take.owner),
         title=f"{take.owner} · episode {place}",
-        deterministic=evaluated.deterministic,
         width=size[0],
         height=size[1],
         overlay=overlay,

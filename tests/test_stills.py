@@ -12,8 +12,9 @@ from PIL import Image
 from rewardsmith import health, records
 from rewardsmith.errors import RunError, UserError, WorkerFailed
 from rewardsmith.jobs import LocalExecutor
-from rewardsmith.records import EnvSpec, EvaluateJob, RenderJob, Video
-from rewardsmith.stills import Stills, job_of
+from rewardsmith.records import EnvSpec, EvaluateJob, Video
+from rewardsmith.retakes import POLICY_FILES, retake
+from rewardsmith.stills import Stills
 from rewardsmith.worker import evaluate
 
 SEED = 3
@@ -84,14 +85,29 @@ def test_a_frame_that_is_there_is_not_filmed_again(recorded):
     assert again[7].read_bytes() == b"png 7"
 
 
-def test_the_episode_is_run_as_its_evaluation_ran_it_with_the_policy_beside_it(recorded, tmp_path):
+def test_the_episode_is_run_as_its_evaluation_ran_it_with_the_policy_beside_it(recorded):
     folder, episode = recorded
     moved = replace(records.read(EvaluateJob, folder / "job.json"), policy="/elsewhere/g0c00/train-s0")
     records.write(moved, folder / "job.json")
-    job = job_of(folder, episode, (1,))
-    assert isinstance(job, RenderJob)
-    assert job.policy == str((folder.parent / "train-s0").resolve())
+    with pytest.raises(RunError, match="the policy of 'g0c00' is gone"):
+        retake("g0c00", folder, episode.seed)
+    policy = folder.parent / "train-s0"
+    policy.mkdir()
+    for name in POLICY_FILES:
+        (policy / name).touch()
+    executor = filmed(episode)
+    Stills(executor, pytest.fail).of(folder, episode, [1])
+    (job,) = executor.jobs
+    assert job.policy == str(policy.resolve())
     assert (job.seed, job.stills, job.overlay, job.program) == (SEED, (1,), False, None)
+
+
+def test_an_evaluation_that_cannot_be_repeated_has_no_frames_and_ends_nothing(recorded):
+    folder, episode = recorded
+    (folder / "job.json").write_text("{")
+    notices = []
+    assert Stills(filmed(episode), notices.append).of(folder, episode, [1]) == {}
+    assert "damaged, so the episode cannot be repeated" in notices[0]
 
 
 @pytest.mark.parametrize(

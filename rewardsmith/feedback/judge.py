@@ -144,7 +144,10 @@ class Judge:
         of_both = [self._pictures(name, one) for name, one in (("First agent", first), ("Second agent", second))]
         # Frames of one alone would speak for it, or against it.
         pictures = tuple(picture for some in of_both for picture in some) if all(of_both) else ()
-        messages = [Message("system", prompts.render("judge/system")), Message("user", told, pictures)]
+        messages = [
+            Message("system", prompts.render("judge/system", frames=bool(pictures))),
+            Message("user", told, pictures),
+        ]
         return ask(self._model, messages, Choice, role=ROLE, sample=sample)
 
     def _seen(self, one: Candidate) -> str:

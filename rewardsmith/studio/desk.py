@@ -95,10 +95,15 @@ def page(request: Request, template: str, status: int = 200, **values: object) -
     common = {
         "theme": theme if theme in ("light", "dark") else "",
         "rater": rater(request),
-        "flash": SAID.get(request.query_params.get("ok", "")),
+        "flash": flash(request),
         "single": desk(request).shelf.single,
     }
     return HTMLResponse(templates().get_template(template).render({**common, **values}), status)
+
+
+def flash(request: Request) -> str | None:
+    """Return what a page says after a form; None where none was sent."""
+    return SAID.get(request.query_params.get("ok", ""))
 
 
 def back(address: str, ok: str, by: str = "") -> Response:

@@ -18,7 +18,7 @@ from rewardsmith.report.drawing.lineage import lineage
 from rewardsmith.steps import evaluator
 from rewardsmith.studio import facts
 from rewardsmith.studio.children import Child
-from rewardsmith.studio.desk import Desk, address, desk, known, named, page, place, templates
+from rewardsmith.studio.desk import Desk, address, desk, flash, known, named, page, place, templates
 from rewardsmith.studio.facts import Facts
 from rewardsmith.studio.shelf import Place, contained
 from rewardsmith.video import Clip, Take
@@ -149,7 +149,7 @@ def compare(request: Request) -> Response:
         episode=number,
         episodes=range(min(len(takes(about, side.candidate.id)) for side in sides)),
         pairs=pairs,
-        done=done,
+        flash=None if done else flash(request),
     )
 
 

@@ -45,5 +45,5 @@ def ranked(candidates: Sequence[Candidate], caution: float = DEFAULTS.caution) -
 
 
 def incumbent(history: Sequence[Candidate], settings: EvolutionSettings = DEFAULTS) -> Candidate | None:
-    """Return the best candidate so far: of two with one score the earlier; None while nothing has a score."""
+    """Return the best candidate so far, as `ranked` has it; None while nothing has a score."""
     return next(iter(ranked(history, settings.caution)), None)
