@@ -76,6 +76,7 @@ def test_a_judge_with_eyes_sees_both_agents_at_the_same_steps(tmp_path):
     class Eyes(Taste):
         def complete(self, messages, *, role, sample=0):
             shown.append([picture.label for picture in messages[-1].pictures])
+            assert "as far as the figures and frames show it" in messages[0].content
             return super().complete(messages, role=role, sample=sample)
 
     class Drawn:
