@@ -327,6 +327,7 @@ def test_a_zygote_that_was_killed_is_the_machines_fault_and_is_replaced() -> Non
 
 
 def test_a_closed_process_is_gone(zygote: Zygote) -> None:
+    opened(PROGRAM, zygote).close()  # the zygote has started
     above = zygote._process.pid  # below this process there may be some that earlier tests left to their executors
     before = set(children(above))
     process = opened(PROGRAM, zygote)
