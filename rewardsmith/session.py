@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rewardsmith import authors, records
 from rewardsmith import config as configuration
 from rewardsmith.archive import Journal, Run
-from rewardsmith.archive.run import default_path
+from rewardsmith.archive.run import MEASURED_PROGRAM, USER_PROGRAM, default_path
 from rewardsmith.config import Config, Layer
 from rewardsmith.errors import RewardsmithError
 from rewardsmith.executors import workplace
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from rewardsmith.jobs import Executor
 
 RUNS = Path("runs")
-TRAINED = "user"
-"""Id of the program that `train` measures, in its run directory."""
+MEASURED = "user"
+"""Id of the one program of a run without a search."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,16 @@ def _with_designer(config: Config, environment: Mapping[str, str]) -> Config:
     return configuration.resolve(config.model_dump(), {"search": {"designer": designer}})
 
 
-def start(plan: Plan, out: Path | None = None, seed_reward: Path | None = None) -> Run:
+def start(
+    plan: Plan, out: Path | None = None, seed_reward: Path | None = None, measured: RewardProgram | None = None
+) -> Run:
     """Make the run directory of a planned search.
 
     Args:
         plan: what `plan` gave.
         out: the directory; None makes one below `runs/`.
         seed_reward: a program of the user's that generation 0 begins with.
+        measured: the one program that the run trains and measures, in place of a search.
 
     Raises:
         ProgramError: if the user's program cannot be read or is none.
@@ -127,13 +130,14 @@ def start(plan: Plan, out: Path | None = None, seed_reward: Path | None = None) 
         endpoints.trust(plan.config.llm, plan.config.roles)
         digest = prompts.digest()
     run = Run.create(path, plan.task, plan.config, digest)
-    if source is not None:
-        records.write_text(run.path / "user.py", source)
+    for name, text in ((USER_PROGRAM, source), (MEASURED_PROGRAM, measured.source if measured else None)):
+        if text is not None:
+            records.write_text(run.path / name, text)
     return run
 
 
 def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = None) -> Result:
-    """Run a search to its end, from wherever it stands; a finished one answers at once.
+    """Run a search, or the measurement of one program, to its end from wherever it stands; a finished one answers.
 
     What a failure of the machine ended is tried again, also of a finished run.
 
@@ -143,7 +147,7 @@ def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = N
         executor: where jobs run; None runs them on this machine, as the configuration says.
 
     Raises:
-        UserError: if something that the user can mend is wrong.
+        UserError: if something that the user can mend is wrong; ProgramError, if the critic refuses the one program.
         RunFailed: if it ends without a result; what is done stays done.
     """
     from rewardsmith import trackers
@@ -152,12 +156,14 @@ def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = N
     known = run.result()
     if known is not None and _is_whole(run, known):
         return known
-    if known is not None and known.best.id == TRAINED:
-        return train(run, parse(known.best.proposal.source), watch, executor)
     watch = trackers.joined(run, watch or Silent())
     runs = nullcontext(executor) if executor else workplace(run.config, watch)
+    measured = run.measured_program()
     with authors.models(run, watch) as models, journal_of(run) as journal, runs as where:
-        result = Search(run, journal, authors.designer(run, models, watch), where, watch, models).result()
+        if measured is not None:
+            result = _measured(run, parse(measured), journal, where, watch)
+        else:
+            result = Search(run, journal, authors.designer(run, models, watch), where, watch, models).result()
     _write_report(run, watch)
     return result
 
@@ -185,34 +191,29 @@ def _is_whole(run: Run, known: Result) -> bool:
     return not final.broken_off(run, known)
 
 
-def train(run: Run, program: RewardProgram, watch: Watch | None = None, executor: Executor | None = None) -> Result:
+def _measured(run: Run, program: RewardProgram, journal: Journal, where: Executor, watch: Watch) -> Result:
     """Measure one program as a search measures its best: trained on fresh seeds, run on held-out episodes.
-
-    See `carry_on` for the arguments.
 
     Raises:
         ProgramError: if the critic refuses it.
-        RunFailed: if the machinery fails; the same call goes on from there.
+        WorkerFailed: if the machinery fails; `carry_on` goes on from there.
     """
     from rewardsmith import final
     from rewardsmith.look import look
     from rewardsmith.steps import critic
     from rewardsmith.trials import Trials
 
-    watch = watch or Silent()
-    runs = nullcontext(executor) if executor else workplace(run.config, watch)
-    with journal_of(run) as journal, runs as where:
-        probe = look(run, journal, where)
-        verdict = critic.review(program.source, probe, run.transitions, run.config.sandbox)
-        if not verdict.accepted:
-            raise refusal(verdict.findings)
-        trials = Trials(run, journal, where, watch, probe)
-        config = run.config.search
-        watch.started(config.final_seeds * (1 + config.baseline), config.env_steps)
-        candidate = Candidate(TRAINED, 0, 0, Proposal(program.source, "user"), "ok", verdict)
-        result = final.report(trials, candidate, [candidate], Spent(), None)
-        watch.finished(result)
-    _write_report(run, watch)
+    probe = look(run, journal, where)
+    verdict = critic.review(program.source, probe, run.transitions, run.config.sandbox)
+    if not verdict.accepted:
+        raise refusal(verdict.findings)
+    trials = Trials(run, journal, where, watch, probe)
+    config = run.config.search
+    watch.started(config.final_seeds * (1 + config.baseline), config.env_steps)
+    candidate = Candidate(MEASURED, 0, 0, Proposal(program.source, "user"), "ok", verdict)
+    run.save(candidate)
+    result = final.report(trials, candidate, [candidate], Spent(), None)
+    watch.finished(result)
     return result
 
 

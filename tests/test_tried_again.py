@@ -14,6 +14,7 @@ from rewardsmith.config import resolve
 from rewardsmith.errors import ConfigError
 from rewardsmith.program import parse
 from rewardsmith.records import Evaluation, Result
+from rewardsmith.session import Plan
 from rewardsmith.steps.critic import dry_run
 
 WORTHS = [1.0, 3.0, 2.0, 4.0]
@@ -101,11 +102,30 @@ def test_a_candidate_of_an_earlier_generation_is_tried_again_and_the_later_gener
     assert all(after[key] == event for key, event in before.items())
 
 
-def test_a_run_of_one_given_program_is_measured_again_and_not_searched(tmp_path):
+@pytest.fixture
+def measured(tmp_path):
+    """Return a run that measures one program and is not begun."""
     config = resolve({"search": SIZES | {"population": 1, "generations": 1}})
-    run = Run.create(tmp_path / "run", TASK, config)
-    program = parse(PROGRAM.format(worth=2.0))
-    broken = session.train(run, program, executor=Faulty("final/user/train-s1000"))
+    return session.start(Plan(TASK, config, 2, 200, 0), tmp_path / "run", measured=parse(PROGRAM.format(worth=2.0)))
+
+
+def test_a_run_of_one_program_that_was_interrupted_measures_it_and_searches_nothing(measured):
+    class Interrupted(PlayedExecutor):
+        def train(self, job, out):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        session.carry_on(measured, executor=Interrupted())
+    executor = PlayedExecutor()
+    result = session.carry_on(Run.open(measured.path), executor=executor)
+    assert [one.id for one in result.candidates] == ["user"]
+    trained = {job.program for job in executor.jobs if job.kind == "train"}
+    assert trained == {PROGRAM.format(worth=2.0), None}
+
+
+def test_a_run_of_one_given_program_is_measured_again_and_not_searched(measured):
+    run = measured
+    broken = session.carry_on(run, executor=Faulty("final/user/train-s1000"))
     executor = Faulty(None)
     executor.worth = {str(run.path / f"final/user/train-s100{seed}"): 2.0 for seed in range(2)}
     mended = session.carry_on(Run.open(run.path), executor=executor)

@@ -3,6 +3,7 @@
 ```
 config.toml       the resolved configuration        task.json   the task
 user.py           the user's own program            examples.json   what the library gave for the prompts
+train.py          the program that `rewardsmith train` measures; there is no search then
 provenance.json   versions, git, prompts' hash      journal.jsonl, llm.jsonl, clock.json
 probe/            transitions under random actions
 candidates/<id>/  reward.py, candidate.json, feedback.md, train-s<seed>/, eval-s<seed>/, videos/
@@ -34,6 +35,7 @@ from rewardsmith.records import Candidate, Result
 from rewardsmith.tasks import Task
 
 FORMAT = 1
+USER_PROGRAM, MEASURED_PROGRAM = "user.py", "train.py"
 PACKAGES = ("rewardsmith", "numpy", "torch", "stable-baselines3", "gymnasium", "mujoco", "openai")
 
 
@@ -139,13 +141,21 @@ class Run:
 
     def discard_if_unused(self) -> None:
         """Remove the directory if nothing that took a model's call or a training is in it."""
-        used = (self.path / "llm.jsonl").exists() or any(event.step == "designer" for event in self.events())
+        paid = any(event.step in ("designer", "trainer") for event in self.events())
+        used = paid or (self.path / "llm.jsonl").exists()
         if not used:
             shutil.rmtree(self.path, ignore_errors=True)
 
     def user_program(self) -> str | None:
         """Read the program that the user gave the search to begin with; None where there is none."""
-        path = self.path / "user.py"
+        return self._text(USER_PROGRAM)
+
+    def measured_program(self) -> str | None:
+        """Read the program that this run measures without a search; None where it is a search."""
+        return self._text(MEASURED_PROGRAM)
+
+    def _text(self, name: str) -> str | None:
+        path = self.path / name
         return path.read_text(encoding="utf-8") if path.is_file() else None
 
     def folder(self, *parts: str) -> Path:

@@ -104,7 +104,11 @@ def design(
     if dry_run:
         show_plan(plan, json_)
         return
-    run = session.start(plan, out, seed_reward)
+    begin(session.start(plan, out, seed_reward), json_)
+
+
+def begin(run: Any, json_: bool) -> None:
+    """Run what has just been made; where the user's mistake ends it before anything was paid for, nothing is left."""
     try:
         carry_on(run, json_)
     except UserError:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from rewardsmith.cli.output import say, say_json
 
 
 def train(
@@ -31,11 +28,9 @@ def train(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
 ) -> None:
     """Train policies on FILE and measure them on held-out seeds."""
-    from rewardsmith import records, session
-    from rewardsmith.cli.design import given
+    from rewardsmith import session
+    from rewardsmith.cli.design import begin, given
     from rewardsmith.program import load_reward
-    from rewardsmith.report.live import view
-    from rewardsmith.report.tables import summary
 
     program = load_reward(file)
     search = {"env_steps": steps, "final_seeds": seeds, "baseline": baseline}
@@ -44,12 +39,4 @@ def train(
     plan = session.plan(
         f"train {file.name}", env, fitness, config, overrides, set_ or (), trainer_config=trainer_config
     )
-    run = session.start(plan, out)
-    with view(sys.stdout, json_, run) as watch:
-        result = session.train(run, program, watch)
-    if json_:
-        say_json({"event": "result", **records.dump(result)})
-        return
-    for line in summary(result):
-        say(line)
-    say(f"policies and curves: {run.path}")
+    begin(session.start(plan, out, measured=program), json_)

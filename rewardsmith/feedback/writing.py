@@ -281,13 +281,13 @@ def _writing(run: Run) -> Iterator[tuple[Journal, State]]:
     try:
         events = tuple(journal)
         state = of(events)
-        _check_kind(run, events, state)
+        _check_kind(run, events)
         yield journal, state
     finally:
         journal.close()
 
 
-def _check_kind(run: Run, events: tuple[Event, ...], state: State) -> None:
+def _check_kind(run: Run, events: tuple[Event, ...]) -> None:
     """Refuse what is no search, and a search of which this version cannot run another generation."""
     path, keys = run.path, {event.key for event in events}
     generations = {int(found[1]) for key in keys if (found := _PLANNED.fullmatch(key))}
@@ -295,8 +295,8 @@ def _check_kind(run: Run, events: tuple[Event, ...], state: State) -> None:
         raise RunError(
             f"{path} was made by an older rewardsmith, whose generations cannot be continued; `show` reads it"
         )
-    if not state.begun and run.result() is not None:
-        raise RunError(f"{path} trained one program and is no search; `rewardsmith design --seed-reward` begins one")
+    if run.measured_program() is not None:
+        raise RunError(f"{path} measures one program and is no search; `design --seed-reward FILE` begins one")
 
 
 def _append(run: Run, make: Callable[[State], Input]) -> Said:

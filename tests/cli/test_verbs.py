@@ -70,6 +70,8 @@ def test_train_measures_a_file_over_its_seeds(folder):
     assert len(result["baselines"]["own_reward"]["values"]) == 2
     assert result["baselines"]["random"] is not None
     assert result["env_steps"] == 4 * 4096
+    resumed = rewardsmith(folder, "resume", "trained")
+    assert "this program, trained anew" in resumed
 
 
 def test_envs_lists_cards_and_shows_one(folder):
