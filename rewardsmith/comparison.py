@@ -6,6 +6,7 @@ recorded under random actions, and the same with the signals stretched (`steps/c
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from rewardsmith.watch import Silent
 
 CANDIDATE = re.compile(r"(?P<run>.+):(?P<id>g\d+c\d+)")
 ALIKE = 0.9
-"""Correlation from which two terms are said to pay alike."""
+"""Correlation from which two terms are said to pay alike, or with the other sign the opposite."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class TermsOf:
 
 @dataclass(frozen=True)
 class Likeness:
-    """Two terms of two programs that pay alike, whatever they are called."""
+    """Two terms of two programs that pay alike, or the opposite, whatever they are called."""
 
     first: str
     second: str
@@ -99,7 +100,10 @@ def contender(text: str) -> Contender:
     if path.is_file():
         return Contender(text, load_reward(path).source)
     named = CANDIDATE.fullmatch(text)
-    run = Run.open(Path(named["run"]) if named else path)
+    folder = Path(named["run"]) if named else path
+    if not folder.exists():
+        raise RunError(f"there is no reward file and no run {str(folder)!r}; `rewardsmith show` lists the runs")
+    run = Run.open(folder)
     result = run.result()
     known = {one.id: one for one in run.candidates()}
     if result is not None:
@@ -176,7 +180,7 @@ def _transitions(contenders: Sequence[Contender], folder: Path, env: str | None)
             return records.load(Probe, event.data), run.transitions, run.config, run.task.env.env_id
     if env is None:
         raise RunError("these are files alone: --env says on which environment's transitions to compare them")
-    planned = session.plan("compare", env)
+    planned = session.look_plan("compare", env)
     run = Run.create(folder / "run", planned.task, planned.config)
     with session.journal_of(run) as journal, workplace(run.config, Silent()) as executor:
         return look(run, journal, executor), run.transitions, run.config, planned.task.env.env_id
@@ -185,9 +189,12 @@ def _transitions(contenders: Sequence[Contender], folder: Path, env: str | None)
 def _asked(one: Contender, probe: Probe, transitions: Path, config: Config) -> tuple[TermsOf, Values]:
     """Return a program's terms on the transitions: figures, and values with their weights."""
     parsed = parse(one.source)
-    missing = sorted(set(parsed.signals) - {signal.name for signal in probe.signals})
+    known = [signal.name for signal in probe.signals]
+    missing = sorted(set(parsed.signals) - set(known))
     if missing:
-        return TermsOf((), f"it reads {', '.join(missing)}, which this environment does not have"), {}
+        near = {name: difflib.get_close_matches(name, known, n=1) for name in missing}
+        told = (f"{name} (near it: {near[name][0]})" if near[name] else name for name in missing)
+        return TermsOf((), f"it reads {', '.join(told)}, which this environment does not have"), {}
     try:
         recording = recordings.probe(transitions, parsed)
         with open_process(parsed, recordings.layout(probe), config.sandbox) as process:

@@ -266,6 +266,26 @@ def from_sets(assignments: Iterable[str]) -> Layer:
     return layer
 
 
+def refuse_contradictions(options: Layer, sets: Layer, name: str = "") -> None:
+    """Refuse an assignment of --set that gives a setting another value than an option does.
+
+    Args:
+        options: as the command's options give them; of the part `name`.
+        sets: as `from_sets` reads them; likewise.
+        name: of the part that is looked at, with a dot behind it.
+
+    Raises:
+        ConfigError: if there is one.
+    """
+    for key, value in sets.items():
+        given = options.get(key)
+        if isinstance(value, Mapping) and isinstance(given, Mapping):
+            refuse_contradictions(given, value, f"{name}{key}.")
+        elif given is not None and given != value:
+            setting = f"{name}{key}"
+            raise ConfigError(f"{setting} is given twice: {given!r} by the command and {value!r} by --set; say it once")
+
+
 def to_toml(config: Config) -> str:
     """Return the configuration as TOML that reads back equal; a key without a value is the word "none"."""
     return tomli_w.dumps(_spell_none(config.model_dump(mode="json")))
@@ -312,8 +332,9 @@ def _complaint(detail: Any) -> str:
     name = ".".join(location)
     if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _keys(location[:-1])
-        nearest = difflib.get_close_matches(location[-1], known, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"allowed are: {', '.join(known)}"
+        elsewhere = [f"{section}.{location[-1]}" for section in _keys([]) if location[-1] in _keys([section])]
+        nearest = elsewhere or difflib.get_close_matches(location[-1], known, n=1)
+        hint = f"did you mean {' or '.join(map(repr, nearest))}?" if nearest else f"allowed are: {', '.join(known)}"
         return f"there is no setting {name!r}; {hint}"
     return f"{name} = {detail['input']!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
 
@@ -324,4 +345,4 @@ def _keys(sections: list[str]) -> list[str]:
     defaults: Any = Config().model_dump()
     for section in sections:
         defaults = defaults.get(section, {})
-    return sorted(defaults)
+    return sorted(defaults) if isinstance(defaults, dict) else []

@@ -1,7 +1,7 @@
 """What an environment offers, asked of a worker; and the beginning of a task card for it.
 
-A card that `card_text` writes is valid as it is: its fitness is the environment's own verdict, which the author
-replaces. It names the signals that a task most often needs; a worker derives the others in any case.
+A card that `card_text` writes can be run as it is, with a remark: its fitness is the environment's own verdict, which
+the author replaces. It names the signals that a task most often needs; a worker derives the others in any case.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from rewardsmith import extras
 from rewardsmith.errors import TaskError, WorkerFailed
 from rewardsmith.jobs import LocalExecutor
 from rewardsmith.records import EnvSpec, Probe, ProbeJob, Signal
+from rewardsmith.tasks import UNFILLED
 
 TRANSITIONS = 16
 """Recorded while an environment is looked at: nobody reads them."""
@@ -32,12 +33,10 @@ env_id = "{env_id}"
 {kwargs}
 # max_episode_steps = {limit}
 text = "FILL IN: what the agent should do, in a sentence."
-# FILL IN what the environment is, for a reader who has never seen it: the body, the surroundings, how an episode
-# starts and ends, which way is forward, how long a step is.
 about = \"\"\"
-The Gymnasium environment {env_id}.
+The Gymnasium environment {env_id}. FILL IN: what it is, for a reader who has never seen it: the body, the
+surroundings, how an episode starts and ends, which way is forward, how long a step is.
 \"\"\"
-# FILL IN what each number does.
 action = {action}
 # FILL IN one figure for an episode, which no program sees. {fitness_says}
 fitness = {fitness}
@@ -166,11 +165,11 @@ def _fitness(probe: Probe) -> tuple[str, str]:
 
 def _action(probe: Probe) -> str:
     if probe.discrete_actions is not None:
-        return f"one of {probe.discrete_actions} choices, numbered from 0"
+        return f"one of {probe.discrete_actions} choices, numbered from 0. {UNFILLED}: what each does"
     low, high = sorted(set(probe.action_low)), sorted(set(probe.action_high))
     bounds = f"in [{low[0]:g}, {high[0]:g}]" if len(low) == len(high) == 1 else "each in bounds of its own"
     count = len(probe.action_low)
-    return f"{count} {'number' if count == 1 else 'numbers'} {bounds}"
+    return f"{count} {'number' if count == 1 else 'numbers'} {bounds}. {UNFILLED}: what each does"
 
 
 def _entry(signal: Signal) -> str:

@@ -19,7 +19,7 @@ from rewardsmith.program import RewardProgram
 from rewardsmith.records import EnvSpec, Signal
 from rewardsmith.sources import Applied, Combined, Index, Node, Number, parse
 
-RULE = "# " + "-" * 64 + " "
+RULE = contract.EXPORT_RULE
 SHAPING = "shaping"
 SHAPING_MODULES = (SHAPING, f"rewardsmith.{SHAPING}")
 FUNCTIONS = {"wrap": "_wrap", "norm": "_norm", "angle": "_angle", "cos": "np.cos", "sin": "np.sin"}
@@ -48,7 +48,7 @@ def export(program: RewardProgram, signals: Sequence[Signal], env: EnvSpec) -> s
     parts = [
         _head(env),
         _shaping(_shaping_names(program.source)),
-        f"{RULE}the reward program\n\n{_own_text(program.source)}",
+        f"{RULE}{contract.EXPORTED}\n\n{_own_text(program.source)}",
         _constants(program, [catalogue[name] for name in program.signals], env),
         carried[carried.index(RULE) :],
     ]

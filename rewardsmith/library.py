@@ -12,18 +12,16 @@ A few ship with the package (`prompts/library/`); the user's lie in REWARDSMITH_
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import tomllib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import tomli_w
 
-from rewardsmith import program
+from rewardsmith import program, wording
 from rewardsmith.archive import Run
 from rewardsmith.errors import ConfigError, ProgramError
 from rewardsmith.records import Example, write_text
@@ -32,7 +30,6 @@ from rewardsmith.resources import folder
 VARIABLE = "REWARDSMITH_LIBRARY"
 SIGNAL_WEIGHT = 0.5
 """What reading only known signals counts beside the words, which count up to 1."""
-COMMON = frozenset("a an and as at be by can for from in into is it its of on or so that the then to up with".split())
 
 _HEAD = re.compile(r"\A# /// reward\n(?P<lines>(?:#[^\n]*\n)*?)# ///\n\s*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -169,8 +166,7 @@ def nearest(
 ) -> list[tuple[Entry, float]]:
     """Return the entries with their likeness to a task, the most alike first; equally alike ones by name.
 
-    The likeness of the words is the cosine between TF-IDF vectors over task and environment (Salton and Buckley 1988,
-    with idf = ln((1 + n) / (1 + df)) + 1); to it comes the part of a program's signals that the task has.
+    To the likeness of the words over task and environment comes the part of a program's signals that the task has.
 
     Args:
         known: the library.
@@ -178,14 +174,9 @@ def nearest(
         env_id: the task's environment, if there is one.
         signals: names of its signals.
     """
-    documents = [Counter(_words(f"{entry.task} {entry.env_id}")) for entry in known]
-    there = Counter(word for document in documents for word in document)
-    asked = _weighted(Counter(_words(f"{text} {env_id}")), there, len(known))
+    worded = wording.likenesses(f"{text} {env_id}", [f"{entry.task} {entry.env_id}" for entry in known])
     have = frozenset(signals)
-    scored = [
-        (entry, _cosine(asked, _weighted(document, there, len(known))) + SIGNAL_WEIGHT * _shared(entry, have))
-        for entry, document in zip(known, documents, strict=True)
-    ]
+    scored = [(entry, words + SIGNAL_WEIGHT * _shared(entry, have)) for entry, words in zip(known, worded, strict=True)]
     return sorted(scored, key=lambda pair: (-pair[1], pair[0].name))
 
 
@@ -227,26 +218,6 @@ def _parted(text: str, path: Path) -> tuple[dict[str, object], str]:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"the head of {path} is not TOML: {error}") from error
     return head, text[match.end() :]
-
-
-def _words(text: str) -> list[str]:
-    """Return the words of a text that tell tasks apart, without their endings.
-
-    >>> _words("Hopping forward on the HalfCheetah-v5")
-    ['hopp', 'forward', 'half', 'cheetah']
-    """
-    parted = re.sub(r"-v\d+\b", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text))
-    words = [word for word in re.findall(r"[a-z]+", parted.lower()) if word not in COMMON]
-    return [re.sub(r"(?<=\w{3})(?:ing|ed|ly|s)$", "", word) for word in words]
-
-
-def _weighted(document: Counter[str], there: Counter[str], n: int) -> dict[str, float]:
-    return {word: count * (math.log((1 + n) / (1 + there[word])) + 1.0) for word, count in document.items()}
-
-
-def _cosine(left: Mapping[str, float], right: Mapping[str, float]) -> float:
-    size = math.hypot(*left.values()) * math.hypot(*right.values())
-    return sum(weight * right.get(word, 0.0) for word, weight in left.items()) / size if size else 0.0
 
 
 def _shared(entry: Entry, have: frozenset[str]) -> float:

@@ -13,6 +13,7 @@ from rewardsmith import ends, feedback, final
 from rewardsmith.archive import Clock, Journal, Run
 from rewardsmith.briefs import brief_of
 from rewardsmith.course import Course
+from rewardsmith.doubts import doubts
 from rewardsmith.feedback import State, judge, telling
 from rewardsmith.jobs import Executor
 from rewardsmith.llm import Models
@@ -72,8 +73,9 @@ class Search:
         """Go from generation to generation while the clock counts; see `result`."""
         run, config = self.run, self.run.config.search
         probe = look(run, self.journal, self.executor)
-        for remark in filter(None, (unnamed(probe.signals), trainer.remark(run.config, probe))):
-            self.watch.notice(remark)
+        for remark in (*doubts(run.task), unnamed(probe.signals), trainer.remark(run.config, probe)):
+            if remark:
+                self.watch.notice(remark)
         self.check_user_program(probe)
         trials, stills = (
             Trials(run, self.journal, self.executor, self.watch, probe),

@@ -39,6 +39,11 @@ Array = NDArray[np.float64]
 ARGUMENTS = ("before", "action", "after", "start", "memory")
 STATES = ("before", "after", "start")
 """The arguments whose attributes are signals."""
+EXPORT_RULE = "# " + "-" * 64 + " "
+EXPORTED = "the reward program"
+"""What stands over the parts of an exported file, and over the program's."""
+_EXPORTED = re.compile(rf"^{EXPORT_RULE}{EXPORTED}\n(.*?)(?=^{EXPORT_RULE}|\Z)", re.MULTILINE | re.DOTALL)
+
 MAX_SOURCE_CHARS = 50_000
 """Longer texts are refused unread: no honest reward needs them, and a parser bomb does."""
 
@@ -129,20 +134,25 @@ def load_reward(path: Path | str) -> RewardProgram:
     Raises:
         ProgramError: if the file cannot be read as text, or its text is no program.
     """
-    return parse(read_source(Path(path)))
+    program = parse(read_source(Path(path)))
+    return parse(program.source.lstrip("\n"))
 
 
 def read_source(path: Path) -> str:
     """Read the text of a reward file, which need not be a program.
 
+    Of a file that `rewardsmith export` wrote it is the program's part, on the lines that it has in the file.
+
     Raises:
         ProgramError: if it cannot be read as text.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ProgramError(f"cannot read the reward file {str(path)!r}: {reason}") from error
+    exported = _EXPORTED.search(text)
+    return text if exported is None else "\n" * text.count("\n", 0, exported.start(1)) + exported[1]
 
 
 def reweigh(source: str, weights: Mapping[str, float]) -> str:

@@ -10,12 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rewardsmith import authors, records
+from rewardsmith import authors, doubts, records
 from rewardsmith import config as configuration
 from rewardsmith.archive import Journal, Run
 from rewardsmith.archive.run import MEASURED_PROGRAM, USER_PROGRAM, default_path
 from rewardsmith.config import Config, Layer
-from rewardsmith.errors import RewardsmithError
+from rewardsmith.errors import RewardsmithError, TaskError
 from rewardsmith.executors import workplace
 from rewardsmith.program import RewardProgram, load_reward, parse, read_source, refusal
 from rewardsmith.records import Candidate, Proposal, Result, Spent, Verdict
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from rewardsmith.jobs import Executor
 
 RUNS = Path("runs")
+OWN_RETURN = "sum(own_reward)"
+"""A fitness that every environment has."""
 MEASURED = "user"
 """Id of the one program of a run without a search."""
 
@@ -68,11 +70,13 @@ def plan(
         trainer_config: tuned settings of the training, as an rl-zoo3 YAML file.
 
     Raises:
-        UserError: if the task, the fitness or a setting is wrong.
+        UserError: if the task, the fitness or a setting is wrong, or an override and an assignment contradict.
     """
     from rewardsmith import extras, presets, zoo
     from rewardsmith.feedback import words
 
+    assigned = configuration.from_sets(sets)
+    configuration.refuse_contradictions(overrides or {}, assigned)
     ranking = words.read(fitness)
     task = load_task(text, env, words.metric(ranking, env) if ranking else fitness)
     extras.require(task.env.env_id)
@@ -83,7 +87,7 @@ def plan(
         zoo.read(trainer_config, task.env.env_id) if trainer_config else {},
         overrides or {},
         ranking.layer if ranking else {},
-        configuration.from_sets(sets),
+        assigned,
     ]
     config = _with_designer(configuration.resolve(presets.beneath(layers), *layers), environment)
     search = config.search
@@ -92,6 +96,17 @@ def plan(
     calls += search.population * search.generations * (config.critic.review + config.analyzer.model_reads)
     calls += 2 * config.feedback.judge_pairs * search.generations * (config.feedback.rank == "judge")
     return Plan(task, config, search.trainings, search.trainings * search.env_steps, calls)
+
+
+def look_plan(text: str, env: str, overrides: Layer | None = None) -> Plan:
+    """Plan to look at an environment, where nothing is measured: one without a card needs no fitness for that.
+
+    See `plan` for the arguments and for what it raises.
+    """
+    from rewardsmith.tasks import find_env
+
+    _, card = find_env(env)
+    return plan(text, env, None if card else OWN_RETURN, overrides=overrides)
 
 
 def _with_designer(config: Config, environment: Mapping[str, str]) -> Config:
@@ -118,6 +133,7 @@ def start(
         ProgramError: if the user's program cannot be read or is none.
         RunError: if the directory cannot be made or is not empty.
         ConfigError: if the language model's name, key or price is missing.
+        TaskError: if a language model would be told what the task's card leaves to be filled in.
     """
     source = load_reward(seed_reward).source if seed_reward else None
     path = out or default_path(RUNS, plan.task, datetime.now())
@@ -126,6 +142,7 @@ def start(
         from rewardsmith import llm, prompts
         from rewardsmith.llm import endpoints
 
+        _refuse_unfilled(plan.task)
         llm.build(plan.config.llm, plan.config.budget, path / "llm.jsonl", roles=plan.config.roles).close()
         endpoints.trust(plan.config.llm, plan.config.roles)
         digest = prompts.digest()
@@ -134,6 +151,12 @@ def start(
         if text is not None:
             records.write_text(run.path / name, text)
     return run
+
+
+def _refuse_unfilled(task: Task) -> None:
+    remark = doubts.unfilled(task)
+    if remark:
+        raise TaskError(f"{remark}; fill it in, or name the environment {task.env.env_id} with a --fitness")
 
 
 def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = None) -> Result:
@@ -244,7 +267,7 @@ def check(file: Path, env: str, folder: Path, overrides: Layer | None = None) ->
     from rewardsmith.steps import critic
 
     source = read_source(file)
-    planned = plan(f"check {file.name}", env, overrides=overrides)
+    planned = look_plan(f"check {file.name}", env, overrides)
     run = Run.create(folder / "run", planned.task, planned.config)
     with journal_of(run) as journal, workplace(run.config, Silent()) as executor:
         probe = look(run, journal, executor)

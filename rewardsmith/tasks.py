@@ -31,6 +31,9 @@ from rewardsmith.resources import folder
 
 Setting = Scalar | tuple[Scalar, ...]
 
+UNFILLED = "FILL IN"
+"""What `rewardsmith envs new` writes where the author of a card has to say something."""
+
 _ENV_ID = re.compile(r"(?:[\w.]+:)?(?:[\w.-]+/)?[\w.-]+-v\d+|[\w.]+:[\w./-]+")
 """What may be registered with Gymnasium: a name with a version, or any name of a given package."""
 
@@ -172,6 +175,11 @@ def card_file(env: str) -> Path | None:
 def unnamed(signals: Iterable[Signal]) -> str | None:
     """Return a remark on an environment in which nothing has a name but the observation as a whole; else None."""
     known = list(signals)
+    if not known:
+        return (
+            "this environment has no signals: its observation is an image, and its info holds no numbers; a program"
+            " sees the action alone; wrap the environment so that its `info` holds what a reward needs"
+        )
     if [signal.name for signal in known] != ["obs"]:
         return None
     return (

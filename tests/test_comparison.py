@@ -52,6 +52,20 @@ def test_terms_are_told_with_what_pays_alike(found: Comparison) -> None:
     assert (like.first, like.second, like.correlation) == ("speed", "run", pytest.approx(1.0))
 
 
+def test_a_term_of_the_other_sign_pays_the_opposite_and_what_cannot_be_asked_is_the_exit_code(files: Path) -> None:
+    (files / "against.py").write_text("def reward(after):\n    return {'speed': -after.x_velocity}\n")
+    (files / "misspelt.py").write_text("def reward(after):\n    return {'speed': after.x_velocit}\n")
+
+    def said(*names: str) -> tuple[int, str]:
+        answer = CliRunner().invoke(app, ["compare", *(str(files / f"{name}.py") for name in names), "--env", "hopper"])
+        return answer.exit_code, answer.stdout
+
+    code, text = said("forward", "against")
+    assert (code, "A's speed and B's speed pay the opposite: r = -1.00" in text) == (0, True)
+    code, text = said("forward", "misspelt")
+    assert (code, "B could not be asked: it reads x_velocit (near it: x_velocity)" in text) == (1, True)
+
+
 def test_files_alone_need_an_environment(files: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="--env"):
         compare([str(files / "forward.py"), str(files / "backward.py")], tmp_path)

@@ -14,7 +14,7 @@ import pytest
 from rewardsmith import exported
 from rewardsmith.errors import ProgramError, TaskError
 from rewardsmith.export import export
-from rewardsmith.program import STATES, RewardProgram, Transitions, parse
+from rewardsmith.program import STATES, RewardProgram, Transitions, load_reward, parse, read_source
 from rewardsmith.records import EnvSpec, Limits, Signal
 from rewardsmith.sandbox import Layout, open_process
 from rewardsmith.tasks import load_task
@@ -236,3 +236,11 @@ def test_a_file_run_by_itself_shows_what_the_terms_pay(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Pendulum-v1: 200 steps of random actions")
     assert "gain" in done.stdout
+
+
+def test_an_exported_file_is_read_back_as_the_program_that_it_holds_on_its_own_lines(tmp_path: Path):
+    path = tmp_path / "exported.py"
+    path.write_text(exported_text(PLAIN))
+    assert load_reward(path).source.strip() == PLAIN.strip()
+    line = read_source(path).splitlines().index("def reward(after):")
+    assert path.read_text().splitlines()[line] == "def reward(after):"

@@ -37,10 +37,15 @@ def compare(
         found = comparison.compare(programs, Path(folder), env)
     if json_:
         say_json(records.dump(found))
-        return
-    letters = (
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(programs)] if len(programs) <= 26 else [*map(str, range(len(programs)))]
-    )
+    else:
+        _say(found, diff)
+    if any(one.problem for one in found.terms):
+        raise typer.Exit(1)
+
+
+def _say(found: Comparison, diff: bool) -> None:
+    count = len(found.contenders)
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:count] if count <= 26 else [*map(str, range(count))]
     _say_worth(found, letters)
     _say_distances(found, letters)
     _say_terms(found, letters)
@@ -97,8 +102,9 @@ def _say_terms(found: Comparison, letters: Sequence[str]) -> None:
         if one.problem:
             say(f"{letter} could not be asked: {one.problem}")
     for like in found.likenesses:
-        if like.first != like.second:
-            say(f"{letters[0]}'s {like.first} and {letters[1]}'s {like.second} pay alike: r = {like.correlation:+.2f}")
+        if like.first != like.second or like.correlation < 0:
+            pay = "alike" if like.correlation > 0 else "the opposite"
+            say(f"{letters[0]}'s {like.first} and {letters[1]}'s {like.second} pay {pay}: r = {like.correlation:+.2f}")
 
 
 def _told(value: Interval | None) -> str:

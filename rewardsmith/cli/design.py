@@ -141,9 +141,14 @@ def show_plan(plan: Any, json_: bool) -> None:
     """Show what a search would do."""
     from rewardsmith import authors, records
     from rewardsmith import config as configuration
+    from rewardsmith.doubts import doubts
+    from rewardsmith.rehearsal import rehearse
 
     if json_:
-        say_json({"task": records.dump(plan.task), "config": plan.config.model_dump(mode="json")} | totals(plan))
+        remarks = {"remarks": doubts(plan.task)}
+        task = records.dump(plan.task)
+        say_json({"task": task, "config": plan.config.model_dump(mode="json")} | totals(plan) | remarks)
+        rehearse(plan.task, plan.config)
         return
     search = plan.config.search
     say(f"Task       {plan.task.text}")
@@ -153,11 +158,12 @@ def show_plan(plan: Any, json_: bool) -> None:
     say(f"Designer   {search.designer}: {search.population} programs × {search.generations} generations")
     say(f"Trainings  {plan.trainings} of {search.env_steps:,} environment steps, {plan.config.slots} at once")
     say(f"Calls      {plan.calls} of the language model, and one per repair" if plan.calls else "Calls      none")
-    if search.designer == "symbolic":
-        say(f"Mind that {authors.SYMBOLIC}.")
+    for remark in (*[authors.SYMBOLIC] * (search.designer == "symbolic"), *doubts(plan.task)):
+        say(f"Mind: {remark}.")
     chosen = configuration.beside_defaults(plan.config)
     say(f"\nSettings that are not the defaults:\n\n{chosen}" if chosen else "\nAll settings are the defaults.")
-    say("Nothing was run.")
+    rehearse(plan.task, plan.config)
+    say("Nothing was asked or trained.")
 
 
 def totals(plan: Any) -> dict[str, int]:

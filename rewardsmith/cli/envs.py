@@ -62,7 +62,7 @@ def list_cards(json_: Json = False) -> None:
 def show_card(env: Env, json_: Json = False) -> None:
     """Show what a card says; the same without the verb."""
     from rewardsmith import records
-    from rewardsmith.tasks import load_task
+    from rewardsmith.tasks import cards, load_task
 
     task = load_task(None, env, None)
     if json_:
@@ -78,6 +78,10 @@ def show_card(env: Env, json_: Json = False) -> None:
     if task.env.measures:
         say("")
         say_table(("for the fitness alone", "shape", "unit", "meaning"), map(_cells, task.env.measures))
+    others = [card for card in cards() if card.env.env_id == task.env.env_id and card.name != task.name]
+    if others:
+        say("")
+        say_table((f"other tasks on {task.env.env_id}", "says"), ((card.name, card.text) for card in others))
 
 
 @app.command("describe")

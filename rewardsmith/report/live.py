@@ -89,6 +89,7 @@ class PlainLines(Watch):
         self.stream, self.lock = stream, threading.Lock()
         self.pace, self.last_notice = Pace(), ""
         self._write(f"{run.path}: {run.task.text!r} on {run.task.env.env_id}")
+        self._write(f"fitness = {run.task.fitness}")
 
     def started(self, trainings: int, env_steps: int) -> None:
         self.pace.plan(trainings, env_steps)
@@ -236,7 +237,8 @@ class LiveTable(Watch):
             head = f"{plain(self.run.task.text)}  [{self.run.task.env.env_id}]  {self.headline}"
             ahead = f", about {duration(left)} left" if left else ""
             ahead = f"{bar(self.pace.part())} {self.pace.part():4.0%}{ahead}"
-            return Group(Text(head, style="bold"), Text(ahead), table, *map(Text, self.notices))
+            measure = Text(f"fitness = {plain(self.run.task.fitness)}", style="dim")
+            return Group(Text(head, style="bold"), measure, Text(ahead), table, *map(Text, self.notices))
 
     def _cells(self, id: str, row: Row) -> tuple[RenderableType, ...]:
         from rich.text import Text

@@ -71,7 +71,8 @@ def _record(env: BatchedEnv, seed: int, steps: int) -> dict[str, Array]:
 
 def _env_major(array: Array) -> Array:
     """Return (steps, n, ...) as (n * steps, ...), one environment after the other."""
-    return np.ascontiguousarray(np.swapaxes(array, 0, 1)).reshape(-1, *array.shape[2:])
+    steps, n, *rest = array.shape
+    return np.ascontiguousarray(np.swapaxes(array, 0, 1)).reshape(steps * n, *rest)
 
 
 def _describe(env: BatchedEnv, found: Survey, transitions: int) -> Probe:

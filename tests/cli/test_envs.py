@@ -90,6 +90,9 @@ def test_describe_says_what_is_near_an_unknown_id(folder):
 def test_a_new_card_is_taken_as_the_environment_also_where_nothing_has_a_name(folder):
     told = rewardsmith(folder, "envs", "new", "my_package:Silent-v0")
     assert "the observation alone, `obs`, 2 numbers" in told
+    unfilled = rewardsmith(folder, "design", "x", "--env", "silent.toml", "--model", "m", code=2)
+    assert "its about and action still say 'FILL IN'; fill it in" in unfilled
+    assert not (folder / "runs").exists()
     text = rewardsmith(folder, "design", "Go to the middle", "--env", "silent.toml", *SMALL, *QUICK, "--out", "run")
     assert "The best program" in text
     assert "the observation alone, `obs`" in text

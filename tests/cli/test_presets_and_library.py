@@ -45,7 +45,8 @@ def test_two_presets_are_compared() -> None:
     assert "differ in nothing" in said("presets", "diff", "smith", "smith")
 
 
-def test_a_plan_follows_the_preset_and_the_roles() -> None:
+def test_a_plan_follows_the_preset_and_the_roles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
     plan = json.loads(
         said(*HOPPER, "--preset", "auto-mc-reward", "--model", "m", "--model", "critic=z", "--dry-run", "--json")
     )

@@ -77,3 +77,10 @@ def test_discrete_actions_and_an_environment_without_a_card(tmp_path):
 def test_an_unknown_environment_is_named_with_the_nearest(tmp_path):
     with pytest.raises(TaskError, match="Hopper-v5"):
         run(EnvSpec("Hoper-v5"), tmp_path)
+
+
+def test_an_environment_of_images_alone_has_no_signals_and_its_actions_are_recorded(tmp_path):
+    found, arrays = run(EnvSpec("CarRacing-v3"), tmp_path, transitions=8)
+    assert (found.status, found.signals) == ("ok", ())
+    assert sorted(arrays) == ["action", "step", "terminated"]
+    assert arrays["action"].shape == (8, 3)

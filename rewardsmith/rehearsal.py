@@ -1,0 +1,40 @@
+"""What would end a search before it begins, found without beginning it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rewardsmith.figures import Figures
+from rewardsmith.fitness import Fitness
+
+if TYPE_CHECKING:
+    from rewardsmith.config import Config
+    from rewardsmith.tasks import Task
+
+
+def rehearse(task: Task, config: Config) -> None:
+    """Raise what a search would raise before its first call or training: nothing is asked, trained or written.
+
+    The environment is made, in a worker of its own, only where the card does not name what the fitness reads.
+
+    Raises:
+        ConfigError: if the language model's name, key or price is missing.
+        TaskError: if the environment cannot be made.
+        FitnessError: if the fitness or a figure names what it does not have.
+    """
+    if config.roles:
+        from rewardsmith import llm
+
+        with tempfile.TemporaryDirectory() as folder:
+            llm.build(config.llm, config.budget, Path(folder) / "llm.jsonl", roles=config.roles).close()
+    measured: list[Fitness | Figures] = [Fitness.parse(task.fitness), Figures.parse(task.expressions)]
+    known = {signal.name for signal in (*task.env.signals, *task.env.measures)}
+    if not known.issuperset(name for one in measured for name in one.names):
+        from rewardsmith import environments
+
+        probe = environments.survey(task.env)
+        known = {signal.name for signal in (*probe.signals, *probe.measures)}
+    for one in measured:
+        one.check(sorted(known))
