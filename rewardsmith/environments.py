@@ -16,6 +16,7 @@ from rewardsmith import extras
 from rewardsmith.errors import TaskError, WorkerFailed
 from rewardsmith.jobs import LocalExecutor
 from rewardsmith.records import EnvSpec, Probe, ProbeJob, Signal
+from rewardsmith.wording import counted
 
 TRANSITIONS = 16
 """Recorded while an environment is looked at: nobody reads them."""
@@ -169,8 +170,7 @@ def _action(probe: Probe) -> str:
         return f"one of {probe.discrete_actions} choices, numbered from 0"
     low, high = sorted(set(probe.action_low)), sorted(set(probe.action_high))
     bounds = f"in [{low[0]:g}, {high[0]:g}]" if len(low) == len(high) == 1 else "each in bounds of its own"
-    count = len(probe.action_low)
-    return f"{count} {'number' if count == 1 else 'numbers'} {bounds}"
+    return f"{counted(len(probe.action_low), 'number')} {bounds}"
 
 
 def _entry(signal: Signal) -> str:
