@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rewardsmith.likeness import likenesses
 from rewardsmith.tasks import UNFILLED, Task, cards
-from rewardsmith.wording import likenesses
 
 CLEARLY = 0.15
 """By so much another card has to be more like the user's sentence than the chosen one; likeness is in [0, 1]."""

@@ -10,6 +10,7 @@ from rewardsmith.errors import BudgetExhausted, NoValidCandidate
 from rewardsmith.records import Candidate
 from rewardsmith.steps import evaluator, evolution
 from rewardsmith.threads import raised
+from rewardsmith.wording import counted
 
 
 def due(
@@ -61,5 +62,5 @@ def without_result(history: Sequence[Candidate], stopped: str | None, run: Run) 
     why = f"{stopped}; " if stopped else ""
     first = "".join(f"; {c.id} ({c.status}): {c.cause}" for c in history[:1])
     return NoValidCandidate(
-        f"{why}none of {len(history)} candidates could be scored{first}; see `rewardsmith show {run.path}`"
+        f"{why}none of {counted(len(history), 'candidate')} could be scored{first}; see `rewardsmith show {run.path}`"
     )

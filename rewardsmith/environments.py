@@ -17,6 +17,7 @@ from rewardsmith.errors import TaskError, WorkerFailed
 from rewardsmith.jobs import LocalExecutor
 from rewardsmith.records import EnvSpec, Probe, ProbeJob, Signal
 from rewardsmith.tasks import UNFILLED
+from rewardsmith.wording import counted
 
 TRANSITIONS = 16
 """Recorded while an environment is looked at: nobody reads them."""
@@ -168,8 +169,7 @@ def _action(probe: Probe) -> str:
         return f"one of {probe.discrete_actions} choices, numbered from 0. {UNFILLED}: what each does"
     low, high = sorted(set(probe.action_low)), sorted(set(probe.action_high))
     bounds = f"in [{low[0]:g}, {high[0]:g}]" if len(low) == len(high) == 1 else "each in bounds of its own"
-    count = len(probe.action_low)
-    return f"{count} {'number' if count == 1 else 'numbers'} {bounds}. {UNFILLED}: what each does"
+    return f"{counted(len(probe.action_low), 'number')} {bounds}. {UNFILLED}: what each does"
 
 
 def _entry(signal: Signal) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import tomli_w
 
-from rewardsmith import program, wording
+from rewardsmith import likeness, program
 from rewardsmith.archive import Run
 from rewardsmith.errors import ConfigError, ProgramError
 from rewardsmith.records import Example, write_text
@@ -174,7 +174,7 @@ def nearest(
         env_id: the task's environment, if there is one.
         signals: names of its signals.
     """
-    worded = wording.likenesses(f"{text} {env_id}", [f"{entry.task} {entry.env_id}" for entry in known])
+    worded = likeness.likenesses(f"{text} {env_id}", [f"{entry.task} {entry.env_id}" for entry in known])
     have = frozenset(signals)
     scored = [(entry, words + SIGNAL_WEIGHT * _shared(entry, have)) for entry, words in zip(known, worded, strict=True)]
     return sorted(scored, key=lambda pair: (-pair[1], pair[0].name))

@@ -7,6 +7,8 @@ import math
 import os
 from pathlib import Path
 
+from rewardsmith.wording import counted
+
 JOB_MIB = 350
 """Memory of one training at its peak, most of it shared with the others (280 to 330 MiB measured)."""
 MIB = 1 << 20
@@ -65,7 +67,7 @@ def overload(jobs: int, cores: int, memory_mib: int | None) -> str | None:
         advice = "the system may kill it" if jobs == 1 else "fewer jobs are safer"
         return f"{need} about {jobs * JOB_MIB:,} MiB of memory, {memory_mib:,} MiB are free: {advice}"
     if jobs > cores:
-        places = "1 core" if cores == 1 else f"{cores} cores"
+        places = counted(cores, "core")
         return f"{jobs} jobs at once on {places}: each computes on one thread, so more than {cores} gain nothing"
     return None
 

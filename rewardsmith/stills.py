@@ -17,6 +17,7 @@ from rewardsmith.errors import RunError, UserError
 from rewardsmith.jobs import Executor
 from rewardsmith.records import Episode, Video
 from rewardsmith.retakes import retake
+from rewardsmith.wording import counted
 
 SIZE = (320, 240)
 """Width and height, in pixels: small enough for a dozen in a prompt."""
@@ -94,8 +95,8 @@ def _wrong(video: Video, recorded: Episode, steps: tuple[int, ...]) -> str | Non
     if (video.length, video.fitness, video.steps) == (recorded.length, recorded.fitness, steps):
         return None
     return (
-        f"an episode came out otherwise ({video.length} steps, fitness {video.fitness}) than its evaluation recorded "
-        f"({recorded.length} steps, fitness {recorded.fitness:g})"
+        f"an episode came out otherwise ({counted(video.length, 'step')}, fitness {video.fitness}) than its evaluation "
+        f"recorded ({counted(recorded.length, 'step')}, fitness {recorded.fitness:g})"
     )
 
 

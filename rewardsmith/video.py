@@ -28,6 +28,7 @@ from rewardsmith.jobs import Executor, LocalExecutor
 from rewardsmith.records import Episode, Evaluation, RenderJob, Video
 from rewardsmith.retakes import POLICY_FILES, retake
 from rewardsmith.trials import BASELINE, FINAL
+from rewardsmith.wording import counted
 
 BEST, OWN_REWARD, RANDOM = "final", "own-reward", "random"
 """The owners beside the candidates."""
@@ -275,10 +276,11 @@ def _notes(video: Video, recorded: Episode) -> str | None:
     """Return what a viewer should know; an episode that came out otherwise than recorded among it."""
     notes = [video.note] if video.note else []
     if (video.length, video.fitness) != (recorded.length, recorded.fitness):
-        shown = f"{video.length} steps, fitness {video.fitness}"
+        shown = f"{counted(video.length, 'step')}, fitness {video.fitness}"
         notes.append(
-            f"the episode came out otherwise ({shown}) than its evaluation recorded ({recorded.length} steps, fitness"
-            f" {recorded.fitness:g}): another machine, other versions, or an environment that ignores its seed"
+            f"the episode came out otherwise ({shown}) than its evaluation recorded "
+            f"({counted(recorded.length, 'step')}, fitness {recorded.fitness:g}): another machine, other versions, or "
+            "an environment that ignores its seed"
         )
     return "; ".join(notes) or None
 

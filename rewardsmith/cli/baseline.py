@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rewardsmith.cli.output import say, say_json
+from rewardsmith.wording import counted
 
 if TYPE_CHECKING:
     from rewardsmith.baseline import Measured
@@ -84,7 +85,7 @@ def _print(measured: list[Measured]) -> None:
         table.add_column(column, no_wrap=column in ("task", "policy", "figure"))
     for figure in measured:
         anchor = figure.anchor
-        over = f"{anchor.seeds} {'episodes' if anchor.policy == 'random' else 'seeds'}"
+        over = counted(anchor.seeds, "episode" if anchor.policy == "random" else "seed")
         steps = f"{anchor.env_steps:,}" if anchor.env_steps else "-"
         for name, interval in {"fitness": figure.interval, **figure.figures}.items():
             head, told = (figure.task, anchor.policy, steps, over, name), (f"{interval.mean:.4g}", _bounds(interval))

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rewardsmith.cli.output import say, say_json
+from rewardsmith.wording import counted
 
 
 def check(
@@ -35,7 +36,7 @@ def check(
                 spread = f"{figure(term.mean)} ± {figure(term.std)} in [{figure(term.min)}, {figure(term.max)}]"
                 say(f"{term.name:<24} weight {figure(term.weight):<8} {spread}, {term.share:.0%} of the total")
             ran = verdict.dry_run
-            say(f"{ran.transitions:,} transitions, {ran.us_per_transition:.2f} µs each")
+            say(f"{counted(ran.transitions, 'transition')}, {ran.us_per_transition:.2f} µs each")
         say("accepted" if verdict.accepted else "refused")
     if not verdict.accepted:
         raise typer.Exit(1)

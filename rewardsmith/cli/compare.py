@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rewardsmith.cli.output import say, say_json, say_table
+from rewardsmith.wording import counted
 
 if TYPE_CHECKING:
     from rewardsmith.comparison import Comparison
@@ -84,7 +85,7 @@ def _say_beside(found: Comparison, letters: Sequence[str]) -> None:
 
 
 def _say_distances(found: Comparison, letters: Sequence[str]) -> None:
-    about = f"{found.transitions:,} transitions of {found.env_id} under random actions, and as many stretched"
+    about = f"{counted(found.transitions, 'transition')} of {found.env_id} under random actions, and as many stretched"
     say(f"\nSTARC distance on {about}: 0 orders all policies alike, 1 the opposite way")
     rows = []
     for letter, row in zip(letters, found.distances, strict=True):

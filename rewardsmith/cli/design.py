@@ -12,6 +12,7 @@ import typer
 from rewardsmith.cli.options import EXECUTOR_HELP, executor_layer
 from rewardsmith.cli.output import complain, say, say_json
 from rewardsmith.errors import UserError
+from rewardsmith.wording import counted
 
 
 def design(
@@ -155,9 +156,11 @@ def show_plan(plan: Any, json_: bool) -> None:
     say(f"On         {plan.task.env.env_id}, fitness {plan.task.fitness}")
     for figure in plan.task.figures:
         say(f"           beside it, {figure.name} = {figure.expression}")
-    say(f"Designer   {search.designer}: {search.population} programs × {search.generations} generations")
-    say(f"Trainings  {plan.trainings} of {search.env_steps:,} environment steps, {plan.config.slots} at once")
-    say(f"Calls      {plan.calls} of the language model, and one per repair" if plan.calls else "Calls      none")
+    size = f"{counted(search.population, 'program')} × {counted(search.generations, 'generation')}"
+    say(f"Designer   {search.designer}: {size}")
+    each = counted(search.env_steps, "environment step")
+    say(f"Trainings  {plan.trainings:,} of {each}, {plan.config.slots} at once")
+    say(f"Calls      {plan.calls:,} of the language model, and one per repair" if plan.calls else "Calls      none")
     for remark in (*[authors.SYMBOLIC] * (search.designer == "symbolic"), *doubts(plan.task)):
         say(f"Mind: {remark}.")
     chosen = configuration.beside_defaults(plan.config)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rewardsmith.cli.output import say, say_json
+from rewardsmith.wording import counted
 
 
 def doctor(
@@ -18,7 +19,8 @@ def doctor(
 
     if cleanup:
         removed = health.cleanup()
-        say(f"removed {len(removed)} leftover containers{': ' if removed else ''}{', '.join(removed)}")
+        names = f": {', '.join(removed)}" if removed else ""
+        say(f"removed {counted(len(removed), 'leftover container')}{names}")
         return
     checks = health.checks()
     if json_:

@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from rewardsmith.cli.output import say, say_json, say_table
+from rewardsmith.wording import counted
 
 if TYPE_CHECKING:
     from rewardsmith.records import EnvSpec, Probe, Signal
@@ -97,7 +98,7 @@ def describe(env: Env, json_: Json = False) -> None:
         return
     _say_spaces(spec, probe)
     if card:
-        say(f"task card:     {card.name} ({len(spec.signals)} of the signals are named there)")
+        say(f"task card:     {card.name} ({len(spec.signals)} of the signals named there)")
     _say_catalogue(probe)
 
 
@@ -125,7 +126,7 @@ def _say_spaces(spec: EnvSpec, probe: Probe) -> None:
     say(f"environment:   {spec.env_id}" + "".join(f" {key}={value!r}" for key, value in spec.kwargs.items()))
     say(f"observation:   {probe.observation_space}")
     say(f"action:        {probe.action_space}")
-    say(f"time limit:    {f'{probe.max_episode_steps} steps' if probe.max_episode_steps else 'none'}")
+    say(f"time limit:    {counted(probe.max_episode_steps, 'step') if probe.max_episode_steps else 'none'}")
     how = "all at once, on batched physics" if probe.batched else "one by one, through Gymnasium"
     say(f"stepped:       {how}")
 
@@ -136,10 +137,10 @@ def _say_catalogue(probe: Probe) -> None:
     remark = unnamed(probe.signals)
     if remark:
         say(f"\n{remark}")
-    say(f"\n{len(probe.signals)} signals, for programs and fitness expressions:")
+    say(f"\n{counted(len(probe.signals), 'signal')}, for programs and fitness expressions:")
     columns = ("shape", "unit", "meaning", "source")
     say_table(("signal", *columns), ((*_cells(signal), signal.source) for signal in probe.signals))
-    say(f"\n{len(probe.measures)} measures, for fitness expressions alone:")
+    say(f"\n{counted(len(probe.measures), 'measure')}, for fitness expressions alone:")
     say_table(("measure", *columns), ((*_cells(measure), measure.source) for measure in probe.measures))
     if probe.info:
         say("\nWhat the environment reports in info:")

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from rewardsmith.cli.options import EXECUTOR_HELP, executor_layer
 from rewardsmith.cli.output import complain, say, say_json, say_table
+from rewardsmith.wording import counted
 
 if TYPE_CHECKING:
     from rewardsmith.sweeps import Cell, Matrix, Outcome
@@ -130,17 +131,17 @@ def _plan(laid: Matrix, path: Path, jobs: int) -> None:
     slots = jobs or (laid.cells[0].config.slots if laid.cells else machine.cores())
     _say_cells(laid.cells, standing.missing)
     for refusal in laid.refused:
-        say(f"cannot run: {refusal.task}, {refusal.recipe} ({refusal.cells} cells): {refusal.cause}")
-    say(
-        f"\n{len(laid.cells)} cells, {len(standing.done)} of them done, {len(standing.failed)} failed; directory {path}"
-    )
+        say(f"cannot run: {refusal.task}, {refusal.recipe} ({counted(refusal.cells, 'cell')}): {refusal.cause}")
+    settled = f"{len(standing.done)} of them done, {len(standing.failed)} failed"
+    say(f"\n{counted(len(laid.cells), 'cell')}, {settled}; directory {path}")
     took = calls.estimate(standing.missing, standing.done, slots)
     how = "measured here" if took.measured else "a guess: no cell has finished yet"
-    say(f"left: {len(standing.missing)} cells, at most {took.env_steps:,} environment steps")
+    most = counted(took.env_steps, "environment step")
+    say(f"left: {counted(len(standing.missing), 'cell')}, at most {most}")
     pace = f"{took.steps_per_s:,.0f} steps/s each ({how})"
-    say(f"time: about {took.hours:.1f} h with {slots} trainings at once, at {pace}")
+    say(f"time: about {took.hours:.1f} h with {counted(slots, 'training')} at once, at {pace}")
     cost = "unknown" if took.usd is None else f"about ${took.usd:.2f}"
-    say(f"cost: {took.calls:,} calls of language models, {cost}")
+    say(f"cost: {counted(took.calls, 'call')} of language models, {cost}")
 
 
 def _run(file: Path, laid: Matrix, path: Path, jobs: int, skip: bool, retry: bool, executor: str | None) -> None:
@@ -153,7 +154,7 @@ def _run(file: Path, laid: Matrix, path: Path, jobs: int, skip: bool, retry: boo
         complain(calls.refusals(laid).replace("; nothing has begun", " and are left out"))
     with calls.opened(path) as book:
         book.keep_file(file)
-        say(f"{len(laid.cells)} cells in {book.path}; interrupting is safe, the same command goes on")
+        say(f"{counted(len(laid.cells), 'cell')} in {book.path}; interrupting is safe, the same command goes on")
         found = calls.run_left(laid, book, jobs=jobs, retry=retry, where=executor_layer(executor), watch=_Lines())
     _say_end(found)
 
@@ -205,7 +206,7 @@ def _say_end(sweep: Sweep) -> None:
 
 def _say_count(outcomes: tuple[Outcome, ...], missing: int, path: Path) -> None:
     failed = sum(outcome.status == "failed" for outcome in outcomes)
-    say(f"{len(outcomes) - failed} cells done, {failed} failed, {missing} missing; {path}")
+    say(f"{counted(len(outcomes) - failed, 'cell')} done, {failed} failed, {missing} missing; {path}")
     if failed:
         say("`rewardsmith sweep retry FILE` runs the failed ones again")
 

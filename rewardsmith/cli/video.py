@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rewardsmith.cli.output import complain, say, say_json
+from rewardsmith.wording import counted
 
 if TYPE_CHECKING:
     from rewardsmith.archive import Run
@@ -115,6 +116,6 @@ def _tell(clip: Clip, out: Path | None, json_: bool) -> None:
         say_json({"file": str(file), "track": str(clip.track), "video": records.dump(clip.video)})
         return
     film = clip.video
-    say(f"{file}: {clip.owner}, episode {clip.episode}: fitness {figure(film.fitness)}, {film.length} steps")
+    say(f"{file}: {clip.owner}, episode {clip.episode}: fitness {figure(film.fitness)}, {counted(film.length, 'step')}")
     if film.note:
         say(f"  {film.note}")

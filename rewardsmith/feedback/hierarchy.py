@@ -25,6 +25,7 @@ from rewardsmith.feedback.inputs import Said
 from rewardsmith.fitness import Fitness, Rollout
 from rewardsmith.records import Candidate
 from rewardsmith.steps import evolution
+from rewardsmith.wording import counted
 
 Indices = NDArray[np.intp]
 MARGIN = 0.5
@@ -108,9 +109,9 @@ def learn(run: Run, ranking: Sequence[str], seed: int = 0) -> Learnt:
     programs = len(set(episodes.owners))
     if len(pairs) < LEAST_PAIRS or programs < 3:
         raise UserError(
-            f"{len(episodes.factors)} recorded episodes of {programs} programs give {len(pairs)} "
-            f"pairs that differ by the margins; {LEAST_PAIRS} of 3 programs are needed: rank factors that tell "
-            "episodes apart, or run another generation"
+            f"{counted(len(episodes.factors), 'recorded episode')} of {counted(programs, 'program')} give "
+            f"{counted(len(pairs), 'pair that differs', 'pairs that differ')} by the margins; {LEAST_PAIRS} of 3 "
+            "programs are needed: rank factors that tell episodes apart, or run another generation"
         )
     accuracy = checked(episodes, pairs)
     weights = trained(episodes.features, pairs, episodes.ridge)

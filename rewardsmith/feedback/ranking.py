@@ -16,6 +16,7 @@ from rewardsmith.feedback.history import state
 from rewardsmith.feedback.inputs import Preference, State
 from rewardsmith.records import Candidate
 from rewardsmith.settings import FeedbackSettings
+from rewardsmith.wording import counted
 
 SCORES = {"a": 1.0, "b": 0.0, "equal": 0.5}
 SURE = 0.9
@@ -168,7 +169,7 @@ def _warnings(
         yield "nobody has compared any two candidates yet"
         return
     if len(preferences) < n - 1:
-        count = "1 comparison" if len(preferences) == 1 else f"{len(preferences)} comparisons"
+        count = counted(len(preferences), "comparison")
         yield f"{count} cannot order {n} candidates; at least {n - 1} are needed"
     groups = _groups([row.candidate for row in rows], preferences)
     if len(groups) > 1:

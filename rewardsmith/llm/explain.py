@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rewardsmith.errors import ModelError, ModelRejected, ModelUnavailable
 from rewardsmith.llm.settings import NO_MODEL_NEEDED, URL_VARIABLE, shown_address
 from rewardsmith.prompts import one_line
+from rewardsmith.wording import counted
 
 if TYPE_CHECKING:
     from rewardsmith.settings import ModelSettings
@@ -36,8 +37,8 @@ def unreachable(settings: ModelSettings, cause: str) -> ModelUnavailable:
 def silent(settings: ModelSettings, attempts: int) -> ModelUnavailable:
     """Return the error for an endpoint that takes the request and does not answer in time."""
     return ModelUnavailable(
-        f"the language model at {shown_address(settings)} gave no answer within {settings.timeout_s:g} s in {attempts} "
-        f"attempt(s); raise llm.timeout_s or look at the endpoint"
+        f"the language model at {shown_address(settings)} gave no answer within {settings.timeout_s:g} s in "
+        f"{counted(attempts, 'attempt')}; raise llm.timeout_s or look at the endpoint"
     )
 
 
@@ -70,12 +71,12 @@ def refused(settings: ModelSettings, refusal: Refusal, attempts: int, known_mode
         return _not_found(settings, where + said, known_models)
     if refusal.status == 429:
         return ModelUnavailable(
-            f"rate limit of {where} after {attempts} attempt(s){said}; wait, or ask for fewer programs at once with "
-            "--population"
+            f"rate limit of {where} after {counted(attempts, 'attempt')}{said}; wait, or ask for fewer programs at "
+            "once with --population"
         )
     if refusal.status >= 500 or refusal.status in (408, 409):
         return ModelUnavailable(
-            f"no answer from {where} after {attempts} attempt(s){said}; look at the endpoint, or wait"
+            f"no answer from {where} after {counted(attempts, 'attempt')}{said}; look at the endpoint, or wait"
         )
     return ModelRejected(f"the request was refused by {where}{said}; change the llm settings that it names")
 

@@ -16,6 +16,7 @@ from rewardsmith.records import Brief, Candidate, CurvePoint, Result
 from rewardsmith.report.text import duration, figure, plain, remarks
 from rewardsmith.trials import is_phase
 from rewardsmith.watch import Watch
+from rewardsmith.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -93,11 +94,11 @@ class PlainLines(Watch):
 
     def started(self, trainings: int, env_steps: int) -> None:
         self.pace.plan(trainings, env_steps)
-        self._write(f"up to {trainings} trainings of {env_steps:,} environment steps")
+        self._write(f"up to {counted(trainings, 'training')} of {counted(env_steps, 'environment step')}")
 
     def generation(self, brief: Brief) -> None:
         parents = ", ".join(parent.id for parent in brief.parents) or "none"
-        self._write(f"generation g{brief.generation}: {brief.population} programs, parents: {parents}")
+        self._write(f"generation g{brief.generation}: {counted(brief.population, 'program')}, parents: {parents}")
 
     def stage(self, candidate: str, stage: str) -> None:
         if is_phase(candidate) and stage == "train":

@@ -21,6 +21,7 @@ from rewardsmith.feedback import (
 )
 from rewardsmith.records import Finding
 from rewardsmith.report.text import figure, plain
+from rewardsmith.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +64,7 @@ def calibrated(found: Calibration | None) -> str:
     if found is None:
         return "mind: the judge was never held against people; prefer a few pairs, and its agreement is shown"
     bounds = f"{found.low:.0%} to {found.high:.0%}"
-    return f"the judge agrees with people on {found.agreement:.0%} of {found.pairs} pair(s) (95 %: {bounds})"
+    return f"the judge agrees with people on {found.agreement:.0%} of {counted(found.pairs, 'pair')} (95 %: {bounds})"
 
 
 def told(said: Said) -> str:

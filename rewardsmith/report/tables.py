@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from rewardsmith.records import Candidate, Interval, ReportedFigure, Result, Rule
 from rewardsmith.report.text import figure, further, further_of, plain, remarks, saved
+from rewardsmith.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,8 +68,9 @@ def summary(result: Result) -> list[str]:
         chosen = one.chosen.mean if one.chosen else None
         lines += _worth(result, one.reported, one.ensemble, one.own_reward, one.random, chosen)
     cost = "cost unknown" if result.spent.cost_usd is None else f"${result.spent.cost_usd:.2f}"
-    calls = f", {result.spent.calls} model calls, {result.spent.tokens:,} tokens, {cost}" if result.spent.calls else ""
-    lines.append(f"{len(result.candidates)} candidates, {result.env_steps:,} environment steps{calls}")
+    spent = (counted(result.spent.calls, "model call"), counted(result.spent.tokens, "token"), cost)
+    done = (counted(len(result.candidates), "candidate"), counted(result.env_steps, "environment step"))
+    lines.append(", ".join((*done, *spent) if result.spent.calls else done))
     held_back = saved(result.candidates)
     lines += [held_back] if held_back else []
     lines += remarks(result.best)
@@ -107,7 +109,7 @@ def interval(value: Interval) -> str:
     >>> interval(Interval(2.0, 1.5, 2.5, (1.75, 2.25)))
     '2      [1.5, 2.5]  2 training seeds'
     """
-    seeds = f"{len(value.values)} training seed{'s' if len(value.values) != 1 else ''}"
+    seeds = counted(len(value.values), "training seed")
     bounds = "" if value.low is None else f"[{figure(value.low)}, {figure(value.high)}]  "
     return f"{figure(value.mean):<6} {bounds}{seeds}"
 

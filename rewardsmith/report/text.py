@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rewardsmith.wording import counted
+
 if TYPE_CHECKING:
     from rewardsmith.records import Candidate
 
@@ -81,10 +83,10 @@ def saved(candidates: Sequence[Candidate]) -> str | None:
         return None
     counts = Counter(gate.name for gate in held)
     kinds = ", ".join(
-        f"{count} {name}{'s' if count > 1 and name == 'duplicate' else ''}" for name, count in counts.items()
+        counted(count, name) if name == "duplicate" else f"{count} {name}" for name, count in counts.items()
     )
-    programs = "1 program" if len(held) == 1 else f"{len(held)} programs"
     # A slot is trained once at most, and not at all where none of its programs passed.
     untrained = [one for one in candidates if one.gates and one.status in ("invalid", "duplicate")]
     steps = sum(one.gates[-1].env_steps for one in untrained)
-    return f"the gates held {programs} back ({kinds}), {steps:,} environment steps of training"
+    spared = counted(steps, "environment step")
+    return f"the gates held {counted(len(held), 'program')} back ({kinds}), {spared} of training"

@@ -22,6 +22,7 @@ from rewardsmith.studio.children import Children
 from rewardsmith.studio.desk import HERE, Desk, page
 from rewardsmith.studio.guard import ENTER, Guard
 from rewardsmith.studio.shelf import Shelf
+from rewardsmith.wording import counted
 
 HOST = "127.0.0.1"
 PORT = 8787
@@ -82,8 +83,7 @@ def serve(path: Path, port: int, say: Callable[[str], None]) -> None:
     children = Children()
     guard = Guard(application(shelf, children), found)
     count = 1 if shelf.single else len(shelf.places())
-    what = "1 run" if count == 1 else f"{count} runs"
-    say(f"The studio shows {what} of {shelf.path}. Open this link; Ctrl-C ends it:")
+    say(f"The studio shows {counted(count, 'run')} of {shelf.path}. Open this link; Ctrl-C ends it:")
     say(f"  http://{HOST}:{found}{ENTER}?token={guard.token}")
     config = uvicorn.Config(
         guard, log_level="error", access_log=False, lifespan="off", ws="none", server_header=False,

@@ -20,6 +20,7 @@ from rewardsmith.sweeps.book import Book, Outcome
 from rewardsmith.sweeps.matrix import Cell, Matrix, SweepFile
 from rewardsmith.sweeps.running import Left, SweepWatch, left, run
 from rewardsmith.watch import Silent
+from rewardsmith.wording import counted
 
 SWEEPS = Path("runs")
 
@@ -150,7 +151,7 @@ def home(file: Path | str | Mapping[str, Any], out: Path | str | None, scale: st
 def refusals(laid: Matrix) -> str:
     """Return a line for every group of cells that cannot run."""
     count = sum(refusal.cells for refusal in laid.refused)
-    lines = [f"{count} of {count + len(laid.cells)} cells cannot run; nothing has begun"]
+    lines = [f"{count} of {counted(count + len(laid.cells), 'cell')} cannot run; nothing has begun"]
     for refusal in laid.refused:
         lines.append(f"  {refusal.task}, {refusal.recipe}: {refusal.cause}")
     return "\n".join(lines)

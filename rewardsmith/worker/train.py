@@ -12,6 +12,7 @@ from rewardsmith.errors import RewardFailed
 from rewardsmith.fitness import Fitness
 from rewardsmith.program import parse
 from rewardsmith.records import CurvePoint, Rung, Status, Training, TrainJob
+from rewardsmith.wording import counted
 from rewardsmith.worker import policy, ppo
 from rewardsmith.worker.actor import make_actor
 from rewardsmith.worker.envs.make import make
@@ -134,7 +135,7 @@ class Learner:
         broken = self.collector.broken
         if not broken:
             return None
-        episodes = "1 episode" if broken == 1 else f"{broken:,} episodes"
+        episodes = counted(broken, "episode")
         return f"the simulation broke in {episodes}, which ended there: an observation or the physics was not finite"
 
     def close(self) -> None:

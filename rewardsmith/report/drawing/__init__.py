@@ -13,6 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rewardsmith.report.text import duration, figure, plain
+from rewardsmith.wording import counted
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -31,5 +32,5 @@ def environment(templates: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters.update(figure=figure, plain=plain, duration=duration)
+    found.filters.update(figure=figure, plain=plain, duration=duration, counted=counted)
     return found

@@ -11,6 +11,7 @@ from rewardsmith.steps.evolution import islands, weights
 from rewardsmith.steps.evolution.islands import Lineage
 from rewardsmith.steps.evolution.novelty import Distance, distance, diverse
 from rewardsmith.steps.evolution.ranking import DEFAULTS, ranked
+from rewardsmith.wording import counted
 
 
 def plan(config: Config, history: Sequence[Candidate], plans: Sequence[Generation], distance: Distance) -> Generation:
@@ -108,5 +109,4 @@ def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 def _restart(line: Lineage, settings: EvolutionSettings) -> str:
     who = f"island {line.number}" if settings.islands > 1 else "the search"
-    count = f"{settings.restart_after} generation{'s' if settings.restart_after > 1 else ''}"
-    return f"{who} begins anew: {count} without improvement"
+    return f"{who} begins anew: {counted(settings.restart_after, 'generation')} without improvement"
