@@ -67,7 +67,7 @@ def folder(tmp_path_factory) -> Path:
 
 def test_describe_prints_all_that_an_environment_offers(folder):
     text = rewardsmith(folder, "envs", "describe", "Hopper-v5")
-    for part in ("Box(-inf, inf, (11,)", "1000 steps", "batched physics", "task card:     hopper", "thigh_velocity",
+    for part in ("Box(-inf, inf, (11,)", "1,000 steps", "batched physics", "task card:     hopper", "thigh_velocity",
                  "xvelp[thigh]", "own_reward", "reward_forward", "only a fitness may name it"):  # fmt: skip
         assert part in text
 
