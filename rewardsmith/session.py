@@ -17,8 +17,8 @@ from rewardsmith.archive.run import MEASURED_PROGRAM, USER_PROGRAM, default_path
 from rewardsmith.config import Config, Layer
 from rewardsmith.errors import RewardsmithError, TaskError
 from rewardsmith.executors import workplace
-from rewardsmith.program import RewardProgram, load_reward, parse, read_source, refusal
-from rewardsmith.records import Candidate, Proposal, Result, Spent, Verdict
+from rewardsmith.program import RewardProgram, load_reward, parse, read_source
+from rewardsmith.records import Result, Verdict
 from rewardsmith.tasks import Task, load_task
 from rewardsmith.watch import Silent, Watch
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 OWN_RETURN = "sum(own_reward)"
 """A fitness that every environment has."""
-MEASURED = "user"
-"""Id of the one program of a run without a search."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +173,7 @@ def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = N
     """
     from rewardsmith import trackers
     from rewardsmith.loop import Search
+    from rewardsmith.measured import measure
 
     known = run.result()
     if known is not None and _is_whole(run, known):
@@ -184,7 +183,7 @@ def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = N
     measured = run.measured_program()
     with authors.models(run, watch) as models, journal_of(run) as journal, runs as where:
         if measured is not None:
-            result = _measured(run, parse(measured), journal, where, watch)
+            result = measure(run, parse(measured), journal, where, watch)
         else:
             result = Search(run, journal, authors.designer(run, models, watch), where, watch, models).result()
     _write_report(run, watch)
@@ -212,32 +211,6 @@ def _is_whole(run: Run, known: Result) -> bool:
     if known.stopped is not None or lacks_ensemble or reached < (feedback.state(run).until or 0):
         return False
     return not final.broken_off(run, known)
-
-
-def _measured(run: Run, program: RewardProgram, journal: Journal, where: Executor, watch: Watch) -> Result:
-    """Measure one program as a search measures its best: trained on fresh seeds, run on held-out episodes.
-
-    Raises:
-        ProgramError: if the critic refuses it.
-        WorkerFailed: if the machinery fails; `carry_on` goes on from there.
-    """
-    from rewardsmith import final
-    from rewardsmith.look import look
-    from rewardsmith.steps import critic
-    from rewardsmith.trials import Trials
-
-    probe = look(run, journal, where)
-    verdict = critic.review(program.source, probe, run.transitions, run.config.sandbox)
-    if not verdict.accepted:
-        raise refusal(verdict.findings)
-    trials = Trials(run, journal, where, watch, probe)
-    config = run.config.search
-    watch.started(config.final_seeds * (1 + config.baseline), config.env_steps)
-    candidate = Candidate(MEASURED, 0, 0, Proposal(program.source, "user"), "ok", verdict)
-    run.save(candidate)
-    result = final.report(trials, candidate, [candidate], Spent(), None)
-    watch.finished(result)
-    return result
 
 
 def _write_report(run: Run, watch: Watch) -> None:
