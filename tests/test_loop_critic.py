@@ -43,7 +43,7 @@ class Answers:
         return Completion(answer, "stop", 1, 1, None, f"k.{sample}", 0.1, False)
 
 
-def search(tmp_path, designer, model=None, **sections):
+def search(tmp_path, author, model=None, **sections):
     first = {"population": 1, "generations": 2, "final_seeds": 0, "env_steps": 100, "designer": "symbolic"}
     gated = {"gates": {"duplicates": True}} | sections
     config = resolve({"search": first | gated.pop("search", {}), **gated})
@@ -54,7 +54,7 @@ def search(tmp_path, designer, model=None, **sections):
     executor.worth = {str(path / f"candidates/g{g}c{c:02d}/train-s0"): 1.0 for g in range(2) for c in range(2)}
     models = SimpleNamespace(of=lambda role: model, spent=Spent()) if model else None
     try:
-        return Search(run, journal, designer, executor, Silent(), models).result(), executor
+        return Search(run, journal, author, executor, Silent(), models).result(), executor
     finally:
         journal.close()
 
@@ -232,3 +232,11 @@ def test_a_twin_whose_training_cannot_be_had_holds_nobody_up_and_a_resumed_searc
     executor = Slow()
     again = twins(tmp_path, ScriptedDesigner([None, None]), executor)
     assert again.candidates[1].fitness == again.candidates[0].fitness == 2.0
+
+
+@pytest.mark.parametrize(("form", "told"), [("terms", True), ("sparse-dense", False)])
+def test_a_term_that_drowns_the_others_is_told_where_its_author_sets_the_weights(tmp_path, form, told):
+    author = ScriptedDesigner([program(1.0, push=0.001)] * 2)
+    result, _ = search(tmp_path, author, search={"designer": "llm"}, designer={"form": form})
+    codes = {finding.code for finding in result.candidates[0].verdict.findings}
+    assert ("drowning-term" in codes) == told

@@ -53,6 +53,9 @@ class Critic:
             return self._stood_by(proposal, tried)
         transitions, config = self._run.transitions, self._run.config
         verdict = review(proposal.source, self._probe, transitions, config.sandbox)
+        if config.designer.form == "sparse-dense":  # its weights are fixed, and its terms are signs
+            kept = tuple(found for found in verdict.findings if found.code != "drowning-term")
+            verdict = replace(verdict, findings=kept)
         if not brief.given:  # what the user hands in is the user's to decide
             verdict = wishes.granted(brief, proposal.source, verdict)
         # What the user hands in is trained as it is.
