@@ -18,7 +18,7 @@ from rewardsmith.report.drawing import curves, listing
 from rewardsmith.report.drawing.curves import Chart, Level, Line
 from rewardsmith.report.drawing.lineage import lineage
 from rewardsmith.report.figures import Course, RunFigures, of_run
-from rewardsmith.report.text import further, further_of, remarks
+from rewardsmith.report.text import further, further_of, remarks, verdict
 from rewardsmith.video import Clip
 
 HERE = Path(__file__).parent
@@ -63,6 +63,7 @@ def render(run: Run, figures: RunFigures, beside: Path) -> str:
             run=run,
             home=home,
             best=best,
+            verdict=verdict(figures.result) if figures.result else None,
             learning=curves.chart([line(one, index) for index, one in enumerate(figures.courses)], levels),
             search_chart=curves.chart(_search_lines(figures), levels),
             paying=_paying(figures),

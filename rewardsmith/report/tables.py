@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rewardsmith.records import Candidate, Interval, ReportedFigure, Result, Rule
-from rewardsmith.report.text import figure, further, further_of, plain, remarks, saved
+from rewardsmith.report.text import figure, further, further_of, plain, remarks, saved, verdict
 from rewardsmith.wording import counted
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def summary(result: Result) -> list[str]:
     lines += _worth(result, result.reported, ensemble.reported if ensemble else None, own, random, result.best.fitness)
     if result.normalised is not None:
         lines.append(f"  normalised (random 0, own 1)      {figure(result.normalised, 3)}")
+    said = verdict(result)
+    lines += [f"  {said}"] if said else []
     for one in result.figures:
         lines.append(f"{one.name} = {one.expression}: {one.meaning}")
         chosen = one.chosen.mean if one.chosen else None

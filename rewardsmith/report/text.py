@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rewardsmith.wording import counted
 
 if TYPE_CHECKING:
-    from rewardsmith.records import Candidate
+    from rewardsmith.records import Candidate, Result
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
@@ -49,6 +49,29 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def verdict(result: Result) -> str | None:
+    """Return in words how the reported program fared against the environment's own reward; None without both.
+
+    Where two 95 % intervals do not overlap, a test of the difference at the 5 % level finds one too, and finds some
+    that overlapping intervals hide: "apart" is said with caution, and an overlap says nothing about equality.
+    """
+    program, own = result.reported, result.baselines.own_reward
+    if program is None or own is None:
+        return None
+    if len(program.values) != len(own.values):
+        return "no verdict on the environment's own reward: a training gave no figure, and those left may flatter"
+    if program.low is None or program.high is None or own.low is None or own.high is None:
+        return "one training seed: no interval, so no verdict on the environment's own reward"
+    if program.low == program.high or own.low == own.high:
+        return "no verdict on the environment's own reward: training seeds that all gave one figure make no interval"
+    if program.low <= own.high and own.low <= program.high:
+        return (
+            "not told apart from the environment's own reward: the 95 % intervals overlap; more training seeds may tell"
+        )
+    word = "better" if program.mean > own.mean else "worse"
+    return f"{word} than the environment's own reward: the 95 % intervals do not overlap"
 
 
 def remarks(candidate: Candidate) -> list[str]:
