@@ -8,6 +8,7 @@ rewardsmith envs new ID             a card to fill in
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,13 +51,24 @@ app = typer.Typer(
 def list_cards(json_: Json = False) -> None:
     """List the tasks with a card; the same without a verb."""
     from rewardsmith import records
+    from rewardsmith.report.tables import Column, console_on, print_table
     from rewardsmith.tasks import cards
 
     if json_:
         say_json([records.dump(card) for card in cards()])
         return
-    rows = ((c.name, c.env.env_id, str(len(c.env.signals)), c.fitness, c.text) for c in cards())
-    say_table(("task", "environment", "signals", "fitness", "says"), rows)
+    columns = (
+        Column("task"),
+        Column("environment", drop=1),
+        Column("signals", right=True, drop=3),
+        Column("fitness", drop=2),
+        Column("says", cut=True),
+    )
+    rows = [(c.name, c.env.env_id, str(len(c.env.signals)), c.fitness, c.text) for c in cards()]
+    if sys.stdout.isatty():
+        print_table(columns, rows, console_on(sys.stdout))
+    else:
+        say_table([column.name for column in columns], rows)
 
 
 @app.command("show")

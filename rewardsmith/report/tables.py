@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PIPE_WIDTH = 200
+LAST_WIDTH = 24
+"""Of a table's last column, before others are left out for it."""
+GAP = 2
+"""Between two columns."""
 PICTURE_WIDTH = 110
 RULES: dict[Rule, str] = {"worst": "worst of", "cautious": "cautious mean of"}
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -116,6 +121,13 @@ def interval(value: Interval) -> str:
     return f"{figure(value.mean):<6} {bounds}{seeds}"
 
 
+def worth(candidate: Candidate, result: Result | None) -> str:
+    """Return what a candidate is worth: the figure of it trained anew where there is one, else that of the search."""
+    if result is not None and result.reported is not None and result.best.id == candidate.id:
+        return bounded(result.reported)
+    return "no figure" if candidate.fitness is None else f"{figure(candidate.fitness, 3)} in the search"
+
+
 def beside(figures: Sequence[ReportedFigure]) -> str:
     """Return what was measured of a reported program beside its fitness, to put behind it.
 
@@ -138,31 +150,87 @@ def bounded(value: Interval) -> str:
 
 def print_candidates(candidates: Sequence[Candidate], best: str | None, console: Console) -> None:
     """Print a table of candidates, the best one marked."""
+    beside = further(candidates)
+    head = (Column(""), Column("candidate"), Column("status"), Column("fitness", right=True))
+    measured = [Column(name, right=True, drop=len(beside) + 1 - at) for at, name in enumerate(beside)]
+    soon = len(beside) + 2
+    course = (Column("length", right=True, drop=soon + 1), Column("while training", drop=1))
+    origin = (Column("parents", drop=soon), Column("author", drop=soon + 2))
+    rows = []
+    for candidate in candidates:
+        last = candidate.trainings[-1].curve if candidate.trainings else ()
+        rows.append(
+            (
+                "★" if candidate.id == best else "",
+                candidate.id,
+                candidate.status,
+                figure(candidate.fitness),
+                *(figure(value) for value in further_of(candidate, beside)),
+                figure(last[-1].length if last else None, 3),
+                sparkline([point.fitness for point in last]),
+                " ".join(candidate.proposal.parents),
+                candidate.proposal.author,
+                candidate.cause.splitlines()[0] if candidate.cause else "",
+            )
+        )
+    columns = (*head, *measured, *course, *origin, Column("cause"))
+    print_table(columns, rows, console)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table."""
+
+    name: str
+    right: bool = False
+    """Its figures end in a line."""
+    drop: int = 0
+    """Where a terminal is too narrow, the columns with the highest numbers are left out first; those with 0 stay."""
+    cut: bool = False
+    """On a terminal its text is cut to one line, as the last column."""
+
+
+def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], console: Console) -> None:
+    """Print a table that fits a terminal: the last column takes the room that is left, and no other is ever broken.
+
+    In a pipe every row is one line.
+    """
     from rich.table import Table
     from rich.text import Text
 
+    cells = [[Text(plain(cell)) for cell in row] for row in rows]
+    wide = [max(Text(one.name).cell_len, *(row[at].cell_len for row in cells)) for at, one in enumerate(columns)]
+    kept = list(range(len(columns)))
+    if console.is_terminal:
+        kept, room = _fitting(columns, wide, console.width)
+        wide[-1] = min(wide[-1], room)
+    else:
+        console.width = max(console.width, sum(wide) + GAP * len(wide))
     table = Table(box=None, pad_edge=False, header_style="bold")
-    beside = further(candidates)
-    columns = ("", "candidate", "status", "fitness", *beside, "length", "fitness while training", "parents", "author")
-    for name in (*columns, "cause"):
-        right = name in ("fitness", *beside, "length")
-        table.add_column(name, justify="right" if right else "left", no_wrap=name != "cause")
-    for candidate in candidates:
-        last = candidate.trainings[-1].curve if candidate.trainings else ()
-        cause = plain((candidate.cause or "").splitlines()[0]) if candidate.cause else ""
-        table.add_row(
-            "★" if candidate.id == best else "",
-            candidate.id,
-            candidate.status,
-            figure(candidate.fitness),
-            *(figure(value) for value in further_of(candidate, beside)),
-            figure(last[-1].length if last else None, 3),
-            sparkline([point.fitness for point in last]),
-            " ".join(candidate.proposal.parents),
-            Text(plain(candidate.proposal.author)),
-            Text(cause),
+    for at in kept:
+        one = columns[at]
+        wraps = at == len(columns) - 1 and not one.cut
+        table.add_column(
+            one.name,
+            justify="right" if one.right else "left",
+            width=wide[at],
+            no_wrap=not wraps,
+            overflow="fold" if wraps else "ellipsis",
         )
+    for row in cells:
+        table.add_row(*(row[at] for at in kept))
     console.print(table)
+
+
+def _fitting(columns: Sequence[Column], wide: Sequence[int], width: int) -> tuple[list[int], int]:
+    """Return which columns a terminal has room for, and how much is left for the last one."""
+    kept, last = list(range(len(columns))), wide[-1]
+    while True:
+        room = width - sum(wide[at] + GAP for at in kept[:-1])
+        spare = max(kept, key=lambda at: columns[at].drop)
+        if room >= min(last, LAST_WIDTH) or not columns[spare].drop:
+            return kept, max(room, 1)
+        kept.remove(spare)
 
 
 def sparkline(values: Sequence[float | None]) -> str:

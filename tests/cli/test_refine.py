@@ -153,7 +153,7 @@ def test_the_overview_shows_figures_alarms_videos_and_what_waits(run):
     text = heard.getvalue()
     for part in (
         "g0c01",
-        "fitness while training",
+        "while training",
         "`rewardsmith video",
         "waits to be heard",
         "hostile \\[bold] words",
