@@ -23,19 +23,28 @@ def export(
     from rewardsmith.errors import RunError
     from rewardsmith.program import parse
     from rewardsmith.records import Probe
+    from rewardsmith.report.tables import worth
     from rewardsmith.steps.evolution import incumbent
 
     opened = Run.open(run)
+    result = opened.result()
     known = {one.id: one for one in opened.candidates()}
-    chosen = known.get(candidate) if candidate else incumbent(list(known.values()), opened.config.evolution)
+    if result is not None:
+        known.setdefault(result.best.id, result.best)
+    if candidate is not None:
+        chosen = known.get(candidate)
+    elif result is not None:
+        chosen = result.best
+    else:
+        chosen = incumbent(list(known.values()), opened.config.evolution)
     if chosen is None:
-        wanted = f"candidate {candidate!r}" if candidate else "scored candidate"
+        wanted = f"candidate {candidate!r}" if candidate is not None else "scored candidate"
         raise RunError(f"{run} has no {wanted}; it has: {', '.join(known) or 'none yet'}")
     if out.exists() and not force:
         raise RunError(f"{out} exists; --force overwrites it, --out names another file")
     probe = records.read(Probe, opened.path / "probe" / "result.json")
     text = exporting.export(parse(chosen.proposal.source), probe.signals, opened.task.env)
     out.write_text(text, encoding="utf-8")
-    say(f"{out}: candidate {chosen.id}, fitness {chosen.fitness}")
+    say(f"{out}: candidate {chosen.id}, fitness {worth(chosen, result)}")
     use = f"RewardWrapper(gymnasium.make({opened.task.env.env_id!r}))"
     say(f"use it:  from {out.stem} import RewardWrapper; env = {use}")

@@ -24,6 +24,7 @@ def show(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Show the runs below runs/, one RUN's candidates, or one candidate."""
+    check(run, candidate, prompt, svg)
     if run is None:
         list_runs(json_)
     elif svg is not None:
@@ -36,23 +37,52 @@ def show(
         show_candidate(run, candidate, json_)
 
 
+def check(run: Path | None, candidate: str | None, prompt: bool, svg: Path | None) -> None:
+    """Refuse options that would change nothing.
+
+    Raises:
+        ConfigError: if one lacks what it is about, or two exclude each other.
+    """
+    from rewardsmith.errors import ConfigError
+
+    if run is None:
+        for option, given in (("--candidate", candidate), ("--prompt", prompt), ("--svg", svg)):
+            if given:
+                raise ConfigError(
+                    f"{option} needs a run: rewardsmith show RUN {option}; without RUN, `show` lists them"
+                )
+    if prompt and candidate is None:
+        raise ConfigError("--prompt needs a candidate: --candidate ID --prompt; without them, `show RUN` lists the ids")
+    if svg and candidate is not None:
+        raise ConfigError("--svg draws a run's result; leave --candidate out")
+
+
 def list_runs(json_: bool) -> None:
     """List the run directories below `runs/`."""
     from rewardsmith.archive import Run
-    from rewardsmith.report.text import figure
+    from rewardsmith.report.tables import Column, console_on, print_table, worth
     from rewardsmith.session import RUNS
 
     found = [Run.open(path.parent) for path in sorted(RUNS.glob("*/provenance.json"))]
-    if not found and not json_:
+    if json_:
+        for run in found:
+            about = {"run": str(run.path), "task": run.task.text, "env": run.task.env.env_id}
+            say_json(about | {"done": run.result() is not None})
+        return
+    if not found:
         say("no runs in runs/; `rewardsmith design` starts one")
+        return
+    rows = []
     for run in found:
         result = run.result()
-        if json_:
-            about = {"run": str(run.path), "task": run.task.text, "env": run.task.env.env_id}
-            say_json(about | {"done": result is not None})
-            continue
-        outcome = f"fitness {figure(result.best.fitness)}" if result else "not finished"
-        say(f"{run.path}  {run.task.env.env_id}  {outcome}  {run.task.text}")
+        figure = worth(result.best, result) if result else "not finished"
+        rows.append((str(run.path), figure, run.task.env.env_id, run.task.text))
+    if not sys.stdout.isatty():
+        for row in rows:
+            say("  ".join(row))
+        return
+    columns = (Column("run"), Column("fitness"), Column("environment", drop=1), Column("task", cut=True))
+    print_table(columns, rows, console_on(sys.stdout))
 
 
 def show_run(path: Path, json_: bool) -> None:

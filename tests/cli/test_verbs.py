@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from rewardsmith.archive import Run
+from rewardsmith.report.tables import bounded
+
 GOOD = Path(__file__).parents[1] / "rewards" / "pendulum_good.py"
 SMALL = ["--population", "2", "--generations", "1", "--steps", "4096"]
 QUICK = ["--set", "search.final_seeds=2", "--set", "evaluation.episodes=2", "--set", "evaluation.final_episodes=2"]
@@ -17,6 +20,14 @@ def rewardsmith(folder: Path, *arguments: str) -> str:
     answer = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=200)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout
+
+
+def reported(folder: Path, run: str = "run") -> str:
+    """The reported figure with its interval, as the tables write it."""
+    result = Run.open(folder / run).result()
+    assert result is not None
+    assert result.reported is not None
+    return bounded(result.reported)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +55,8 @@ def test_show_draws_a_picture(folder):
 
 
 def test_export_writes_a_file_that_runs_without_rewardsmith(folder):
-    rewardsmith(folder, "export", "run", "--out", "exported.py")
+    told = rewardsmith(folder, "export", "run", "--out", "exported.py")
+    assert f"fitness {reported(folder)}" in told
     code = (
         "import sys; sys.modules['rewardsmith'] = None\n"
         "import gymnasium, exported\n"
@@ -72,6 +84,9 @@ def test_train_measures_a_file_over_its_seeds(folder):
     assert result["env_steps"] == 4 * 4096
     resumed = rewardsmith(folder, "resume", "trained")
     assert "this program, trained anew" in resumed
+    told = rewardsmith(folder, "export", "trained", "--out", "trained.py")
+    assert f"candidate user, fitness {reported(folder, 'trained')}" in told
+    assert "def reward" in (folder / "trained.py").read_text()
 
 
 def test_envs_lists_cards_and_shows_one(folder):
@@ -84,7 +99,14 @@ def test_envs_lists_cards_and_shows_one(folder):
 def test_a_finished_run_is_listed(folder):
     (folder / "runs").mkdir()
     (folder / "run").rename(folder / "runs" / "one")
-    assert "runs/one" in rewardsmith(folder, "show")
+    assert f"runs/one  {reported(folder / 'runs', 'one')}  Pendulum-v1  Swing up" in rewardsmith(folder, "show")
+    result = folder / "runs" / "one" / "result.json"
+    kept = result.read_text(encoding="utf-8")
+    result.write_text(json.dumps(json.loads(kept) | {"reported": None}), encoding="utf-8")
+    assert "in the search  Pendulum-v1" in rewardsmith(folder, "show")
+    result.unlink()
+    assert "runs/one  not finished  Pendulum-v1" in rewardsmith(folder, "show")
+    result.write_text(kept, encoding="utf-8")
     (folder / "runs" / "one").rename(folder / "run")
 
 
