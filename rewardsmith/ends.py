@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from rewardsmith.archive import Run
 from rewardsmith.config import Config
-from rewardsmith.errors import BudgetExhausted, NoValidCandidate
+from rewardsmith.errors import BudgetExhausted, NoValidCandidate, RunFailed
 from rewardsmith.records import Candidate
 from rewardsmith.steps import evaluator, evolution
-from rewardsmith.threads import raised
 from rewardsmith.wording import counted
 
 
@@ -53,8 +53,22 @@ def lower_bound(candidate: Candidate | None) -> float | None:
 def of_budget(outcomes: Sequence[Candidate | BaseException]) -> str | None:
     """Return the budget's end if a generation met it; raise what else went wrong in it."""
     errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    raised(error for error in errors if not isinstance(error, BudgetExhausted))
+    others = [error for error in errors if not isinstance(error, BudgetExhausted)]
+    if others:
+        raise _joined(others)
     return f"budget: {errors[0]}" if errors else None
+
+
+def _joined(errors: Sequence[BaseException]) -> BaseException:
+    """Return what ended the programs of a generation as one error: each cause once, with how many programs it hit."""
+    first = errors[0]
+    if not all(isinstance(error, RunFailed) for error in errors) or len(errors) == 1:
+        return first
+    causes = Counter(str(error) for error in errors)
+    lines = [cause if hit == 1 else f"{cause} (this hit {counted(hit, 'program')})" for cause, hit in causes.items()]
+    joined = type(first)("\n".join(lines))
+    joined.__cause__ = first
+    return joined
 
 
 def without_result(history: Sequence[Candidate], stopped: str | None, run: Run) -> NoValidCandidate:

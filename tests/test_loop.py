@@ -245,6 +245,12 @@ def test_a_lost_endpoint_keeps_what_is_done(tmp_path):
     assert trained == [PROGRAM.format(worth=7.0)]
 
 
+def test_a_cause_that_ended_several_programs_is_told_once(tmp_path):
+    with pytest.raises(ModelUnavailable) as caught:
+        search(tmp_path, ScriptedDesigner([ModelUnavailable("down"), ModelUnavailable("down")]))
+    assert str(caught.value) == "down (this hit 2 programs)"
+
+
 def test_a_failure_of_the_machine_is_tried_again_by_a_resumed_search(tmp_path):
     outcomes = {9.0: "infrastructure"}
     first = search(tmp_path, ScriptedDesigner([9.0, 1.0, 1.0, 1.0]), PlayedExecutor(outcomes))

@@ -70,6 +70,7 @@ class Endpoint:
         self._notice = notice
         self._dialect = Dialect()
         self._lock = threading.Lock()
+        self._told: set[tuple[int, str]] = set()
         self._stopped = threading.Event()
         self._client = openai.OpenAI(
             api_key=key,
@@ -95,7 +96,7 @@ class Endpoint:
 
         for attempt in range(self.settings.retries + 1):
             try:
-                return self._negotiated(request)
+                found = self._negotiated(request)
             except answer.NoCompletion as error:
                 failure: ModelError = explain.malformed(self.settings, str(error))
                 lost(str(failure), False)
@@ -107,7 +108,10 @@ class Endpoint:
                     lost(str(failure), wait_s is not None)
                 if wait_s is None:
                     raise failure from error
-            self._notice(f"attempt {attempt + 1} failed, the next comes in {wait_s:.0f} s: {failure}")
+            else:
+                self._told.clear()
+                return found
+            self._tell(attempt + 1, wait_s, str(failure))
             if self._stopped.wait(wait_s):
                 break
         raise ModelUnavailable(f"the call to {shown_address(self.settings)} was called off")
@@ -134,6 +138,16 @@ class Endpoint:
         """Make no further attempts, and close the connections."""
         self._stopped.set()
         self._client.close()
+
+    def _tell(self, attempt: int, wait_s: float, failure: str) -> None:
+        """Say that an attempt failed; calls that fail alike while none succeeds say it once, and its cause once."""
+        with self._lock:
+            known = (attempt, failure) in self._told
+            again = failure in {cause for _, cause in self._told}
+            self._told.add((attempt, failure))
+        if not known:
+            alike, cause = (" for the same cause", "") if again else ("", f": {failure}")
+            self._notice(f"attempt {attempt} failed{alike}, the next comes in {wait_s:.0f} s{cause}")
 
     def _negotiated(self, request: Request) -> Answer:
         """Send the request the way this endpoint wants it, learning that way from its refusals."""

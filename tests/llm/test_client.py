@@ -14,6 +14,7 @@ from rewardsmith.errors import ConfigError, ModelRejected, ModelUnavailable
 from rewardsmith.llm import Message, Picture, Request, find_key, retry
 from rewardsmith.llm.client import Endpoint
 from rewardsmith.settings import LlmSettings
+from rewardsmith.threads import together
 
 KEY = "sk-secret-0123456789"
 URL = "http://model.test/v1"
@@ -78,6 +79,29 @@ def test_a_rate_limit_is_waited_out_as_the_server_asks_and_told() -> None:
     assert endpoint(handle, notices=notices).chat(REQUEST).text == "hi"
     assert len(seen) == 2
     assert "slow down" in notices[0]
+
+
+def test_calls_that_fail_alike_say_so_once_for_each_attempt() -> None:
+    def refuse(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("Connection refused")
+
+    notices: list[str] = []
+    down = endpoint(refuse, retries=2, notices=notices)
+    failures = together(lambda _: down.chat(REQUEST), range(4))
+    assert [type(failure) for failure in failures] == [ModelUnavailable] * 4
+    first, second = notices
+    assert first.startswith("attempt 1 failed, the next comes in 0 s: cannot reach the language model")
+    assert second == "attempt 2 failed for the same cause, the next comes in 0 s"
+
+
+def test_an_endpoint_that_answered_and_fails_again_is_told_anew() -> None:
+    down = httpx2.Response(503, json={"error": {"message": "maintenance"}})
+    handle, _ = script([down, answered(), down, answered()])
+    notices: list[str] = []
+    twice = endpoint(handle, notices=notices)
+    for _ in range(2):
+        twice.chat(REQUEST)
+    assert ["maintenance" in notice for notice in notices] == [True, True]
 
 
 def test_an_endpoint_that_always_fails_is_given_up_after_the_retries() -> None:
