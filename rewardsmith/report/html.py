@@ -64,8 +64,8 @@ def render(run: Run, figures: RunFigures, beside: Path) -> str:
             home=home,
             best=best,
             verdict=verdict(figures.result) if figures.result else None,
-            learning=curves.chart([line(one, index) for index, one in enumerate(figures.courses)], levels),
-            search_chart=curves.chart(_search_lines(figures), levels),
+            learning=curves.charts([line(one, index) for index, one in enumerate(figures.courses)], levels),
+            search_chart=curves.charts(_search_lines(figures), levels),
             paying=_paying(figures),
             lineage=lineage(figures.candidates, best.id if best else None),
             beside=further(figures.candidates),
@@ -117,9 +117,11 @@ def _search_lines(figures: RunFigures) -> list[Line]:
     ]
 
 
-def _paying(figures: RunFigures) -> Chart | None:
-    lines = [Line(term.name, term.paid, index % 6) for index, term in enumerate(figures.terms) if len(term.paid) > 1]
-    return curves.chart(lines)
+def _paying(figures: RunFigures) -> tuple[Chart, ...]:
+    lines = [
+        Line(term.name, term.paid, (1 + index) % 6) for index, term in enumerate(figures.terms) if len(term.paid) > 1
+    ]
+    return curves.charts(lines)
 
 
 def _clips(run: Run, figures: RunFigures) -> list[Clip]:

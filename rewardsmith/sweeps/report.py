@@ -20,8 +20,8 @@ from rewardsmith.sweeps.summary import Summary, TaskFigure, summarise
 
 CURVES_OF = 400
 """Cells whose trainings are read for learning curves; a sweep with more of them shows none."""
-WIDTH, PANEL = 760, 380
-"""Of the pictures: of the headline's, and of those of a task."""
+BROAD, NARROW, PANEL = 1000, 640, 380
+"""Widths of the headline's picture on a wide page and on a narrow one, and of a task's."""
 ROWS = 2_000
 """Cells listed on the page; cells.csv has them all."""
 
@@ -108,22 +108,23 @@ def _report_of(book: Book, outcome: Outcome) -> Path | None:
     return path if path.is_file() else None
 
 
-def _headline(found: Summary, tones: Mapping[str, int]) -> Forest | None:
+def _headline(found: Summary, tones: Mapping[str, int]) -> tuple[Forest, ...]:
     entries = [
         Entry(one.recipe, known.value, known.low, known.high, tones[one.recipe])
         for one in found.recipes
         if (known := one.interquartile_mean)
     ]
-    return forest.forest(entries, [Level("random", 0.0), Level("own reward", 1.0)], WIDTH)
+    levels = [Level("random", 0.0), Level("own reward", 1.0)]
+    return tuple(drawn for width in (BROAD, NARROW) if (drawn := forest.forest(entries, levels, width)))
 
 
-def _profile(found: Summary, tones: Mapping[str, int]) -> Chart | None:
+def _profile(found: Summary, tones: Mapping[str, int]) -> tuple[Chart, ...]:
     lines = [
         Line(one.recipe, tuple(zip(found.thresholds, one.profile, strict=True)), tones[one.recipe])
         for one in found.recipes
         if one.profile
     ]
-    return curves.chart(lines, x_name="normalised score")
+    return curves.charts(lines, x_name="normalised score")
 
 
 def _by_task(found: Summary) -> Iterable[tuple[TaskFigure, ...]]:

@@ -6,18 +6,39 @@ Lengths are in the units of the SVG's viewBox.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rewardsmith.records import CurvePoint
 from rewardsmith.report.text import figure
 
-WIDTH, HEIGHT = 640, 280
-LEFT, RIGHT, TOP, BOTTOM = 46, 62, 12, 30
-LETTER = 8.5
+LEFT, RIGHT, TOP = 46, 62, 12
+LETTER = 9.3
 """Room for a letter of a label, on a phone."""
-LABEL_PITCH = 13.0
-"""Least distance between two labels at the right."""
+LEADER = 16
+"""From a curve's end to its label."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a picture is, and how much room its words take."""
+
+    width: int
+    height: int
+    bottom: int
+    """Room below the plot."""
+    letter: float
+    """Width of a letter of a label."""
+    pitch: float
+    """Least distance between two labels."""
+    named: int
+    """Lines that all get a label; where there are more, only the important ones do."""
+
+
+SMALL = Size(640, 280, 44, LETTER, 18.0, 8)
+"""For a column of a page, and for a phone, where its words are drawn larger."""
+BROAD = Size(1000, 330, 36, 6.4, 14.0, 16)
+"""For the whole width of a report."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +100,8 @@ class Chart:
     left: float
     right: float
     """Where the lines begin and end."""
+    label_x: float
+    size: Size
 
 
 def points(curve: Sequence[CurvePoint]) -> tuple[tuple[float, float], ...]:
@@ -87,7 +110,14 @@ def points(curve: Sequence[CurvePoint]) -> tuple[tuple[float, float], ...]:
     return tuple((steps, value) for steps, value in known if math.isfinite(value))
 
 
-def chart(lines: Sequence[Line], levels: Sequence[Level] = (), x_name: str = "environment steps") -> Chart | None:
+def charts(lines: Sequence[Line], levels: Sequence[Level] = (), x_name: str = "environment steps") -> tuple[Chart, ...]:
+    """Lay out a picture for a wide page and for a narrow one; nothing where there is nothing to draw."""
+    return tuple(found for size in (BROAD, SMALL) if (found := chart(lines, levels, x_name, size)))
+
+
+def chart(
+    lines: Sequence[Line], levels: Sequence[Level] = (), x_name: str = "environment steps", size: Size = SMALL
+) -> Chart | None:
     """Lay out a picture, from x = 0 on; None where there is nothing to draw."""
     drawn = [line for line in lines if line.points]
     if not drawn:
@@ -99,21 +129,25 @@ def chart(lines: Sequence[Line], levels: Sequence[Level] = (), x_name: str = "en
     pad = 0.05 * ((high - low) or abs(high) or 1.0)
     low, high = low - pad, high + pad
     last = max(steps for line in drawn for steps, _ in line.points) or 1.0
-
-    right = WIDTH - max(RIGHT, 10 + LETTER * max(len(line.name) for line in drawn))
+    right = size.width - max(RIGHT, LEADER + 4 + size.letter * max(len(line.name) for line in drawn))
+    base = size.height - size.bottom
 
     def place(steps: float, value: float) -> tuple[float, float]:
         x = LEFT + (right - LEFT) * steps / last
-        return round(x, 1), round(TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low), 1)
+        return round(x, 1), round(TOP + (base - TOP) * (high - value) / (high - low), 1)
 
     ends = {id(line): place(*line.points[-1]) for line in drawn}
-    named = _spread({id(line): ends[id(line)][1] for line in drawn if line.best or line.live or len(drawn) <= 8})
+    named = sorted(drawn, key=lambda line: not (line.best or line.live))
+    if len(drawn) > size.named:
+        named = [line for line in named if line.best or line.live]
+    named = named[: int((base - TOP) / size.pitch)]
+    labels = spread({id(line): ends[id(line)][1] for line in named}, size.pitch, TOP, base - size.pitch / 2)
     paths = [
         Path(
             line,
             _joined([place(*point) for point in line.points]),
             ends[id(line)],
-            named.get(id(line)),
+            labels.get(id(line)),
             _closed([place(x, top) for x, _, top in line.band], [place(x, bottom) for x, bottom, _ in line.band]),
         )
         for line in sorted(drawn, key=lambda line: (line.best, line.live))
@@ -121,7 +155,7 @@ def chart(lines: Sequence[Line], levels: Sequence[Level] = (), x_name: str = "en
     x_ticks = [Tick(place(at, low)[0], _short(at)) for at in ticks(0.0, last, 5)]
     y_ticks = [Tick(place(0.0, at)[1], figure(at, 3)) for at in ticks(low, high, 5)]
     heights = tuple((one, place(0, one.value)[1]) for one in shown)
-    return Chart(tuple(paths), heights, tuple(x_ticks), tuple(y_ticks), x_name, LEFT, right)
+    return Chart(tuple(paths), heights, tuple(x_ticks), tuple(y_ticks), x_name, LEFT, right, right + LEADER, size)
 
 
 def ticks(low: float, high: float, about: int) -> list[float]:
@@ -153,12 +187,30 @@ def _short(steps: float) -> str:
     return f"{steps / 1_000:g} k" if steps >= 1_000 else f"{steps:g}"
 
 
-def _spread(wanted: dict[int, float]) -> dict[int, float]:
-    """Move labels apart, each as little as needed, from top to bottom; those that find no room are left out."""
-    placed: dict[int, float] = {}
-    lowest = -math.inf
-    for key, y in sorted(wanted.items(), key=lambda item: item[1]):
-        lowest = max(y, lowest + LABEL_PITCH)
-        if lowest <= HEIGHT - BOTTOM + LABEL_PITCH:
-            placed[key] = lowest
-    return placed
+def spread(wanted: Mapping[int, float], pitch: float, top: float, bottom: float) -> dict[int, float]:
+    """Move labels apart, all of them together as little as can be.
+
+    >>> spread({1: 50.0, 2: 52.0, 3: 90.0}, 10.0, 0.0, 92.0)
+    {1: 46.0, 2: 56.0, 3: 90.0}
+
+    Args:
+        wanted: the height of each.
+        pitch: the least distance between two.
+        top: least height of the first.
+        bottom: greatest height of the last; all have room above it.
+    """
+    order = sorted(wanted, key=lambda key: wanted[key])
+    # Heights less what the labels above take must not fall: neighbours of which they would are placed as one block.
+    blocks: list[tuple[float, int]] = []
+    for at, key in enumerate(order):
+        total, count = wanted[key] - at * pitch, 1
+        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
+            above = blocks.pop()
+            total, count = total + above[0], count + above[1]
+        blocks.append((total, count))
+    starts = [total / count for total, count in blocks for _ in range(count)]
+    lowest = bottom - (len(order) - 1) * pitch
+    return {
+        key: round(at * pitch + min(max(start, top), lowest), 1)
+        for at, (key, start) in enumerate(zip(order, starts, strict=True))
+    }
