@@ -172,7 +172,7 @@ def _measured(
     beside: Sequence[Mapping[str, float | None]],
     packages: Sequence[str],
 ) -> Measured:
-    interval = evaluator.interval(values)
+    interval = evaluator.interval(values, task.fitness)
     assert interval is not None  # there is at least one value
     std = statistics.stdev(values) if len(values) > 1 else None
     versions = ", ".join(_versions(task, packages))
@@ -183,9 +183,9 @@ def _measured(
 def _further(task: Task, beside: Sequence[Mapping[str, float | None]]) -> dict[str, Interval]:
     """Return each further figure over episodes or policies; one that has no value in some is left out."""
     found = {}
-    for name in task.expressions:
+    for name, expression in task.expressions.items():
         values = [value for one in beside if (value := one.get(name)) is not None]
-        over = evaluator.interval(values) if len(values) == len(beside) else None
+        over = evaluator.interval(values, expression) if len(values) == len(beside) else None
         if over is not None:
             found[name] = over
     return found

@@ -127,7 +127,7 @@ def contender(text: str) -> Contender:
         run.task.env.env_id,
         run.task.fitness,
         result.reported if result and is_best else None,
-        evaluator.interval([known.fitness for known in one.evaluations if known.fitness is not None]),
+        evaluator.interval([known.fitness for known in one.evaluations if known.fitness is not None], run.task.fitness),
         result.baselines.own_reward if result else None,
         run.config.search.env_steps,
         result.figures if result and is_best else evaluator.further(run.task, chosen=one.evaluations),

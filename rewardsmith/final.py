@@ -127,7 +127,8 @@ def _measure(trials: Trials, best: Candidate, history: list[Candidate]) -> _Foun
     fitness: dict[str, Interval | None] = {}
     evaluations: dict[str, list[Evaluation]] = {}
     for owner, outcomes in zip(programs, measured, strict=True):
-        fitness[owner] = evaluator.interval([trial.fitness for trial in outcomes if trial.fitness is not None])
+        values = [trial.fitness for trial in outcomes if trial.fitness is not None]
+        fitness[owner] = evaluator.interval(values, trials.run.task.fitness)
         evaluations[owner] = [trial.evaluation for trial in outcomes if trial.evaluation]
         for trial in outcomes:
             if trial.fitness is None:

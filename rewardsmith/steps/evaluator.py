@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rewardsmith.config import Config
 from rewardsmith.jobs import Executor
 from rewardsmith.records import EvaluateJob, Evaluation, Interval, Probe, ReportedFigure
+from rewardsmith.shares import is_share
 from rewardsmith.tasks import Task
 
 SELECTION, REPORT = 1_000_000_000, 1_500_000_000
@@ -67,11 +68,19 @@ def evaluate(
     return result
 
 
-def interval(values: Sequence[float]) -> Interval | None:
+def interval(values: Sequence[float], expression: str | None = None) -> Interval | None:
     """Return the mean with its 95 % confidence interval; None where there are no values.
+
+    Student's t makes it; of what can only be in [0, 1] the part is left out that cannot be.
 
     >>> interval([1.0, 2.0, 3.0])
     Interval(mean=2.0, low=-0.484..., high=4.484..., values=(1.0, 2.0, 3.0))
+    >>> interval([0.25, 0.75], "any(success)")
+    Interval(mean=0.5, low=0.0, high=1.0, values=(0.25, 0.75))
+
+    Args:
+        values: one per training seed, or per episode.
+        expression: whose values they are; None: of nothing that is known.
     """
     n = len(values)
     if n == 0:
@@ -81,19 +90,28 @@ def interval(values: Sequence[float]) -> Interval | None:
         return Interval(mean, None, None, tuple(values))
     deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
     half = (T_975[n - 2] if n - 2 < len(T_975) else 1.96) * deviation / math.sqrt(n)
-    return Interval(mean, mean - half, mean + half, tuple(values))
+    low, high = mean - half, mean + half
+    if expression is not None and is_share(expression):
+        low, high = max(low, 0.0), min(high, 1.0)
+    return Interval(mean, low, high, tuple(values))
 
 
-def figures(evaluations: Iterable[Evaluation]) -> dict[str, Interval]:
+def figures(evaluations: Iterable[Evaluation], expressions: Mapping[str, str] | None = None) -> dict[str, Interval]:
     """Return each further figure that evaluations have, over them; one that has no value in any is left out.
 
     >>> figures([Evaluation("ok", (), 1.0, 0.1, figures={"fell": 0.25, "gap": None})])
     {'fell': Interval(mean=0.25, low=None, high=None, values=(0.25,))}
+
+    Args:
+        evaluations: of one program, or of random actions.
+        expressions: the figures', by name, as far as they are known.
     """
+    spelled = expressions or {}
     known = list(evaluations)
     found = {}
     for name in dict.fromkeys(name for one in known for name in one.figures):
-        over = interval([value for one in known if (value := one.figures.get(name)) is not None])
+        values = [value for one in known if (value := one.figures.get(name)) is not None]
+        over = interval(values, spelled.get(name))
         if over is not None:
             found[name] = over
     return found
@@ -118,7 +136,7 @@ def further(
         ensemble: of the best programs joined.
         chosen: of the program in the search.
     """
-    over = [figures(evaluations) for evaluations in (reported, own_reward, ensemble, chosen)]
+    over = [figures(evaluations, task.expressions) for evaluations in (reported, own_reward, ensemble, chosen)]
     found = []
     for one in task.figures:
         anew, own, joined, before = (known.get(one.name) for known in over)

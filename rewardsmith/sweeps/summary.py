@@ -160,18 +160,18 @@ def _further(members: Sequence[Outcome]) -> Iterator[ReportedFigure]:
             name,
             expression,
             found[-1].meaning,
-            _over_cells([one.reported for one in found]),
-            _over_cells([one.own_reward for one in found]),
+            _over_cells([one.reported for one in found], expression),
+            _over_cells([one.own_reward for one in found], expression),
             sum(random) / len(random) if random else None,
-            _over_cells([one.ensemble for one in found]),
-            _over_cells([one.chosen for one in found]),
+            _over_cells([one.ensemble for one in found], expression),
+            _over_cells([one.chosen for one in found], expression),
         )
 
 
-def _over_cells(figures: Iterable[Interval | None]) -> Interval | None:
+def _over_cells(figures: Iterable[Interval | None], expression: str | None = None) -> Interval | None:
     """Return a figure over cells; where one alone has it, over its training seeds."""
     known = [one for one in figures if one is not None]
-    return known[0] if len(known) == 1 else evaluator.interval([one.mean for one in known])
+    return known[0] if len(known) == 1 else evaluator.interval([one.mean for one in known], expression)
 
 
 def _of_recipe(name: str, tasks: Sequence[TaskFigure], members: Sequence[Outcome]) -> RecipeFigure:
