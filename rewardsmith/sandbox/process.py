@@ -24,8 +24,6 @@ from rewardsmith.sandbox.inside.wire import Array, Bools
 
 FIRST_CAPACITY = 256
 """Transitions that a process is first opened for; it is opened anew, larger, for a call that has more."""
-MOST_LINES = 1_000_000
-"""A line that a process names in its own failure is below this."""
 CODES = ("error", "memory", "shape", "killed")
 """Codes that a process may give its own failure."""
 
@@ -262,7 +260,19 @@ class SealedReward:
             raise _forged(str(error)) from None
         if got == kind:
             return payload
-        raise _failed(payload) if got == wire.FAILED else _forged(f"a message of kind {got}")
+        raise self._failed(payload) if got == wire.FAILED else _forged(f"a message of kind {got}")
+
+    def _failed(self, payload: bytes) -> RewardFailed:
+        """Return the failure that a process told of itself."""
+        try:
+            fields = json.loads(payload)
+            code, text, line = fields["code"], fields["message"], fields["line"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return _forged("a failure that cannot be read")
+        is_line = line is None or (type(line) is int and 0 < line <= len(self.program.source.splitlines()))
+        if code not in CODES or not isinstance(text, str) or not is_line:
+            return _forged("a failure that cannot be read")
+        return RewardFailed(_printable(text), code=code, line=line)
 
     def _scores(self, channel: Channel, payload: bytes, n: int) -> Scores:
         """Check what lies in the output arena and add it up."""
@@ -314,19 +324,6 @@ def specify(program: RewardProgram, layout: Layout, limits: Limits) -> wire.Spec
         memory=tuple(program.memory.items()),
         max_terms=limits.max_terms,
     )
-
-
-def _failed(payload: bytes) -> RewardFailed:
-    """Return the failure that a process told of itself."""
-    try:
-        fields = json.loads(payload)
-        code, text, line = fields["code"], fields["message"], fields["line"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return _forged("a failure that cannot be read")
-    is_line = line is None or (type(line) is int and 0 < line < MOST_LINES)
-    if code not in CODES or not isinstance(text, str) or not is_line:
-        return _forged("a failure that cannot be read")
-    return RewardFailed(_printable(text), code=code, line=line)
 
 
 def _copy(failure: RewardFailed) -> RewardFailed:

@@ -272,6 +272,14 @@ FORGED = (
         Refused("protocol"),
     ),
     attack(
+        "a failure on a line that the program does not have",
+        """
+        m = b'{"code": "error", "message": "x", "line": 999}'
+        posix.write(1, bytes([6, 0, 0, 0, len(m), 0, 0, 0]) + m)
+        """,
+        Refused("protocol"),
+    ),
+    attack(
         "a failure that steers the terminal",
         "raise ValueError('\\x1b[2J\\x1b]0;owned\\x07done')",
         Refused("error", r"^ValueError:  \[2J \]0;owned done$"),

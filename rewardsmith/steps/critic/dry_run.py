@@ -15,6 +15,7 @@ from rewardsmith.program import RewardProgram
 from rewardsmith.recordings import Indices, Outcome, Recording, score
 from rewardsmith.records import DryRun, Finding, Limits, Probe, TermStats
 from rewardsmith.sandbox import RewardProcess, open_process
+from rewardsmith.steps.critic.places import line_of, line_of_term
 from rewardsmith.steps.critic.static import nearest
 
 TIMED_CALLS = 3
@@ -43,10 +44,10 @@ def dry_run(program: RewardProgram, probe: Probe, path: Path, limits: Limits) ->
     try:
         with open_process(program, recordings.layout(probe), limits) as process:
             outcome, us = _timed(process, recording)
-            errors = [*_terms_that_vary(outcome), *_unknown_weights(program, outcome)]
+            errors = [*_terms_that_vary(program, outcome), *_unknown_weights(program, outcome)]
             errors += [*_change(process, recording, outcome), *_mixing(process, recording, outcome)]
     except RewardFailed as failure:
-        return None, [_told(failure)]
+        return None, [_told(failure, program)]
     if any(finding.code == "terms-vary" for finding in errors):
         return None, errors
     stats = statistics(program, outcome)
@@ -70,20 +71,20 @@ def _timed(process: RewardProcess, recording: Recording) -> tuple[Outcome, float
 # ---------------------------------------------------------------- errors
 
 
-def _told(failure: RewardFailed) -> Finding:
+def _told(failure: RewardFailed, program: RewardProgram) -> Finding:
     message = str(failure)
     if "read-only" in message:
         message += "; before, action, after and start are inputs: make a new array"
-    return Finding(f"run-{failure.code}", message, line=failure.line)
+    return Finding(f"run-{failure.code}", message, line=line_of(failure, program.source))
 
 
-def _terms_that_vary(outcome: Outcome) -> Iterator[Finding]:
+def _terms_that_vary(program: RewardProgram, outcome: Outcome) -> Iterator[Finding]:
     for name, values in outcome.terms.items():
         if np.isnan(values).any():
             message = (
                 f"the term {name!r} is returned on some calls only; return every term each time, 0 where it is idle"
             )
-            yield Finding("terms-vary", message)
+            yield Finding("terms-vary", message, line=line_of_term(name, program.source))
 
 
 def _unknown_weights(program: RewardProgram, outcome: Outcome) -> Iterator[Finding]:
@@ -100,7 +101,8 @@ def _change(process: RewardProcess, recording: Recording, outcome: Outcome) -> I
         message = (
             f"the term {name!r} differs between two calls on the same transitions; a reward has no state of its own"
         )
-        yield Finding("not-deterministic", f"{message}: declare MEMORY = {{...}} and take the argument `memory`")
+        message += ": declare MEMORY = {...} and take the argument `memory`"
+        yield Finding("not-deterministic", message, line=line_of_term(name, process.program.source))
 
 
 def _mixing(process: RewardProcess, recording: Recording, outcome: Outcome) -> Iterator[Finding]:
@@ -115,7 +117,8 @@ def _mixing(process: RewardProcess, recording: Recording, outcome: Outcome) -> I
         name = _difference(outcome.at(np.concatenate(episodes)), scored, rtol=1e-6)
         if name is not None:
             message = f"the term {name!r} of a transition depends on the others in the call; axis 0 is the transition"
-            yield Finding("mixes-transitions", f"{message}: reduce over axis=1, never over axis 0 or over all axes")
+            message += ": reduce over axis=1, never over axis 0 or over all axes"
+            yield Finding("mixes-transitions", message, line=line_of_term(name, process.program.source))
             return
 
 
