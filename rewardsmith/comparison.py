@@ -6,7 +6,6 @@ recorded under random actions, and the same with the signals stretched (`steps/c
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,11 +25,16 @@ from rewardsmith.sandbox import open_process
 from rewardsmith.steps import evaluator
 from rewardsmith.steps.critic.dry_run import statistics
 from rewardsmith.steps.critic.signature import Bank
+from rewardsmith.steps.critic.static import nearest
 from rewardsmith.watch import Silent
 
 CANDIDATE = re.compile(r"(?P<run>.+):(?P<id>g\d+c\d+)")
 ALIKE = 0.9
-"""Correlation from which two terms are said to pay alike, or with the other sign the opposite."""
+"""Correlation from which two programs or terms are said to pay alike; from its negative on, the opposite."""
+SAME = 0.999
+"""Correlation from which nothing but scale and offset is left to tell them apart."""
+UNRELATED = 0.1
+"""Correlation up to which, in size, two are said to have nothing to do with each other."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class TermsOf:
 
 @dataclass(frozen=True)
 class Likeness:
-    """Two terms of two programs that pay alike, or the opposite, whatever they are called."""
+    """Two terms of two programs that pay alike or the opposite, whatever they are called."""
 
     first: str
     second: str
@@ -93,7 +97,7 @@ def contender(text: str) -> Contender:
     """Find a program: a run's best, "RUN:g1c02", or a reward file.
 
     Raises:
-        RunError: if there is no such run or candidate, or the run has no candidate with a fitness.
+        RunError: if there is no such file, run or candidate, or the run has no candidate with a fitness.
         ProgramError: if the file cannot be read or is no program.
     """
     path = Path(text)
@@ -102,7 +106,7 @@ def contender(text: str) -> Contender:
     named = CANDIDATE.fullmatch(text)
     folder = Path(named["run"]) if named else path
     if not folder.exists():
-        raise RunError(f"there is no reward file and no run {str(folder)!r}; `rewardsmith show` lists the runs")
+        raise RunError(f"there is no reward file or run {str(folder)!r}; `rewardsmith show` lists the runs")
     run = Run.open(folder)
     result = run.result()
     known = {one.id: one for one in run.candidates()}
@@ -132,6 +136,31 @@ def contender(text: str) -> Contender:
         run.config.search.env_steps,
         result.figures if result and is_best else evaluator.further(run.task, chosen=one.evaluations),
     )
+
+
+def likeness(correlation: float) -> str:
+    """Say how two rewards pay that correlate so.
+
+    >>> likeness(1.0), likeness(0.95), likeness(0.5), likeness(-0.02)
+    ('pay alike up to scale', 'pay nearly alike', 'pay partly alike', 'are unrelated')
+    >>> likeness(-1.0), likeness(-0.95), likeness(-0.5)
+    ('pay the opposite', 'pay nearly the opposite', 'pay partly the opposite')
+    """
+    size = abs(correlation)
+    if size <= UNRELATED:
+        return "are unrelated"
+    much = "" if size >= SAME else "nearly " if size >= ALIKE else "partly "
+    up_to = "" if much or correlation < 0.0 else " up to scale"
+    return f"pay {much}{'the opposite' if correlation < 0.0 else 'alike'}{up_to}"
+
+
+def told_distance(distance: float) -> str:
+    """Say how two rewards pay that lie so far apart: the half distance of two vectors of length 1 tells their cosine.
+
+    >>> told_distance(0.0), told_distance(0.7071), told_distance(1.0)
+    ('pay alike up to scale', 'are unrelated', 'pay the opposite')
+    """
+    return likeness(1.0 - 2.0 * distance**2)
 
 
 Values = dict[str, Array]
@@ -190,11 +219,9 @@ def _asked(one: Contender, probe: Probe, transitions: Path, config: Config) -> t
     """Return a program's terms on the transitions: figures, and values with their weights."""
     parsed = parse(one.source)
     known = [signal.name for signal in probe.signals]
-    missing = sorted(set(parsed.signals) - set(known))
+    missing = [f"{name!r}; {nearest(name, known)}" for name in parsed.signals if name not in known]
     if missing:
-        near = {name: difflib.get_close_matches(name, known, n=1) for name in missing}
-        told = (f"{name} (near it: {near[name][0]})" if near[name] else name for name in missing)
-        return TermsOf((), f"it reads {', '.join(told)}, which this environment does not have"), {}
+        return TermsOf((), f"the environment has no signal {', and no signal '.join(missing)}"), {}
     try:
         recording = recordings.probe(transitions, parsed)
         with open_process(parsed, recordings.layout(probe), config.sandbox) as process:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.output import say, say_json, say_table
-from rewardsmith.wording import counted
+from rewardsmith.cli.output import complain, say, say_json, say_table
 
 if TYPE_CHECKING:
     from rewardsmith.comparison import Comparison
@@ -40,18 +40,23 @@ def compare(
         say_json(records.dump(found))
     else:
         _say(found, diff)
-    if any(one.problem for one in found.terms):
-        raise typer.Exit(1)
+    unasked = [f"{c.name}: {one.problem}" for c, one in zip(found.contenders, found.terms, strict=True) if one.problem]
+    for line in unasked:
+        complain(line)
+    if unasked:
+        raise typer.Exit(2)
 
 
 def _say(found: Comparison, diff: bool) -> None:
-    count = len(found.contenders)
-    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:count] if count <= 26 else [*map(str, range(count))]
+    programs = found.contenders
+    letters = (
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(programs)] if len(programs) <= 26 else [*map(str, range(len(programs)))]
+    )
     _say_worth(found, letters)
     _say_distances(found, letters)
     _say_terms(found, letters)
     if diff:
-        first, second = found.contenders[:2]
+        first, second = programs[:2]
         lines = difflib.unified_diff(
             first.source.splitlines(), second.source.splitlines(), first.name, second.name, lineterm=""
         )
@@ -85,27 +90,32 @@ def _say_beside(found: Comparison, letters: Sequence[str]) -> None:
 
 
 def _say_distances(found: Comparison, letters: Sequence[str]) -> None:
-    about = f"{counted(found.transitions, 'transition')} of {found.env_id} under random actions, and as many stretched"
+    from rewardsmith.comparison import told_distance
+
+    about = f"{found.transitions:,} transitions of {found.env_id} under random actions, and as many stretched"
     say(f"\nSTARC distance on {about}: 0 orders all policies alike, 1 the opposite way")
     rows = []
     for letter, row in zip(letters, found.distances, strict=True):
         rows.append((letter, *("–" if value is None else f"{value:.3f}" for value in row)))
     say_table(("", *letters), rows)
+    for (i, a), (j, b) in itertools.combinations(enumerate(letters), 2):
+        value = found.distances[i][j]
+        if value is not None:
+            say(f"{a} and {b} {told_distance(value)}")
 
 
 def _say_terms(found: Comparison, letters: Sequence[str]) -> None:
+    from rewardsmith.comparison import likeness
+
     known = [{term.name: term for term in one.terms} for one in found.terms]
     names = dict.fromkeys(name for terms in known for name in terms)
     say("\nterms on those transitions: weight, mean ± deviation before it, part of the total")
     if names:
         say_table(("term", *letters), [(name, *(_term(terms.get(name)) for terms in known)) for name in names])
-    for letter, one in zip(letters, found.terms, strict=True):
-        if one.problem:
-            say(f"{letter} could not be asked: {one.problem}")
     for like in found.likenesses:
-        if like.first != like.second or like.correlation < 0:
-            pay = "alike" if like.correlation > 0 else "the opposite"
-            say(f"{letters[0]}'s {like.first} and {letters[1]}'s {like.second} pay {pay}: r = {like.correlation:+.2f}")
+        if like.first != like.second or like.correlation < 0.0:
+            pair = f"{letters[0]}'s {like.first} and {letters[1]}'s {like.second}"
+            say(f"{pair} {likeness(like.correlation)}: r = {like.correlation:+.2f}")
 
 
 def _told(value: Interval | None) -> str:

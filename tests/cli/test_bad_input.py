@@ -36,7 +36,7 @@ def rewardsmith(tmp_path, *arguments: str, **environment: str) -> subprocess.Com
         (("check", "missing.py", *HOPPER), "cannot read the reward file 'missing.py'"),
         (("train", "missing.py", *HOPPER), "cannot read the reward file 'missing.py'"),
         (("check", "missing.py", "--env", "CartPole-v1"), "cannot read the reward file 'missing.py'"),
-        (("compare", "missing.py", "x", *HOPPER), "no reward file and no run 'missing.py'"),
+        (("compare", "missing.py", "x", *HOPPER), "no reward file or run 'missing.py'"),
         (("design", "x", *HOPPER, *SYMBOLIC, "--set", "population=3"), "did you mean 'search.population'"),
         (("design", "x", *HOPPER, "--steps", "5", "--set", "search.env_steps=6"), "is given twice: 5 by the command"),
         (("design", "x", *HOPPER, "--designer", "llm", "--dry-run"), "--model NAME"),
