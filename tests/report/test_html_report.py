@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -85,13 +86,16 @@ def test_it_needs_nothing_from_elsewhere(run: Run) -> None:
 
 
 def test_it_shows_the_reported_figure_as_the_result_has_it(run: Run) -> None:
-    from rewardsmith.report.text import figure
+    from rewardsmith.report.text import figure, verdict
 
     text = (run.path / "report.html").read_text(encoding="utf-8")
     result = run.result()
     assert result is not None
     assert result.reported is not None
     assert figure(result.reported.mean, 3) in text
+    said = verdict(result)
+    assert said is not None
+    assert said[1:] in unescape(text)
     for candidate in result.candidates:
         assert candidate.id in text
 
