@@ -128,7 +128,14 @@ class _Bench:
 
     def _evaluate(self, policy: Path | None, seeds: tuple[int, ...], what: str, packages: Sequence[str]) -> Evaluation:
         path = None if policy is None else str(policy)
-        job = EvaluateJob(self._evaluated, path, self._task.fitness, seeds, figures=self._task.expressions)
+        job = EvaluateJob(
+            self._evaluated,
+            path,
+            self._task.fitness,
+            seeds,
+            deterministic=self._config.evaluation.deterministic,
+            figures=self._task.expressions,
+        )
         found, _ = self._run(job, what, packages)
         assert isinstance(found, Evaluation)  # the executor answers a job with its own kind of result
         return found

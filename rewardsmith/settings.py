@@ -118,6 +118,9 @@ class EvaluationSettings(Section):
     """Episodes per candidate and training seed, on which selection is based."""
     final_episodes: Count = 20
     """Episodes per training seed for the reported figure, on seeds of their own."""
+    deterministic: bool = True
+    """Policies act by their mean or their likeliest choice; false: by chance, as in training. Of few choices the
+    likeliest may be the same one for ever, where the policy as a whole gets along."""
     probe_transitions: Annotated[int, Ge(16)] = 1024
     """Transitions recorded under random actions for the critic's dry run."""
 

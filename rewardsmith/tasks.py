@@ -8,7 +8,7 @@ A card is `envs/<family>/<name>.toml`:
     [signals]                       name = { source, shape, unit, meaning }
     [measures]                      the same, for the fitness alone: no program or prompt gets them (success flags)
     [figures]                       name = { expression, meaning }: measured beside the fitness, never selected by
-    [training], [search]            settings that suit the task, as in a configuration file
+    [training], [search], [evaluation]    settings that suit the task, as in a configuration file
     [[anchors]]                     measured fitness to compare with, with the versions it was measured with
 """
 
@@ -122,6 +122,7 @@ class _Card(_Model):
     main: bool = True
     training: dict[str, Setting] = {}
     search: dict[str, Setting] = {}
+    evaluation: dict[str, Setting] = {}
     anchors: tuple[_AnchorEntry, ...] = ()
 
 
@@ -216,7 +217,9 @@ def load_card(path: Path) -> Task:
         env_about=card.about.strip(),
         action=card.action.strip(),
         fitness=card.fitness,
-        settings={key: dict(section) for key in ("training", "search") if (section := getattr(card, key))},
+        settings={
+            key: dict(section) for key in ("training", "search", "evaluation") if (section := getattr(card, key))
+        },
         anchors=tuple(Anchor(**entry.model_dump()) for entry in card.anchors),
         figures=tuple(Figure(name, entry.expression, entry.meaning) for name, entry in card.figures.items()),
     )

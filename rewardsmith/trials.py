@@ -82,7 +82,8 @@ class Trials:
         out = self.home(owner) / f"eval-{name}"
         key = f"{owner}/evaluator/{name}"
         reads = parse(program).signals if program else ()
-        make = partial(evaluator.evaluate, self.executor, self.run.task, self.probe, policy, episodes, out, reads)
+        best = self.run.config.evaluation.deterministic
+        make = partial(evaluator.evaluate, self.executor, self.run.task, self.probe, policy, episodes, out, reads, best)
         found = self.journal.once(key, Evaluation, make, keep=is_final)
         if found.status == "ok" and found.cause:
             self.watch.notice(f"{key}: {found.cause}")

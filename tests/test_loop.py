@@ -400,3 +400,13 @@ def test_a_generation_that_has_begun_is_finished_although_the_wall_clock_has_run
     result = search(tmp_path, ScriptedDesigner([1.0, 3.0, 2.0, 4.0]), executor)
     assert [candidate.id for candidate in result.candidates] == ["g0c00", "g0c01"]
     assert "1000 s of wall time are over" in result.stopped
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_policies_are_measured_as_the_settings_say(tmp_path, deterministic):
+    executor = PlayedExecutor()
+    search(
+        tmp_path, ScriptedDesigner([1.0, 3.0, 2.0, 4.0]), executor, [{"evaluation": {"deterministic": deterministic}}]
+    )
+    measured = [job for job in executor.jobs if job.kind == "evaluate"]
+    assert {job.deterministic for job in measured} == {deterministic}

@@ -40,6 +40,7 @@ def evaluate(
     episodes: tuple[int, ...],
     out: Path,
     reads: Sequence[str] = (),
+    deterministic: bool = True,
 ) -> Evaluation:
     """Run a policy for one episode per seed; blocks until it is done.
 
@@ -51,6 +52,7 @@ def evaluate(
         episodes: one seed each.
         out: folder for the recorded episodes.
         reads: signals to record beside those that the task names; the program's, which is not seen here.
+        deterministic: the policy's likeliest actions; else drawn by chance, from a generator of the episode's seed.
 
     Raises:
         WorkerFailed: if the machinery failed repeatedly.
@@ -61,6 +63,7 @@ def evaluate(
         fitness=task.fitness,
         seeds=episodes,
         record=tuple(dict.fromkeys((*(signal.name for signal in task.env.signals), *reads))),
+        deterministic=deterministic,
         figures=task.expressions,
     )
     result = executor.run(job, out)

@@ -48,15 +48,18 @@ class Analyzer:
             stills: makes frames for a model that sees images.
         """
         reads = models is not None and run.config.analyzer.model_reads
+        self._choices = probe.discrete_actions is not None
         self._reader = Reader(models.of("analyzer"), run, probe, stills) if models and reads else None
 
     def analyze(self, candidate: Candidate, folders: Sequence[Path]) -> Feedback:
         """Say what helped and what failed, where and why; see `analyze` below, and `Reader.read` for what it raises."""
         reading = self._reader.read(candidate, folders) if self._reader and candidate.status == "ok" else None
-        return analyze(candidate, folders, reading)
+        return analyze(candidate, folders, reading, self._choices)
 
 
-def analyze(candidate: Candidate, folders: Sequence[Path], reading: Reading | None = None) -> Feedback:
+def analyze(
+    candidate: Candidate, folders: Sequence[Path], reading: Reading | None = None, choices: bool = False
+) -> Feedback:
     """Say what helped and what failed, where and why.
 
     Args:
@@ -64,6 +67,7 @@ def analyze(candidate: Candidate, folders: Sequence[Path], reading: Reading | No
         folders: of its evaluations, in their order; the recorded episodes lie in `episodes.npz`. One that is missing
             is passed over.
         reading: what a model made of the episodes; None where none was asked.
+        choices: an action is the number of a choice.
     """
     curves = read_curves(candidate.trainings)
     weights = _weights(candidate, curves)
@@ -80,7 +84,7 @@ def analyze(candidate: Candidate, folders: Sequence[Path], reading: Reading | No
         weights=weights,
         shares=shares(curves, weights),
         alarms=alarms,
-        views=read_views(candidate.evaluations, folders, names),
+        views=read_views(candidate.evaluations, folders, names, choices),
         reading=reading,
     )
     return Feedback(text, alarms, reading)

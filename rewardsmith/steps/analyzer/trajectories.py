@@ -21,6 +21,8 @@ FILE = "episodes.npz"
 MOMENTS = (0.25, 0.5, 0.75, 1.0)
 """Parts of the episode after its start at which signals are shown."""
 MAX_COLUMNS = 8
+MAX_CHOICES = 4
+"""Choices shown of an episode's actions, the most frequent."""
 MAX_COMPONENTS = 3
 """Components shown of a signal that has several."""
 
@@ -32,14 +34,17 @@ class View:
     title: str
     """"best", "median" or "worst"."""
     episode: Episode
-    action_rms: float | None
-    """Root mean square over all actions and components; None where they were not recorded."""
+    actions: str | None
+    """Root mean square over all actions and components, or the choices with their parts of the episode; None where
+    they were not recorded."""
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     """The signals at the moments, then their mean and extremes over the episode."""
 
 
-def read_views(evaluations: Sequence[Evaluation], folders: Sequence[Path], names: Sequence[str]) -> tuple[View, ...]:
+def read_views(
+    evaluations: Sequence[Evaluation], folders: Sequence[Path], names: Sequence[str], choices: bool = False
+) -> tuple[View, ...]:
     """Return the best, the median and the worst episode over all evaluations; fewer where there are fewer.
 
     Args:
@@ -47,6 +52,7 @@ def read_views(evaluations: Sequence[Evaluation], folders: Sequence[Path], names
         folders: of the evaluations, in the same order.
         names: the signals to show where they were recorded, the most telling first. The program's own: what else
             was recorded may be the success that no prompt must name.
+        choices: an action is a number of a choice, which no root mean square tells.
     """
     ranked = sorted(
         (
@@ -61,7 +67,7 @@ def read_views(evaluations: Sequence[Evaluation], folders: Sequence[Path], names
         _, number, index = ranked[place]
         file = folders[number] / FILE if number < len(folders) else None
         if file is not None and file.is_file():
-            views.append(_view(title, evaluations[number].episodes[index], file, index, names))
+            views.append(_view(title, evaluations[number].episodes[index], file, index, names, choices))
     return tuple(views)
 
 
@@ -77,14 +83,35 @@ def _places(count: int) -> dict[str, int]:
     return places if count > 1 else {title: place for title, place in places.items() if title == "best"}
 
 
-def _view(title: str, episode: Episode, file: Path, index: int, names: Sequence[str]) -> View:
+def _view(title: str, episode: Episode, file: Path, index: int, names: Sequence[str], choices: bool) -> View:
     import numpy as np
 
     with np.load(file, allow_pickle=False) as arrays:
         columns = columns_of(arrays, index, names)
         action = np.asarray(arrays[f"{index}/action"]) if f"{index}/action" in arrays else None
-    rms = None if action is None or not action.size else float(np.sqrt(np.mean(np.square(action))))
-    return View(title, episode, rms, ("moment", *columns), tuple(_rows(columns)) if columns else ())
+    told = None if action is None or not action.size else _choices(action) if choices else _size(action)
+    return View(title, episode, told, ("moment", *columns), tuple(_rows(columns)) if columns else ())
+
+
+def _size(action: Array) -> str:
+    import numpy as np
+
+    return f"action root mean square {figure(float(np.sqrt(np.mean(np.square(action)))))}"
+
+
+def _choices(action: Array) -> str:
+    """Return the choices that were made most often.
+
+    >>> import numpy as np
+    >>> _choices(np.array([[5.0], [5.0], [1.0], [5.0]]))
+    'action 5 in 75 % of the steps, 1 in 25 %'
+    """
+    import numpy as np
+
+    numbers, counts = np.unique(action.astype(int), return_counts=True)
+    most = sorted(zip(counts.tolist(), numbers.tolist(), strict=True), key=lambda pair: (-pair[0], pair[1]))
+    parts = [f"{number} in {count / action.size:.0%}".replace("%", " %") for count, number in most[:MAX_CHOICES]]
+    return f"action {parts[0]} of the steps{''.join(f', {part}' for part in parts[1:])}"
 
 
 def columns_of(arrays: np.lib.npyio.NpzFile, index: int, names: Sequence[str]) -> dict[str, Array]:
