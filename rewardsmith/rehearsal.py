@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rewardsmith.archive.run import check_free
 from rewardsmith.figures import Figures
 from rewardsmith.fitness import Fitness
 
@@ -14,16 +15,24 @@ if TYPE_CHECKING:
     from rewardsmith.tasks import Task
 
 
-def rehearse(task: Task, config: Config) -> None:
+def rehearse(task: Task, config: Config, out: Path | None = None) -> None:
     """Raise what a search would raise before its first call or training: nothing is asked, trained or written.
 
     The environment is made, in a worker of its own, only where the card does not name what the fitness reads.
 
+    Args:
+        task: what would be searched for.
+        config: how.
+        out: the run directory; None: one that is made for it.
+
     Raises:
+        RunError: if there is something in the run directory.
         ConfigError: if the language model's name, key or price is missing.
         TaskError: if the environment cannot be made.
         FitnessError: if the fitness or a figure names what it does not have.
     """
+    if out is not None:
+        check_free(out)
     if config.roles:
         from rewardsmith import llm
 

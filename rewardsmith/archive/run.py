@@ -71,10 +71,8 @@ class Run:
             RunError: if the folder exists and is not empty, or cannot be made.
         """
         try:
+            check_free(path)
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                again = f"resume it with `rewardsmith resume {path}`, or choose another --out"
-                raise RunError(f"{path} is not empty; {again}")
             records.write(task, path / "task.json")
             records.write_text(path / "config.toml", configuration.to_toml(config))
             records.write(provenance(prompts), path / "provenance.json")
@@ -176,6 +174,19 @@ class Run:
         """Write the outcome and the best program."""
         records.write_text(self.path / "reward.py", result.best.proposal.source)
         records.write(result, self.path / "result.json")
+
+
+def check_free(path: Path) -> None:
+    """Make sure that a run can be made in a folder.
+
+    Raises:
+        RunError: if it is a file, or is not empty.
+    """
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path} is a file; choose another --out")
+    if path.is_dir() and any(path.iterdir()):
+        again = f"resume it with `rewardsmith resume {path}`, or choose another --out"
+        raise RunError(f"{path} is not empty; {again}")
 
 
 def default_path(runs: Path, task: Task, now: datetime) -> Path:

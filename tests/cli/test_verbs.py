@@ -96,6 +96,12 @@ def test_envs_lists_cards_and_shows_one(folder):
     assert "x_position[-1]" in card
 
 
+def test_a_dry_run_refuses_a_folder_that_is_taken(folder):
+    command = [sys.executable, "-m", "rewardsmith", "design", "x", "--env", "Pendulum-v1", "--dry-run", "--out", "run"]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=100)
+    assert (answer.returncode, "run is not empty; resume it with" in answer.stderr) == (2, True)
+
+
 def test_a_finished_run_is_listed(folder):
     (folder / "runs").mkdir()
     (folder / "run").rename(folder / "runs" / "one")
