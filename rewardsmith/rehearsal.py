@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from rewardsmith.archive.run import check_free
 from rewardsmith.figures import Figures
 from rewardsmith.fitness import Fitness
+from rewardsmith.program import load_reward
 
 if TYPE_CHECKING:
     from rewardsmith.config import Config
     from rewardsmith.tasks import Task
 
 
-def rehearse(task: Task, config: Config, out: Path | None = None) -> None:
+def rehearse(task: Task, config: Config, out: Path | None = None, seed_reward: Path | None = None) -> None:
     """Raise what a search would raise before its first call or training: nothing is asked, trained or written.
 
     The environment is made, in a worker of its own, only where the card does not name what the fitness reads.
@@ -24,13 +25,17 @@ def rehearse(task: Task, config: Config, out: Path | None = None) -> None:
         task: what would be searched for.
         config: how.
         out: the run directory; None: one that is made for it.
+        seed_reward: a program of the user's.
 
     Raises:
+        ProgramError: if the user's program cannot be read or is none.
         RunError: if there is something in the run directory.
         ConfigError: if the language model's name, key or price is missing.
         TaskError: if the environment cannot be made.
         FitnessError: if the fitness or a figure names what it does not have.
     """
+    if seed_reward is not None:
+        load_reward(seed_reward)
     if out is not None:
         check_free(out)
     if config.roles:

@@ -103,7 +103,7 @@ def design(
         trainer_config=trainer_config,
     )
     if dry_run:
-        show_plan(plan, json_, out)
+        show_plan(plan, json_, out, seed_reward)
         return
     begin(session.start(plan, out, seed_reward), json_)
 
@@ -138,7 +138,7 @@ def carry_on(run: Any, json_: bool) -> None:
         print_result(result, console_on(sys.stdout))
 
 
-def show_plan(plan: Any, json_: bool, out: Path | None) -> None:
+def show_plan(plan: Any, json_: bool, out: Path | None, seed_reward: Path | None) -> None:
     """Show what a search would do."""
     from rewardsmith import authors, records
     from rewardsmith import config as configuration
@@ -149,7 +149,7 @@ def show_plan(plan: Any, json_: bool, out: Path | None) -> None:
         remarks = {"remarks": doubts(plan.task)}
         task = records.dump(plan.task)
         say_json({"task": task, "config": plan.config.model_dump(mode="json")} | totals(plan) | remarks)
-        rehearse(plan.task, plan.config, out)
+        rehearse(plan.task, plan.config, out, seed_reward)
         return
     search = plan.config.search
     say(f"Task       {plan.task.text}")
@@ -165,7 +165,7 @@ def show_plan(plan: Any, json_: bool, out: Path | None) -> None:
         say(f"Mind: {remark}.")
     chosen = configuration.beside_defaults(plan.config)
     say(f"\nSettings that are not the defaults:\n\n{chosen}" if chosen else "\nAll settings are the defaults.")
-    rehearse(plan.task, plan.config, out)
+    rehearse(plan.task, plan.config, out, seed_reward)
     say("Nothing was asked or trained.")
 
 

@@ -45,6 +45,7 @@ def resume(
         allowed = f"only {', '.join(CHANGEABLE[:-1])} and {CHANGEABLE[-1]} may change"
         raise ConfigError(f"--set {fixed[0]}…: a run keeps its settings; {allowed}")
     overrides = given({"jobs": jobs, "budget": {"cost_usd": budget_usd}, "search": {"ensemble": ensemble}})
+    configuration.refuse_contradictions(overrides, sets)
     opened = Run.open(run, overrides, executor_layer(executor), sets)
     authors.trust_endpoints(opened, None if trust_endpoint else sets)
     carry_on(opened, json_)

@@ -66,6 +66,7 @@ def test_a_plan_follows_the_preset_and_the_roles(monkeypatch: pytest.MonkeyPatch
         (("--model", "a", "--model", "b", "--dry-run"), "named twice"),
         (("--model", "critic=a", "--model", "critic=b", "--dry-run"), "critic is named twice"),
         (("--seed-reward", "none.py", "--designer", "symbolic"), "cannot read the reward file"),
+        (("--seed-reward", "none.py", "--designer", "symbolic", "--dry-run"), "cannot read the reward file"),
         (("--seed-reward", "prose.py", "--designer", "symbolic"), "defines no function `reward`"),
     ],
 )
