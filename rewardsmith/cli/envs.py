@@ -42,6 +42,7 @@ app = typer.Typer(
     name="envs",
     cls=_Verbs,
     help="List the tasks with a card, show one, describe any environment, or begin a card.",
+    short_help="Show the tasks with a card, describe an environment, begin a card.",
     rich_markup_mode=None,
     subcommand_metavar="[NAME | list | describe ID | new ID]",
 )

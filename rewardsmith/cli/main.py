@@ -41,36 +41,41 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-app.command()(design.design)
-app.command()(resume.resume)
-app.command()(refine.refine)
-app.command()(studio.studio)
-app.command()(show.show)
-app.command()(report.report)
-app.command()(compare.compare)
-app.command()(video.video)
-app.command()(export.export)
-app.command()(check.check)
-app.command()(train.train)
-app.command()(baseline.baseline)
+app.command(short_help="Search for a reward program that does what a sentence says.")(design.design)
+app.command(short_help="Go on with a run from where it stands.")(resume.resume)
+app.command(short_help="Say what a run should change, and run its next generation.")(refine.refine)
+app.command(short_help="Look at runs, compare films and steer searches in a browser.")(studio.studio)
+app.command(short_help="Show the runs, one run's candidates, or one candidate.")(show.show)
+app.command(short_help="Write a run or a sweep as one HTML file.")(report.report)
+app.command(short_help="Set reward programs or runs side by side.")(compare.compare)
+app.command(short_help="Film an episode as its evaluation ran it.")(video.video)
+app.command(short_help="Write a program as a Gymnasium wrapper of its own.")(export.export)
+app.command(short_help="Judge a reward file as the critic judges a candidate.")(check.check)
+app.command(short_help="Measure what a reward file is worth, without a search.")(train.train)
+app.command(short_help="Measure random actions and the environment's own reward.")(baseline.baseline)
 app.add_typer(envs.app)
 app.add_typer(sweep.app)
-app.command()(doctor.doctor)
+app.command(short_help="Say what works on this machine.")(doctor.doctor)
 app.add_typer(presets.app, name="presets")
 app.add_typer(library.app, name="library")
-app.command()(bench.bench)
+app.command(short_help="Measure training here against stable-baselines3.")(bench.bench)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"rewardsmith {version('rewardsmith')}")
+        raise typer.Exit
 
 
 @app.callback()
 def common(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_say_version)
+    ] = False,
 ) -> None:
     """Options of every verb."""
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"rewardsmith {installed('rewardsmith')}")
-        raise typer.Exit
 
 
 def run() -> None:
