@@ -134,8 +134,9 @@ def load_reward(path: Path | str) -> RewardProgram:
     Raises:
         ProgramError: if the file cannot be read as text, or its text is no program.
     """
-    program = parse(read_source(Path(path)))
-    return parse(program.source.lstrip("\n"))
+    program = parse(read_source(Path(path)))  # an error names the line that it has in the file
+    exported = _EXPORTED.search(_read(Path(path)))
+    return parse(exported[1].strip("\n") + "\n") if exported else program
 
 
 def read_source(path: Path) -> str:
@@ -146,13 +147,17 @@ def read_source(path: Path) -> str:
     Raises:
         ProgramError: if it cannot be read as text.
     """
+    text = _read(path)
+    exported = _EXPORTED.search(text)
+    return text if exported is None else "\n" * text.count("\n", 0, exported.start(1)) + exported[1]
+
+
+def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ProgramError(f"cannot read the reward file {str(path)!r}: {reason}") from error
-    exported = _EXPORTED.search(text)
-    return text if exported is None else "\n" * text.count("\n", 0, exported.start(1)) + exported[1]
 
 
 def reweigh(source: str, weights: Mapping[str, float]) -> str:

@@ -241,6 +241,6 @@ def test_a_file_run_by_itself_shows_what_the_terms_pay(tmp_path: Path):
 def test_an_exported_file_is_read_back_as_the_program_that_it_holds_on_its_own_lines(tmp_path: Path):
     path = tmp_path / "exported.py"
     path.write_text(exported_text(PLAIN))
-    assert load_reward(path).source.strip() == PLAIN.strip()
+    assert load_reward(path).source == PLAIN
     line = read_source(path).splitlines().index("def reward(after):")
     assert path.read_text().splitlines()[line] == "def reward(after):"
