@@ -20,6 +20,7 @@ from rewardsmith.errors import ConfigError, RunError, WorkerFailed
 from rewardsmith.executors import node
 from rewardsmith.jobs import Decide, OnEvent, finished, prepare, result_type, unfinished
 from rewardsmith.records import CurvePoint, EvaluateJob, Job, JobResult, RenderJob, TrainJob
+from rewardsmith.version import RUNNING
 
 ATTEMPTS = 4
 """How often a job is tried when its node is lost."""
@@ -206,11 +207,15 @@ class RayExecutor:
                     found[name] = metadata.version(name)
                 except metadata.PackageNotFoundError:
                     found[name] = None
+            if found["rewardsmith"]:  # two checkouts may bear one version
+                from rewardsmith.version import RUNNING
+
+                found["rewardsmith"] = RUNNING
             return found
 
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        here = {name: metadata.version(name) for name in NEEDED}
+        here = {name: metadata.version(name) for name in NEEDED} | {"rewardsmith": RUNNING}
         ask = self._ray.remote(num_cpus=0, max_retries=0)(versions)
         asked = {
             known["NodeManagerAddress"]: ask.options(
@@ -228,7 +233,7 @@ class RayExecutor:
                 continue
             missing = [name for name in NEEDED if there[name] is None]
             if missing:
-                install = f"pip install 'rewardsmith=={here['rewardsmith']}'"
+                install = f"pip install 'rewardsmith=={metadata.version('rewardsmith')}'"
                 raise RunError(f"the Ray node {address} has no {', '.join(missing)}; there: {install}")
             other = [f"{name} {there[name]} for {here[name]}" for name in NEEDED if there[name] != here[name]]
             if other:

@@ -145,6 +145,19 @@ def test_a_training_is_bit_for_bit_what_it_is_here_and_its_policy_can_be_evaluat
     assert (tmp_path / "far" / "episodes.npz").stat().st_size > 0
 
 
+def test_a_node_with_other_files_of_rewardsmith_is_named(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [line for line in _differences(cluster) if "rewardsmith" in line] == []
+    monkeypatch.setattr("rewardsmith.executors.ray.RUNNING", "0.1.0+of-another-checkout")
+    (line,) = _differences(cluster)
+    assert "for 0.1.0+of-another-checkout: results may differ" in line
+
+
+def _differences(cluster: Cluster) -> tuple[str, ...]:
+    executor = RayExecutor(cluster.address)
+    executor.close()
+    return executor.differences
+
+
 def test_a_finished_job_answers_without_the_cluster(executor: RayExecutor, tmp_path: Path) -> None:
     first = executor.run(training(), tmp_path / "job")
     executor.close()
