@@ -106,7 +106,7 @@ def _worth(
     if random is not None:
         lines.append(f"  random actions                    {figure(random)}")
     if chosen is not None:
-        lines.append(f"  in the search, where it was chosen {figure(chosen)}")
+        lines.append(f"  in the search, where chosen       {figure(chosen)}")
     return lines
 
 
