@@ -29,7 +29,7 @@ from throughput import machine
 
 from rewardsmith.records import EnvSpec, TrainJob, TrainSettings
 from rewardsmith.worker.envs.make import make
-from rewardsmith.worker.train import Learner, Unattended
+from rewardsmith.worker.learner import Learner, Unattended
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
 TURN = 10_240

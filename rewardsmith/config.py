@@ -75,6 +75,10 @@ class Config(Section):
     def _check_trainer(self) -> Config:
         if self.training.trainer == "fast" and self.training.activation != "tanh":
             raise ValueError("training.activation = 'relu' needs training.trainer = 'sb3': the fast update is for tanh")
+        if self.training.trainer in ("sac", "td3") and not self.evaluation.deterministic:
+            raise ValueError(
+                f"evaluation.deterministic = false is not for training.trainer = {self.training.trainer!r}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -27,7 +27,7 @@ def test_a_written_configuration_reads_back_equal():
         ("search.poplation=3", "did you mean 'population'"),
         ("training.n_env=3", "did you mean 'n_envs'"),
         ("search.population=0", "greater than or equal to 1"),
-        ("training.trainer=tpu", "'fast' or 'sb3'"),
+        ("training.trainer=tpu", "'fast', 'sb3', 'sac' or 'td3'"),
         ("population", "write section.key=value"),
     ],
 )

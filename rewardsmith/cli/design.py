@@ -70,7 +70,9 @@ def design(
     sandbox: Annotated[
         str | None, typer.Option(help="Where programs run: local, docker, auto. [default: auto]")
     ] = None,
-    trainer: Annotated[str | None, typer.Option(help="The PPO update: fast, sb3. [default: fast]")] = None,
+    trainer: Annotated[
+        str | None, typer.Option(help="How policies learn: fast or sb3 (PPO), sac, td3. [default: fast]")
+    ] = None,
     trainer_config: Annotated[
         Path | None, typer.Option(help="Tuned settings of the training: an rl-zoo3 YAML file.")
     ] = None,

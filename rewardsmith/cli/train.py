@@ -16,7 +16,9 @@ def train(
     seeds: Annotated[int, typer.Option(help="Training seeds.")] = 1,
     jobs: Annotated[int | None, typer.Option(help="Trainings at once. [default: one per core]")] = None,
     baseline: Annotated[bool, typer.Option("--baseline", help="Train on the environment's own reward too.")] = False,
-    trainer: Annotated[str | None, typer.Option(help="The PPO update: fast, sb3. [default: fast]")] = None,
+    trainer: Annotated[
+        str | None, typer.Option(help="How policies learn: fast or sb3 (PPO), sac, td3. [default: fast]")
+    ] = None,
     trainer_config: Annotated[
         Path | None, typer.Option(help="Tuned settings of the training: an rl-zoo3 YAML file.")
     ] = None,

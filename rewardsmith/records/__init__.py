@@ -5,7 +5,7 @@ Every record is a frozen dataclass of plain values, so that it travels as JSON (
 
 signals      Signal, Figure, InfoEntry, EnvSpec
 programs     Proposal, Finding, TermStats, DryRun, Gate, Verdict
-jobs         TrainSettings, Limits, ProbeJob, TrainJob, EvaluateJob, RenderJob (in);
+jobs         TrainSettings, OffPolicySettings, Limits, ProbeJob, TrainJob, EvaluateJob, RenderJob (in);
              CurvePoint, Rung, Episode, Probe, Training, Evaluation, Video (out)
 search       Assignment, Generation, Wish, Brief, Reading, Feedback, Candidate;
              Interval, ReportedFigure, Baselines, Ensemble, Spent, Result (the outcome)
@@ -23,6 +23,7 @@ from rewardsmith.records.jobs import (
     Job,
     JobResult,
     Limits,
+    OffPolicySettings,
     Probe,
     ProbeJob,
     RenderJob,
@@ -82,6 +83,7 @@ __all__ = [
     "JobResult",
     "Limits",
     "Mode",
+    "OffPolicySettings",
     "Positive",
     "Probe",
     "ProbeJob",

@@ -12,11 +12,33 @@ from rewardsmith.records.signals import EnvSpec, InfoEntry, Signal
 
 
 @dataclass(frozen=True)
+class OffPolicySettings:
+    """Settings of SAC and TD3; the defaults are stable-baselines3's, but for the buffer and its first steps."""
+
+    learning_rate: Positive = 3e-4
+    batch_size: Count = 256
+    buffer_size: Count = 300_000
+    """Transitions, of all environments together."""
+    learning_starts: Count = 1_000
+    """Environment steps under random actions before the first update."""
+    n_steps: Count = 1
+    """Environment steps of each environment between updates."""
+    updates_per_step: Positive = 1.0
+    """Updates for each environment step."""
+    tau: Fraction = 0.005
+    action_noise: Annotated[float, Ge(0.0)] = 0.1
+    """Standard deviation of TD3's exploration, in units of half an action's range; SAC learns its own."""
+    net_arch: tuple[Count, ...] = (256, 256)
+    """Widths of the hidden layers, of the actor and of the critics; their activation is relu."""
+
+
+@dataclass(frozen=True)
 class TrainSettings:
     """Settings of a training; the defaults are the measured ones (benchmarks/RESULTS.md)."""
 
-    trainer: Literal["fast", "sb3"] = "fast"
-    """fast: the update in NumPy, for standard MLP policies. sb3: stable-baselines3's own PPO update."""
+    trainer: Literal["fast", "sb3", "sac", "td3"] = "fast"
+    """fast: PPO with the update in NumPy, for standard MLP policies. sb3: stable-baselines3's own PPO update.
+    sac and td3: its SAC and TD3, with `off_policy`, `n_envs`, `gamma` and `checkpoints`; no other key is theirs."""
     n_envs: Count = 8
     n_steps: Count = 256
     """Environment steps of each environment per rollout."""
@@ -39,6 +61,7 @@ class TrainSettings:
     normalize_reward: bool = True
     checkpoints: Count = 10
     """How many points of the learning curve to report."""
+    off_policy: OffPolicySettings = OffPolicySettings()
 
 
 @dataclass(frozen=True)

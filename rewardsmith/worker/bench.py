@@ -29,7 +29,7 @@ from stable_baselines3 import PPO
 
 from rewardsmith.errors import SandboxUnavailable, UserError
 from rewardsmith.records import EnvSpec, TrainJob
-from rewardsmith.worker.train import Learner, Unattended
+from rewardsmith.worker.learner import Learner, Unattended
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5")
 ROUNDS = 4

@@ -46,6 +46,8 @@ class PolicySpec:
     normalize_obs: bool = True
     clip_obs: float = 10.0
     """Bound of normalised observations."""
+    squash: bool = False
+    """The output goes through tanh and is stretched to the bounds, as SAC's and TD3's; else it is clipped to them."""
     image: Image | None = None
     """What an observation is where it is an image, which convolutions see first; else it is a vector."""
     format: int = FORMAT
@@ -74,6 +76,9 @@ class Policy:
             noise = 0.0 if deterministic else _generator(rng).gumbel(size=out.shape)
             choice: Array = np.argmax(out + noise, axis=1, keepdims=True).astype(np.float64)
             return choice
+        if self.spec.squash:
+            low, high = np.array(self.spec.action_low), np.array(self.spec.action_high)
+            return np.asarray(low + 0.5 * (np.tanh(out.astype(np.float64)) + 1.0) * (high - low))
         if not deterministic:
             out = out + np.exp(self.tensors["log_std"]) * _generator(rng).standard_normal(out.shape)
         return np.asarray(np.clip(out.astype(np.float64), self.spec.action_low, self.spec.action_high))

@@ -16,6 +16,7 @@ from rewardsmith.worker import evaluate, policy, ppo, probe, train
 from rewardsmith.worker.envs.make import make
 from rewardsmith.worker.envs.opening import read_image
 from rewardsmith.worker.images import Image, ImageScaling
+from rewardsmith.worker.learner import Learner, Unattended
 
 SIDE = 36
 SETTINGS = TrainSettings(
@@ -72,7 +73,7 @@ def test_a_policy_learns_from_images(trained):
 
 
 def test_the_saved_policy_is_the_trained_one(tmp_path):
-    learner = train.Learner(image_job(), train.Unattended())
+    learner = Learner(image_job(), Unattended())
     learner.advance()
     policy.save(learner.policy(), tmp_path)
     saved, network = policy.load(tmp_path), learner.model.policy
@@ -97,7 +98,7 @@ def test_a_row_is_acted_on_alone(trained):
 
 
 def test_an_update_changes_the_convolutions():
-    learner = train.Learner(image_job(), train.Unattended())
+    learner = Learner(image_job(), Unattended())
     before = learner.policy().tensors["conv.0.weight"]
     learner.advance()
     assert not np.array_equal(before, learner.policy().tensors["conv.0.weight"])
@@ -105,7 +106,7 @@ def test_an_update_changes_the_convolutions():
 
 
 def test_a_rollout_keeps_images_as_bytes():
-    learner = train.Learner(image_job(), train.Unattended())
+    learner = Learner(image_job(), Unattended())
     assert {learner.rollout.seen.dtype, learner.rollout.obs.dtype, learner.model.rollout_buffer.observations.dtype} == {
         np.dtype(np.uint8)
     }

@@ -15,7 +15,8 @@ from training_case import FALLEN, PENDULUM, SMALL, UPRIGHT, faulty, job
 from rewardsmith.errors import FitnessError, ProgramError, TaskError
 from rewardsmith.records import CurvePoint, EnvSpec, Rung, Training, TrainSettings
 from rewardsmith.worker import policy
-from rewardsmith.worker.train import Learner, Unattended, run
+from rewardsmith.worker.learner import Learner, Unattended
+from rewardsmith.worker.train import run
 
 
 class Watching(Unattended):

@@ -13,9 +13,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from training_case import job
 
 from rewardsmith.records import EnvSpec, TrainSettings
+from rewardsmith.worker.learner import Learner, Unattended
 from rewardsmith.worker.moments import Moments, RewardScaling
 from rewardsmith.worker.ppo import fill_buffer
-from rewardsmith.worker.train import Learner, Unattended
 
 PROGRAM = """
 def reward(before, action, after, start):
