@@ -185,8 +185,8 @@ def check_free(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise RunError(f"{path} is a file; choose another --out")
     if path.is_dir() and any(path.iterdir()):
-        again = f"resume it with `rewardsmith resume {path}`, or choose another --out"
-        raise RunError(f"{path} is not empty; {again}")
+        again = f"resume it with `rewardsmith resume {path}`, or " if (path / "config.toml").is_file() else ""
+        raise RunError(f"{path} is not empty; {again}choose another --out")
 
 
 def default_path(runs: Path, task: Task, now: datetime) -> Path:

@@ -99,7 +99,11 @@ def show_run(path: Path, json_: bool) -> None:
     elif result:
         print_result(result, console_on(sys.stdout))
     else:
-        print_candidates(run.candidates(), None, console_on(sys.stdout))
+        candidates = run.candidates()
+        if candidates:
+            print_candidates(candidates, None, console_on(sys.stdout))
+        else:
+            say("no candidate yet")
         say(f"\nnot finished; `rewardsmith resume {path}` goes on, unless it is still running")
 
 

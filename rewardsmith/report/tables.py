@@ -199,7 +199,7 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], consol
     from rich.text import Text
 
     cells = [[Text(plain(cell)) for cell in row] for row in rows]
-    wide = [max(Text(one.name).cell_len, *(row[at].cell_len for row in cells)) for at, one in enumerate(columns)]
+    wide = [max([Text(one.name).cell_len, *(row[at].cell_len for row in cells)]) for at, one in enumerate(columns)]
     kept = list(range(len(columns)))
     if console.is_terminal:
         kept, room = _fitting(columns, wide, console.width)

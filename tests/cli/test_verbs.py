@@ -3,12 +3,17 @@
 import json
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from rewardsmith.archive import Run
-from rewardsmith.report.tables import bounded
+from rewardsmith.archive.run import check_free
+from rewardsmith.config import Config
+from rewardsmith.errors import RunError
+from rewardsmith.report.tables import bounded, console_on, print_candidates
+from rewardsmith.tasks import load_task
 
 GOOD = Path(__file__).parents[1] / "rewards" / "pendulum_good.py"
 SMALL = ["--population", "2", "--generations", "1", "--steps", "4096"]
@@ -127,3 +132,15 @@ def test_python_gives_the_same_records(tmp_path):
         "assert rewardsmith.load_reward('run/reward.py').source == result.best.proposal.source"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=120)
+
+
+def test_a_run_without_a_candidate_can_be_shown(tmp_path):
+    run = Run.create(tmp_path / "run", load_task("Hop", "hopper"), Config())
+    assert "no candidate yet" in rewardsmith(tmp_path, "show", "run")
+    print_candidates(run.candidates(), None, console_on(StringIO()))
+
+
+def test_a_folder_that_is_no_run_is_not_offered_to_be_resumed(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="is not empty; choose another --out"):
+        check_free(tmp_path)
