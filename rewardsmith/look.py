@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rewardsmith.archive import Journal, Run
 from rewardsmith.errors import TaskError
 from rewardsmith.figures import Figures
 from rewardsmith.fitness import Fitness
 from rewardsmith.jobs import Executor
-from rewardsmith.records import Probe, ProbeJob
+from rewardsmith.records import Probe, ProbeJob, Signal
+from rewardsmith.tasks import Task
 from rewardsmith.trials import is_final
 
 
@@ -28,7 +31,16 @@ def look(run: Run, journal: Journal, executor: Executor) -> Probe:
     probe = journal.once("probe/loop", Probe, ran, keep=is_final)
     if probe.status != "ok":
         raise TaskError(f"the environment {run.task.env.env_id!r} cannot be run: {probe.cause}")
-    known = [signal.name for signal in (*probe.signals, *probe.measures)]
-    Fitness.parse(run.task.fitness).check(known)
-    Figures.parse(run.task.expressions).check(known)
+    check_measures(run.task, probe.signals, probe.measures)
     return probe
+
+
+def check_measures(task: Task, signals: Iterable[Signal], measures: Iterable[Signal]) -> None:
+    """Make sure that the fitness and the figures of a task read what there is.
+
+    Raises:
+        FitnessError: if one names what there is not.
+    """
+    known = [signal.name for signal in (*signals, *measures)]
+    Fitness.parse(task.fitness).check(known)
+    Figures.parse(task.expressions).check(known)

@@ -134,8 +134,8 @@ def load_reward(path: Path | str) -> RewardProgram:
     Raises:
         ProgramError: if the file cannot be read as text, or its text is no program.
     """
-    program = parse(read_source(Path(path)))  # an error names the line that it has in the file
-    exported = _EXPORTED.search(_read(Path(path)))
+    text = _read(Path(path))
+    program, exported = parse(_in_place(text)), _EXPORTED.search(text)  # an error names the line in the file
     return parse(exported[1].strip("\n") + "\n") if exported else program
 
 
@@ -147,7 +147,10 @@ def read_source(path: Path) -> str:
     Raises:
         ProgramError: if it cannot be read as text.
     """
-    text = _read(path)
+    return _in_place(_read(path))
+
+
+def _in_place(text: str) -> str:
     exported = _EXPORTED.search(text)
     return text if exported is None else "\n" * text.count("\n", 0, exported.start(1)) + exported[1]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rewardsmith.archive.run import check_free
-from rewardsmith.figures import Figures
-from rewardsmith.fitness import Fitness
+from rewardsmith.errors import FitnessError
+from rewardsmith.look import check_measures
 from rewardsmith.program import load_reward
 
 if TYPE_CHECKING:
@@ -43,12 +43,10 @@ def rehearse(task: Task, config: Config, out: Path | None = None, seed_reward: P
 
         with tempfile.TemporaryDirectory() as folder:
             llm.build(config.llm, config.budget, Path(folder) / "llm.jsonl", roles=config.roles).close()
-    measured: list[Fitness | Figures] = [Fitness.parse(task.fitness), Figures.parse(task.expressions)]
-    known = {signal.name for signal in (*task.env.signals, *task.env.measures)}
-    if not known.issuperset(name for one in measured for name in one.names):
+    try:
+        check_measures(task, task.env.signals, task.env.measures)
+    except FitnessError:
         from rewardsmith import environments
 
         probe = environments.survey(task.env)
-        known = {signal.name for signal in (*probe.signals, *probe.measures)}
-    for one in measured:
-        one.check(sorted(known))
+        check_measures(task, probe.signals, probe.measures)

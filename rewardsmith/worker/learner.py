@@ -17,7 +17,7 @@ from rewardsmith.worker.episodes import Episodes
 from rewardsmith.worker.images import ImageScaling
 from rewardsmith.worker.moments import ObsScaling, RewardScaling
 from rewardsmith.worker.rollout import Collector, Rollout
-from rewardsmith.worker.scoring import OwnReward, ProgramReward, Scorer
+from rewardsmith.worker.scoring import Array, OwnReward, ProgramReward, Scorer
 
 
 class Control(Protocol):
@@ -57,7 +57,7 @@ class Learner:
         signals = program.signals if program else ()
         self.env = env = make(job.env, settings.n_envs, signals, fitness.names)
         self.scorer: Scorer = ProgramReward(program, env, job.limits) if program else OwnReward()
-        self.scaling, self._rewards, actor, steps = self._prepare(settings, job.seed)
+        self.scaling, actor, steps = self._prepare(settings, job.seed)
         self.collector = Collector(env, actor, self.scaling, job.seed)
         self.rollout = Rollout(steps, env)
         self._episodes = Episodes(env.n, env.layout, fitness)
@@ -66,15 +66,13 @@ class Learner:
         self.done = 0
         self.reason: str | None = None
 
-    def _prepare(
-        self, settings: TrainSettings, seed: int
-    ) -> tuple[ObsScaling | ImageScaling, RewardScaling, Actor, int]:
-        """Build the model; return how observations and rewards are scaled, who acts, and a rollout's steps."""
+    def _prepare(self, settings: TrainSettings, seed: int) -> tuple[ObsScaling | ImageScaling, Actor, int]:
+        """Build the model; return how observations are scaled, who acts, and a rollout's steps."""
         env = self.env
+        self._rewards = RewardScaling(env.n, settings.gamma, settings.normalize_reward)
         self.model = ppo.build(settings, env.obs_dim, env.actions, seed, env.image)
         scaling = ImageScaling(env.image) if env.image else ObsScaling(env.n, env.obs_dim, settings.normalize_obs)
-        rewards = RewardScaling(env.n, settings.gamma, settings.normalize_reward)
-        return scaling, rewards, make_actor(self.model.policy, env.n, env.actions.n), settings.n_steps
+        return scaling, make_actor(self.model.policy, env.n, env.actions.n), settings.n_steps
 
     def run(self) -> Status:
         """Train to the end, or until a rung or the program stops it.
@@ -120,19 +118,22 @@ class Learner:
         Raises:
             RewardFailed: if the program misbehaves.
         """
-        rollout = self.rollout
         self.collect()
-        scored = self.scorer.score(rollout)
-        self._episodes.take(rollout, scored)
-        rewards = self._rewards.scaled(scored.total, rollout.ended)
-        ppo.fill_buffer(self.model, rollout, rewards, self.scaling)
-        self.model._update_current_progress_remaining(self.done, self._job.env_steps)
-        self.model.train()
+        scored = self.scorer.score(self.rollout)
+        self._episodes.take(self.rollout, scored)
+        self._learn(scored.total)
 
     def collect(self) -> None:
         """Fill the rollout."""
         self.collector.collect(self.rollout)
         self.done += self.rollout.steps * self.rollout.n
+
+    def _learn(self, total: Array) -> None:
+        """Update the model by the rollout and its rewards (T, n)."""
+        rewards = self._rewards.scaled(total, self.rollout.ended)
+        ppo.fill_buffer(self.model, self.rollout, rewards, self.scaling)
+        self.model._update_current_progress_remaining(self.done, self._job.env_steps)
+        self.model.train()
 
     def _is_sound(self) -> bool:
         return all(bool(torch.isfinite(parameter).all()) for parameter in self.model.policy.parameters())

@@ -20,9 +20,10 @@ from rewardsmith.errors import TaskError
 from rewardsmith.records import TrainJob, TrainSettings
 from rewardsmith.worker.envs.base import Actions
 from rewardsmith.worker.learner import Control, Learner
-from rewardsmith.worker.moments import ObsScaling, RewardScaling
+from rewardsmith.worker.moments import ObsScaling
 from rewardsmith.worker.policy import Policy, PolicySpec
 from rewardsmith.worker.ppo import spare_dynamo
+from rewardsmith.worker.scoring import Array
 
 Floats = NDArray[np.float32]
 
@@ -42,27 +43,25 @@ class OffPolicyLearner(Learner):
         super().__init__(job, control)
         self._low, self._high = (np.array(bound, np.float32) for bound in (self.env.actions.low, self.env.actions.high))
 
-    def _prepare(self, settings: TrainSettings, seed: int) -> tuple[ObsScaling, RewardScaling, OffPolicyActor, int]:
+    def _prepare(self, settings: TrainSettings, seed: int) -> tuple[ObsScaling, OffPolicyActor, int]:
         env = self.env
         if env.actions.n is not None or env.image is not None:
             what = "choices for actions" if env.actions.n is not None else "images for observations"
             raise TaskError(f"training.trainer = {settings.trainer!r} is for boxes, and this environment has {what}")
         self.model = build(settings, env.obs_dim, env.actions, seed)
         self.actor = OffPolicyActor(self.model, env.n, env.actions, self._off.action_noise)
-        scalings = ObsScaling(env.n, env.obs_dim, False), RewardScaling(env.n, settings.gamma, False)
-        return *scalings, self.actor, self._off.n_steps
+        return ObsScaling(env.n, env.obs_dim, False), self.actor, self._off.n_steps
 
-    def advance(self) -> None:
-        """Collect a few steps, score them and learn from the replay buffer; see `Learner.advance`."""
-        rollout, off = self.rollout, self._off
-        self.actor.warming = self.done < off.learning_starts
-        self.collect()
-        scored = self.scorer.score(rollout)
-        self._episodes.take(rollout, scored)
-        self._store(scored.total.astype(np.float32))
+    def collect(self) -> None:
+        """Fill the rollout: under random actions until learning starts."""
+        self.actor.warming = self.done < self._off.learning_starts
+        super().collect()
+
+    def _learn(self, total: Array) -> None:
+        self._store(total.astype(np.float32))
         if not self.actor.warming:
-            updates = max(1, round(rollout.steps * rollout.n * off.updates_per_step))
-            self.model.train(updates, off.batch_size)
+            updates = max(1, round(total.size * self._off.updates_per_step))
+            self.model.train(updates, self._off.batch_size)
 
     def policy(self) -> Policy:
         """Return the policy as it stands: its likeliest action."""
