@@ -24,7 +24,7 @@ test-slow: .venv/ready
 
 # The Docker backend, against an engine of its own (needs root).
 test-docker: .venv/ready
-	$(BIN)/python tests/sandbox/sandbox_engine.py --install $(BIN)/pytest -n 2 -m docker tests/sandbox
+	$(BIN)/python tests/fakes/docker_engine.py --install $(BIN)/pytest -n 2 -m docker tests/sandbox
 
 # torch comes first and pinned exactly, so that a CPU build offered by pip's settings is taken.
 .venv/ready: pyproject.toml constraints.txt

@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
-from rewardsmith.archive import Run
+from rewardsmith.api.searches import journal_of
 from rewardsmith.executors import workplace
-from rewardsmith.look import look
-from rewardsmith.session import journal_of
-from rewardsmith.steps import evaluator, evolution, trainer
-from rewardsmith.threads import raised, together
-from rewardsmith.trials import Trials
-from rewardsmith.watch import Silent
+from rewardsmith.search.callbacks import Silent
+from rewardsmith.search.concurrency import raised, together
+from rewardsmith.search.probe import look
+from rewardsmith.search.steps import evaluator, evolution, trainer
+from rewardsmith.search.storage import Run
+from rewardsmith.search.trial import Trials
 
 FURTHER = 500
 """Where the seeds begin of the trainings between search and report."""
@@ -76,7 +76,7 @@ def measured(path: Path, best: int, jobs: int) -> tuple[str, list[Finalist]]:
     config, top = run.config, evolution.ranked(run.candidates())[:best]
     selection = evaluator.seeds(config, evaluator.SELECTION, config.evaluation.episodes)
     report = evaluator.seeds(config, evaluator.REPORT, config.evaluation.final_episodes)
-    with journal_of(run) as journal, workplace(config, Silent()) as executor:
+    with journal_of(run) as journal, workplace(config, Silent().notice) as executor:
         trials = Trials(run, journal, executor, Silent(), look(run, journal, executor))
 
         def fitness(owner: str, source: str, first: int, count: int, episodes: tuple[int, ...]) -> tuple[float, ...]:

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rewardsmith.archive import Run
-from rewardsmith.records import Candidate
+from rewardsmith.contract.records import Candidate
+from rewardsmith.search.storage import Run
 
 RUNGS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
 KEEPS = (0.5, 0.25)

@@ -20,12 +20,12 @@ os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM
 
 import numpy as np
 
-from rewardsmith.extras import installed
-from rewardsmith.resources import folder
-from rewardsmith.tasks import Task, cards
+from rewardsmith.contract.env_families import installed
+from rewardsmith.contract.package_data import folder
+from rewardsmith.spec.task_cards import Task, cards
 from rewardsmith.worker.envs.catalogue import catalogue
 from rewardsmith.worker.envs.make import make
-from rewardsmith.worker.envs.opening import open_env
+from rewardsmith.worker.envs.open_env import open_env
 
 ENVS, SIGNALS = 8, 10
 HEAD = (

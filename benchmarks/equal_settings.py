@@ -27,10 +27,10 @@ import torch
 from throughput import machine
 from time_to_return import mean_return
 
-from rewardsmith.config import from_sets, resolve
-from rewardsmith.records import EnvSpec, TrainJob, TrainSettings
-from rewardsmith.steps.evaluator import T_975
-from rewardsmith.worker.learner import Learner, Unattended
+from rewardsmith.contract.records import EnvSpec, TrainJob, TrainSettings
+from rewardsmith.search.steps.evaluator import T_975
+from rewardsmith.spec.config import from_sets, resolve
+from rewardsmith.worker.training.learner import Learner, Unattended
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
 TRAINERS = ("fast", "sb3")

@@ -20,14 +20,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rewardsmith import records
-from rewardsmith.archive import Run
-from rewardsmith.config import Config
-from rewardsmith.fitness import Fitness
-from rewardsmith.program import parse
-from rewardsmith.records import Candidate, Probe
-from rewardsmith.steps.critic import order
-from rewardsmith.steps.critic.signature import Bank
+from rewardsmith.contract import records
+from rewardsmith.contract.fitness.expression import Fitness
+from rewardsmith.contract.records import Candidate, Probe
+from rewardsmith.contract.reward_program import parse
+from rewardsmith.search.steps.critic import return_order
+from rewardsmith.search.steps.critic.behaviour_signature import Bank
+from rewardsmith.search.storage import Run
+from rewardsmith.spec.config import Config
 
 TOLERANCES = (1e-3, 1e-2, 3e-2, 1e-1)
 Refused = list[tuple[Candidate, Candidate | None]]
@@ -113,22 +113,22 @@ def order_screen(run: Run) -> Refused:
     return [(one, None) for one, found in screened(run) if found.wrong]
 
 
-def screened(run: Run) -> list[tuple[Candidate, order.Order]]:
+def screened(run: Run) -> list[tuple[Candidate, return_order.Order]]:
     """Return what the order screen finds of each program about which it can say something."""
     probe, transitions = probe_of(run), run.path / "probe" / "transitions.npz"
     fitness, gamma = Fitness.parse(run.task.fitness), run.config.training.gamma
-    judged: list[tuple[Candidate, order.Order]] = []
+    judged: list[tuple[Candidate, return_order.Order]] = []
     for one in trained(run):
         earlier = [other for other in trained(run) if other.generation < one.generation and other.status == "ok"]
         best = max(earlier, key=lambda other: other.fitness or float("-inf"), default=None)
         if best is None:
             continue
         folders = [run.path / "candidates" / best.id / f"eval-s{training.seed}" for training in best.trainings]
-        episodes = order.find(fitness, transitions, folders)
+        episodes = return_order.find(fitness, transitions, folders)
         if episodes is None:
             continue
         program = parse(one.proposal.source)
-        found = order.screen(program, probe, transitions, episodes, gamma, run.config.sandbox)
+        found = return_order.screen(program, probe, transitions, episodes, gamma, run.config.sandbox)
         if found is not None:
             judged.append((one, found))
     return judged

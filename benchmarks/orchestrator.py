@@ -23,11 +23,11 @@ from pathlib import Path
 from throughput import machine
 
 import rewardsmith
-from rewardsmith import records, session
-from rewardsmith.archive import Run
-from rewardsmith.archive.journal import Journal
-from rewardsmith.jobs import Decide, Executor, OnEvent
-from rewardsmith.records import (
+from rewardsmith.api import searches
+from rewardsmith.api.sweep import Book, Cell, SweepFile, html_report, lay_out
+from rewardsmith.api.sweep.runner import left, run
+from rewardsmith.contract import records
+from rewardsmith.contract.records import (
     Baselines,
     Candidate,
     Evaluation,
@@ -41,9 +41,10 @@ from rewardsmith.records import (
     Training,
     TrainJob,
 )
+from rewardsmith.executors.base import Decide, Executor, OnEvent
 from rewardsmith.report import html
-from rewardsmith.sweeps import Book, Cell, SweepFile, lay_out, report
-from rewardsmith.sweeps.running import left, run
+from rewardsmith.search.storage import Run
+from rewardsmith.search.storage.journal import Journal
 
 
 class Recorded:
@@ -102,11 +103,11 @@ def search(folder: Path, arguments: argparse.Namespace) -> None:
     for name, value in {**shape, **wide}.items():
         section, key = name.split(".")
         layer.setdefault(section, {})[key] = value  # type: ignore[index]
-    plan = session.plan(text, arguments.env, overrides=layer)
-    started = session.start(plan, folder / "run")
+    plan = searches.plan(text, arguments.env, overrides=layer)
+    started = searches.start(plan, folder / "run")
     gc.collect()
     memory, cpu, wall = resident_mib(), time.process_time(), time.monotonic()
-    result = session.carry_on(started, executor=Recorded(folder / "recorded"))
+    result = searches.carry_on(started, executor=Recorded(folder / "recorded"))
     count = len(result.candidates)
     cpu, wall, memory = time.process_time() - cpu, time.monotonic() - wall, resident_mib() - memory
     size = sum(path.stat().st_size for path in (folder / "run").rglob("*") if path.is_file()) / 2**20
@@ -158,7 +159,7 @@ def sweep(folder: Path, count: int) -> None:
     again = timed(lambda: left(lay_out(file, environment={}).cells, book))
     print(f"           that nothing is left found out in {again:.1f} s")
     book.close()
-    print(f"           report in {timed(lambda: report.write(Book.look(folder / 'sweep'))):.1f} s")
+    print(f"           report in {timed(lambda: html_report.write(Book.look(folder / 'sweep'))):.1f} s")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"memory     {peak:.0f} MiB at most, {peak / len(laid.cells) * 1024:.0f} KiB a cell")
 

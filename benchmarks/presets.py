@@ -20,10 +20,10 @@ from pathlib import Path
 from search import told
 
 import rewardsmith
-from rewardsmith.archive import Run
-from rewardsmith.errors import RewardsmithError
-from rewardsmith.records import Result
-from rewardsmith.tasks import load_task
+from rewardsmith.contract.errors import RewardsmithError
+from rewardsmith.contract.records import Result
+from rewardsmith.search.storage import Run
+from rewardsmith.spec.task_cards import load_task
 
 SYMBOLIC = "symbolic"
 PRESETS = (SYMBOLIC, "smith", "eureka", "text2reward", "auto-mc-reward")

@@ -16,9 +16,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from rewardsmith.errors import SandboxUnavailable
-from rewardsmith.program import RewardProgram, Transitions, parse
-from rewardsmith.records import Limits
+from rewardsmith.contract.errors import SandboxUnavailable
+from rewardsmith.contract.records import Limits
+from rewardsmith.contract.reward_program import RewardProgram, Transitions, parse
 from rewardsmith.sandbox import Layout, Zygote, open_process
 
 NAMES = tuple(f"s{index}" for index in range(17))

@@ -18,8 +18,8 @@ from pathlib import Path
 from throughput import machine
 
 import rewardsmith
-from rewardsmith.archive import Run
-from rewardsmith.records import Interval, Result
+from rewardsmith.contract.records import Interval, Result
+from rewardsmith.search.storage import Run
 
 
 def main() -> None:

@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from throughput import machine
 
-from rewardsmith.records import EnvSpec, TrainJob, TrainSettings
+from rewardsmith.contract.records import EnvSpec, TrainJob, TrainSettings
 from rewardsmith.worker.envs.make import make
-from rewardsmith.worker.learner import Learner, Unattended
+from rewardsmith.worker.training.learner import Learner, Unattended
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
 TURN = 10_240

@@ -13,11 +13,11 @@ import argparse
 
 import numpy as np
 
-from rewardsmith.program import parse
-from rewardsmith.records import Brief, Candidate, Proposal
-from rewardsmith.settings import EvolutionSettings
-from rewardsmith.steps.evolution import incumbent
-from rewardsmith.steps.evolution.weights import reweighed
+from rewardsmith.contract.records import Brief, Candidate, Proposal
+from rewardsmith.contract.reward_program import parse
+from rewardsmith.search.steps.evolution import incumbent
+from rewardsmith.search.steps.evolution.weight_search import reweighed
+from rewardsmith.spec.settings import EvolutionSettings
 
 STRETCH = 1.5
 """Powers of ten between the curvatures of the stretched bowl's axes."""

@@ -27,10 +27,10 @@ os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM
 import torch
 from throughput import machine
 
-from rewardsmith.jobs import LocalExecutor
-from rewardsmith.records import CurvePoint, EnvSpec, TrainJob, TrainSettings
+from rewardsmith.contract.records import CurvePoint, EnvSpec, TrainJob, TrainSettings
+from rewardsmith.executors.local import LocalExecutor
 from rewardsmith.worker.bench import PROGRAM
-from rewardsmith.worker.learner import Learner, Unattended
+from rewardsmith.worker.training.learner import Learner, Unattended
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Humanoid-v5")
 ONE_STEP = TrainSettings(n_envs=8, n_steps=1, batch_size=8, n_epochs=1, checkpoints=1)

@@ -11,23 +11,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rewardsmith.program import RewardProgram, load_reward
-    from rewardsmith.records import Result
-    from rewardsmith.session import design, resume
-    from rewardsmith.sweeps.calls import Sweep, sweep
-    from rewardsmith.tasks import Task
+    from rewardsmith.api.searches import design, resume
+    from rewardsmith.api.sweep.sweeps import Sweep, sweep
+    from rewardsmith.contract.records import Result
+    from rewardsmith.contract.reward_program import RewardProgram, load_reward
+    from rewardsmith.spec.task_cards import Task
 
 __all__ = ["Result", "RewardProgram", "Sweep", "Task", "design", "load_reward", "resume", "sweep"]
 
 _HOMES = {
-    "RewardProgram": "program",
-    "Result": "records",
-    "Sweep": "sweeps.calls",
-    "Task": "tasks",
-    "design": "session",
-    "load_reward": "program",
-    "resume": "session",
-    "sweep": "sweeps.calls",
+    "RewardProgram": "contract.reward_program",
+    "Result": "contract.records",
+    "Sweep": "api.sweep.sweeps",
+    "Task": "spec.task_cards",
+    "design": "api.searches",
+    "load_reward": "contract.reward_program",
+    "resume": "api.searches",
+    "sweep": "api.sweep.sweeps",
 }
 
 

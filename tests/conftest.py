@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore_glob = ["fakes/*"]
+"""Imported by tests, and no tests themselves: each module is imported once, under one name."""
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 UPDATE = "REWARDSMITH_UPDATE_SNAPSHOTS"
 

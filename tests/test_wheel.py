@@ -8,8 +8,7 @@ import venv
 from pathlib import Path
 
 import pytest
-
-CHECKOUT = Path(__file__).parents[1]
+from fakes.paths import CHECKOUT
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,9 @@ def test_the_installed_command_lists_the_tasks_it_carries(installed):
 
 
 def test_the_data_comes_from_the_wheel_not_from_the_checkout(installed):
-    code = "from rewardsmith import resources; print(resources.folder('prompts'), resources.folder('sandbox'))"
+    code = (
+        "from rewardsmith.contract import package_data as data; print(data.folder('prompts'), data.folder('sandbox'))"
+    )
     python = str(installed / "bin" / "python")
     answer = subprocess.run([python, "-c", code], capture_output=True, text=True, cwd=installed)
     assert answer.stdout.count(str(installed)) == 2, answer.stderr

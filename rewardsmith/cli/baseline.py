@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.output import say, say_json
-from rewardsmith.wording import counted
+from rewardsmith.cli.console import say, say_json
+from rewardsmith.contract.text import counted
 
 if TYPE_CHECKING:
-    from rewardsmith.baseline import Measured
-    from rewardsmith.records import Interval
+    from rewardsmith.api.baselines import Measured
+    from rewardsmith.contract.records import Interval
 
 
 def baseline(
@@ -31,12 +31,12 @@ def baseline(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
 ) -> None:
     """Measure each task's random policy (100 episodes), and policies trained on the environment's own reward."""
-    from rewardsmith import baseline as baselines
-    from rewardsmith import records, session
+    from rewardsmith.api import baselines, searches
     from rewardsmith.cli.design import given
+    from rewardsmith.contract import records
 
     overrides = given({"search": {"env_steps": steps, "final_seeds": seeds}, "jobs": jobs})
-    plans = [session.plan("", task, fitness, overrides=overrides, sets=set_ or ()) for task in tasks]
+    plans = [searches.plan("", task, fitness, overrides=overrides, sets=set_ or ()) for task in tasks]
     cards = [_card(task, fitness) for task in tasks] if write else []
     measured: list[Measured] = []
     for number, plan in enumerate(plans):
@@ -59,8 +59,8 @@ def _card(task: str, fitness: str | None) -> Path:
     Raises:
         TaskError: if it has none, or the anchors would be of another fitness than the card's.
     """
-    from rewardsmith.errors import TaskError
-    from rewardsmith.tasks import card_file
+    from rewardsmith.contract.errors import TaskError
+    from rewardsmith.spec.task_cards import card_file
 
     card = card_file(task)
     if card is None:

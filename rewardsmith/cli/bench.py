@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rewardsmith.cli.output import complain
+from rewardsmith.cli.console import complain
 
 
 def bench(
@@ -19,7 +19,7 @@ def bench(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
 ) -> None:
     """Measure training here against SB3's PPO as it comes, in turns; about a minute."""
-    from rewardsmith.workers import scrubbed
+    from rewardsmith.executors.worker_process import scrubbed
 
     # Torch and the simulator stay out of this process, as in a search; and the child sees no key.
     command = [sys.executable, "-m", "rewardsmith.worker.bench", *(envs or ())]

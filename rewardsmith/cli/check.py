@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from rewardsmith.cli.output import say, say_json
-from rewardsmith.wording import counted
+from rewardsmith.cli.console import say, say_json
+from rewardsmith.contract.text import counted
 
 
 def check(
@@ -19,12 +19,13 @@ def check(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Check FILE: statically, then on transitions of the real environment, in the sandbox."""
-    from rewardsmith import records, session
+    from rewardsmith.api import searches
+    from rewardsmith.contract import records
     from rewardsmith.report.text import figure
 
     overrides = {"sandbox": {"backend": sandbox}} if sandbox else {}
     with tempfile.TemporaryDirectory() as folder:
-        verdict = session.check(file, env, Path(folder), overrides)
+        verdict = searches.check(file, env, Path(folder), overrides)
     if json_:
         say_json(records.dump(verdict))
     else:

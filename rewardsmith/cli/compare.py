@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.output import complain, say, say_json, say_table
+from rewardsmith.cli.console import complain, say, say_json, say_table
 
 if TYPE_CHECKING:
-    from rewardsmith.comparison import Comparison
-    from rewardsmith.records import Interval, TermStats
+    from rewardsmith.api.compare import Comparison
+    from rewardsmith.contract.records import Interval, TermStats
 
 
 def compare(
@@ -29,8 +29,9 @@ def compare(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Compare reward programs: fitness with intervals, STARC distance, term by term."""
-    from rewardsmith import comparison, records
-    from rewardsmith.errors import ConfigError
+    from rewardsmith.api import compare as comparison
+    from rewardsmith.contract import records
+    from rewardsmith.contract.errors import ConfigError
 
     if len(programs) < 2:
         raise ConfigError("compare takes two programs or more: runs, RUN:g1c02, or reward files")
@@ -90,7 +91,7 @@ def _say_beside(found: Comparison, letters: Sequence[str]) -> None:
 
 
 def _say_distances(found: Comparison, letters: Sequence[str]) -> None:
-    from rewardsmith.comparison import told_distance
+    from rewardsmith.api.compare import told_distance
 
     about = f"{found.transitions:,} transitions of {found.env_id} under random actions, and as many stretched"
     say(f"\nSTARC distance on {about}: 0 orders all policies alike, 1 the opposite way")
@@ -105,7 +106,7 @@ def _say_distances(found: Comparison, letters: Sequence[str]) -> None:
 
 
 def _say_terms(found: Comparison, letters: Sequence[str]) -> None:
-    from rewardsmith.comparison import likeness
+    from rewardsmith.api.compare import likeness
 
     known = [{term.name: term for term in one.terms} for one in found.terms]
     names = dict.fromkeys(name for terms in known for name in terms)

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from rewardsmith.cli.console import complain, say, say_json
 from rewardsmith.cli.options import EXECUTOR_HELP, executor_layer
-from rewardsmith.cli.output import complain, say, say_json
-from rewardsmith.errors import UserError
-from rewardsmith.wording import counted
+from rewardsmith.contract.errors import UserError
+from rewardsmith.contract.text import counted
 
 
 def design(
@@ -85,7 +85,7 @@ def design(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
 ) -> None:
     """Search for a reward program that makes an agent do what TEXT says."""
-    from rewardsmith import session
+    from rewardsmith.api import searches
 
     sizes = {"population": population, "generations": generations, "env_steps": steps, "seeds": seeds, "seed": seed}
     options: dict[str, dict[str, Any]] = {
@@ -95,7 +95,7 @@ def design(
         "budget": {"cost_usd": budget_usd},
         "sandbox": {"backend": sandbox},
     }
-    plan = session.plan(
+    plan = searches.plan(
         text,
         env,
         fitness,
@@ -107,7 +107,7 @@ def design(
     if dry_run:
         show_plan(plan, json_, out, seed_reward)
         return
-    begin(session.start(plan, out, seed_reward), json_)
+    begin(searches.start(plan, out, seed_reward), json_)
 
 
 def begin(run: Any, json_: bool) -> None:
@@ -121,15 +121,15 @@ def begin(run: Any, json_: bool) -> None:
 
 def carry_on(run: Any, json_: bool) -> None:
     """Run a search with a view of it, and show its result; shared with `resume`."""
-    from rewardsmith import session
-    from rewardsmith.errors import RunFailed
+    from rewardsmith.api import searches
+    from rewardsmith.contract.errors import RunFailed
     from rewardsmith.report.live import view
     from rewardsmith.report.tables import console_on, print_result
 
     again = f"rewardsmith resume {run.path}"
     try:
         with view(sys.stdout, json_, run) as watch:
-            result = session.carry_on(run, watch)
+            result = searches.carry_on(run, watch)
     except KeyboardInterrupt:
         complain(f"interrupted; what is done is kept: `{again}` goes on from here")
         raise typer.Exit(130) from None
@@ -142,10 +142,12 @@ def carry_on(run: Any, json_: bool) -> None:
 
 def show_plan(plan: Any, json_: bool, out: Path | None, seed_reward: Path | None) -> None:
     """Show what a search would do."""
-    from rewardsmith import authors, records
-    from rewardsmith import config as configuration
-    from rewardsmith.doubts import doubts
-    from rewardsmith.rehearsal import rehearse
+    from rewardsmith.api.preflight import rehearse
+    from rewardsmith.contract import records
+    from rewardsmith.executors import slots_for
+    from rewardsmith.search import setup
+    from rewardsmith.spec import config as configuration
+    from rewardsmith.spec.task_warnings import doubts
 
     if json_:
         remarks = {"remarks": doubts(plan.task)}
@@ -161,9 +163,9 @@ def show_plan(plan: Any, json_: bool, out: Path | None, seed_reward: Path | None
     size = f"{counted(search.population, 'program')} × {counted(search.generations, 'generation')}"
     say(f"Designer   {search.designer}: {size}")
     each = counted(search.env_steps, "environment step")
-    say(f"Trainings  {plan.trainings:,} of {each}, {plan.config.slots} at once")
+    say(f"Trainings  {plan.trainings:,} of {each}, {slots_for(plan.config)} at once")
     say(f"Calls      {plan.calls:,} of the language model, and one per repair" if plan.calls else "Calls      none")
-    for remark in (*[authors.SYMBOLIC] * (search.designer == "symbolic"), *doubts(plan.task)):
+    for remark in (*[setup.SYMBOLIC] * (search.designer == "symbolic"), *doubts(plan.task)):
         say(f"Mind: {remark}.")
     chosen = configuration.beside_defaults(plan.config)
     say(f"\nSettings that are not the defaults:\n\n{chosen}" if chosen else "\nAll settings are the defaults.")
@@ -185,8 +187,8 @@ def models(names: Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigError: if there is no such role, or one is named twice.
     """
-    from rewardsmith.errors import ConfigError
-    from rewardsmith.settings import ROLES
+    from rewardsmith.contract.errors import ConfigError
+    from rewardsmith.spec.settings import ROLES
 
     found: dict[str, Any] = {}
     for name in names:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from rewardsmith.cli.output import say, say_json, say_table
-from rewardsmith.wording import counted
+from rewardsmith.cli.console import say, say_json, say_table
+from rewardsmith.contract.text import counted
 
 if TYPE_CHECKING:
-    from rewardsmith.records import EnvSpec, Probe, Signal
+    from rewardsmith.contract.records import EnvSpec, Probe, Signal
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Env = Annotated[str, typer.Argument(help="A Gymnasium id, a task's name, or a card's file.")]
@@ -51,9 +51,9 @@ app = typer.Typer(
 @app.command("list")
 def list_cards(json_: Json = False) -> None:
     """List the tasks with a card; the same without a verb."""
-    from rewardsmith import records
+    from rewardsmith.contract import records
     from rewardsmith.report.tables import Column, console_on, print_table
-    from rewardsmith.tasks import cards
+    from rewardsmith.spec.task_cards import cards
 
     if json_:
         say_json([records.dump(card) for card in cards()])
@@ -75,8 +75,8 @@ def list_cards(json_: Json = False) -> None:
 @app.command("show")
 def show_card(env: Env, json_: Json = False) -> None:
     """Show what a card says; the same without the verb."""
-    from rewardsmith import records
-    from rewardsmith.tasks import cards, load_task
+    from rewardsmith.contract import records
+    from rewardsmith.spec.task_cards import cards, load_task
 
     task = load_task(None, env, None)
     if json_:
@@ -101,11 +101,12 @@ def show_card(env: Env, json_: Json = False) -> None:
 @app.command("describe")
 def describe(env: Env, json_: Json = False) -> None:
     """Print all that an environment offers: spaces, time limit, signals, measures, and what becomes of `info`."""
-    from rewardsmith import environments, records
-    from rewardsmith.tasks import find_env
+    from rewardsmith.contract import records
+    from rewardsmith.executors.probe import survey
+    from rewardsmith.spec.task_cards import find_env
 
     spec, card = find_env(env)
-    probe = environments.survey(spec)
+    probe = survey(spec)
     if json_:
         say_json(records.dump(probe))
         return
@@ -121,14 +122,15 @@ def new(
     out: Annotated[Path | None, typer.Option(help="The card's file. [default: <name>.toml]")] = None,
 ) -> None:
     """Write a task card to fill in; `--env CARD.toml` then takes it wherever an environment is named."""
-    from rewardsmith import environments
-    from rewardsmith.tasks import find_env, unnamed
+    from rewardsmith.executors.probe import survey
+    from rewardsmith.spec import new_card
+    from rewardsmith.spec.task_cards import find_env, unnamed
 
     spec, _ = find_env(env)
-    path = out or environments.default_path(spec)
-    environments.check_free(path)
-    probe = environments.survey(spec)
-    environments.write_card(environments.card_text(spec, probe), path)
+    path = out or new_card.default_path(spec)
+    new_card.check_free(path)
+    probe = survey(spec)
+    new_card.write_card(new_card.card_text(spec, probe), path)
     say(f'{path}: fill in the lines that say so, then: rewardsmith design "..." --env {path}')
     remark = unnamed(probe.signals)
     if remark:
@@ -145,7 +147,7 @@ def _say_spaces(spec: EnvSpec, probe: Probe) -> None:
 
 
 def _say_catalogue(probe: Probe) -> None:
-    from rewardsmith.tasks import unnamed
+    from rewardsmith.spec.task_cards import unnamed
 
     remark = unnamed(probe.signals)
     if remark:

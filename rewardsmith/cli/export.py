@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rewardsmith.cli.output import say
+from rewardsmith.cli.console import say
 
 
 def export(
@@ -17,14 +17,14 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write RUN's best program with a Gymnasium wrapper, importable without rewardsmith."""
-    from rewardsmith import export as exporting
-    from rewardsmith import records
-    from rewardsmith.archive import Run
-    from rewardsmith.errors import RunError
-    from rewardsmith.program import parse
-    from rewardsmith.records import Probe
+    from rewardsmith.contract import records
+    from rewardsmith.contract.errors import RunError
+    from rewardsmith.contract.records import Probe
+    from rewardsmith.contract.reward_program import parse
+    from rewardsmith.report.export import exporter as exporting
     from rewardsmith.report.tables import worth
-    from rewardsmith.steps.evolution import incumbent
+    from rewardsmith.search.steps.evolution import incumbent
+    from rewardsmith.search.storage import Run
 
     opened = Run.open(run)
     result = opened.result()

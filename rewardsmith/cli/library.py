@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.output import say, say_json
+from rewardsmith.cli.console import say, say_json
 
 if TYPE_CHECKING:
-    from rewardsmith.library import Entry
+    from rewardsmith.search.library import Entry
 
 app = typer.Typer(help="Keep programs that worked, and find them again.", rich_markup_mode=None)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -28,7 +28,7 @@ def library(context: typer.Context) -> None:
 @app.command("list")
 def list_(json_: Json = False) -> None:
     """List every program."""
-    from rewardsmith.library import entries
+    from rewardsmith.search.library import entries
 
     _show(entries(), json_)
 
@@ -40,7 +40,7 @@ def search(
     json_: Json = False,
 ) -> None:
     """List the programs whose task is most like TEXT."""
-    from rewardsmith.library import entries, nearest
+    from rewardsmith.search.library import entries, nearest
 
     _show([entry for entry, likeness in nearest(entries(), text)[:n] if likeness > 0], json_)
 
@@ -54,8 +54,8 @@ def add(
     force: Annotated[bool, typer.Option("--force", help="Take the place of a program of that name.")] = False,
 ) -> None:
     """Keep a program, for searches with --set designer.examples=N."""
-    from rewardsmith import library as kept
-    from rewardsmith.errors import ConfigError
+    from rewardsmith.contract.errors import ConfigError
+    from rewardsmith.search import library as kept
 
     if what.is_dir():
         if task or env:
@@ -69,7 +69,7 @@ def add(
 @app.command()
 def remove(name: Annotated[str, typer.Argument(help="A program of yours.")]) -> None:
     """Remove a program from the library."""
-    from rewardsmith import library as kept
+    from rewardsmith.search import library as kept
 
     kept.remove(name)
     say(f"removed {name}")
@@ -79,7 +79,7 @@ def _show(found: Sequence[Entry], json_: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from rewardsmith import records
+    from rewardsmith.contract import records
     from rewardsmith.report.tables import console_on
     from rewardsmith.report.text import figure
 

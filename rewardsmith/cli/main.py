@@ -30,8 +30,8 @@ from rewardsmith.cli import (
     train,
     video,
 )
-from rewardsmith.cli.output import complain
-from rewardsmith.errors import RewardsmithError, UserError
+from rewardsmith.cli.console import complain
+from rewardsmith.contract.errors import RewardsmithError, UserError
 
 app = typer.Typer(
     name="rewardsmith",

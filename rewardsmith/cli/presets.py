@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rewardsmith.cli.output import say, say_json, say_table
+from rewardsmith.cli.console import say, say_json, say_table
 
 app = typer.Typer(help="List the presets, show one, or compare two.", rich_markup_mode=None)
 
@@ -18,7 +18,7 @@ def presets(
     """List the presets, show one, or compare two."""
     if context.invoked_subcommand is not None:
         return
-    from rewardsmith.presets import load, names
+    from rewardsmith.spec.presets import load, names
 
     found = [load(name) for name in names()]
     if json_:
@@ -30,7 +30,7 @@ def presets(
 @app.command()
 def show(name: Annotated[str, typer.Argument(help="A preset's name, or a TOML file.")]) -> None:
     """Show what NAME sets, with the source of every key."""
-    from rewardsmith.presets import load
+    from rewardsmith.spec.presets import load
 
     say(load(name).text.rstrip())
 
@@ -42,7 +42,7 @@ def diff(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Show in what presets A and B differ."""
-    from rewardsmith.presets import differences, load
+    from rewardsmith.spec.presets import differences, load
 
     found = differences(load(left), load(right))
     if json_:

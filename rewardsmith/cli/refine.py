@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rewardsmith.cli.console import complain
 from rewardsmith.cli.options import TRUST_HELP
-from rewardsmith.cli.output import complain
 
 if TYPE_CHECKING:
-    from rewardsmith.archive import Run
-    from rewardsmith.cli.talk import Talk
+    from rewardsmith.cli.refine_commands import Talk
+    from rewardsmith.search.storage import Run
 
 PROMPT = "refine> "
 
@@ -42,14 +42,14 @@ def refine(
 
     With options it takes them and asks nothing; --yes then runs the generation. Without, it asks, line by line.
     """
-    from rewardsmith import authors
-    from rewardsmith.archive import Run
-    from rewardsmith.cli.talk import HELP, Talk, overview
+    from rewardsmith.cli.refine_commands import HELP, Talk, overview
     from rewardsmith.report.tables import console_on
+    from rewardsmith.search import setup
+    from rewardsmith.search.storage import Run
 
     opened, console = Run.open(run), console_on(sys.stderr if json_ else sys.stdout)
     if trust_endpoint:
-        authors.trust_endpoints(opened)
+        setup.trust_endpoints(opened)
     given = {"say": feedback, "prefer": prefer, "pin": pin, "ban": ban, "weigh": weigh}
     lines = [f"{word} {text}" for word, texts in given.items() for text in texts or ()]
     talk = Talk(opened, console, by, _answer)
@@ -69,7 +69,7 @@ def refine(
 
 def converse(talk: Talk) -> bool:
     """Take lines until the user is done; return whether the next generation should run."""
-    from rewardsmith.errors import RunFailed, UserError
+    from rewardsmith.contract.errors import RunFailed, UserError
 
     while (line := _answer(PROMPT)) is not None and line.strip() not in ("quit", "exit", "q"):
         try:
@@ -82,10 +82,10 @@ def converse(talk: Talk) -> bool:
 
 def go_on(run: Run, by: str, json_: bool) -> None:
     """Run the next generation with a view of it, and show the result."""
-    from rewardsmith import authors, feedback
     from rewardsmith.cli.design import carry_on
+    from rewardsmith.search import feedback, setup
 
-    authors.check_endpoints(run)
+    setup.check_endpoints(run)
     feedback.more(run, by=by)
     carry_on(run, json_)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rewardsmith.cli.output import say
+from rewardsmith.cli.console import say
 
 
 def report(
@@ -16,20 +16,20 @@ def report(
     data: Annotated[Path | None, typer.Option(help="Also write the figures as CSV and JSON into this folder.")] = None,
 ) -> None:
     """Write a report: one self-contained HTML file that opens offline. A search that is not over is told as it is."""
-    from rewardsmith.sweeps.book import Book, is_sweep
+    from rewardsmith.api.sweep.store import Book, is_sweep
 
     if is_sweep(path):
-        from rewardsmith.sweeps import report as sweep_report
+        from rewardsmith.api.sweep import html_report as sweep_report
 
         written = sweep_report.write(Book.look(path), out)
         files = sweep_report.write_data(Book.look(path), data) if data else ()
     else:
-        from rewardsmith.archive import Run
-        from rewardsmith.report import figures, html
+        from rewardsmith.report import html, run_data
+        from rewardsmith.search.storage import Run
 
         run = Run.open(path)
         written = html.write(run, out)
-        files = figures.write_data(figures.of_run(run), data) if data else ()
+        files = run_data.write_data(run_data.of_run(run), data) if data else ()
     say(f"{written}: open it in a browser")
     for file in files:
         say(str(file))

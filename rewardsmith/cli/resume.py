@@ -33,11 +33,11 @@ def resume(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
 ) -> None:
     """Go on with RUN from where it stands; what is done stays, what the machine broke off is tried again."""
-    from rewardsmith import authors
-    from rewardsmith import config as configuration
-    from rewardsmith.archive import Run
     from rewardsmith.cli.design import carry_on, given
-    from rewardsmith.errors import ConfigError
+    from rewardsmith.contract.errors import ConfigError
+    from rewardsmith.search import setup
+    from rewardsmith.search.storage import Run
+    from rewardsmith.spec import config as configuration
 
     sets = configuration.from_sets(set_ or ())
     fixed = [name for name in sets if name not in CHANGEABLE]
@@ -47,5 +47,5 @@ def resume(
     overrides = given({"jobs": jobs, "budget": {"cost_usd": budget_usd}, "search": {"ensemble": ensemble}})
     configuration.refuse_contradictions(overrides, sets)
     opened = Run.open(run, overrides, executor_layer(executor), sets)
-    authors.trust_endpoints(opened, None if trust_endpoint else sets)
+    setup.trust_endpoints(opened, None if trust_endpoint else sets)
     carry_on(opened, json_)

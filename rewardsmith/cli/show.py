@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.output import say, say_json
+from rewardsmith.cli.console import say, say_json
 
 if TYPE_CHECKING:
-    from rewardsmith.records import Candidate
+    from rewardsmith.contract.records import Candidate
 
 
 def show(
@@ -43,7 +43,7 @@ def check(run: Path | None, candidate: str | None, prompt: bool, svg: Path | Non
     Raises:
         ConfigError: if one lacks what it is about, or two exclude each other.
     """
-    from rewardsmith.errors import ConfigError
+    from rewardsmith.contract.errors import ConfigError
 
     if run is None:
         for option, given in (("--candidate", candidate), ("--prompt", prompt), ("--svg", svg)):
@@ -59,9 +59,9 @@ def check(run: Path | None, candidate: str | None, prompt: bool, svg: Path | Non
 
 def list_runs(json_: bool) -> None:
     """List the run directories below `runs/`."""
-    from rewardsmith.archive import Run
+    from rewardsmith.api.searches import RUNS
     from rewardsmith.report.tables import Column, console_on, print_table, worth
-    from rewardsmith.session import RUNS
+    from rewardsmith.search.storage import Run
 
     found = [Run.open(path.parent) for path in sorted(RUNS.glob("*/provenance.json"))]
     if json_:
@@ -87,9 +87,9 @@ def list_runs(json_: bool) -> None:
 
 def show_run(path: Path, json_: bool) -> None:
     """Show one run: its result, or how far it is."""
-    from rewardsmith import records
-    from rewardsmith.archive import Run
+    from rewardsmith.contract import records
     from rewardsmith.report.tables import console_on, print_candidates, print_result
+    from rewardsmith.search.storage import Run
 
     run = Run.open(path)
     result = run.result()
@@ -109,9 +109,9 @@ def show_run(path: Path, json_: bool) -> None:
 
 def draw(path: Path, svg: Path) -> None:
     """Write a finished run's result as a picture."""
-    from rewardsmith.archive import Run
-    from rewardsmith.errors import RunError
+    from rewardsmith.contract.errors import RunError
     from rewardsmith.report.tables import picture
+    from rewardsmith.search.storage import Run
 
     result = Run.open(path).result()
     if result is None:
@@ -126,8 +126,8 @@ def find(path: Path, id: str) -> Candidate:
     Raises:
         RunError: if there is none of that id.
     """
-    from rewardsmith.archive import Run
-    from rewardsmith.errors import RunError
+    from rewardsmith.contract.errors import RunError
+    from rewardsmith.search.storage import Run
 
     known = {candidate.id: candidate for candidate in Run.open(path).candidates()}
     if id not in known:
@@ -137,7 +137,7 @@ def find(path: Path, id: str) -> Candidate:
 
 def show_prompt(path: Path, id: str) -> None:
     """Show what the language model was asked for a candidate, and what it answered."""
-    from rewardsmith.errors import RunError
+    from rewardsmith.contract.errors import RunError
     from rewardsmith.llm import Ledger
 
     key = find(path, id).proposal.transcript
@@ -152,7 +152,7 @@ def show_prompt(path: Path, id: str) -> None:
 
 def show_candidate(path: Path, id: str, json_: bool) -> None:
     """Show one candidate: program, findings, curve, feedback."""
-    from rewardsmith import records
+    from rewardsmith.contract import records
     from rewardsmith.report.tables import console_on, print_candidates
 
     candidate = find(path, id)

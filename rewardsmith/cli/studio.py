@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from rewardsmith.cli.output import say
-from rewardsmith.errors import ConfigError
+from rewardsmith.cli.console import say
+from rewardsmith.contract.errors import ConfigError
 
 NEEDED = ("starlette", "uvicorn", "pygments")
 
@@ -27,7 +27,7 @@ def studio(
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise ConfigError(f"the studio needs {', '.join(missing)}: pip install 'rewardsmith[studio]'")
-    from rewardsmith.session import RUNS
+    from rewardsmith.api.searches import RUNS
     from rewardsmith.studio.server import serve
 
     serve(path or RUNS, port, say)

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from rewardsmith.cli.console import complain, say, say_json, say_table
 from rewardsmith.cli.options import EXECUTOR_HELP, executor_layer
-from rewardsmith.cli.output import complain, say, say_json, say_table
-from rewardsmith.wording import counted
+from rewardsmith.contract.text import counted
 
 if TYPE_CHECKING:
-    from rewardsmith.sweeps import Cell, Matrix, Outcome
-    from rewardsmith.sweeps.calls import Sweep
-    from rewardsmith.watch import Watch
+    from rewardsmith.api.sweep import Cell, Matrix, Outcome
+    from rewardsmith.api.sweep.sweeps import Sweep
+    from rewardsmith.search.callbacks import Watch
 
 File = Annotated[Path, typer.Argument(help="The sweep's TOML file; docs/sweeps.md says what it holds.")]
 Scale = Annotated[str | None, typer.Option(help="One of the file's scales, such as laptop.")]
@@ -66,12 +66,12 @@ def run(
     executor: Where = None,
 ) -> None:
     """Run the cells that have no outcome yet; the same without the verb. A failed cell does not stop the others."""
-    from rewardsmith.sweeps import calls
+    from rewardsmith.api.sweep import sweeps
 
     if dry_run:
-        _plan(_laid(file, scale, model), calls.home(file, out, scale), jobs)
+        _plan(_laid(file, scale, model), sweeps.home(file, out, scale), jobs)
     else:
-        _run(file, _laid(file, scale, model), calls.home(file, out, scale), jobs, skip, False, executor)
+        _run(file, _laid(file, scale, model), sweeps.home(file, out, scale), jobs, skip, False, executor)
 
 
 @app.command("retry")
@@ -85,9 +85,9 @@ def retry(
     executor: Where = None,
 ) -> None:
     """Run the cells that failed, and those that are missing."""
-    from rewardsmith.sweeps import calls
+    from rewardsmith.api.sweep import sweeps
 
-    _run(file, _laid(file, scale, model), calls.home(file, out, scale), jobs, skip, True, executor)
+    _run(file, _laid(file, scale, model), sweeps.home(file, out, scale), jobs, skip, True, executor)
 
 
 @app.command("status")
@@ -99,11 +99,11 @@ def status(
     json_: Json = False,
 ) -> None:
     """Show what came of the cells so far; also while they run."""
-    from rewardsmith import records
-    from rewardsmith.sweeps import Book, calls
-    from rewardsmith.sweeps.running import left
+    from rewardsmith.api.sweep import Book, sweeps
+    from rewardsmith.api.sweep.runner import left
+    from rewardsmith.contract import records
 
-    book = Book.look(sweep if sweep.is_dir() else calls.home(sweep, out, scale))
+    book = Book.look(sweep if sweep.is_dir() else sweeps.home(sweep, out, scale))
     outcomes = book.outcomes()
     missing = len(left(_laid(sweep, scale, model).cells, book).missing) if sweep.is_file() else 0
     if json_:
@@ -114,7 +114,7 @@ def status(
 
 
 def _laid(file: Path, scale: str | None, models: list[str] | None) -> Matrix:
-    from rewardsmith.sweeps import matrix
+    from rewardsmith.api.sweep import matrix
 
     sweep = matrix.scaled(matrix.read(file), scale)
     return matrix.lay_out(sweep.model_copy(update={"models": tuple(models)}) if models else sweep)
@@ -122,19 +122,19 @@ def _laid(file: Path, scale: str | None, models: list[str] | None) -> Matrix:
 
 def _plan(laid: Matrix, path: Path, jobs: int) -> None:
     """Say what a sweep would do."""
-    from rewardsmith import machine
-    from rewardsmith.sweeps import Book, calls
-    from rewardsmith.sweeps.book import is_sweep
-    from rewardsmith.sweeps.running import Left, left
+    from rewardsmith.api.sweep import Book, sweeps
+    from rewardsmith.api.sweep.runner import Left, left
+    from rewardsmith.api.sweep.store import is_sweep
+    from rewardsmith.executors import host, slots_for
 
     standing = left(laid.cells, Book.look(path)) if is_sweep(path) else Left(laid.cells, (), ())
-    slots = jobs or (laid.cells[0].config.slots if laid.cells else machine.cores())
+    slots = jobs or (slots_for(laid.cells[0].config) if laid.cells else host.cores())
     _say_cells(laid.cells, standing.missing)
     for refusal in laid.refused:
         say(f"cannot run: {refusal.task}, {refusal.recipe} ({counted(refusal.cells, 'cell')}): {refusal.cause}")
     settled = f"{len(standing.done)} of them done, {len(standing.failed)} failed"
     say(f"\n{counted(len(laid.cells), 'cell')}, {settled}; directory {path}")
-    took = calls.estimate(standing.missing, standing.done, slots)
+    took = sweeps.estimate(standing.missing, standing.done, slots)
     how = "measured here" if took.measured else "a guess: no cell has finished yet"
     most = counted(took.env_steps, "environment step")
     say(f"left: {counted(len(standing.missing), 'cell')}, at most {most}")
@@ -145,17 +145,17 @@ def _plan(laid: Matrix, path: Path, jobs: int) -> None:
 
 
 def _run(file: Path, laid: Matrix, path: Path, jobs: int, skip: bool, retry: bool, executor: str | None) -> None:
-    from rewardsmith.errors import SweepError
-    from rewardsmith.sweeps import calls
+    from rewardsmith.api.sweep import sweeps
+    from rewardsmith.contract.errors import SweepError
 
     if laid.refused:
         if not (skip and laid.cells):
-            raise SweepError(calls.refusals(laid) + "\n--skip leaves them out")
-        complain(calls.refusals(laid).replace("; nothing has begun", " and are left out"))
-    with calls.opened(path) as book:
+            raise SweepError(sweeps.refusals(laid) + "\n--skip leaves them out")
+        complain(sweeps.refusals(laid).replace("; nothing has begun", " and are left out"))
+    with sweeps.opened(path) as book:
         book.keep_file(file)
         say(f"{counted(len(laid.cells), 'cell')} in {book.path}; interrupting is safe, the same command goes on")
-        found = calls.run_left(laid, book, jobs=jobs, retry=retry, where=executor_layer(executor), watch=_Lines())
+        found = sweeps.run_left(laid, book, jobs=jobs, retry=retry, where=executor_layer(executor), watch=_Lines())
     _say_end(found)
 
 
@@ -164,7 +164,7 @@ class _Lines:
 
     def began(self, cell: Cell) -> Watch:
         """See `SweepWatch.began`."""
-        from rewardsmith.watch import Silent
+        from rewardsmith.search.callbacks import Silent
 
         say(f"{_now()}  begins  {cell.task.name}, {cell.recipe}, seed {cell.seed}")
         return Silent()

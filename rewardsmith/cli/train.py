@@ -30,15 +30,15 @@ def train(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
 ) -> None:
     """Train policies on FILE and measure them on held-out seeds."""
-    from rewardsmith import session
+    from rewardsmith.api import searches
     from rewardsmith.cli.design import begin, given
-    from rewardsmith.program import load_reward
+    from rewardsmith.contract.reward_program import load_reward
 
     program = load_reward(file)
     search = {"env_steps": steps, "final_seeds": seeds, "baseline": baseline}
     one = {"population": 1, "generations": 1, "seeds": 1, "designer": "symbolic"}
     overrides = given({"search": search | one, "training": {"trainer": trainer}, "jobs": jobs})
-    plan = session.plan(
+    plan = searches.plan(
         f"train {file.name}", env, fitness, config, overrides, set_ or (), trainer_config=trainer_config
     )
-    begin(session.start(plan, out, measured=program), json_)
+    begin(searches.start(plan, out, measured=program), json_)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.output import complain, say, say_json
-from rewardsmith.wording import counted
+from rewardsmith.cli.console import complain, say, say_json
+from rewardsmith.contract.text import counted
 
 if TYPE_CHECKING:
-    from rewardsmith.archive import Run
-    from rewardsmith.jobs import Executor
-    from rewardsmith.video import Clip
+    from rewardsmith.executors.base import Executor
+    from rewardsmith.report.video import Clip
+    from rewardsmith.search.storage import Run
 
 
 def video(
@@ -35,10 +35,10 @@ def video(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
 ) -> None:
     """Film an episode of a RUN as its evaluation ran it; the video lies beside the policy and is made once."""
-    from rewardsmith import video as videos
-    from rewardsmith.archive import Run
-    from rewardsmith.errors import ConfigError, UserError
-    from rewardsmith.jobs import LocalExecutor
+    from rewardsmith.contract.errors import ConfigError, UserError
+    from rewardsmith.executors.local import LocalExecutor
+    from rewardsmith.report import video as videos
+    from rewardsmith.search.storage import Run
 
     opened, pixels = Run.open(run), _pixels(size)
     if all_ and (candidate or out):
@@ -69,8 +69,8 @@ def _default(run: Run) -> str:
     Raises:
         RunError: if nothing has been evaluated yet.
     """
-    from rewardsmith import video as videos
-    from rewardsmith.errors import RunError
+    from rewardsmith.contract.errors import RunError
+    from rewardsmith.report import video as videos
 
     result = run.result()
     if result is not None:
@@ -87,7 +87,7 @@ def _pixels(text: str) -> tuple[int, int]:
     Raises:
         ConfigError: if it is none.
     """
-    from rewardsmith.errors import ConfigError
+    from rewardsmith.contract.errors import ConfigError
 
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
@@ -96,10 +96,10 @@ def _pixels(text: str) -> tuple[int, int]:
 
 
 def _check_out(out: Path) -> None:
-    from rewardsmith import graphics
-    from rewardsmith.errors import ConfigError
+    from rewardsmith.contract import opengl
+    from rewardsmith.contract.errors import ConfigError
 
-    kind = graphics.container()
+    kind = opengl.container()
     if out.suffix != f".{kind}":
         why = "" if kind == "mp4" else "; mp4 needs PyAV: pip install 'rewardsmith[video]'"
         raise ConfigError(f"--out {str(out)!r} has to end in .{kind}{why}")
@@ -108,7 +108,7 @@ def _check_out(out: Path) -> None:
 def _tell(clip: Clip, out: Path | None, json_: bool) -> None:
     import shutil
 
-    from rewardsmith import records
+    from rewardsmith.contract import records
     from rewardsmith.report.text import figure
 
     file = clip.file if out is None else Path(shutil.copyfile(clip.file, out))

@@ -15,12 +15,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rewardsmith import records
-from rewardsmith.errors import ConfigError, RunError, WorkerFailed
-from rewardsmith.executors import node
-from rewardsmith.jobs import Decide, OnEvent, finished, prepare, result_type, unfinished
-from rewardsmith.records import CurvePoint, EvaluateJob, Job, JobResult, RenderJob, TrainJob
-from rewardsmith.version import RUNNING
+from rewardsmith.contract import records
+from rewardsmith.contract.build_id import RUNNING
+from rewardsmith.contract.errors import ConfigError, RunError, WorkerFailed
+from rewardsmith.contract.records import CurvePoint, EvaluateJob, Job, JobResult, RenderJob, TrainJob
+from rewardsmith.executors import remote_node
+from rewardsmith.executors.base import Decide, OnEvent, finished, prepare, result_type, unfinished
 
 ATTEMPTS = 4
 """How often a job is tried when its node is lost."""
@@ -70,7 +70,7 @@ class RayExecutor:
         self.slots = slots or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
         self._turns = threading.BoundedSemaphore(slots) if slots else nullcontext()
         options = {"num_cpus": 1, "max_retries": 0, "num_returns": "streaming"}
-        self._work = self._ray.remote(**options)(node.work)
+        self._work = self._ray.remote(**options)(remote_node.work)
 
     def run(self, job: Job, out: Path, on_event: OnEvent | None = None, decide: Decide | None = None) -> JobResult:
         """Do a job; see `Executor.run`.
@@ -119,7 +119,7 @@ class RayExecutor:
 
     def _attempt(self, job: Job, out: Path, curve: list[CurvePoint], on_event: OnEvent | None) -> JobResult:
         policy = Path(job.policy) if isinstance(job, EvaluateJob | RenderJob) and job.policy else None
-        files = node.pack(policy, node.POLICY) if policy else {}
+        files = remote_node.pack(policy, remote_node.POLICY) if policy else {}
         task = self._work.remote(records.dump(job), files, self._limits)
         try:
             for kind, said in self._told(task):
@@ -128,7 +128,7 @@ class RayExecutor:
                     if on_event:
                         on_event(curve[-1])
                 elif kind == "refused":
-                    raise node.raised(said)
+                    raise remote_node.raised(said)
                 else:
                     return self._received(job, out, *said)
         except BaseException:
@@ -136,14 +136,14 @@ class RayExecutor:
             raise
         raise _Lost("the job's node ended it without a result")
 
-    def _received(self, job: Job, out: Path, result: Any, files: node.Files) -> JobResult:
+    def _received(self, job: Job, out: Path, result: Any, files: remote_node.Files) -> JobResult:
         try:
-            node.unpack(files, out)
+            remote_node.unpack(files, out)
         except OSError as error:
             raise RunError(f"cannot write a job to {str(out)!r}: {error.strerror}") from error
         return finished(job, out) or records.load(result_type(job), result)
 
-    def _told(self, task: Any) -> Iterator[node.Told]:
+    def _told(self, task: Any) -> Iterator[remote_node.Told]:
         """Yield what a task tells.
 
         Raises:
@@ -157,7 +157,7 @@ class RayExecutor:
             if not ready:
                 continue
             try:
-                told: node.Told = self._ray.get(next(task))
+                told: remote_node.Told = self._ray.get(next(task))
             except StopIteration:
                 return
             except errors.RayTaskError as error:
@@ -208,7 +208,7 @@ class RayExecutor:
                 except metadata.PackageNotFoundError:
                     found[name] = None
             if found["rewardsmith"]:  # two checkouts may bear one version
-                from rewardsmith.version import RUNNING
+                from rewardsmith.contract.build_id import RUNNING
 
                 found["rewardsmith"] = RUNNING
             return found

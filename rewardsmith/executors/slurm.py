@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rewardsmith import version
-from rewardsmith.errors import ConfigError, RewardsmithError, RunError, WorkerFailed
-from rewardsmith.executors import node
-from rewardsmith.jobs import Decide, LocalExecutor, OnEvent, finished, prepare, unfinished
-from rewardsmith.records import Job, JobResult, Training, TrainJob
+from rewardsmith.contract import build_id
+from rewardsmith.contract.errors import ConfigError, RewardsmithError, RunError, WorkerFailed
+from rewardsmith.contract.records import Job, JobResult, Training, TrainJob
+from rewardsmith.executors import remote_node
+from rewardsmith.executors.base import Decide, OnEvent, finished, prepare, unfinished
+from rewardsmith.executors.local import LocalExecutor
 
 ATTEMPTS = 3
 POLL_S, SHOWN_S = 1.0, 15.0
@@ -99,7 +100,7 @@ class SlurmExecutor:
     def _attempt(self, out: Path) -> str | None:
         """Run the job of a folder once; return how Slurm ended it, if so."""
         with self._submitting:
-            handed_in = self._submit.submit(do, str(out), self._limits, version.RUNNING)
+            handed_in = self._submit.submit(do, str(out), self._limits, build_id.RUNNING)
         while not handed_in.done():
             if self._closed.wait(POLL_S):
                 handed_in.cancel()
@@ -109,7 +110,7 @@ class SlurmExecutor:
             return f"the job {handed_in.job_id} of Slurm ended: {str(error).strip().splitlines()[-1]}"
         said = handed_in.result()
         if said is not None:
-            raise node.raised(said)
+            raise remote_node.raised(said)
         return None
 
     def _result(self, job: Job, out: Path) -> JobResult | None:
@@ -128,15 +129,17 @@ def do(folder: str, limits: tuple[float | None, int | None], handed_in_by: str) 
         limits: as in `LocalExecutor`.
         handed_in_by: the version that handed it in.
     """
-    if handed_in_by != version.RUNNING:
-        return node.refused(version.changed(f"it began as {handed_in_by}, and on a node it is {version.RUNNING}"))
+    if handed_in_by != build_id.RUNNING:
+        return remote_node.refused(
+            build_id.changed(f"it began as {handed_in_by}, and on a node it is {build_id.RUNNING}")
+        )
     out = Path(folder)
-    job = node.job_of(json.loads((out / "job.json").read_text(encoding="utf-8")))
+    job = remote_node.job_of(json.loads((out / "job.json").read_text(encoding="utf-8")))
     executor = LocalExecutor(1, *limits)
     try:
         executor.run(job, out)
     except RewardsmithError as error:
-        return node.refused(error)
+        return remote_node.refused(error)
     finally:
         executor.close()
     return None

@@ -15,13 +15,13 @@ Importing this package is cheap; `openai` is loaded when the first call has to b
 """
 
 from rewardsmith.llm.budget import Budget
-from rewardsmith.llm.check import report
+from rewardsmith.llm.endpoint import find_key
+from rewardsmith.llm.endpoint_check import report
 from rewardsmith.llm.ledger import Attempt, Entry, Ledger
-from rewardsmith.llm.model import RecordedModel
-from rewardsmith.llm.models import Models, build
-from rewardsmith.llm.records import Answer, Completion, LanguageModel, Message, Picture, Request, sample_of
+from rewardsmith.llm.messages import Answer, Completion, LanguageModel, Message, Picture, Request, sample_of
+from rewardsmith.llm.model_pool import Models, build
+from rewardsmith.llm.recorded_model import RecordedModel
 from rewardsmith.llm.replay import Recording
-from rewardsmith.llm.settings import find_key
 
 __all__ = [
     "Answer",

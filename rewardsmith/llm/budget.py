@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rewardsmith.errors import BudgetExhausted, ConfigError
+from rewardsmith.contract.errors import BudgetExhausted, ConfigError
+from rewardsmith.contract.records import Spent
+from rewardsmith.llm.endpoint import cost_usd, priced
 from rewardsmith.llm.ledger import total
-from rewardsmith.llm.records import Request
-from rewardsmith.llm.settings import cost_usd, priced
-from rewardsmith.records import Spent
+from rewardsmith.llm.messages import Request
 
 if TYPE_CHECKING:
-    from rewardsmith.settings import BudgetSettings, ModelSettings
+    from rewardsmith.spec.settings import BudgetSettings, ModelSettings
 
 USUAL_ANSWER_TOKENS = 8192
 """Reserved for an answer whose length is left to the endpoint."""

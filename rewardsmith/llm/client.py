@@ -10,17 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rewardsmith.errors import ModelError, ModelUnavailable
-from rewardsmith.llm import answer, explain, retry
-from rewardsmith.llm.negotiate import Dialect
-from rewardsmith.llm.records import Answer, Request
-from rewardsmith.llm.settings import address, shown_address
-from rewardsmith.prompts import one_line
+from rewardsmith.contract.errors import ModelError, ModelUnavailable
+from rewardsmith.llm import error_messages, retry
+from rewardsmith.llm import response as answer
+from rewardsmith.llm.dialect import Dialect
+from rewardsmith.llm.endpoint import address, shown_address
+from rewardsmith.llm.messages import Answer, Request
+from rewardsmith.llm.prompts import one_line
 
 if TYPE_CHECKING:
     import httpx2
 
-    from rewardsmith.settings import ModelSettings
+    from rewardsmith.spec.settings import ModelSettings
 
 CONNECT_TIMEOUT_S = 10.0
 LIST_TIMEOUT_S = 10.0
@@ -98,7 +99,7 @@ class Endpoint:
             try:
                 found = self._negotiated(request)
             except answer.NoCompletion as error:
-                failure: ModelError = explain.malformed(self.settings, str(error))
+                failure: ModelError = error_messages.malformed(self.settings, str(error))
                 lost(str(failure), False)
                 raise failure from error
             except (openai.APIError, answer.HiddenRefusal) as error:
@@ -131,7 +132,7 @@ class Endpoint:
             raise self._explained(error, 1) from error
         names = answer.models(page.http_response.text)
         if not names:
-            raise explain.malformed(self.settings, "no list of models")
+            raise error_messages.malformed(self.settings, "no list of models")
         return names
 
     def close(self) -> None:
@@ -200,20 +201,20 @@ class Endpoint:
         import openai
 
         if isinstance(error, openai.APITimeoutError):
-            return explain.silent(self.settings, attempts)
+            return error_messages.silent(self.settings, attempts)
         if isinstance(error, openai.APIConnectionError):
-            return explain.unreachable(self.settings, self._shown(str(error.__cause__ or error)))
+            return error_messages.unreachable(self.settings, self._shown(str(error.__cause__ or error)))
         refusal = self._refusal(error)
-        return explain.refused(self.settings, refusal, attempts, self._listed() if refusal.status == 404 else ())
+        return error_messages.refused(self.settings, refusal, attempts, self._listed() if refusal.status == 404 else ())
 
-    def _refusal(self, error: Exception) -> explain.Refusal:
+    def _refusal(self, error: Exception) -> error_messages.Refusal:
         import openai
 
         if isinstance(error, openai.APIStatusError):
             words, code = answer.words_of(error.body)
-            return explain.Refusal(error.status_code, error.code or code, self._shown(words))
+            return error_messages.Refusal(error.status_code, error.code or code, self._shown(words))
         status, code = (error.status, error.code) if isinstance(error, answer.HiddenRefusal) else (400, None)
-        return explain.Refusal(status, code, self._shown(str(error)))
+        return error_messages.Refusal(status, code, self._shown(str(error)))
 
     def _listed(self) -> tuple[str, ...]:
         """Return the endpoint's models for a message; none where it does not list them."""

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rewardsmith import records
-from rewardsmith.errors import RunError
-from rewardsmith.llm.records import Answer, Request, estimate_tokens
-from rewardsmith.records import Spent
+from rewardsmith.contract import records
+from rewardsmith.contract.errors import RunError
+from rewardsmith.contract.records import Spent
+from rewardsmith.llm.messages import Answer, Request, estimate_tokens
 
 FREE_BYTES = 1 << 20
 """Space that must be free before a call is made: an answer that cannot be written down would be paid for in vain."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rewardsmith.errors import ReplayMiss
+from rewardsmith.contract.errors import ReplayMiss
 from rewardsmith.llm import ledger
 from rewardsmith.llm.ledger import Entry
-from rewardsmith.llm.records import Request
-from rewardsmith.prompts import one_line
+from rewardsmith.llm.messages import Request
+from rewardsmith.llm.prompts import one_line
 
 SHOWN_CHARS = 100
 

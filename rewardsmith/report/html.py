@@ -10,16 +10,16 @@ from urllib.parse import quote
 from jinja2 import Environment
 from markupsafe import Markup
 
-from rewardsmith import records, video
-from rewardsmith.archive import Run
-from rewardsmith.errors import RewardsmithError, RunError
-from rewardsmith.report import drawing
-from rewardsmith.report.drawing import curves, listing
-from rewardsmith.report.drawing.curves import Chart, Level, Line
-from rewardsmith.report.drawing.lineage import lineage
-from rewardsmith.report.figures import Course, RunFigures, of_run
+from rewardsmith.contract import records
+from rewardsmith.contract.errors import RewardsmithError, RunError
+from rewardsmith.report import charts, video
+from rewardsmith.report.charts import code_listing, line_chart
+from rewardsmith.report.charts.line_chart import Chart, Level, Line
+from rewardsmith.report.charts.lineage import lineage
+from rewardsmith.report.run_data import Course, RunFigures, of_run
 from rewardsmith.report.text import further, further_of, remarks, verdict
-from rewardsmith.video import Clip
+from rewardsmith.report.video import Clip
+from rewardsmith.search.storage import Run
 
 HERE = Path(__file__).parent
 NAME = "report.html"
@@ -64,13 +64,13 @@ def render(run: Run, figures: RunFigures, beside: Path) -> str:
             home=home,
             best=best,
             verdict=verdict(figures.result) if figures.result else None,
-            learning=curves.charts([line(one, index) for index, one in enumerate(figures.courses)], levels),
-            search_chart=curves.charts(_search_lines(figures), levels),
+            learning=line_chart.charts([line(one, index) for index, one in enumerate(figures.courses)], levels),
+            search_chart=line_chart.charts(_search_lines(figures), levels),
             paying=_paying(figures),
             lineage=lineage(figures.candidates, best.id if best else None),
             beside=further(figures.candidates),
             further_of=further_of,
-            rows=listing.rows(best.proposal.source, best.verdict.findings if best.verdict else ()) if best else (),
+            rows=code_listing.rows(best.proposal.source, best.verdict.findings if best.verdict else ()) if best else (),
             remarks=remarks(best) if best else (),
             clips=[(clip, link(clip.file, beside)) for clip in _clips(run, figures)],
             look=look(),
@@ -80,7 +80,7 @@ def render(run: Run, figures: RunFigures, beside: Path) -> str:
 
 def look() -> Markup:
     """Return the style sheet, for a page that carries it."""
-    sheets = (drawing.STATIC / "look.css", HERE / "templates" / "report.css")
+    sheets = (charts.STATIC / "look.css", HERE / "templates" / "report.css")
     return Markup("\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets))
 
 
@@ -92,7 +92,7 @@ def link(target: Path, beside: Path) -> str:
 @cache
 def templates() -> Environment:
     """Return the reports' templates."""
-    return drawing.environment(HERE / "templates")
+    return charts.environment(HERE / "templates")
 
 
 def line(course: Course, tone: int, best: bool | None = None) -> Line:
@@ -111,7 +111,7 @@ def _levels(figures: RunFigures) -> list[Level]:
 def _search_lines(figures: RunFigures) -> list[Line]:
     best = figures.best.id if figures.best else None
     return [
-        Line(one.id, curves.points(one.trainings[0].curve), one.generation % 6, one.id == best)
+        Line(one.id, line_chart.points(one.trainings[0].curve), one.generation % 6, one.id == best)
         for one in figures.candidates
         if one.trainings
     ]
@@ -121,7 +121,7 @@ def _paying(figures: RunFigures) -> tuple[Chart, ...]:
     lines = [
         Line(term.name, term.paid, (1 + index) % 6) for index, term in enumerate(figures.terms) if len(term.paid) > 1
     ]
-    return curves.charts(lines)
+    return line_chart.charts(lines)
 
 
 def _clips(run: Run, figures: RunFigures) -> list[Clip]:

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from rewardsmith import records
-from rewardsmith.archive import Run
-from rewardsmith.records import Brief, Candidate, CurvePoint, Result
+from rewardsmith.contract import records
+from rewardsmith.contract.records import Brief, Candidate, CurvePoint, Result
+from rewardsmith.contract.text import counted
 from rewardsmith.report.text import duration, figure, plain, remarks
-from rewardsmith.trials import is_phase
-from rewardsmith.watch import Watch
-from rewardsmith.wording import counted
+from rewardsmith.search.callbacks import Watch
+from rewardsmith.search.storage import Run
+from rewardsmith.search.trial import is_phase
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

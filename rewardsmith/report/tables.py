@@ -8,9 +8,9 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from rewardsmith.records import Candidate, Interval, ReportedFigure, Result, Rule
+from rewardsmith.contract.records import Candidate, Interval, ReportedFigure, Result, Rule
+from rewardsmith.contract.text import counted
 from rewardsmith.report.text import figure, further, further_of, plain, remarks, saved, verdict
-from rewardsmith.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rewardsmith.wording import counted
+from rewardsmith.contract.text import counted
 
 if TYPE_CHECKING:
-    from rewardsmith.records import Candidate, Result
+    from rewardsmith.contract.records import Candidate, Result
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
@@ -88,7 +88,7 @@ def further(candidates: Sequence[Candidate]) -> tuple[str, ...]:
 
 def further_of(candidate: Candidate, names: Sequence[str]) -> list[float | None]:
     """Return a candidate's figures, each the mean over its trainings; None where it was not measured."""
-    from rewardsmith.steps import evaluator
+    from rewardsmith.search.steps import evaluator
 
     over = evaluator.figures(candidate.evaluations)
     return [over[name].mean if name in over else None for name in names]
@@ -97,7 +97,7 @@ def further_of(candidate: Candidate, names: Sequence[str]) -> list[float | None]
 def saved(candidates: Sequence[Candidate]) -> str | None:
     """Return what the gates before training saved; None where they held nothing back.
 
-    >>> from rewardsmith.records import Candidate, Gate, Proposal
+    >>> from rewardsmith.contract.records import Candidate, Gate, Proposal
     >>> saved([Candidate("g1c00", 1, 0, Proposal("", "test"), "duplicate", gates=(Gate("duplicate", 2000),))])
     'the gates held 1 program back (1 duplicate), 2,000 environment steps of training'
     """

@@ -11,8 +11,8 @@ doctor     looks at what works here                         docker     sealed pr
 
 from __future__ import annotations
 
-from rewardsmith.program import RewardProgram
-from rewardsmith.records import Limits
+from rewardsmith.contract.records import Limits
+from rewardsmith.contract.reward_program import RewardProgram
 from rewardsmith.sandbox.doctor import report
 from rewardsmith.sandbox.inside.harness import IMPORTS
 from rewardsmith.sandbox.local import LocalChannel, Zygote, can_seal, shared_zygote

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Protocol
 
-from rewardsmith.errors import WorkerFailed
+from rewardsmith.contract.errors import WorkerFailed
 from rewardsmith.sandbox.inside import wire
 from rewardsmith.sandbox.inside.wire import Array
 

@@ -28,8 +28,8 @@ from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, ImageNotFound
 from docker.utils import kwargs_from_env
 
-from rewardsmith.errors import SandboxUnavailable, WorkerFailed
-from rewardsmith.resources import folder
+from rewardsmith.contract.errors import SandboxUnavailable, WorkerFailed
+from rewardsmith.contract.package_data import folder
 from rewardsmith.sandbox.channel import START_TIMEOUT_S, Hangup, ended
 from rewardsmith.sandbox.inside import wire
 from rewardsmith.sandbox.inside.wire import Array
@@ -106,7 +106,7 @@ def _build(client: docker.DockerClient, name: str, context: bytes, arguments: Ma
 def _build_context() -> bytes:
     """Return the image's files as a tar archive, the same bytes for the same files."""
     package = Path(__file__).parent
-    files = {"Dockerfile": folder("sandbox") / "Dockerfile", "shaping.py": package.parent / "shaping.py"}
+    files = {"Dockerfile": folder("sandbox") / "Dockerfile", "shaping.py": package.parent / "contract" / "shaping.py"}
     files |= {f"inside/{path.name}": path for path in sorted((package / "inside").glob("*.py"))}
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:

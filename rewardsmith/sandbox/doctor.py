@@ -7,9 +7,9 @@ import platform
 
 import numpy as np
 
-from rewardsmith.errors import SandboxUnavailable, WorkerFailed
-from rewardsmith.program import Transitions, parse
-from rewardsmith.records import Check, Limits
+from rewardsmith.contract.errors import SandboxUnavailable, WorkerFailed
+from rewardsmith.contract.records import Check, Limits
+from rewardsmith.contract.reward_program import Transitions, parse
 from rewardsmith.sandbox.local import LocalChannel, Zygote
 from rewardsmith.sandbox.process import Layout, SealedReward
 

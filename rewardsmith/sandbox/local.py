@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from rewardsmith.errors import SandboxUnavailable, WorkerFailed
+from rewardsmith.contract.errors import SandboxUnavailable, WorkerFailed
 from rewardsmith.sandbox.channel import ended
 from rewardsmith.sandbox.inside import wire
 from rewardsmith.sandbox.inside.syscalls import TABLES, call
@@ -72,7 +72,7 @@ class Zygote:
         here = Path(__file__).parent
         numpy = importlib.util.find_spec("numpy")
         assert numpy is not None and numpy.origin is not None
-        started_with = str(here.parent / "shaping.py"), self._root, str(-1 if user is None else user)
+        started_with = str(here.parent / "contract" / "shaping.py"), self._root, str(-1 if user is None else user)
         imported_from = str(here), str(Path(numpy.origin).parents[1])
         with theirs:
             self._process = subprocess.Popen(

@@ -14,10 +14,10 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from rewardsmith import version
-from rewardsmith.errors import RewardFailed, SandboxUnavailable, WorkerFailed
-from rewardsmith.program import STATES, RewardProgram, Scores, Transitions
-from rewardsmith.records import Limits
+from rewardsmith.contract import build_id
+from rewardsmith.contract.errors import RewardFailed, SandboxUnavailable, WorkerFailed
+from rewardsmith.contract.records import Limits
+from rewardsmith.contract.reward_program import STATES, RewardProgram, Scores, Transitions
 from rewardsmith.sandbox.channel import START_TIMEOUT_S, Channel, Hangup
 from rewardsmith.sandbox.inside import wire
 from rewardsmith.sandbox.inside.wire import Array, Bools
@@ -196,7 +196,7 @@ class SealedReward:
         its, *layers = payload.decode("ascii", "replace").split(",")
         if kind != wire.SEALED or its != wire.VERSION:
             self.close()
-            raise version.changed("its reward processes are of another version")
+            raise build_id.changed("its reward processes are of another version")
         self.layers = tuple(layers)
 
     def _provide(self, n: int) -> Channel:

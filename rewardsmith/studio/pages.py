@@ -8,20 +8,21 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
-from rewardsmith import feedback, video
-from rewardsmith.errors import RewardsmithError
-from rewardsmith.feedback import Pair, Standings
-from rewardsmith.program import parse
-from rewardsmith.records import Candidate, TermStats
-from rewardsmith.report.drawing import curves, listing
-from rewardsmith.report.drawing.lineage import lineage
-from rewardsmith.steps import evaluator
-from rewardsmith.studio import facts
-from rewardsmith.studio.children import Child
-from rewardsmith.studio.desk import Desk, address, desk, flash, known, named, page, place, templates
-from rewardsmith.studio.facts import Facts
-from rewardsmith.studio.shelf import Place, contained
-from rewardsmith.video import Clip, Take
+from rewardsmith.contract.errors import RewardsmithError
+from rewardsmith.contract.records import Candidate, TermStats
+from rewardsmith.contract.reward_program import parse
+from rewardsmith.report import video
+from rewardsmith.report.charts import code_listing, line_chart
+from rewardsmith.report.charts.lineage import lineage
+from rewardsmith.report.video import Clip, Take
+from rewardsmith.search import feedback
+from rewardsmith.search.feedback import Pair, Standings
+from rewardsmith.search.steps import evaluator
+from rewardsmith.studio import run_state
+from rewardsmith.studio.context import Desk, address, desk, flash, known, named, page, place, templates
+from rewardsmith.studio.run_index import Place, contained
+from rewardsmith.studio.run_state import Facts
+from rewardsmith.studio.subprocesses import Child
 
 MEDIA = {".mp4": "video/mp4", ".webp": "image/webp"}
 GO = "go "
@@ -73,7 +74,7 @@ def runs(request: Request) -> Response:
         return RedirectResponse(address(places[0].slug), 303)
     listed = {GO + one.slug for one in places}
     begun = [state for key, state in children.states(GO).items() if key not in listed]
-    return page(request, "runs.html", rows=[facts.row(one) for one in places], folder=str(shelf.path), begun=begun)
+    return page(request, "runs.html", rows=[run_state.row(one) for one in places], folder=str(shelf.path), begun=begun)
 
 
 def run(request: Request) -> Response:
@@ -85,10 +86,10 @@ def run(request: Request) -> Response:
 def moving(request: Request) -> Response:
     """Answer what moves of a run's page; 304 where nothing has."""
     here, at = place(request), desk(request)
-    tag = f'"{facts.version(here, [repr(at.children.state(GO + here.slug))])}"'
+    tag = f'"{run_state.version(here, [repr(at.children.state(GO + here.slug))])}"'
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"ETag": tag})
-    body = templates().get_template("_live.html").render(live(at, facts.facts(here)))
+    body = templates().get_template("_live.html").render(live(at, run_state.facts(here)))
     return HTMLResponse(body, headers={"ETag": tag, "Cache-Control": "no-cache"})
 
 
@@ -111,12 +112,12 @@ def candidate(request: Request) -> Response:
         parents=parents,
         parent=parent,
         children=[other for other in about.candidates if one.id in other.proposal.parents],
-        changes=listing.changes(parent.proposal.source, one.proposal.source) if parent else (),
-        rows=listing.rows(one.proposal.source, findings),
-        elsewhere=listing.elsewhere(one.proposal.source, findings),
+        changes=code_listing.changes(parent.proposal.source, one.proposal.source) if parent else (),
+        rows=code_listing.rows(one.proposal.source, findings),
+        elsewhere=code_listing.elsewhere(one.proposal.source, findings),
         terms=terms(about, one),
         beside=evaluator.further(about.run.task, chosen=one.evaluations),
-        chart=curves.chart(_lines([one], one.id)),
+        chart=line_chart.chart(_lines([one], one.id)),
         takes=recorded,
         typical=video.typical(recorded) if recorded else None,
         clips=clips(about, one.id),
@@ -178,14 +179,14 @@ def live(at: Desk, about: Facts) -> dict[str, object]:
     levels = []
     if about.result is not None:
         own, random = about.result.baselines.own_reward, about.result.baselines.random
-        levels += [curves.Level("own reward", own.mean)] if own else []
-        levels += [curves.Level("random", random)] if random is not None else []
-    now = [curves.Line(f"{one.owner}", curves.points(one.curve), -1, False, True) for one in about.active]
+        levels += [line_chart.Level("own reward", own.mean)] if own else []
+        levels += [line_chart.Level("random", random)] if random is not None else []
+    now = [line_chart.Line(f"{one.owner}", line_chart.points(one.curve), -1, False, True) for one in about.active]
     return {
         "about": about,
         "best": best,
         "lineage": lineage(about.candidates, best.id if best else None),
-        "chart": curves.chart([*_lines(about.candidates, best.id if best else None), *now], levels),
+        "chart": line_chart.chart([*_lines(about.candidates, best.id if best else None), *now], levels),
         "child": at.children.state(GO + about.place.slug),
         "tree": [(number, list(members)) for number, members in enumerate(about.generations)],
     }
@@ -243,11 +244,11 @@ def _rendering(at: Desk, about: Facts, id: str, episodes: int) -> list[tuple[int
     return [(number, state) for number, state in states if state and (state.running or state.failure)]
 
 
-def _lines(candidates: list[Candidate] | tuple[Candidate, ...], best: str | None) -> list[curves.Line]:
+def _lines(candidates: list[Candidate] | tuple[Candidate, ...], best: str | None) -> list[line_chart.Line]:
     drawn = []
     for one in candidates:
         for training in one.trainings[:1]:
-            drawn.append(curves.Line(one.id, curves.points(training.curve), one.generation % 6, one.id == best))
+            drawn.append(line_chart.Line(one.id, line_chart.points(training.curve), one.generation % 6, one.id == best))
     return drawn
 
 

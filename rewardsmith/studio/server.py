@@ -15,14 +15,14 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from rewardsmith.errors import RewardsmithError, RunError, UserError
-from rewardsmith.report.drawing import STATIC
-from rewardsmith.studio import inputs, pages
-from rewardsmith.studio.children import Children
-from rewardsmith.studio.desk import HERE, Desk, page
-from rewardsmith.studio.guard import ENTER, Guard
-from rewardsmith.studio.shelf import Shelf
-from rewardsmith.wording import counted
+from rewardsmith.contract.errors import RewardsmithError, RunError, UserError
+from rewardsmith.contract.text import counted
+from rewardsmith.report.charts import STATIC
+from rewardsmith.studio import forms, pages
+from rewardsmith.studio.context import HERE, Desk, page
+from rewardsmith.studio.run_index import Shelf
+from rewardsmith.studio.security import ENTER, Guard
+from rewardsmith.studio.subprocesses import Children
 
 HOST = "127.0.0.1"
 PORT = 8787
@@ -35,16 +35,16 @@ CANDIDATE = RUN + "/c/{id}"
 def application(shelf: Shelf, children: Children) -> Starlette:
     """Return the studio's application, unguarded."""
     post = {
-        f"{RUN}/say": inputs.say,
-        f"{RUN}/prefer": inputs.prefer,
-        f"{RUN}/wish": inputs.wish,
-        f"{RUN}/go": inputs.go,
-        f"{RUN}/stop": inputs.stop,
-        f"{RUN}/render": inputs.render,
-        f"{CANDIDATE}/weigh": inputs.weigh,
-        f"{CANDIDATE}/edit": inputs.edit,
-        f"{CANDIDATE}/check": inputs.check,
-        "/new": inputs.begin,
+        f"{RUN}/say": forms.say,
+        f"{RUN}/prefer": forms.prefer,
+        f"{RUN}/wish": forms.wish,
+        f"{RUN}/go": forms.go,
+        f"{RUN}/stop": forms.stop,
+        f"{RUN}/render": forms.render,
+        f"{CANDIDATE}/weigh": forms.weigh,
+        f"{CANDIDATE}/edit": forms.edit,
+        f"{CANDIDATE}/check": forms.check,
+        "/new": forms.begin,
     }
     get = {
         "/": pages.runs,
@@ -54,7 +54,7 @@ def application(shelf: Shelf, children: Children) -> Starlette:
         f"{RUN}/compare": pages.compare,
         f"{RUN}/video/{{id}}/{{file}}": pages.film,
         CANDIDATE: pages.candidate,
-        f"{CANDIDATE}/edit": inputs.edited,
+        f"{CANDIDATE}/edit": forms.edited,
     }
     routes = [Route(path, handler, methods=["GET"]) for path, handler in get.items()]
     routes += [Route(path, handler, methods=["POST"]) for path, handler in post.items()]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import socket
 import sys
 
-from rewardsmith import version
+from rewardsmith.contract import build_id
 from rewardsmith.worker.server import Server
 
 if __name__ == "__main__":
     control = socket.socket(fileno=int(sys.argv[1]))
-    control.sendall(f"{version.RUNNING}\n".encode())
+    control.sendall(f"{build_id.RUNNING}\n".encode())
     Server(control, memory_limit_mib=int(sys.argv[2])).serve()

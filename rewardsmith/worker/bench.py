@@ -27,9 +27,9 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
 
-from rewardsmith.errors import SandboxUnavailable, UserError
-from rewardsmith.records import EnvSpec, TrainJob
-from rewardsmith.worker.learner import Learner, Unattended
+from rewardsmith.contract.errors import SandboxUnavailable, UserError
+from rewardsmith.contract.records import EnvSpec, TrainJob
+from rewardsmith.worker.training.learner import Learner, Unattended
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5")
 ROUNDS = 4

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rewardsmith.errors import FitnessError, WorkerFailed
-from rewardsmith.figures import Figures
-from rewardsmith.fitness import Fitness, Rollout
-from rewardsmith.records import Episode, EvaluateJob, Evaluation
-from rewardsmith.worker import policy as policies
+from rewardsmith.contract.errors import FitnessError, WorkerFailed
+from rewardsmith.contract.fitness.expression import Fitness, Rollout
+from rewardsmith.contract.fitness.metrics import Figures
+from rewardsmith.contract.records import Episode, EvaluateJob, Evaluation
 from rewardsmith.worker.envs.base import BatchedEnv, Layout
 from rewardsmith.worker.envs.make import make
-from rewardsmith.worker.randomness import action_generator
+from rewardsmith.worker.rng import action_generator
+from rewardsmith.worker.training import policy as policies
 
 Array = NDArray[np.float64]
 Act = Callable[[Array], Array]

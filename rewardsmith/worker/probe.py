@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rewardsmith.records import Probe, ProbeJob
+from rewardsmith.contract.records import Probe, ProbeJob
 from rewardsmith.worker.envs.base import BatchedEnv
 from rewardsmith.worker.envs.catalogue import Survey, survey
 from rewardsmith.worker.envs.make import make
 from rewardsmith.worker.envs.mujoco_env import MujocoEnv
-from rewardsmith.worker.randomness import action_generator
+from rewardsmith.worker.rng import action_generator
 
 Array = NDArray[np.float64]
 

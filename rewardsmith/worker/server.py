@@ -27,11 +27,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rewardsmith import messages, records
-from rewardsmith.worker import job
+from rewardsmith.contract import job_messages, records
+from rewardsmith.worker import run_job
 
 EVERY_JOB = ("gymnasium.envs.mujoco", "rewardsmith.worker.evaluate", "rewardsmith.worker.probe")
-TRAININGS = ("rewardsmith.worker.train",)
+TRAININGS = ("rewardsmith.worker.training.train",)
 """Modules that, with what they import, make up nearly all of a job's start; torch is loaded for the first training."""
 WATCH_S = 1.0
 """How often memory is looked at."""
@@ -74,7 +74,7 @@ class Server:
     def serve(self) -> None:
         """Work until the orchestrator hangs up; leave no process behind."""
         preload(EVERY_JOB)
-        job.read(json.dumps(records.dump(records.ProbeJob(records.EnvSpec(""), 0, 1))))
+        run_job.read(json.dumps(records.dump(records.ProbeJob(records.EnvSpec(""), 0, 1))))
         woken = _wake_on_child()
         try:
             while self._receive_when_ready(woken):
@@ -113,7 +113,7 @@ class Server:
             code = 1
             try:
                 self._prepare(folder, worker)
-                code = job.main(folder, line)
+                code = run_job.main(folder, line)
                 sys.stdout.flush()
                 sys.stderr.flush()
             finally:
@@ -156,9 +156,9 @@ class Server:
             os.killpg(ended.si_pid, signal.SIGKILL)
             _, status = os.waitpid(ended.si_pid, 0)
             # It may have left half a line.
-            last = b"\n" + (messages.encode(messages.Crashed(child.cause)) if child.cause else b"")
+            last = b"\n" + (job_messages.encode(job_messages.Crashed(child.cause)) if child.cause else b"")
             with contextlib.suppress(OSError):  # the orchestrator may have given the job up
-                child.line.sendall(last + messages.encode(messages.Ended(os.waitstatus_to_exitcode(status))))
+                child.line.sendall(last + job_messages.encode(job_messages.Ended(os.waitstatus_to_exitcode(status))))
             child.line.close()
 
 

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from rewardsmith.cli.main import app
-from rewardsmith.errors import TaskError
-from rewardsmith.tasks import load_card
+from rewardsmith.contract.errors import TaskError
+from rewardsmith.spec.task_cards import load_card
 
 PACKAGE = """
 import gymnasium

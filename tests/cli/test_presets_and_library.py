@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from fakes.paths import REWARDS
 from typer.testing import CliRunner
 
 from rewardsmith.cli.main import app
-from rewardsmith.errors import UserError
+from rewardsmith.contract.errors import UserError
 
-GOOD = Path(__file__).parents[1] / "rewards" / "hopper_good.py"
+GOOD = REWARDS / "hopper_good.py"
 HOPPER = ("design", "Hop", "--env", "Hopper-v5")
 
 

@@ -8,16 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from fakes.played_runs import finished, written
 from rich.console import Console
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "feedback"))
-
-from played_case import finished, written
-
-from rewardsmith import feedback
-from rewardsmith.archive import Run
-from rewardsmith.cli.talk import Talk, overview
-from rewardsmith.errors import UserError
+from rewardsmith.cli.refine_commands import Talk, overview
+from rewardsmith.contract.errors import UserError
+from rewardsmith.search import feedback
+from rewardsmith.search.storage import Run
 
 FIRST = [written(up=1.0, calm=0.1), written(up=2.0)]
 SMALL = ["--population", "2", "--generations", "1", "--steps", "2048", "--set", "search.final_seeds=0"]

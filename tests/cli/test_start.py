@@ -22,7 +22,7 @@ def test_help_imports_nothing_heavy():
 
 def test_the_orchestrator_imports_neither_torch_nor_a_simulator():
     code = (
-        "import sys, rewardsmith.session, rewardsmith.loop, rewardsmith.cli.main, rewardsmith.llm\n"
+        "import sys, rewardsmith.api.searches, rewardsmith.search.loop, rewardsmith.cli.main, rewardsmith.llm\n"
         "print([name for name in ('torch', 'gymnasium', 'mujoco', 'stable_baselines3') if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

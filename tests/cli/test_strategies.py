@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-from rewardsmith import session
+from rewardsmith.api import searches
 
 DRY = ["design", "Swing up", "--env", "Pendulum-v1", "--dry-run"]
 
@@ -32,4 +32,4 @@ def test_an_option_that_contradicts_another_is_refused_in_one_line():
 
 def test_weight_slots_are_planned_without_calls_of_the_model():
     sets = ["search.designer=llm", "evolution.weight_slots=1"]
-    assert session.plan("Swing up", "Pendulum-v1", sets=sets, environment={}).calls == 4 + 2 * 3
+    assert searches.plan("Swing up", "Pendulum-v1", sets=sets, environment={}).calls == 4 + 2 * 3

@@ -7,15 +7,16 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from fakes.paths import REWARDS
 
-from rewardsmith.archive import Run
-from rewardsmith.archive.run import check_free
-from rewardsmith.config import Config
-from rewardsmith.errors import RunError
+from rewardsmith.contract.errors import RunError
 from rewardsmith.report.tables import bounded, console_on, print_candidates
-from rewardsmith.tasks import load_task
+from rewardsmith.search.storage import Run
+from rewardsmith.search.storage.run import check_free
+from rewardsmith.spec.config import Config
+from rewardsmith.spec.task_cards import load_task
 
-GOOD = Path(__file__).parents[1] / "rewards" / "pendulum_good.py"
+GOOD = REWARDS / "pendulum_good.py"
 SMALL = ["--population", "2", "--generations", "1", "--steps", "4096"]
 QUICK = ["--set", "search.final_seeds=2", "--set", "evaluation.episodes=2", "--set", "evaluation.final_episodes=2"]
 

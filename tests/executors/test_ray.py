@@ -18,13 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from rewardsmith import records, session
-from rewardsmith.archive import Run
-from rewardsmith.errors import ConfigError, RunError, TaskError, WorkerFailed
-from rewardsmith.jobs import LocalExecutor
-from rewardsmith.records import EnvSpec, EvaluateJob, Evaluation, Training, TrainJob
-from rewardsmith.sweeps import Book
-from rewardsmith.sweeps.calls import sweep
+from rewardsmith.api import searches
+from rewardsmith.api.sweep import Book
+from rewardsmith.api.sweep.sweeps import sweep
+from rewardsmith.contract import records
+from rewardsmith.contract.errors import ConfigError, RunError, TaskError, WorkerFailed
+from rewardsmith.contract.records import EnvSpec, EvaluateJob, Evaluation, Training, TrainJob
+from rewardsmith.executors.local import LocalExecutor
+from rewardsmith.search.storage import Run
 
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
 os.environ.update(TOKEN)  # Ray reads them while it is imported
@@ -226,8 +227,8 @@ def test_a_search_over_ray_finds_what_it_finds_here(cluster: Cluster, tmp_path: 
     results = []
     for kind in ("ray", "local"):
         layer = {"search": shape, "executor": {"kind": kind, "address": cluster.address if kind == "ray" else None}}
-        plan = session.plan("Balance the pole.", "inverted_pendulum", overrides=layer)
-        results.append(session.carry_on(session.start(plan, tmp_path / kind)))
+        plan = searches.plan("Balance the pole.", "inverted_pendulum", overrides=layer)
+        results.append(searches.carry_on(searches.start(plan, tmp_path / kind)))
     assert results[0].reported == results[1].reported
     assert records.dump(results[0].baselines) == records.dump(results[1].baselines)
 
@@ -248,7 +249,7 @@ def test_an_address_that_is_none_is_refused() -> None:
 def test_a_wrong_token_is_said_in_a_line(cluster: Cluster) -> None:
     script = (
         "from rewardsmith.executors.ray import RayExecutor\n"
-        "from rewardsmith.errors import RunError\n"
+        "from rewardsmith.contract.errors import RunError\n"
         f"try:\n    RayExecutor({cluster.address!r})\n"
         "except RunError as error:\n    print(error)\n"
     )

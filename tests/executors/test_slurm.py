@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rewardsmith.errors import ConfigError, RunError, TaskError, WorkerFailed
-from rewardsmith.jobs import LocalExecutor
-from rewardsmith.records import EnvSpec, Training, TrainJob
+from rewardsmith.contract.errors import ConfigError, RunError, TaskError, WorkerFailed
+from rewardsmith.contract.records import EnvSpec, Training, TrainJob
+from rewardsmith.executors.local import LocalExecutor
 
 pytest.importorskip("submitit")
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import gymnasium
 import numpy as np
 import pytest
-from family_cases import tasks
+from fakes.families import tasks
 from gymnasium import spaces
 
-from rewardsmith.fitness import Fitness
-from rewardsmith.records import EvaluateJob, ProbeJob
+from rewardsmith.contract.fitness.expression import Fitness
+from rewardsmith.contract.records import EvaluateJob, ProbeJob
 from rewardsmith.worker import evaluate, probe
 from rewardsmith.worker.envs.make import make
 

@@ -8,11 +8,11 @@ import gymnasium
 import mujoco
 import numpy as np
 import pytest
-from family_cases import ids, needs
+from fakes.families import ids, needs
 
-from rewardsmith.export import export
-from rewardsmith.program import parse
-from rewardsmith.records import EnvSpec, Signal
+from rewardsmith.contract.records import EnvSpec, Signal
+from rewardsmith.contract.reward_program import parse
+from rewardsmith.report.export.exporter import export
 from rewardsmith.worker.envs.catalogue import survey
 from rewardsmith.worker.envs.make import make
 from rewardsmith.worker.envs.mujoco_fields import simulation_of

@@ -10,14 +10,15 @@ from dataclasses import replace
 import gymnasium
 import numpy as np
 import pytest
-from family_cases import needs, tasks
+from fakes.families import needs, tasks
+from fakes.paths import CHECKOUT
 
-from rewardsmith.extras import FAMILIES, installed
-from rewardsmith.records import EnvSpec, EvaluateJob, ProbeJob
+from rewardsmith.contract.env_families import FAMILIES, installed
+from rewardsmith.contract.records import EnvSpec, EvaluateJob, ProbeJob
 from rewardsmith.worker import evaluate, probe
 from rewardsmith.worker.envs.catalogue import survey
 from rewardsmith.worker.envs.make import make
-from rewardsmith.worker.envs.opening import open_env
+from rewardsmith.worker.envs.open_env import open_env
 
 # ManiSkill hands tensors to NumPy in a way that NumPy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -119,7 +120,7 @@ def test_crafter_can_start_equipped_near_a_diamond():
 
 HASH = """
 import sys, zlib, numpy as np
-from rewardsmith.records import EnvSpec
+from rewardsmith.contract.records import EnvSpec
 from rewardsmith.worker.envs.make import make
 env, seen = make(EnvSpec(sys.argv[1]), 1), 0
 env.reset((11,))
@@ -239,22 +240,21 @@ def test_maniskill_without_a_vulkan_device_says_what_to_install():
 def test_a_missing_family_is_told_with_its_install_line(env_id, monkeypatch):
     from importlib import metadata
 
-    from rewardsmith import extras
-    from rewardsmith.errors import TaskError
+    from rewardsmith.contract import env_families
+    from rewardsmith.contract.errors import TaskError
 
     def absent(name):
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", absent)
-    extra = extras.family_of(env_id).extra
+    extra = env_families.family_of(env_id).extra
     with pytest.raises(TaskError, match=rf"is not installed.*pip install 'rewardsmith\[{extra}\]'"):
-        extras.require(env_id)
+        env_families.require(env_id)
     assert not installed(env_id)
 
 
 def test_every_extra_of_a_family_is_one_of_the_package():
     import tomllib
-    from pathlib import Path
 
-    declared = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    declared = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
     assert {family.extra for family in FAMILIES} <= set(declared["project"]["optional-dependencies"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import gymnasium
 import numpy as np
 import pytest
-from family_cases import needs, tasks
+from fakes.families import needs, tasks
 
-from rewardsmith.records import EnvSpec
+from rewardsmith.contract.records import EnvSpec
 from rewardsmith.worker.envs.make import make
 
 REACH = "Meta-World/reach-v3"

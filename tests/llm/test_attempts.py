@@ -8,11 +8,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from rewardsmith.errors import BudgetExhausted, ModelRejected, ModelUnavailable
+from rewardsmith.contract.errors import BudgetExhausted, ModelRejected, ModelUnavailable
 from rewardsmith.llm import Budget, Ledger, Message, RecordedModel, Request, retry
 from rewardsmith.llm.client import Endpoint
 from rewardsmith.llm.ledger import read
-from rewardsmith.settings import BudgetSettings, LlmSettings
+from rewardsmith.spec.settings import BudgetSettings, LlmSettings
 
 ASK = (Message("user", "write a reward"),)
 SETTINGS = LlmSettings(

@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
-from rewardsmith.errors import BudgetExhausted, ConfigError
+from rewardsmith.contract.errors import BudgetExhausted, ConfigError
+from rewardsmith.contract.records import Spent
 from rewardsmith.llm import Budget, Message, Request
-from rewardsmith.records import Spent
-from rewardsmith.settings import BudgetSettings, LlmSettings
+from rewardsmith.spec.settings import BudgetSettings, LlmSettings
 
 REQUEST = Request("small", (Message("user", "x" * 400),), 1.0, 900)
 PRICED = LlmSettings(model="small", price_in_usd=10.0, price_out_usd=10.0)  # 1000 tokens are one cent

@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from rewardsmith.errors import ConfigError, ModelRejected, ModelUnavailable
+from rewardsmith.contract.errors import ConfigError, ModelRejected, ModelUnavailable
 from rewardsmith.llm import Message, Picture, Request, find_key, retry
 from rewardsmith.llm.client import Endpoint
-from rewardsmith.settings import LlmSettings
-from rewardsmith.threads import together
+from rewardsmith.search.concurrency import together
+from rewardsmith.spec.settings import LlmSettings
 
 KEY = "sk-secret-0123456789"
 URL = "http://model.test/v1"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rewardsmith.errors import RunError
+from rewardsmith.contract.errors import RunError
+from rewardsmith.contract.records import Spent
 from rewardsmith.llm import Answer, Entry, Ledger, Message, Request, ledger
-from rewardsmith.records import Spent
 
 REQUEST = Request("small", (Message("user", "12345678"),), 1.0, 100)
 

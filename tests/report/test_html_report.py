@@ -16,13 +16,13 @@ import pytest
 from typer.testing import CliRunner
 
 import rewardsmith
-from rewardsmith import records
-from rewardsmith.archive import Run
-from rewardsmith.errors import RunError
-from rewardsmith.fitness import Fitness, Rollout
-from rewardsmith.records import CurvePoint, Evaluation, Training
-from rewardsmith.report import figures, html
-from rewardsmith.tasks import card_file
+from rewardsmith.contract import records
+from rewardsmith.contract.errors import RunError
+from rewardsmith.contract.fitness.expression import Fitness, Rollout
+from rewardsmith.contract.records import CurvePoint, Evaluation, Training
+from rewardsmith.report import html, run_data
+from rewardsmith.search.storage import Run
+from rewardsmith.spec.task_cards import card_file
 
 SETTINGS = {
     "search.designer": "symbolic",
@@ -107,10 +107,10 @@ def test_another_place_keeps_the_links_right(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_data_files_hold_the_same_figures(run: Run, tmp_path: Path) -> None:
-    found = figures.of_run(run)
-    figures.write_data(found, tmp_path / "data")
+    found = run_data.of_run(run)
+    run_data.write_data(found, tmp_path / "data")
     known = json.loads((tmp_path / "data" / "figures.json").read_text(encoding="utf-8"))
-    assert records.load(figures.RunFigures, known) == found
+    assert records.load(run_data.RunFigures, known) == found
     with (tmp_path / "data" / "candidates.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["candidate"] for row in rows] == [one.id for one in run.candidates()]
@@ -146,10 +146,10 @@ def test_a_mean_course_is_taken_between_the_points_of_all_seeds() -> None:
         curve = tuple(CurvePoint(at, 1, 0.0, 1.0, value) for at, value in values)
         return Training("ok", seed, 30, curve, 0.0, 0.0, 0.0)
 
-    found = figures.course("both", [training(0, (10, 0.0), (20, 2.0)), training(1, (10, 4.0), (30, 8.0))])
+    found = run_data.course("both", [training(0, (10, 0.0), (20, 2.0)), training(1, (10, 4.0), (30, 8.0))])
     assert found is not None
     assert found.points == ((10.0, 2.0, 0.0, 4.0), (20.0, 4.0, 2.0, 6.0))
-    assert figures.course("none", [training(0, (10, 1.0))]) is None
+    assert run_data.course("none", [training(0, (10, 1.0))]) is None
 
 
 def test_what_is_measured_beside_the_fitness_follows_from_the_recorded_episodes(run: Run) -> None:
@@ -200,7 +200,7 @@ def test_what_is_measured_beside_the_fitness_is_told_on_the_page_and_in_the_end(
     assert re.search(r"fitness +drift +length", told)
     dumped = json.loads(CliRunner().invoke(app, ["show", str(run.path), "--json"]).stdout)
     assert dumped["figures"][0]["reported"]["values"] == list(drift.reported.values)
-    figures.write_data(figures.of_run(run), tmp_path / "data")
+    run_data.write_data(run_data.of_run(run), tmp_path / "data")
     with (tmp_path / "data" / "candidates.csv").open(encoding="utf-8") as file:
         assert all(float(row["figure.drift"]) == float(row["figure.drift"]) for row in csv.DictReader(file))
 

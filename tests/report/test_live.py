@@ -4,10 +4,10 @@ import json
 import pytest
 from rich.console import Console
 
-from rewardsmith.config import Config
-from rewardsmith.records import Candidate, CurvePoint, EnvSpec, Feedback, Proposal, Training
+from rewardsmith.contract.records import Candidate, CurvePoint, EnvSpec, Feedback, Proposal, Training
 from rewardsmith.report.live import JsonLines, LiveTable, Pace, PlainLines
 from rewardsmith.report.tables import print_candidates
+from rewardsmith.spec.config import Config
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J"
 

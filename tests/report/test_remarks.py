@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from rewardsmith.records import Candidate, Feedback, Finding, Gate, Proposal, Verdict
+from rewardsmith.contract.records import Candidate, Feedback, Finding, Gate, Proposal, Verdict
 from rewardsmith.report.text import remarks, saved
 
 DONE = Candidate("g0c00", 0, 0, Proposal("", "test"), "ok", fitness=1.0)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from rewardsmith.records import Candidate, CurvePoint, Proposal, Training
+from rewardsmith.contract.records import Candidate, CurvePoint, Proposal, Training
 from rewardsmith.report.tables import Column, print_candidates, print_table
 
 CURVE = tuple(CurvePoint(at * 100, 3, 1.0, 900.0, float(at)) for at in range(12))

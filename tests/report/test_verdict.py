@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rewardsmith.records import Baselines, Candidate, Interval, Proposal, Result, Spent
+from rewardsmith.contract.records import Baselines, Candidate, Interval, Proposal, Result, Spent
 from rewardsmith.report.tables import summary
 from rewardsmith.report.text import verdict
-from rewardsmith.steps.evaluator import interval
+from rewardsmith.search.steps.evaluator import interval
 
 
 def result(program: Interval | None, own: Interval | None) -> Result:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandbox_backends import Open, opener
-from sandbox_case import CANARY
+from fakes.sandbox_backends import Open, opener
+from fakes.sandbox_case import CANARY
 
 
 @pytest.fixture(scope="session")

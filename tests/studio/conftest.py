@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from studio_case import Visitor, made
+from fakes.studio_case import Visitor, made
 
-from rewardsmith.archive import Run
+from rewardsmith.search.storage import Run
 
 
 @pytest.fixture

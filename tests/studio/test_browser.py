@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rewardsmith import feedback
-from rewardsmith.archive import Run
+from rewardsmith.search import feedback
+from rewardsmith.search.storage import Run
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

@@ -5,9 +5,9 @@ import os
 from dataclasses import replace
 
 import pytest
-from studio_case import Visitor, candidate, film, made, put
+from fakes.studio_case import Visitor, candidate, film, made, put
 
-from rewardsmith import records
+from rewardsmith.contract import records
 
 RUN = "/r/first"
 SECRET = "the secret"

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from studio_case import HOST, ORIGIN, Visitor
+from fakes.studio_case import HOST, ORIGIN, Visitor
 
 RUN = "/r/first"
 

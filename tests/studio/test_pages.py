@@ -9,16 +9,17 @@ import time
 from dataclasses import replace
 
 import pytest
-from studio_case import PROGRAM, Visitor, candidate, film, made, put
+from fakes.studio_case import PROGRAM, Visitor, candidate, film, made, put
 
-from rewardsmith import feedback, records
-from rewardsmith.archive import Run
-from rewardsmith.errors import RunError, UserError
-from rewardsmith.records import Baselines, Interval, Result, Spent
-from rewardsmith.studio import facts
-from rewardsmith.studio.children import Child, Children
+from rewardsmith.contract import records
+from rewardsmith.contract.errors import RunError, UserError
+from rewardsmith.contract.records import Baselines, Interval, Result, Spent
+from rewardsmith.search import feedback
+from rewardsmith.search.storage import Run
+from rewardsmith.studio import run_state
+from rewardsmith.studio.run_index import Place
 from rewardsmith.studio.server import listen
-from rewardsmith.studio.shelf import Place
+from rewardsmith.studio.subprocesses import Child, Children
 
 RUN = "/r/first"
 
@@ -310,7 +311,7 @@ def test_a_stopped_search_ends_in_order_and_can_go_on(tmp_path):
         children.stop("go run")
         assert children._processes["go run"][0].wait(30) == 130
         assert children.state("go run") == Child(False, None)
-        assert facts.facts(Place("run", path)).standing == "interrupted"
+        assert run_state.facts(Place("run", path)).standing == "interrupted"
     finally:
         children.close()
 

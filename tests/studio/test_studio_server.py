@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from studio_case import film
+from fakes.studio_case import film
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rewardsmith.extras import family_of, installed
-from rewardsmith.records import EvaluateJob, ProbeJob
-from rewardsmith.tasks import cards, load_task
+from rewardsmith.contract.env_families import family_of, installed
+from rewardsmith.contract.records import EvaluateJob, ProbeJob
+from rewardsmith.spec.task_cards import cards, load_task
 from rewardsmith.worker import evaluate, probe
 
 OF_THEIR_OWN = ("metaworld", "robotics", "dm-control")

@@ -9,13 +9,13 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rewardsmith import records
-from rewardsmith.errors import FitnessError, TaskError, WorkerFailed
-from rewardsmith.records import EnvSpec, EvaluateJob, Evaluation
-from rewardsmith.tasks import load_task
+from rewardsmith.contract import records
+from rewardsmith.contract.errors import FitnessError, TaskError, WorkerFailed
+from rewardsmith.contract.records import EnvSpec, EvaluateJob, Evaluation
+from rewardsmith.spec.task_cards import load_task
 from rewardsmith.worker import evaluate
-from rewardsmith.worker import policy as policies
-from rewardsmith.worker.policy import Policy, PolicySpec
+from rewardsmith.worker.training import policy as policies
+from rewardsmith.worker.training.policy import Policy, PolicySpec
 
 HOPPER = load_task(None, "hopper")
 

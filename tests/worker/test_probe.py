@@ -6,9 +6,9 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rewardsmith.errors import TaskError
-from rewardsmith.records import EnvSpec, ProbeJob
-from rewardsmith.tasks import load_task
+from rewardsmith.contract.errors import TaskError
+from rewardsmith.contract.records import EnvSpec, ProbeJob
+from rewardsmith.spec.task_cards import load_task
 from rewardsmith.worker import probe
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rewardsmith.jobs import LocalExecutor
-from rewardsmith.records import EnvSpec, ProbeJob, TrainJob, TrainSettings
+from rewardsmith.contract.records import EnvSpec, ProbeJob, TrainJob, TrainSettings
+from rewardsmith.executors.local import LocalExecutor
 
 SETTINGS = TrainSettings(n_envs=2, n_steps=4, batch_size=8, n_epochs=1, checkpoints=1)
 TRAINING = TrainJob(EnvSpec("Hopper-v5"), None, "length", seed=0, env_steps=8, settings=SETTINGS)

@@ -16,7 +16,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-from . import filter as policy
+from . import seccomp_filter as policy
 from . import syscalls
 
 NOBODY = 65534

@@ -24,8 +24,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rewardsmith.records import Signal
-from rewardsmith.worker.images import Image
+from rewardsmith.contract.records import Signal
+from rewardsmith.worker.training.images import Image
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]

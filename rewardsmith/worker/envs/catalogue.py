@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from rewardsmith.fitness import RESERVED
-from rewardsmith.records import EnvSpec, InfoEntry, Signal
-from rewardsmith.sources import leaks, parse
-from rewardsmith.worker.envs import observed
+from rewardsmith.contract.fitness.expression import RESERVED
+from rewardsmith.contract.records import EnvSpec, InfoEntry, Signal
+from rewardsmith.contract.signal_source import leaks, parse
+from rewardsmith.worker.envs import observation_signals
 from rewardsmith.worker.envs.mujoco_catalogue import model_signals
 from rewardsmith.worker.envs.mujoco_env import rules_for
 from rewardsmith.worker.envs.mujoco_fields import model_of
-from rewardsmith.worker.envs.opening import first_info, open_env
+from rewardsmith.worker.envs.open_env import first_info, open_env
 
 OWN_REWARD = Signal("own_reward", (), "1", "the environment's own reward of the step; 0 at the start", "own_reward")
 
@@ -54,8 +54,8 @@ def survey(spec: EnvSpec) -> Survey:
     """
     env = open_env(spec)
     try:
-        observed.check(spec.signals, env.observation_space)
-        seen, withheld = observed.observed(env)
+        observation_signals.check(spec.signals, env.observation_space)
+        seen, withheld = observation_signals.observed(env)
         derived = [*seen, *model_signals(model_of(env))]
         batched = rules_for(env) is not None
         entries = info_entries(first_info(env), batched)

@@ -9,14 +9,14 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from rewardsmith.errors import TaskError
-from rewardsmith.records import EnvSpec
-from rewardsmith.sources import Index
+from rewardsmith.contract.errors import TaskError
+from rewardsmith.contract.records import EnvSpec
+from rewardsmith.contract.signal_source import Index
 from rewardsmith.worker.envs.base import NONE_ENDED, Actions, Array, Layout, Step
 from rewardsmith.worker.envs.mujoco_fields import Mirror, is_field, model_of, row_of, simulation_of
-from rewardsmith.worker.envs.opening import first_info, open_env, read_actions, read_image
-from rewardsmith.worker.envs.reader import Reader, no_names
-from rewardsmith.worker.images import observed_dtype
+from rewardsmith.worker.envs.open_env import first_info, open_env, read_actions, read_image
+from rewardsmith.worker.envs.signal_reader import Reader, no_names
+from rewardsmith.worker.training.images import observed_dtype
 
 
 class GenericEnv:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rewardsmith.errors import TaskError
-from rewardsmith.records import EnvSpec, Signal
-from rewardsmith.sources import parse, refs
+from rewardsmith.contract.errors import TaskError
+from rewardsmith.contract.records import EnvSpec, Signal
+from rewardsmith.contract.signal_source import parse, refs
 from rewardsmith.worker.envs.base import BatchedEnv, Layout
 from rewardsmith.worker.envs.catalogue import survey
 from rewardsmith.worker.envs.generic import GenericEnv
 from rewardsmith.worker.envs.mujoco_env import PLAIN, MujocoEnv, rules_for
 from rewardsmith.worker.envs.mujoco_fields import is_field
-from rewardsmith.worker.envs.opening import open_env
-from rewardsmith.worker.envs.reader import select
+from rewardsmith.worker.envs.open_env import open_env
+from rewardsmith.worker.envs.signal_reader import select
 
 
 def make(

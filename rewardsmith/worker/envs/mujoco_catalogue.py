@@ -9,7 +9,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from rewardsmith.records import Signal
+from rewardsmith.contract.records import Signal
 from rewardsmith.worker.envs.mujoco_fields import element_names, joint_widths
 
 _BARE = re.compile(r"[A-Za-z_][\w.:/]*")

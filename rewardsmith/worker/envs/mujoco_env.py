@@ -10,14 +10,14 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 from numpy.typing import NDArray
 
-from rewardsmith.sources import Index
+from rewardsmith.contract.signal_source import Index
 from rewardsmith.worker.envs.base import NONE_ENDED, Actions, Array, Bools, Layout, Step
+from rewardsmith.worker.envs.mujoco_contact_rules import CONTACT_RULES
 from rewardsmith.worker.envs.mujoco_fields import Mirror, is_field, row_of
-from rewardsmith.worker.envs.opening import read_actions
-from rewardsmith.worker.envs.physics import physics
-from rewardsmith.worker.envs.reader import Reader, no_names
-from rewardsmith.worker.envs.rules import RULES, Rules
-from rewardsmith.worker.envs.rules_contact import CONTACT_RULES
+from rewardsmith.worker.envs.mujoco_physics import physics
+from rewardsmith.worker.envs.mujoco_rules import RULES, Rules
+from rewardsmith.worker.envs.open_env import read_actions
+from rewardsmith.worker.envs.signal_reader import Reader, no_names
 
 PLAIN = ("obs", "own_reward")
 """What signals and measures can read beside the fields of the physics."""

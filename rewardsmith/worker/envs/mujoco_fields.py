@@ -15,8 +15,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from rewardsmith.errors import TaskError
-from rewardsmith.sources import Index
+from rewardsmith.contract.errors import TaskError
+from rewardsmith.contract.signal_source import Index
 
 Array = NDArray[np.float64]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rewardsmith.records import Signal
+from rewardsmith.contract.records import Signal
 from rewardsmith.worker.envs.base import Actions, Layout
 
 LAYOUT = Layout((Signal("a", (), "m", "", ""), Signal("b", (2, 3), "m", "", ""), Signal("c", (), "m", "", "")))

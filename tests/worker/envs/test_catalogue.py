@@ -6,11 +6,11 @@ import keyword
 
 import numpy as np
 import pytest
-from test_generic import Unusual
+from fakes.unusual_env import Unusual
 
-from rewardsmith.fitness import RESERVED
-from rewardsmith.records import EnvSpec, Signal
-from rewardsmith.sources import leaks
+from rewardsmith.contract.fitness.expression import RESERVED
+from rewardsmith.contract.records import EnvSpec, Signal
+from rewardsmith.contract.signal_source import leaks
 from rewardsmith.worker.envs.catalogue import catalogue
 from rewardsmith.worker.envs.make import make
 

@@ -6,8 +6,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rewardsmith.records import EnvSpec, Signal
-from rewardsmith.worker.envs import physics
+from rewardsmith.contract.records import EnvSpec, Signal
+from rewardsmith.worker.envs import mujoco_physics
 from rewardsmith.worker.envs.make import make
 
 HEIGHT = Signal("height", (), "m", "", "qpos[rootz]")
@@ -56,7 +56,7 @@ def test_an_episode_is_truncated_by_time_alone():
 @pytest.mark.parametrize("loop", [False, True])
 def test_diverged_physics_ends_the_episode_with_finite_values(loop, monkeypatch):
     if loop:
-        monkeypatch.setattr(physics, "mujoco_batch", None)
+        monkeypatch.setattr(mujoco_physics, "mujoco_batch", None)
     env = make(EnvSpec("Hopper-v5", signals=(HEIGHT, FOOT)), 3, ("height", "foot"))
     before_obs = env.reset((0, 1, 2)).copy()
     before = env.current().copy()
@@ -74,7 +74,7 @@ def test_diverged_physics_ends_the_episode_with_finite_values(loop, monkeypatch)
 def _break(env, row):
     """Give one simulation a velocity that is not a number, as a blow-up would."""
     simulations = env._physics
-    if isinstance(simulations, physics.LoopPhysics):
+    if isinstance(simulations, mujoco_physics.LoopPhysics):
         simulations._datas[row].qvel[0] = np.nan
     else:
         simulations.stepped("qvel")[row, 0] = np.nan

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from gym_reference import Reference, assert_equal_steps
+from fakes.gym_reference import Reference, assert_equal_steps
 
-from rewardsmith.extras import installed
-from rewardsmith.fitness import Fitness
-from rewardsmith.resources import folder
-from rewardsmith.tasks import cards
+from rewardsmith.contract.env_families import installed
+from rewardsmith.contract.fitness.expression import Fitness
+from rewardsmith.contract.package_data import folder
+from rewardsmith.spec.task_cards import cards
 from rewardsmith.worker.envs.make import make
 
 FAMILIES = ("gymnasium_mujoco", "classic_control", "box2d")

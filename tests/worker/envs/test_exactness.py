@@ -5,10 +5,10 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 import pytest
-from gym_reference import Reference, assert_equal_steps
+from fakes.gym_reference import Reference, assert_equal_steps
 
-from rewardsmith.records import EnvSpec, Signal
-from rewardsmith.worker.envs import physics
+from rewardsmith.contract.records import EnvSpec, Signal
+from rewardsmith.worker.envs import mujoco_physics
 from rewardsmith.worker.envs.make import make
 from rewardsmith.worker.envs.mujoco_env import MujocoEnv
 
@@ -85,7 +85,7 @@ def test_hopper_ends_where_its_health_does(kwargs):
 
 @pytest.mark.parametrize("env_id", ["Hopper-v5", "InvertedDoublePendulum-v5", "Reacher-v5"])
 def test_without_mujoco_batch_the_loop_is_as_exact(env_id, monkeypatch):
-    monkeypatch.setattr(physics, "mujoco_batch", None)
+    monkeypatch.setattr(mujoco_physics, "mujoco_batch", None)
     env = make(EnvSpec(env_id, signals=SIGNALS), 2, ("place", "body", "velocity"))
     assert_equal_steps(env, Reference(env_id, 2), seeds=(1, 2), steps=200)
 
@@ -116,7 +116,7 @@ def test_rows_do_not_depend_on_how_many_run_beside_them():
 @pytest.mark.parametrize("loop", [False, True])
 def test_signals_are_current_not_one_substep_behind(loop, monkeypatch):
     if loop:
-        monkeypatch.setattr(physics, "mujoco_batch", None)
+        monkeypatch.setattr(mujoco_physics, "mujoco_batch", None)
     env, reference = make(EnvSpec("HalfCheetah-v5", signals=SIGNALS), 1, NAMES), Reference("HalfCheetah-v5", 1)
     env.reset((0,))
     reference.reset((0,))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gymnasium
 import numpy as np
 import pytest
-from gym_reference import Reference, assert_equal_steps
+from fakes.gym_reference import Reference, assert_equal_steps
+from fakes.unusual_env import Unusual
 
-from rewardsmith.errors import TaskError
-from rewardsmith.records import EnvSpec, Signal
+from rewardsmith.contract.errors import TaskError
+from rewardsmith.contract.records import EnvSpec, Signal
 from rewardsmith.worker.envs.base import Layout
 from rewardsmith.worker.envs.generic import GenericEnv
 from rewardsmith.worker.envs.make import make
@@ -32,34 +33,6 @@ def test_discrete_actions_are_numbers_from_zero(env_id):
         step, [row] = env.step(action[None]), reference.step([int(action[0])])
         np.testing.assert_array_equal(step.obs[0], row.obs)
         assert step.terminated[0] == row.terminated
-
-
-class Unusual(gymnasium.Env):
-    """A dict observation, discrete actions from 5, and an `info` that appears after the first step."""
-
-    observation_space = gymnasium.spaces.Dict(
-        {"goal": gymnasium.spaces.Box(-1, 1, (2,)), "mode": gymnasium.spaces.Discrete(3)}
-    )
-    action_space = gymnasium.spaces.Discrete(2, start=5)
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.steps = 0
-        return self._obs(), {}
-
-    def step(self, action):
-        self.steps += 1
-        info = {
-            "distance": 0.5 * self.steps,
-            "last_action": action,
-            "reward_part": 1.0,
-            "is_success": True,
-            "note": "x",
-        }
-        return self._obs(), 0.0, False, False, info
-
-    def _obs(self):
-        return {"goal": np.array([0.25, 0.5], dtype=np.float32), "mode": self.steps % 3}
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rewardsmith.records import EnvSpec
+from rewardsmith.contract.records import EnvSpec
 from rewardsmith.worker.envs.catalogue import survey
 
 SIGNAL, MEASURE, LEFT_OUT = "signal", "measure", "left out"
@@ -178,6 +178,6 @@ def test_no_entry_that_tells_the_reward_or_the_success_is_a_signal(name):
     ],
 )
 def test_keys_of_other_families_that_tell(key):
-    from rewardsmith.sources import leaks
+    from rewardsmith.contract.signal_source import leaks
 
     assert leaks(key)

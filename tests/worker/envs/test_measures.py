@@ -5,14 +5,15 @@ from __future__ import annotations
 import gymnasium
 import numpy as np
 import pytest
-from gym_reference import Reference
+from fakes.gym_reference import Reference
 
-from rewardsmith.errors import TaskError
-from rewardsmith.program import parse
-from rewardsmith.records import EnvSpec, EvaluateJob, Limits, ProbeJob, Signal
-from rewardsmith.worker import evaluate, probe, scoring
+from rewardsmith.contract.errors import TaskError
+from rewardsmith.contract.records import EnvSpec, EvaluateJob, Limits, ProbeJob, Signal
+from rewardsmith.contract.reward_program import parse
+from rewardsmith.worker import evaluate, probe
 from rewardsmith.worker.envs.catalogue import catalogue, survey
 from rewardsmith.worker.envs.make import make
+from rewardsmith.worker.training import reward_scoring
 
 
 class Reaching(gymnasium.Env):
@@ -74,9 +75,11 @@ def test_a_program_cannot_gather_a_measure(reaching):
 
 def test_the_reward_process_is_not_told_what_the_fitness_reads(reaching, monkeypatch):
     asked = []
-    monkeypatch.setattr(scoring.sandbox, "open_process", lambda program, layout, limits: asked.append(layout))
+    monkeypatch.setattr(reward_scoring.sandbox, "open_process", lambda program, layout, limits: asked.append(layout))
     env = make(EnvSpec(reaching), 1, ("distance",), ("success", "own_reward"))
-    scorer = scoring.ProgramReward(parse("def reward(after):\n    return {'d': after.distance}\n"), env, Limits())
+    scorer = reward_scoring.ProgramReward(
+        parse("def reward(after):\n    return {'d': after.distance}\n"), env, Limits()
+    )
     scorer._process.result()
     assert list(asked[0].signals) == ["distance"]
 

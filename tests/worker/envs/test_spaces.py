@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from rewardsmith.errors import TaskError
-from rewardsmith.export import export
-from rewardsmith.program import parse
-from rewardsmith.records import EnvSpec, EvaluateJob, ProbeJob, TrainJob, TrainSettings
-from rewardsmith.worker import evaluate, probe, train
+from rewardsmith.contract.errors import TaskError
+from rewardsmith.contract.records import EnvSpec, EvaluateJob, ProbeJob, TrainJob, TrainSettings
+from rewardsmith.contract.reward_program import parse
+from rewardsmith.report.export.exporter import export
+from rewardsmith.worker import evaluate, probe
 from rewardsmith.worker.envs.base import Actions
 from rewardsmith.worker.envs.catalogue import catalogue
 from rewardsmith.worker.envs.make import make
+from rewardsmith.worker.training import train
 
 BOX = spaces.Box(-1.0, 1.0, (2,), np.float32)
 ACTIONS: dict[str, Any] = {

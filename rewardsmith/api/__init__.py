@@ -1,0 +1,1 @@
+"""The functions behind the commands: searches, comparisons, baselines and sweeps."""

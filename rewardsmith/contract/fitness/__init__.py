@@ -1,0 +1,1 @@
+"""The fitness language: expressions over an episode, their bounds, and auxiliary metrics."""

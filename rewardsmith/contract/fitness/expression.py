@@ -1,0 +1,415 @@
+"""The fitness language: a small expression over an evaluated episode, read and computed without Python's eval.
+
+    x_position[-1] - start.x_position          distance made
+    mean(x_velocity) * survived                speed, nothing for a fall
+    any(tip_distance < 0.02)                   1 if it was ever there
+
+names       a signal is its (T, *shape) array, the values after each of the episode's T steps; `start.name` is its
+            value at the start; `actions` is (T, a); `survived` is 1, or 0 where the environment ended the episode;
+            `length` is T; `pi`
+operators   + - * / // % **, comparisons (chained too), and / or / not element by element, indices and slices
+functions   over time (the first axis): mean sum min max std any all count first last diff rotations
+            rotations(angle, when): turns within each unbroken stretch of steps where `when` holds
+            element by element: abs sqrt exp clip(x, low, high), min and max of several values
+            over the last axis: norm
+
+The result is one finite number. The text may go over several lines.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewardsmith.contract import python_ast
+from rewardsmith.contract.errors import FitnessError
+from rewardsmith.contract.records import Signal
+
+Array = NDArray[np.float64]
+
+MAX_CHARS = 2_000
+"""Longer expressions are refused: no fitness needs them."""
+MAX_DEPTH = 100
+"""Deeper expressions are refused: reading and computing recurse."""
+TRIAL_STEPS = 1_000
+"""Length of the made-up episode on which an expression is tried: long, so that indices like [100] exist."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One episode as the language sees it."""
+
+    signals: Mapping[str, Array]
+    """Signal name to (T, *shape): the values after each step."""
+    start: Mapping[str, Array]
+    """Signal name to (*shape): the value at the start."""
+    actions: Array
+    """(T, a)."""
+    terminated: bool
+    """It ended by the environment's rule, not by the time limit."""
+
+
+@dataclass(frozen=True)
+class Fitness:
+    """A parsed expression."""
+
+    text: str
+    tree: ast.expr = field(compare=False, repr=False)
+    names: tuple[str, ...]
+    """Signals that it reads, in their order."""
+
+    @classmethod
+    def parse(cls, text: str) -> Fitness:
+        """Read an expression.
+
+        >>> Fitness.parse("x_position[-1] - start.x_position").names
+        ('x_position',)
+
+        Raises:
+            FitnessError: if the text is no expression of the language, with the place marked.
+        """
+        tree = _syntax(text)
+        if _depth(tree) > MAX_DEPTH:
+            raise FitnessError(f"the fitness expression is nested more than {MAX_DEPTH} deep: {text[:60]!r}...")
+        names: dict[str, None] = {}
+        _validate(tree, text, names)
+        return cls(text, tree, tuple(names))
+
+    def check(self, names: Iterable[str]) -> None:
+        """Make sure that every signal it reads exists.
+
+        Raises:
+            FitnessError: if one does not, with the nearest names.
+        """
+        known = list(names)
+        for node in ast.walk(self.tree):
+            name = _signal(node)
+            if name is not None and name not in known:
+                near = difflib.get_close_matches(name, known, n=3)
+                hint = f"near it: {', '.join(near)}" if near else f"there are: {', '.join(known) or 'none'}"
+                raise _error(self.text, node, f"no signal {name!r}; {hint}")
+
+    def try_on(self, signals: Iterable[Signal]) -> None:
+        """Make sure that it gives a number on an episode of these signals: names and shapes fit.
+
+        Raises:
+            FitnessError: if a signal is missing or the shapes do not lead to one number.
+        """
+        shapes = {signal.name: signal.shape for signal in signals}
+        self.check(shapes)
+        rng = np.random.default_rng(0)
+        values = {name: rng.uniform(0.5, 1.5, (TRIAL_STEPS, *shapes[name])) for name in self.names}
+        start = {name: rng.uniform(0.5, 1.5, shapes[name]) for name in self.names}
+        _scalar(self, _Evaluation(self.text, Rollout(values, start, np.ones((TRIAL_STEPS, 1)), False)).visit(self.tree))
+
+    def evaluate(self, rollout: Rollout) -> float:
+        """Return the episode's fitness.
+
+        Raises:
+            FitnessError: if a signal is missing, shapes do not fit, or the result is not one finite number.
+        """
+        self.check(rollout.signals)
+        value = _scalar(self, _Evaluation(self.text, rollout).visit(self.tree))
+        if not math.isfinite(value):
+            raise _error(self.text, self.tree, f"the result is {value}; guard a division or a root")
+        return value
+
+
+def _count(x: Array) -> Array:
+    return np.asarray(np.count_nonzero(x, axis=0), dtype=np.float64)
+
+
+def _rotations(angle: Array, when: Array | None = None) -> Array:
+    """Return the signed number of turns from the first value to the last, however the angle is wrapped.
+
+    Args:
+        angle: (T, ...) in rad.
+        when: (T,); then the turns within each unbroken stretch of steps where it holds, one number per stretch
+            (stretches, ...), a single 0 where there is none.
+    """
+    unwrapped = np.unwrap(angle, axis=0)
+    if when is None:
+        return np.asarray((unwrapped[-1] - unwrapped[0]) / (2.0 * np.pi))
+    if when.shape != angle.shape[:1]:
+        raise ValueError(f"rotations(angle, when): when has shape {when.shape}, not {angle.shape[:1]}")
+    borders = np.flatnonzero(np.diff(np.concatenate(([False], when != 0, [False]))))
+    if not len(borders):
+        return np.zeros((1, *angle.shape[1:]))
+    first, last = borders[::2], borders[1::2] - 1
+    return np.asarray((unwrapped[last] - unwrapped[first]) / (2.0 * np.pi))
+
+
+def _extreme(over_time: Callable[..., Any], of_two: Callable[..., Any]) -> Callable[..., Any]:
+    def extreme(*values: Any) -> Any:
+        if len(values) == 1:
+            return over_time(values[0], axis=0)
+        result = values[0]
+        for value in values[1:]:
+            result = of_two(result, value)
+        return result
+
+    return extreme
+
+
+FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int, int]] = {
+    "abs": (np.abs, 1, 1),
+    "all": (lambda x: np.all(x, axis=0), 1, 1),
+    "any": (lambda x: np.any(x, axis=0), 1, 1),
+    "clip": (np.clip, 3, 3),
+    "count": (_count, 1, 1),
+    "diff": (lambda x: np.diff(x, axis=0), 1, 1),
+    "exp": (np.exp, 1, 1),
+    "first": (lambda x: x[0], 1, 1),
+    "last": (lambda x: x[-1], 1, 1),
+    "max": (_extreme(np.max, np.maximum), 1, 9),
+    "mean": (lambda x: np.mean(x, axis=0), 1, 1),
+    "min": (_extreme(np.min, np.minimum), 1, 9),
+    "norm": (lambda x: np.sqrt(np.sum(np.square(x), axis=-1)), 1, 1),
+    "rotations": (_rotations, 1, 2),
+    "sqrt": (np.sqrt, 1, 1),
+    "std": (lambda x: np.std(x, axis=0), 1, 1),
+    "sum": (lambda x: np.sum(x, axis=0), 1, 1),
+}
+"""Name to the function and its least and greatest number of arguments."""
+
+RESERVED = ("survived", "length", "actions", "start", "pi", *FUNCTIONS)
+"""Names of the language itself; no signal may take one."""
+
+_BINARY: Mapping[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+}
+_COMPARE: Mapping[type, Callable[[Any, Any], Any]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+_UNARY: Mapping[type, Callable[[Any], Any]] = {
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+    ast.Not: np.logical_not,
+}
+
+
+# ---------------------------------------------------------------- reading
+
+
+def _syntax(text: str) -> ast.expr:
+    if len(text) > MAX_CHARS:
+        raise FitnessError(f"the fitness expression has {len(text):,} characters, at most {MAX_CHARS:,}")
+    if not text.strip():
+        raise FitnessError("the fitness expression is empty; write e.g. 'mean(x_velocity)'")
+    try:
+        return python_ast.expression(_one_line(text))
+    except SyntaxError as error:
+        place = error.offset - 1 if error.offset else len(text.strip())
+        raise FitnessError(_marked(text, f"{error.msg}", place, place + 1)) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise FitnessError(f"the fitness expression {text!r} cannot be parsed: {error or 'it is too deep'}") from error
+
+
+def _depth(tree: ast.AST) -> int:
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth
+
+
+def _validate(node: ast.AST, text: str, names: dict[str, None]) -> None:
+    """Refuse what is not of the language, and collect the signals into `names`."""
+    if isinstance(node, ast.Name | ast.Attribute):
+        _validate_name(node, text, names)
+    elif isinstance(node, ast.Call):
+        _validate_call(node, text)
+        for argument in node.args:
+            _validate(argument, text, names)
+    elif isinstance(node, ast.Subscript):
+        _validate(node.value, text, names)
+        _index(node.slice, text)
+    elif isinstance(node, ast.Constant):
+        if isinstance(node.value, bool) or not isinstance(node.value, int | float):
+            raise _error(text, node, f"only numbers are constants here, not {node.value!r}")
+    elif isinstance(node, ast.BinOp | ast.UnaryOp | ast.Compare | ast.BoolOp):
+        _validate_operators(node, text)
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                _validate(child, text, names)
+    else:
+        raise _error(text, node, f"the fitness language has no {_kind(node)}")
+
+
+def _validate_name(node: ast.Name | ast.Attribute, text: str, names: dict[str, None]) -> None:
+    if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "start"):
+        raise _error(text, node, "only `start` has attributes: start.<signal>")
+    if isinstance(node, ast.Name) and node.id == "start":
+        raise _error(text, node, "`start` alone is no value; write start.<signal>")
+    if isinstance(node, ast.Name) and node.id in FUNCTIONS:
+        raise _error(text, node, f"{node.id} is a function; write {node.id}(...)")
+    name = _signal(node)
+    if name is not None:
+        names.setdefault(name)
+
+
+def _validate_call(node: ast.Call, text: str) -> None:
+    name = node.func.id if isinstance(node.func, ast.Name) else None
+    if name is None or name not in FUNCTIONS:
+        near = difflib.get_close_matches(name or "", FUNCTIONS, n=3) or list(FUNCTIONS)
+        raise _error(text, node.func, f"no function {ast.unparse(node.func)!r}; there is {', '.join(near)}")
+    _, least, most = FUNCTIONS[name]
+    if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
+        raise _error(text, node, f"{name}() takes plain values")
+    if not least <= len(node.args) <= most:
+        wanted = str(least) if least == most else f"{least} to {most}"
+        raise _error(text, node, f"{name}() takes {wanted} value(s), {len(node.args)} given")
+
+
+def _validate_operators(node: ast.BinOp | ast.UnaryOp | ast.Compare | ast.BoolOp, text: str) -> None:
+    operators = node.ops if isinstance(node, ast.Compare) else [node.op]
+    for op in operators:
+        if not isinstance(op, ast.And | ast.Or) and type(op) not in {**_BINARY, **_COMPARE, **_UNARY}:
+            raise _error(text, node, f"the fitness language has no operator {type(op).__name__}")
+
+
+def _signal(node: ast.AST) -> str | None:
+    """Return the signal that a node names, if it does."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "start":
+        return node.attr
+    if isinstance(node, ast.Name) and node.id not in RESERVED:
+        return node.id
+    return None
+
+
+def _index(node: ast.expr, text: str) -> Any:
+    """Return an index made of whole numbers and slices."""
+    if isinstance(node, ast.Tuple):
+        return tuple(_index(part, text) for part in node.elts)
+    if isinstance(node, ast.Slice):
+        return slice(*(None if part is None else _index(part, text) for part in (node.lower, node.upper, node.step)))
+    sign = -1 if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else 1
+    number = node.operand if isinstance(node, ast.UnaryOp) else node
+    if isinstance(number, ast.Constant) and type(number.value) is int:
+        return sign * number.value
+    raise _error(text, node, "an index is a whole number or a slice of whole numbers")
+
+
+def _kind(node: ast.AST) -> str:
+    names = {"IfExp": "if/else", "Lambda": "lambda", "List": "list", "Dict": "dict", "ListComp": "comprehension"}
+    return names.get(type(node).__name__, type(node).__name__)
+
+
+# ---------------------------------------------------------------- computing
+
+
+class _Evaluation:
+    """Computes the value of a validated tree over one episode."""
+
+    def __init__(self, text: str, rollout: Rollout) -> None:
+        self.text, self.rollout = text, rollout
+
+    def visit(self, node: ast.expr) -> Any:
+        with np.errstate(all="ignore"):
+            try:
+                return self._value(node)
+            except FitnessError:
+                raise
+            except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+                raise _error(self.text, node, str(error)) from error
+
+    def _value(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.Constant):
+            return np.float64(node.value)  # type: ignore[arg-type]
+        if isinstance(node, ast.Attribute):
+            return np.asarray(self.rollout.start[node.attr], dtype=np.float64)
+        if isinstance(node, ast.Name):
+            return self._named(node.id)
+        if isinstance(node, ast.Subscript):
+            return np.asarray(self.visit(node.value))[_index(node.slice, self.text)]
+        if isinstance(node, ast.Call):
+            function = FUNCTIONS[node.func.id][0]  # type: ignore[attr-defined]
+            return function(*(np.asarray(self.visit(argument)) for argument in node.args))
+        return self._operation(node)
+
+    def _operation(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.BinOp):
+            return _BINARY[type(node.op)](_number(self.visit(node.left)), _number(self.visit(node.right)))
+        if isinstance(node, ast.UnaryOp):
+            return _UNARY[type(node.op)](_number(self.visit(node.operand)))
+        if isinstance(node, ast.BoolOp):
+            values = [self.visit(value) for value in node.values]
+            combine = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
+            result = values[0]
+            for value in values[1:]:
+                result = combine(result, value)
+            return result
+        return self._comparison(node)
+
+    def _comparison(self, node: ast.expr) -> Any:
+        if not isinstance(node, ast.Compare):
+            raise AssertionError(f"{type(node).__name__} passed validation")
+        values = [self.visit(value) for value in (node.left, *node.comparators)]
+        result: Any = True
+        for op, left, right in zip(node.ops, values, values[1:], strict=False):
+            result = np.logical_and(result, _COMPARE[type(op)](left, right))
+        return result
+
+    def _named(self, name: str) -> Any:
+        rollout = self.rollout
+        if name == "survived":
+            return np.float64(not rollout.terminated)
+        if name == "length":
+            return np.float64(len(rollout.actions))
+        if name == "actions":
+            return rollout.actions
+        return np.float64(math.pi) if name == "pi" else np.asarray(rollout.signals[name], dtype=np.float64)
+
+
+def _number(value: Any) -> Any:
+    """Return truth values as 0 and 1, so that they add up."""
+    return value.astype(np.float64) if getattr(value, "dtype", None) == np.bool_ else value
+
+
+def _scalar(fitness: Fitness, value: Any) -> float:
+    if np.ndim(value):
+        shape = np.shape(value)
+        message = f"the result has shape {shape}, not one number; reduce it, e.g. with mean(...) or last(...)"
+        raise _error(fitness.text, fitness.tree, message)
+    return float(value)
+
+
+# ---------------------------------------------------------------- errors
+
+
+def _one_line(text: str) -> str:
+    """Return the text with each blank as one space, so that places in it are those of its one line."""
+    return re.sub(r"\s", " ", text.strip())
+
+
+def _error(text: str, node: ast.AST, message: str) -> FitnessError:
+    start, end = getattr(node, "col_offset", 0), getattr(node, "end_col_offset", 1)
+    return FitnessError(_marked(text, message, start, end))
+
+
+def _marked(text: str, message: str, start: int, end: int) -> str:
+    line = _one_line(text)
+    # ast counts bytes of UTF-8; the mark stands under characters.
+    encoded = line.encode()
+    first, last = len(encoded[:start].decode(errors="ignore")), len(encoded[:end].decode(errors="ignore"))
+    return f"fitness: {message}\n  {line}\n  {' ' * first}{'^' * max(last - first, 1)}"

@@ -1,0 +1,39 @@
+"""The job that renders a recorded episode once more: what its evaluation ran, with the policy that lies beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rewardsmith.contract import records
+from rewardsmith.contract.errors import RunError
+from rewardsmith.contract.records import EvaluateJob, RenderJob
+
+POLICY_FILES = ("policy.json", "policy.safetensors")
+
+
+def retake(owner: str, evaluation: Path, seed: int) -> RenderJob:
+    """Return the job that renders an episode as its evaluation ran it.
+
+    Args:
+        owner: whose policy acts, for messages.
+        evaluation: folder of the evaluation; the run may have been moved since.
+        seed: of the episode.
+
+    Raises:
+        RunError: if the evaluation's job cannot be read, or its policy is not there.
+    """
+    path = evaluation / "job.json"
+    try:
+        evaluated = records.read(EvaluateJob, path)
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is missing or damaged, so the episode cannot be repeated") from error
+    policy = evaluation.with_name(Path(evaluated.policy).name).resolve() if evaluated.policy else None
+    if policy is not None and not all((policy / name).is_file() for name in POLICY_FILES):
+        raise RunError(f"the policy of {owner!r} is gone from {policy}, so its episodes cannot be repeated")
+    return RenderJob(
+        env=evaluated.env,
+        policy=str(policy) if policy else None,
+        fitness=evaluated.fitness,
+        seed=seed,
+        deterministic=evaluated.deterministic,
+    )

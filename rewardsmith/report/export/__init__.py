@@ -1,0 +1,1 @@
+"""Export of a finished run to files that run without rewardsmith."""

@@ -1,0 +1,1 @@
+"""The search engine: one loop of design, critique, training, evaluation, analysis and evolution."""

@@ -1,0 +1,87 @@
+"""How unlike two programs are, so that parents can be chosen that do not all say the same."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from rewardsmith.contract import python_ast
+from rewardsmith.contract.records import Candidate
+
+Distance = Callable[[Candidate, Candidate], float]
+"""How unlike two candidates are, in [0, 1]."""
+
+
+def of_behaviour(unlike: Callable[[str, str], float | None]) -> Distance:
+    """Return the distance by what programs pay, and by what they are made of where that cannot be told.
+
+    Args:
+        unlike: of two programs' texts, in [0, 1]; None where one of them cannot be scored.
+    """
+
+    def measured(a: Candidate, b: Candidate) -> float:
+        apart = unlike(a.proposal.source, b.proposal.source)
+        return distance(a, b) if apart is None else apart
+
+    return measured
+
+
+def distance(a: Candidate, b: Candidate) -> float:
+    """Return how differently two candidates' programs are made, in [0, 1]; 0 where they differ in figures alone.
+
+    It is 1 less the weighted Jaccard similarity (Ruzicka) of what stands in their texts: the signals that they
+    read, the functions that they call, the operators between them.
+    """
+    ours, theirs = _parts(a.proposal.source), _parts(b.proposal.source)
+    union = sum((ours | theirs).values())
+    return 1.0 - sum((ours & theirs).values()) / union if union else 0.0
+
+
+def diverse(
+    candidates: Sequence[Candidate], count: int, weight: float, distance: Distance = distance, first: int = 1
+) -> list[Candidate]:
+    """Choose candidates that are good and unlike each other.
+
+    Each further one has the greatest sum of its place, 1 for the first and 0 for the last, and of `weight` times its
+    distance to the nearest one already chosen (maximal marginal relevance, Carbonell & Goldstein, 1998).
+
+    Args:
+        candidates: best first.
+        count: how many at most.
+        weight: of the distance; 0 takes them in their order.
+        distance: how unlike two of them are.
+        first: how many are taken in their order before distances count.
+    """
+    chosen, left = list(candidates[:first]), list(candidates[first:])
+    place = {candidate.id: 1.0 - rank / max(1, len(candidates) - 1) for rank, candidate in enumerate(candidates)}
+    while left and len(chosen) < count:
+        worth = {
+            other.id: place[other.id] + (weight and weight * min(distance(other, kept) for kept in chosen))
+            for other in left
+        }
+        best = max(left, key=lambda other: worth[other.id])
+        chosen.append(best)
+        left.remove(best)
+    return chosen[:count]
+
+
+@lru_cache(maxsize=1024)
+def _parts(source: str) -> Counter[str]:
+    """Return what a program is made of, with how often; nothing for a text that does not parse."""
+    try:
+        tree = python_ast.module(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Counter()
+    return Counter(part for node in ast.walk(tree) if (part := _part(node)) is not None)
+
+
+def _part(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Attribute):
+        return ast.unparse(node)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return f"{node.func.id}()"
+    if isinstance(node, ast.operator | ast.unaryop | ast.cmpop) and not isinstance(node, ast.USub):
+        return type(node).__name__
+    return None

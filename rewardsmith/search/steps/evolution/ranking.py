@@ -1,0 +1,49 @@
+"""Who is best: a ranking by the lower confidence bound over training seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rewardsmith.contract.records import Candidate
+from rewardsmith.spec.settings import EvolutionSettings
+
+DEFAULTS = EvolutionSettings()
+
+
+def score(candidate: Candidate, caution: float = DEFAULTS.caution) -> float | None:
+    """Return what a candidate is ranked by: its mean fitness less `caution` standard errors over training seeds.
+
+    The bound keeps one lucky training from winning. Student's quantiles would punish two seeds thirteenfold, so the
+    number of standard errors is the same whatever their count.
+
+    Returns:
+        None for a candidate that is not ok or has no finite fitness. What comparisons say of it (`standing`), where
+        they rank, comes in place of its fitness.
+    """
+    if candidate.status != "ok" or candidate.fitness is None or not math.isfinite(candidate.fitness):
+        return None
+    if candidate.standing is not None:
+        return candidate.standing
+    values = [evaluation.fitness for evaluation in candidate.evaluations if evaluation.fitness is not None]
+    n = len(values)
+    if n < 2:
+        return candidate.fitness
+    mean = sum(values) / n
+    variance = sum((value - mean) ** 2 for value in values) / (n - 1)
+    return candidate.fitness - caution * math.sqrt(variance / n)
+
+
+def ranked(candidates: Sequence[Candidate], caution: float = DEFAULTS.caution) -> list[Candidate]:
+    """Return those that have a score, best first; of two that comparisons leave equal the fitter, then the earlier."""
+    scored = [
+        (-figure, -(candidate.fitness or 0.0), candidate.generation, candidate.slot, candidate)
+        for candidate in candidates
+        if (figure := score(candidate, caution)) is not None
+    ]
+    return [candidate for *_, candidate in sorted(scored, key=lambda entry: entry[:4])]
+
+
+def incumbent(history: Sequence[Candidate], settings: EvolutionSettings = DEFAULTS) -> Candidate | None:
+    """Return the best candidate so far, as `ranked` has it; None while nothing has a score."""
+    return next(iter(ranked(history, settings.caution)), None)

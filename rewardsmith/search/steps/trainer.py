@@ -1,0 +1,91 @@
+"""The trainer: a program, a budget in environment steps and a seed become a policy and its learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from rewardsmith.contract.records import CurvePoint, Probe, Training, TrainJob
+from rewardsmith.executors.base import Decide, Executor
+from rewardsmith.spec.config import Config
+from rewardsmith.spec.task_cards import Task
+
+SEARCH_SEEDS, FINAL_SEEDS = 0, 1_000
+"""Where the training seeds of the search and of the reported figure begin; each search seed has 2,000 of them."""
+
+
+def seeds(config: Config, first: int, count: int) -> range:
+    """Return `count` training seeds; all candidates share those of the search, none sees those of the report.
+
+    Args:
+        config: for the seed of the search.
+        first: SEARCH_SEEDS or FINAL_SEEDS.
+        count: how many, at most 1,000.
+    """
+    start = 2_000 * config.search.seed + first
+    return range(start, start + count)
+
+
+def search_seeds(config: Config) -> range:
+    """Return the training seeds of the search."""
+    return seeds(config, SEARCH_SEEDS, config.search.seeds)
+
+
+def rungs(config: Config) -> tuple[int, ...]:
+    """Return the environment steps at which the lower trainings of a generation end."""
+    return tuple(sorted({round(part * config.search.env_steps) for part in config.search.rungs}))
+
+
+def remark(config: Config, probe: Probe) -> str | None:
+    """Return a remark where the environment's observations are not for the trainer that is set; else None."""
+    shape = probe.observation_shape
+    if len(shape) == 1 or config.training.trainer != "fast":
+        return None
+    size = "x".join(map(str, shape))
+    return (
+        f"observations are images ({size}): stable-baselines3 trains its CnnPolicy (training.trainer = 'sb3'), as the"
+        " fast trainer is for vectors; expect tens to hundreds of steps per second"
+    )
+
+
+def train(
+    executor: Executor,
+    task: Task,
+    probe: Probe,
+    config: Config,
+    program: str | None,
+    seed: int,
+    out: Path,
+    on_point: Callable[[CurvePoint], None],
+    decide: Decide | None = None,
+) -> Training:
+    """Train one policy; blocks until it is done or has failed.
+
+    Args:
+        executor: where it runs.
+        task: what to train for.
+        probe: the environment's catalogue.
+        config: budget, settings and limits.
+        program: the reward program's text; None for the environment's own reward.
+        seed: of the training.
+        out: folder for the policy and the curve.
+        on_point: told each new point of the learning curve.
+        decide: asked at each rung of the search whether the training goes on; None: it has no rungs.
+
+    Raises:
+        WorkerFailed: if the machinery failed repeatedly.
+    """
+    job = TrainJob(
+        env=replace(task.env, signals=probe.signals, measures=probe.measures),
+        program=program,
+        fitness=task.fitness,
+        seed=seed,
+        env_steps=config.search.env_steps,
+        settings=config.training,
+        limits=config.sandbox,
+        rungs=rungs(config) if decide else (),
+    )
+    result = executor.run(job, out, on_point, decide)
+    assert isinstance(result, Training)  # the executor answers a job with its own kind of result
+    return result

@@ -1,0 +1,1 @@
+"""What people write: task cards, settings, presets and model files of other tools."""

@@ -1,0 +1,299 @@
+"""The sections of a configuration: every setting with its default, its bounds and what it does.
+
+`rewardsmith/spec/config.py` puts them together and reads them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from rewardsmith.contract.records import Count, Effort, Positive, Rule
+
+NONE = "none"
+Role = Literal["designer", "critic", "analyzer", "judge"]
+"""Who asks a language model."""
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+class Section(BaseModel):
+    """Base of the sections: frozen, and a key that does not exist is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_none(cls, values: Any) -> Any:
+        """TOML has no null: the word "none" stands for it."""
+        if not isinstance(values, dict):
+            return values
+        return {key: None if value == NONE else value for key, value in values.items()}
+
+
+class SearchSettings(Section):
+    """How many programs to try, and how to choose among them."""
+
+    designer: Literal["auto", "llm", "symbolic"] = "auto"
+    """auto: the language model where one is named or a key is set, else the symbolic designer."""
+    population: Count = 4
+    """Candidates per generation."""
+    generations: Count = 3
+    seeds: Count = 1
+    """Training seeds per candidate during the search."""
+    final_seeds: Annotated[int, Ge(0)] = 3
+    """Fresh training seeds for the reported figure and for the baseline; 0 switches both off."""
+    seed: Annotated[int, Ge(0)] = 0
+    """Seed of everything random in the search."""
+    user_alone: bool = False
+    """The user's program (--seed-reward) is generation 0 by itself; else it takes the first of its slots."""
+    max_repairs: Annotated[int, Ge(0)] = 3
+    """How often a program that the critic refuses goes back to its author."""
+    env_steps: Count = 200_000
+    """Environment steps of each training."""
+    rungs: tuple[Annotated[float, Gt(0.0), Lt(1.0)], ...] = ()
+    """Parts of a training at which the lower candidates of a generation end; none: every training is finished."""
+    keep: Annotated[float, Gt(0.0), Le(1.0)] = 0.5
+    """Part of a generation's candidates that goes on from a rung."""
+    target_fitness: float | None = None
+    """End the search once a candidate's fitness is above it with 95 % confidence."""
+    baseline: bool = True
+    """Train on the environment's own reward too, to compare with."""
+    strategy: Literal["generations", "mcts"] = "generations"
+    """generations: each is made from the best so far. mcts: a tree of refinements, searched by UCT; `population`
+    nodes are expanded at once, `generations` times."""
+    ensemble: Annotated[int, Ge(0)] = 0
+    """At the end a policy is also trained on so many of the best programs joined into one; 0: on none."""
+    ensemble_rule: Rule = "worst"
+    """worst: the least of what the programs give. cautious: their mean less their standard deviation."""
+
+    @property
+    def steps_of_a_generation(self) -> int:
+        """How many environment steps a generation takes at most."""
+        return self.population * self.seeds * self.env_steps
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings there are at most, those of the report included."""
+        reports = 1 + self.baseline + bool(self.ensemble)
+        return self.population * self.generations * self.seeds + self.final_seeds * reports
+
+
+class EvolutionSettings(Section):
+    """What the next generation is made from; docs/evolution.md explains each."""
+
+    selection: Literal["incumbent", "greedy-last"] = "incumbent"
+    """incumbent: the best so far stays a parent until it is beaten. greedy-last: the best of the last generation is
+    the only parent, as in Eureka."""
+    parents: Count = 3
+    """At most so many, with selection "incumbent"."""
+    caution: Annotated[float, Ge(0.0)] = 1.0
+    """Standard errors over its training seeds that are taken off a candidate's fitness before it is ranked; with one
+    training seed there are none."""
+    novelty: Annotated[float, Ge(0.0)] = 0.0
+    """How much being unlike the parents already chosen counts beside fitness; 0: fitness alone."""
+    crossover: Annotated[int, Ge(0)] = 0
+    """Slots of a generation that join two parents."""
+    weight_slots: Annotated[int, Ge(0)] = 0
+    """Slots of a generation that change the best program's weights and nothing else, without a model's call."""
+    weight_method: Literal["cma", "log-normal"] = "cma"
+    """cma: by CMA-ES over the logarithms. log-normal: by steps of one size around the best program."""
+    weight_step: Positive = 0.5
+    """Standard deviation of the first step, in units of the logarithm."""
+    islands: Count = 1
+    """Lineages that know nothing of each other between migrations; slot s belongs to island s modulo this."""
+    migration: Count = 2
+    """Generations from one migration to the next: each island takes in the best program of the one before it."""
+    restart_after: Annotated[int, Ge(0)] = 0
+    """Generations without improvement after which a lineage begins anew; 0: never."""
+    exploration: Annotated[float, Ge(0.0)] = 0.7
+    """UCT's constant with search.strategy = "mcts": how much a seldom visited branch counts."""
+
+
+class EvaluationSettings(Section):
+    """How policies are measured."""
+
+    episodes: Count = 10
+    """Episodes per candidate and training seed, on which selection is based."""
+    final_episodes: Count = 20
+    """Episodes per training seed for the reported figure, on seeds of their own."""
+    deterministic: bool = True
+    """Policies act by their mean or their likeliest choice; false: by chance, as in training. Of few choices the
+    likeliest may be the same one for ever, where the policy as a whole gets along."""
+    probe_transitions: Annotated[int, Ge(16)] = 1024
+    """Transitions recorded under random actions for the critic's dry run."""
+
+
+class ModelSettings(Section):
+    """One language model, and how to ask it."""
+
+    model: str | None = None
+    """Its name, as the endpoint knows it; None takes that of a replayed ledger."""
+    base_url: str | None = None
+    """Of an OpenAI-compatible endpoint; None takes OPENAI_BASE_URL, else OpenAI's."""
+    key_variable: str = "OPENAI_API_KEY"
+    """The environment variable that holds the endpoint's key."""
+    temperature: Annotated[float, Ge(0.0)] | None = 1.0
+    """None leaves it to the model, as reasoning models demand."""
+    reasoning_effort: Effort | None = None
+    """How long a reasoning model may think; None leaves it to the endpoint."""
+    max_tokens: Count | None = 8192
+    """Longest answer, a reasoning model's hidden thoughts included; None leaves it to the endpoint."""
+    timeout_s: Positive = 600.0
+    """Wall clock of one call; a reasoning model may need an hour."""
+    retries: Annotated[int, Ge(0)] = 5
+    price_in_usd: Annotated[float, Ge(0.0)] | None = None
+    """Price of a million prompt tokens; None: unknown, and so is the cost."""
+    price_out_usd: Annotated[float, Ge(0.0)] | None = None
+    """Price of a million completion tokens."""
+
+
+class RoleSettings(ModelSettings):
+    """What one role's model has of its own; every key that is not written is that of `llm`."""
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in dump(self).items() if key in self.model_fields_set}
+
+
+class LlmSettings(ModelSettings):
+    """Which language model, and how to ask it."""
+
+    roles: dict[Role, RoleSettings] = {}
+    """Models of their own: `[llm.roles.critic]` with any of the keys above."""
+    catalogue_tokens: Count = 1_500
+    """About how long a prompt's list of signals may be; a card's own signals are always listed."""
+    replay: str | None = None
+    """A ledger to answer from; a request that it lacks is an error."""
+    replay_by: Literal["request", "position"] = "request"
+    """request: the same words. position: the same role, sample and turn, whatever the words; another processor may
+    train a little differently, and the figures in later prompts then differ in their last digits."""
+    cache: str | None = None
+    """A ledger to answer from; a request that it lacks is sent."""
+
+    def of(self, role: Role) -> LlmSettings:
+        """Return the settings of a role's model: these, with what the role has of its own.
+
+        A role with another model or another endpoint takes no price over: it would be a wrong one.
+        """
+        own = self.roles.get(role)
+        written = {name: getattr(own, name) for name in own.model_fields_set} if own else {}
+        if any(name in written and written[name] != getattr(self, name) for name in ("model", "base_url")):
+            written = {"price_in_usd": None, "price_out_usd": None} | written
+        return self.model_copy(update={**written, "roles": {}})
+
+
+class DesignerSettings(Section):
+    """What the language model is told and how it answers; the symbolic designer reads nothing of it."""
+
+    history: Annotated[int, Ge(0)] = 4
+    """Generations in the history's table, or turns of the conversation; 0: none. BIRD found a few to be what helps."""
+    conversation: bool = False
+    """Earlier turns are told as a conversation (task, program, feedback, program, ...) instead of a table."""
+    view: Literal["signals", "class"] = "signals"
+    """The environment as a table of signals, or as a Python class."""
+    reasoning_first: bool = False
+    """Reason in steps before the program; else a few sentences."""
+    form: Literal["terms", "sparse-dense"] = "terms"
+    """terms: a dict of weighted terms. sparse-dense: two functions of which only the signs count."""
+    sparse_weight: float = 1.0
+    dense_weight: float = 0.1
+    memory: bool = False
+    """Encourage programs that remember across steps; they may in any case."""
+    edits: Literal["whole", "diff"] = "whole"
+    """diff: a program may be given as edits of the one that it builds on."""
+    emphasis: bool = True
+    """Give every slot of a generation an emphasis of its own; else all get the same prompt."""
+    tips: bool = True
+    """Say beside the feedback how it is read."""
+    examples: Annotated[int, Ge(0)] = 0
+    """Programs of other tasks from the reward library that are shown."""
+    examples_same_env: bool = True
+    """Show also those of the same environment; a fair comparison does not."""
+
+
+class BudgetSettings(Section):
+    """Where to stop; None is no limit."""
+
+    cost_usd: Positive | None = None
+    tokens: Count | None = None
+    calls: Count | None = None
+    env_steps: Count | None = None
+    """Environment steps of all trainings of the search, those of the user's own programs among them; the final ones are
+    not counted. No generation starts that might pass it."""
+    wall_s: Positive | None = None
+    """No new generation starts after this time, which earlier sessions of the run count in."""
+
+
+class CriticSettings(Section):
+    """Whether a language model reviews programs before they are trained."""
+
+    review: bool = False
+    """Ask whether the program rewards what the task asks; a call per program, and a repair where it objects."""
+    rounds: Annotated[int, Ge(1), Le(3)] = 2
+    """How often it may object; then the program is trained as it is (Auto MC-Reward allows 3)."""
+
+
+class GateSettings(Section):
+    """What is not worth a training."""
+
+    duplicates: bool = False
+    """Send back a program that pays what an earlier one pays, and do not train it again."""
+    same: Literal["affine", "shaping"] = "affine"
+    """What makes no difference. affine: a positive factor, and a constant where no episode ends early. shaping: also
+    potential shaping, which leaves the best policy as it is but not how fast it is learnt."""
+    tolerance: Annotated[float, Ge(0.0), Le(1.0)] = 1e-3
+    """STARC distance, in [0, 1], up to which two programs pay the same. It is meant for equal ones: at 0.01 the fitness
+    of two programs differed by half of the run's range (benchmarks/LOG.md)."""
+    order: bool = False
+    """Send back a program under which random actions earn more than the best policy's successful episodes."""
+
+
+class AnalyzerSettings(Section):
+    """Whether a language model reads the recorded episodes."""
+
+    model_reads: bool = False
+    """Ask what went wrong in them; a call per trained program. What it claims is checked against the data."""
+    frames: Annotated[int, Ge(0), Le(8)] = 0
+    """Frames of each episode that it is shown beside the table, for a model that sees images."""
+
+
+class FeedbackSettings(Section):
+    """What people, or a judge, decide; docs/feedback.md."""
+
+    rank: Literal["metric", "people", "judge"] = "metric"
+    """What ranks the programs. metric: the fitness expression. people: comparisons by people; the search waits for them
+    after each generation. judge: comparisons by a language model, and people's with them."""
+    blend: Annotated[float, Ge(0.0)] = 0.0
+    """What one standard deviation of the metric counts beside comparisons, in log-odds to be preferred; 0: nothing."""
+    prior: Positive = 1.5
+    """Standard deviation of a program's log-odds before any comparison."""
+    judge_pairs: Count = 6
+    """Comparisons that the judge makes after each generation, each in both orders."""
+    judge_frames: Annotated[int, Ge(0), Le(8)] = 0
+    """Frames of each episode that the judge is shown beside the table, for a model that sees images."""
+
+
+class ExecutorSettings(Section):
+    """Where jobs run; what comes of a search does not depend on it."""
+
+    kind: Literal["local", "ray", "slurm"] = "local"
+    """ray and slurm are extras: `pip install 'rewardsmith[ray]'`."""
+    address: str | None = None
+    """Of a Ray cluster's head, "host:port", or "auto" for the cluster that this machine belongs to; None starts one on
+    this machine."""
+    folder: str = "slurm"
+    """Where Slurm's own files of each job lie; the run directory must be on a file system that all nodes share."""
+    slurm: dict[str, str | int | float] = {}
+    """What submitit hands to sbatch: timeout_min, slurm_partition, slurm_account."""
+
+
+class LimitSettings(Section):
+    """What one job, a training as a rule, may use before it is ended; None is no limit."""
+
+    job_s: Positive | None = 43_200.0
+    """Wall clock, its waiting at rungs not counted; beyond it the job ends as "timeout". What is longer than half a
+    day is a simulator that hangs, unless the budget of environment steps says otherwise."""
+    memory_mib: Count | None = 4_096
+    """Resident memory; beyond it the job ends as "infrastructure". A training of a MuJoCo task takes about 350."""

@@ -1,0 +1,144 @@
+"""Reads signals out of a simulation's fields: sources resolved once, values copied into packed rows each step."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewardsmith.contract.errors import TaskError
+from rewardsmith.contract.records import Signal
+from rewardsmith.contract.signal_source import FUNCTIONS, Applied, Combined, Index, Node, Number, Ref, parse, refs
+from rewardsmith.worker.envs.base import Layout
+from rewardsmith.worker.envs.mujoco_fields import COMPUTED, body_velocity
+
+Array = NDArray[np.float64]
+Getter = Callable[[str], Array]
+"""Field name to its live (n, ...) buffer."""
+Resolve = Callable[[str, str], Index]
+"""(field, name of a model element) to the rows of the field that belong to it."""
+
+
+def no_names(field: str, name: str) -> Index:
+    """Refuse a name as an index, for environments without a model."""
+    raise TaskError(f"{field}[{name}]: the rows of {field!r} have no names here; use a number or a slice")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Sources of a layout, resolved for one environment."""
+
+    layout: Layout
+    nodes: tuple[Node, ...]
+
+    @classmethod
+    def of(cls, layout: Layout, resolve: Resolve) -> Reader:
+        """Parse and resolve the sources of a layout's signals.
+
+        Raises:
+            TaskError: if a source does not parse or names an element that is not there.
+        """
+        return cls(layout, tuple(_resolved(parse(signal.source), resolve) for signal in layout.signals))
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Fields that the signals read, without repetition."""
+        return tuple(dict.fromkeys(ref.field for node in self.nodes for ref in refs(node)))
+
+    def bind(self, get: Getter, roots: Sequence[int] = ()) -> Callable[[Array], None]:
+        """Return a function that copies the current values into packed rows (n, width).
+
+        Args:
+            get: gives each field's live buffer (n, ...); the same buffer on every call, refreshed by the owner.
+            roots: (nbody,), root body of each body's tree, where the environment has a MuJoCo model.
+
+        Raises:
+            TaskError: if an index is outside a field or a signal's shape is not the stated one.
+        """
+        signals = zip(self.layout.signals, self.nodes, strict=True)
+        values = [self._value(signal, node, get, roots) for signal, node in signals]
+        pairs = list(zip(self.layout.columns().values(), values, strict=True))
+
+        def copy(out: Array) -> None:
+            for column, value in pairs:
+                out[:, column] = value()
+
+        return copy
+
+    def _value(self, signal: Signal, node: Node, get: Getter, roots: Sequence[int]) -> Callable[[], Array]:
+        compute = _bound(node, get, signal, roots)
+        shape = compute().shape[1:]
+        if shape != signal.shape:
+            raise TaskError(
+                f"signal {signal.name!r}: its source {signal.source!r} has shape {shape}, stated is {signal.shape}"
+            )
+        width = math.prod(shape)
+        return lambda: compute().reshape(-1, width)
+
+
+def select(catalogue: Mapping[str, Signal] | tuple[Signal, ...], gather: tuple[str, ...]) -> Layout:
+    """Return the layout of the named signals.
+
+    Raises:
+        TaskError: if a name is not in the catalogue, with the nearest.
+    """
+    known = catalogue if isinstance(catalogue, Mapping) else {signal.name: signal for signal in catalogue}
+    for name in gather:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f"; near it: {', '.join(near)}" if near else f"; it has {', '.join(known) or 'no signals'}"
+            raise TaskError(f"the environment has no signal {name!r}{hint}")
+    return Layout(tuple(known[name] for name in dict.fromkeys(gather)))
+
+
+def _resolved(node: Node, resolve: Resolve) -> Node:
+    if isinstance(node, Applied):
+        return Applied(node.function, _resolved(node.argument, resolve))
+    if isinstance(node, Combined):
+        return Combined(_resolved(node.left, resolve), node.sign, _resolved(node.right, resolve))
+    if isinstance(node, Number):
+        return node
+    if node.field == "info":
+        return Ref("info." + ".".join(str(index) for index in node.indices))
+    return Ref(
+        node.field,
+        tuple(resolve(node.field, index) if isinstance(index, str) else index for index in node.indices),
+    )
+
+
+def _bound(node: Node, get: Getter, signal: Signal, roots: Sequence[int]) -> Callable[[], Array]:
+    if isinstance(node, Applied):
+        function, inner = FUNCTIONS[node.function], _bound(node.argument, get, signal, roots)
+        return lambda: function(inner())
+    if isinstance(node, Combined):
+        left, right = _bound(node.left, get, signal, roots), _bound(node.right, get, signal, roots)
+        return (lambda: left() + right()) if node.sign > 0 else (lambda: left() - right())
+    if isinstance(node, Number):
+        constant = np.array(node.value)
+        return lambda: constant
+    if node.field in COMPUTED:
+        return _velocity(node, get, signal, roots)
+    view = _indexed(get(node.field), node.indices, signal)
+    return lambda: view
+
+
+def _velocity(ref: Ref, get: Getter, signal: Signal, roots: Sequence[int]) -> Callable[[], Array]:
+    body = ref.indices[0] if ref.indices else None
+    if not isinstance(body, int) or not 0 <= body < len(roots):
+        raise TaskError(f"signal {signal.name!r}: {signal.source!r} must name one body, as in {ref.field}[torso]")
+    velocity = body_velocity(ref.field, body, int(roots[body]), get)
+    return lambda: _indexed(velocity(), ref.indices[1:], signal)
+
+
+def _indexed(array: Array, indices: Sequence[Index], signal: Signal) -> Array:
+    try:
+        part: Array = array[(slice(None), *cast("tuple[int | slice, ...]", tuple(indices)))]
+    except IndexError as error:
+        shape = array.shape[1:]
+        raise TaskError(f"signal {signal.name!r}: {signal.source!r} is outside the field, of shape {shape}") from error
+    return part

@@ -1,0 +1,1 @@
+"""Filming of recorded episodes."""

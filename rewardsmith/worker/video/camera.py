@@ -1,0 +1,231 @@
+"""The camera: an environment whose episode is filmed while it runs, its frames kept compressed.
+
+The frame of a step is taken before the environment is started anew, so that the last one shows the true last state.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from rewardsmith.contract.errors import TaskError
+from rewardsmith.contract.records import EnvSpec
+from rewardsmith.worker.envs.open_env import open_env
+
+Frame = NDArray[np.uint8]
+"""(height, width, 3), RGB."""
+
+SMOOTH_FPS = 30
+"""More frames a second are not taken: rendering is what costs."""
+ASSUMED_RATE = Fraction(30)
+"""Steps a second of an environment that does not say how long a step takes."""
+MODE = "rgb_array"
+ELEVATION = -20.0
+"""Of a following camera that is not told its own, in degrees: the robot against the floor and the horizon."""
+
+
+class NoFrames(Exception):
+    """Raised when this process's OpenGL backend gives no frames; another one may."""
+
+
+@contextmanager
+def graphics_failures() -> Iterator[None]:
+    """Turn what a graphics library raises into NoFrames.
+
+    Raises:
+        NoFrames: with the first line of the cause.
+    """
+    try:
+        yield
+    except Exception as error:
+        # OpenGL raises ImportError, AttributeError, RuntimeError, FatalError, GLError, ... for a missing driver.
+        raise NoFrames((str(error).splitlines() or [type(error).__name__])[0]) from error
+
+
+@dataclass
+class Reel:
+    """The frames of an episode, compressed: a plain scene takes a tenth of its pixels' room."""
+
+    steps: list[int] = field(default_factory=list)
+    """The environment step that each frame shows."""
+    _frames: list[bytes] = field(default_factory=list)
+    _shape: tuple[int, ...] = ()
+
+    def add(self, step: int, frame: Frame) -> None:
+        """Keep a frame; all have the same shape."""
+        self._shape = frame.shape
+        self.steps.append(step)
+        self._frames.append(zlib.compress(frame.tobytes(), 1))
+
+    def __iter__(self) -> Iterator[Frame]:
+        for packed in self._frames:
+            yield np.frombuffer(zlib.decompress(packed), np.uint8).reshape(self._shape)
+
+
+class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Films the episode that starts after `roll`; the camera goes along with a robot that runs."""
+
+    def __init__(self, env: Any, stride: int, stills: Collection[int] = ()) -> None:
+        """Film an environment that `set_up` has made ready.
+
+        Args:
+            env: the environment.
+            stride: every how many steps, and at the episode's end.
+            stills: steps that are wanted instead.
+        """
+        super().__init__(env)
+        self.reel = Reel()
+        self._stride, self._stills, self._step = stride, frozenset(stills), 0
+        self._armed = self._rolling = False
+        self._renderer: Any = getattr(env.unwrapped, "mujoco_renderer", None)
+        self._body = followed(self._renderer) if self._renderer else 0
+
+    def roll(self) -> None:
+        """Film the next episode."""
+        self._armed = True
+
+    def reset(self, **given: Any) -> tuple[Any, dict[str, Any]]:
+        """Start an episode."""
+        begun = self.env.reset(**given)
+        self._rolling, self._armed, self._step = self._armed, False, 0
+        if self._rolling and self._is_wanted(over=False):
+            self._shoot()
+        return begun
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Act, and film what came of it."""
+        outcome = self.env.step(action)
+        if self._rolling:
+            self._step += 1
+            over = outcome[2] or outcome[3]
+            if self._is_wanted(over):
+                self._shoot()
+            self._rolling = not over
+        return outcome
+
+    def _is_wanted(self, over: bool) -> bool:
+        return self._step in self._stills if self._stills else over or self._step % self._stride == 0
+
+    def _shoot(self) -> None:
+        if self._body:
+            # Gymnasium's camera stays where it is, and a robot that runs would leave the picture.
+            self._renderer.viewer.cam.lookat[:2] = self._renderer.data.subtree_com[self._body][:2]
+        picture: Any = self.env.render()
+        self.reel.add(self._step, picture)
+
+
+def open_filmed(spec: EnvSpec) -> Any:
+    """Return a new environment that draws pictures.
+
+    Raises:
+        TaskError: if it cannot be made, or draws none.
+    """
+    drawing = replace(spec, kwargs={**spec.kwargs, "render_mode": MODE})
+    try:
+        with warnings.catch_warnings():
+            # Gymnasium warns where the mode is missing, and goes on.
+            warnings.simplefilter("ignore")
+            env = open_env(drawing)
+    except TaskError:
+        open_env(spec).close()  # raises the same where the pictures are not to blame
+        raise TaskError(_no_pictures(spec, "it takes no render_mode")) from None
+    modes = tuple(env.metadata.get("render_modes", ()))
+    if MODE not in modes:
+        env.close()
+        raise TaskError(_no_pictures(spec, f"its render modes are: {', '.join(map(repr, modes)) or 'none'}"))
+    return env
+
+
+def _no_pictures(spec: EnvSpec, why: str) -> str:
+    return f"environment {spec.env_id!r} cannot be filmed: it has no render mode {MODE!r}; {why}"
+
+
+def set_up(env: Any, width: int, height: int, fast: bool) -> Frame:
+    """Make an environment's pictures `width` by `height` where MuJoCo draws them, and return one of a start.
+
+    Args:
+        env: as `open_filmed` gives it.
+        width: of a frame, in pixels.
+        height: the same.
+        fast: without shadows, reflections and multisampling, which software computes ten times as long.
+
+    Raises:
+        NoFrames: if MuJoCo cannot draw with this process's backend.
+        TaskError: if another environment cannot draw.
+    """
+    renderer = getattr(env.unwrapped, "mujoco_renderer", None)
+    if renderer is not None:
+        renderer.width, renderer.height = width, height
+        visual = renderer.model.vis
+        visual.global_.offwidth, visual.global_.offheight = width, height
+        if fast:
+            visual.quality.offsamples = visual.quality.shadowsize = 0
+    env.reset(seed=0)
+    try:
+        with graphics_failures():
+            frame = np.asarray(env.render())
+            if renderer is not None:
+                _tune(renderer, fast)
+                frame = np.asarray(env.render())
+            _check(frame)
+    except NoFrames as error:
+        if renderer is None:
+            raise TaskError(f"environment {env.spec.id!r} cannot be filmed: {error}") from error
+        raise
+    return frame
+
+
+def _tune(renderer: Any, fast: bool) -> None:
+    """Set what Gymnasium's renderer has only once it has drawn."""
+    viewer = renderer.viewer
+    if fast:
+        viewer.scn.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
+        viewer.scn.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
+    if followed(renderer) and "elevation" not in (renderer.default_cam_config or {}):
+        viewer.cam.elevation = ELEVATION
+
+
+def followed(renderer: Any) -> int:
+    """Return the body that the camera goes along with: the configured one, else the one that has the camera "track".
+
+    0 is the world: the camera stands still, as where the environment's `camera_name` or `camera_id` chose one.
+    """
+    if renderer.camera_id != -1:
+        return 0
+    config = renderer.default_cam_config or {}
+    if "trackbodyid" in config:
+        return max(0, int(config["trackbodyid"]))
+    camera = mujoco.mj_name2id(renderer.model, mujoco.mjtObj.mjOBJ_CAMERA, "track")
+    return int(renderer.model.cam_bodyid[camera]) if camera >= 0 else 0
+
+
+def _check(frame: Frame) -> None:
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+        raise ValueError(f"it draws {frame.dtype} of shape {frame.shape}, not pictures")
+    if frame.min() == frame.max():
+        raise ValueError("its frames come out in one colour")
+
+
+def pace(env: Any, most: int) -> tuple[int, Fraction]:
+    """Return the steps from frame to frame, and the frames a second that play an episode at its own speed.
+
+    Args:
+        env: the environment; a step's length is its `dt`, else its metadata's `render_fps` tells.
+        most: frames that a video may have; an episode as long as the time limit allows keeps to it.
+    """
+    dt = getattr(env.unwrapped, "dt", None)
+    known = 1.0 / dt if isinstance(dt, float) and dt > 0 else env.metadata.get("render_fps")
+    rate = Fraction(known).limit_denominator(1000) if known else ASSUMED_RATE
+    stride = max(math.ceil(rate / SMOOTH_FPS), math.ceil((env.spec.max_episode_steps or 0) / most))
+    return stride, rate / stride

@@ -1,0 +1,106 @@
+"""The models of a run, one for each role: one ledger, one budget, settings of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rewardsmith.contract.errors import ConfigError
+from rewardsmith.llm import Answer, Ledger, Message, Models, build, find_key
+from rewardsmith.spec.config import from_sets, resolve, to_toml
+from rewardsmith.spec.settings import BudgetSettings, LlmSettings
+
+UNLIMITED = BudgetSettings()
+LOCAL = "http://127.0.0.1:9/v1"
+ASK = (Message("user", "write a reward"),)
+
+
+def settings(**roles: dict[str, object]) -> LlmSettings:
+    return resolve({"llm": {"model": "small", "base_url": LOCAL, "roles": roles}}).llm
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "llm.jsonl"
+
+
+class Played:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def chat(self, request, lost) -> Answer:
+        return Answer(f"{self.name} {request.model}", "stop", 1, 1)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_role_has_its_own_model_and_otherwise_the_common_settings(path: Path) -> None:
+    models = build(settings(critic={"model": "large", "temperature": "none"}), UNLIMITED, path)
+    assert [models.of(role).name for role in ("designer", "critic", "analyzer")] == ["small", "large", "small"]
+    assert models.of("critic").settings.temperature is None
+    assert models.of("critic").settings.base_url == LOCAL
+
+
+def test_roles_with_equal_settings_share_one_model(path: Path) -> None:
+    models = build(settings(), UNLIMITED, path)
+    assert models.of("designer") is models.of("critic")
+
+
+def test_all_roles_write_one_ledger_and_use_one_budget(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rewardsmith.contract.errors import BudgetExhausted
+
+    monkeypatch.setattr(Models, "_connect", lambda self, settings: Played("by"))
+    models = build(settings(critic={"model": "large"}), BudgetSettings(calls=2), path)
+    assert models.of("designer").complete(ASK, role="designer").text == "by small"
+    assert models.of("critic").complete(ASK, role="critic").text == "by large"
+    assert [entry.request.model for entry in Ledger(path).entries] == ["small", "large"]
+    assert models.spent.calls == 2
+    with pytest.raises(BudgetExhausted):
+        models.of("analyzer").complete(ASK, role="analyzer")
+
+
+def test_another_model_takes_no_price_over(path: Path) -> None:
+    common = {"price_in_usd": 1.0, "price_out_usd": 1.0}
+    priced = LlmSettings.model_validate({**settings(critic={"model": "large"}).model_dump(), **common})
+    models = build(priced, BudgetSettings(cost_usd=1.0), path)
+    with pytest.raises(ConfigError, match="price of the model 'large'"):
+        models.of("critic")
+
+
+def test_every_role_that_asks_is_checked_before_anything_runs(path: Path) -> None:
+    unnamed = LlmSettings.model_validate({"base_url": LOCAL, "roles": {"designer": {"model": "small"}}})
+    build(unnamed, UNLIMITED, path)
+    with pytest.raises(ConfigError, match=r"for the critic.*--model critic=NAME"):
+        build(unnamed, UNLIMITED, path, roles=("designer", "critic"))
+
+
+def test_a_role_can_have_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = LlmSettings(base_url="https://other.test/v1", key_variable="OTHER_KEY")
+    with pytest.raises(ConfigError, match="set OTHER_KEY"):
+        find_key(other)
+    monkeypatch.setenv("OTHER_KEY", "secret")
+    assert find_key(other) == "secret"
+
+
+def test_a_roles_settings_read_back_as_they_were_written() -> None:
+    import tomllib
+
+    config = resolve(from_sets(["llm.model=small", "llm.roles.critic.model=large", "llm.roles.critic.max_tokens=none"]))
+    again = resolve(tomllib.loads(to_toml(config)))
+    assert again == config
+    assert again.llm.of("critic").max_tokens is None
+    assert again.llm.of("critic").retries == config.llm.retries
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("llm.roles.critic.modle=x", "did you mean 'model'"),
+        ("llm.roles.critik.model=x", "'designer', 'critic', 'analyzer' or 'judge'"),
+    ],
+)
+def test_a_wrong_role_or_key_of_one_is_told(assignment: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve(from_sets([assignment]))

@@ -1,0 +1,89 @@
+"""Answers in a form: what is taken out of a text, what is refused, and how it is asked for again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from rewardsmith.contract.errors import ModelRefused
+from rewardsmith.llm import Completion, Message
+from rewardsmith.llm.structured_output import Form, ask, objects
+
+
+class Person(Form):
+    name: str
+    age: int | None = None
+
+
+@dataclass
+class Script:
+    """Answers from a list, and remembers what it was asked."""
+
+    answers: list[str | tuple[str, str]]
+    asked: list[tuple[Message, ...]] = field(default_factory=list)
+    name: str = "small"
+
+    def complete(self, messages, *, role, sample=0):
+        self.asked.append(tuple(messages))
+        answer = self.answers.pop(0)
+        text, finish = answer if isinstance(answer, tuple) else (answer, "stop")
+        return Completion(text, finish, 1, 1, None, f"k.{sample}", 0.0, False)
+
+
+def filled(*answers, check=lambda _: None):
+    return ask(Script(list(answers)), [Message("user", "Who?")], Person, role="critic", sample=0, check=check)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "Ada", "age": 36}',
+        'Sure!\n```json\n{"name": "Ada", "age": 36,}\n```\nAnything else?',
+        '<think>{"name": "Bob"} or not</think>{"name": "Ada", "age": 36, "likes": ["engines"]}',
+        'A draft {"name": 3} and then {"name": "Ada", "age": 36}',
+        'braces {like these} and {"name": "Ada", "age": 36}',
+    ],
+)
+def test_a_form_is_found_however_it_is_wrapped(text):
+    assert filled(text) == Person(name="Ada", age=36)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("I would rather not.", "no JSON object"),
+        ("", "no JSON object"),
+        ('{"age": 3}', "name: field required"),
+        ('{"name": "Ada", "age": "36"}', "age: input should be a valid integer"),
+        ('{"name": ["Ada"]}', "name: input should be a valid string"),
+        ("{" * 50_000, "no JSON object"),
+        ('{"a":' * 20_000, "no JSON object"),
+    ],
+)
+def test_what_is_no_form_is_asked_for_once_more_with_the_reason(text, problem):
+    model = Script([text, '{"name": "Ada"}'])
+    assert ask(model, [Message("user", "Who?")], Person, role="critic", sample=0).name == "Ada"
+    assert problem in model.asked[1][-1].content
+    assert [message.role for message in model.asked[1]] == ["user", "assistant", "user"]
+
+
+def test_asked_twice_in_vain_it_is_refused_with_the_reason():
+    with pytest.raises(ModelRefused, match=r"as the critic, asked twice: .*no JSON object"):
+        filled("no", "no again")
+
+
+def test_what_a_check_finds_is_told_too():
+    told = filled('{"name": "Bob"}', '{"name": "Ada"}', check=lambda one: None if one.name == "Ada" else "not Bob")
+    assert told.name == "Ada"
+
+
+def test_an_answer_that_was_cut_off_is_asked_for_more_briefly():
+    model = Script([('{"name": "A', "length"), '{"name": "Ada"}'])
+    ask(model, [Message("user", "Who?")], Person, role="critic", sample=0)
+    assert "cut off" in model.asked[1][-1].content
+    assert "Be brief" in model.asked[1][-1].content
+
+
+def test_objects_inside_others_are_not_found_apart():
+    assert objects('{"a": {"b": 1}} {"c": 2}') == [{"a": {"b": 1}}, {"c": 2}]

@@ -1,0 +1,246 @@
+"""An exported file pays, without rewardsmith, what a training would."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rewardsmith.contract.errors import ProgramError, TaskError
+from rewardsmith.contract.records import EnvSpec, Limits, Signal
+from rewardsmith.contract.reward_program import STATES, RewardProgram, Transitions, load_reward, parse, read_source
+from rewardsmith.report.export import wrapper_template
+from rewardsmith.report.export.exporter import export
+from rewardsmith.sandbox import Layout, open_process
+from rewardsmith.spec.task_cards import load_task
+from rewardsmith.worker.envs import mujoco_fields
+from rewardsmith.worker.envs.catalogue import catalogue
+from rewardsmith.worker.envs.make import make
+
+STEPS = 200
+HOPPER = """
+    '''Hop.'''
+    from __future__ import annotations
+    import numpy as np
+    from shaping import smooth_step as soft
+
+    WEIGHTS = {"progress": 1.5, "effort": 0.1}
+
+    def reward(before, action, after, start):
+        upright = shaping.tolerance(after.torso_pitch, (-0.1, 0.1), margin=0.3)
+        return {
+            "progress": after.x_velocity * upright + (after.x_position - before.x_position),
+            "effort": -np.sum(action**2, axis=1),
+            "lifted": soft(after.foot_height - start.foot_height, 0.0, 0.3),
+            "spin": np.abs(after.joint_velocities).max(axis=1),
+        }
+"""
+REACHER = """
+    def reward(after):
+        speed = np.sum(after.fingertip_velocity**2, axis=1)
+        near = -shaping.distance(after.fingertip_position, after.target_position)
+        return {"near": near - after.target_distance, "calm": -speed}
+"""
+PENDULUM = """
+    MEMORY = {"best": -2.0}
+
+    def reward(after, memory):
+        gain = np.maximum(after.cos_angle - memory.best, 0.0)
+        memory.best = np.maximum(memory.best, after.cos_angle)
+        return {"gain": gain, "level": -shaping.wrap_angle(after.angle) ** 2}
+"""
+ANT = """
+    def reward(after):
+        return {"force": np.sum(after.torso_contact_force**2, axis=1), "turn": after.torso_angular_velocity[:, 2]}
+"""
+CARTPOLE = """
+    def reward(action, after):
+        return {"right": action[:, 0], "level": -np.abs(after.obs[:, 2])}
+"""
+DRIVER = """
+    import sys
+    sys.modules["rewardsmith"] = None
+    import numpy as np
+    import exported_reward
+
+    actions = np.load("actions.npy")
+    env = exported_reward.make()
+    env.reset(seed=7)
+    rewards, sums = [], []
+    for action in actions:
+        sent = int(action[0]) if hasattr(env.action_space, "n") else action.astype(np.float32)
+        _, reward, terminated, truncated, info = env.step(sent)
+        rewards.append(reward)
+        weights = exported_reward.WEIGHTS
+        sums.append(sum(weights.get(name, 1.0) * term for name, term in info["reward_terms"].items()))
+        assert "environment_reward" in info
+        if terminated or truncated:
+            env.reset()
+    np.save("rewards.npy", rewards)
+    np.save("sums.npy", sums)
+"""
+
+
+def trusted(program: RewardProgram, spec: EnvSpec, actions: np.ndarray) -> np.ndarray:
+    """Return what a training would pay: the batched environment, and the reward process step by step."""
+    env = make(spec, 1, program.signals)
+    env.reset([7])
+    shapes = {signal.name: signal.shape for signal in env.layout.signals}
+    memory, rewards = None, []
+    with open_process(program, Layout(shapes, (env.actions.width,)), Limits()) as process:
+        for action in actions:
+            before, start = env.current().copy(), env.start().copy()
+            sent = np.clip(action, env.actions.low, env.actions.high)[None]
+            step = env.step(sent)
+            packed = {"before": before, "after": step.after, "start": start}
+            named = {state: env.layout.unpack(packed[state], program.reads[state]) for state in STATES}
+            scores = process.score(Transitions(sent, **named), memory)
+            rewards.append(scores.total[0])
+            memory = None if len(step.ended) else scores.memory
+    return np.array(rewards)
+
+
+def run_alone(text: str, folder: Path, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the exported file pays, and the weighted sums of its terms, with rewardsmith out of reach."""
+    (folder / "exported_reward.py").write_text(text, encoding="utf-8")
+    np.save(folder / "actions.npy", actions)
+    (folder / "driver.py").write_text(dedent(DRIVER), encoding="utf-8")
+    done = subprocess.run([sys.executable, "driver.py"], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return np.load(folder / "rewards.npy"), np.load(folder / "sums.npy")
+
+
+@pytest.mark.parametrize(
+    ("env_id", "source"),
+    [
+        ("Hopper-v5", HOPPER),
+        ("Reacher-v5", REACHER),
+        ("Pendulum-v1", PENDULUM),
+        ("Ant-v5", ANT),
+        ("CartPole-v1", CARTPOLE),
+    ],
+)
+def test_an_exported_file_pays_what_a_training_would(env_id: str, source: str, tmp_path: Path):
+    program = parse(dedent(source))
+    spec = EnvSpec(env_id) if env_id in ("Ant-v5", "CartPole-v1") else load_task(None, env_id).env
+    signals = catalogue(spec)
+    spec = EnvSpec(env_id, spec.kwargs, signals, spec.max_episode_steps)
+    rng = np.random.default_rng(0)
+    if env_id == "CartPole-v1":
+        actions = rng.integers(2, size=(STEPS, 1)).astype(np.float64)
+    else:
+        width = make(spec, 1).actions.width
+        actions = rng.normal(0.0, 1.0, size=(STEPS, width)).astype(np.float32).astype(np.float64)
+    rewards, sums = run_alone(export(program, signals, spec), tmp_path, actions)
+    np.testing.assert_allclose(rewards, trusted(program, spec, actions), rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(rewards, sums)
+    assert np.ptp(rewards) > 0.0
+
+
+SIGNALS = (Signal("height", (), "m", "height", "qpos[1]"), Signal("speed", (), "m/s", "speed", "info[speed]"))
+PLAIN = "def reward(after):\n    return {'t': after.height}\n"
+
+
+def exported_text(source: str) -> str:
+    return export(parse(source), SIGNALS, EnvSpec("Hopper-v5", {"frame_skip": 2}, (), 50))
+
+
+def test_a_file_carries_only_the_shaping_that_its_program_uses():
+    text = exported_text("def reward(after):\n    return {'t': shaping.smooth_step(after.height)}\n")
+    assert "def smooth_step(" in text
+    assert "def tolerance(" not in text
+    assert "shaping" not in exported_text(PLAIN).replace("reshaping", "")
+
+
+def test_shaping_carries_what_it_calls():
+    text = exported_text(
+        "from rewardsmith.shaping import tolerance\n\n" + PLAIN.replace("after.height", "tolerance(after.height)")
+    )
+    assert "def _falling(" in text
+    assert "tolerance = shaping.tolerance" in text
+    assert "import tolerance" not in text
+
+
+@pytest.mark.parametrize("imported", ["import shaping", "import shaping as s, math", "from shaping import *"])
+def test_imports_of_shaping_become_names_of_the_file(imported: str):
+    text = exported_text(f"{imported}\n\n{PLAIN}")
+    compile(text, "exported", "exec")
+    assert imported not in text
+
+
+def test_an_import_inside_a_function_leaves_a_function_that_runs():
+    text = exported_text(
+        "def reward(after):\n    import shaping\n    return {'t': shaping.distance(after.height, 0.0)}\n"
+    )
+    compile(text, "exported", "exec")
+    assert "    pass\n    return" in text
+
+
+def test_a_file_keeps_the_text_of_its_program_with_its_comments():
+    source = "# why\nWEIGHTS = {'t': 2.0}  # tuned\n\n\n" + PLAIN
+    assert source in exported_text(source)
+
+
+def test_a_file_makes_the_environment_with_its_arguments():
+    assert "ENV_KWARGS = {'frame_skip': 2, 'max_episode_steps': 50}" in exported_text(PLAIN)
+
+
+def test_only_the_signals_that_the_program_names_are_read():
+    text = exported_text(PLAIN)
+    assert 'read("qpos", 1)' in text
+    assert '"speed"' not in text
+
+
+def test_a_signal_of_info_is_zero_until_it_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes a log where it runs
+    source = "def reward(before, after):\n    return {'first': before.speed, 'then': after.speed}\n"
+    signals = (Signal("speed", (), "m/s", "speed", "info[x_velocity]"),)
+    names: dict[str, Any] = {}
+    exec(compile(export(parse(source), signals, EnvSpec("HalfCheetah-v5")), "exported", "exec"), names)
+    env = names["make"]()
+    env.reset(seed=0)
+    *_, info = env.step(np.ones(6, np.float32))
+    assert info["reward_terms"] == {"first": 0.0, "then": info["x_velocity"]}
+
+
+def test_a_program_whose_signal_is_not_in_the_catalogue_is_refused():
+    with pytest.raises(ProgramError, match="does not have: pitch"):
+        exported_text("def reward(after):\n    return {'t': after.pitch}\n")
+
+
+def test_a_program_that_takes_a_name_of_the_file_is_refused():
+    with pytest.raises(ProgramError, match="defines make, as the exported file does"):
+        exported_text("def make():\n    return 1\n\n\n" + PLAIN)
+
+
+def test_a_source_that_does_not_parse_is_refused():
+    broken = (Signal("height", (), "m", "height", "qpos["),)
+    with pytest.raises(TaskError):
+        export(parse(PLAIN), broken, EnvSpec("Hopper-v5"))
+
+
+def test_the_wrapper_knows_every_field_that_a_source_can_read():
+    fields = {name: field.element.replace("dof", "joint") for name, field in mujoco_fields.FIELDS.items()}
+    assert fields == wrapper_template._ELEMENTS
+
+
+def test_a_file_run_by_itself_shows_what_the_terms_pay(tmp_path: Path):
+    text = export(parse(dedent(PENDULUM)), load_task(None, "Pendulum-v1").env.signals, EnvSpec("Pendulum-v1"))
+    (tmp_path / "reward.py").write_text(text, encoding="utf-8")
+    done = subprocess.run([sys.executable, "reward.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Pendulum-v1: 200 steps of random actions")
+    assert "gain" in done.stdout
+
+
+def test_an_exported_file_is_read_back_as_the_program_that_it_holds_on_its_own_lines(tmp_path: Path):
+    path = tmp_path / "exported.py"
+    path.write_text(exported_text(PLAIN))
+    assert load_reward(path).source == PLAIN
+    line = read_source(path).splitlines().index("def reward(after):")
+    assert path.read_text().splitlines()[line] == "def reward(after):"

@@ -1,0 +1,88 @@
+"""Curves in TensorBoard's logs and in Weights & Biases, read back with their own readers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import rewardsmith
+from rewardsmith.contract.errors import ConfigError
+from rewardsmith.contract.records import CurvePoint
+from rewardsmith.report import trackers
+from rewardsmith.search.callbacks import Silent
+from rewardsmith.search.storage import Run
+
+SETTINGS = {
+    "search.designer": "symbolic",
+    "search.population": 1,
+    "search.generations": 1,
+    "search.env_steps": 4_096,
+    "search.final_seeds": 2,
+    "search.baseline": False,
+    "evaluation.episodes": 1,
+    "evaluation.final_episodes": 1,
+}
+
+
+class Noted(Silent):
+    """Remembers what was said."""
+
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+
+def test_every_training_has_a_log_with_its_curve(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out = tmp_path / "run"
+    result = rewardsmith.design(
+        "Balance.", "inverted_pendulum", out=out, settings=SETTINGS | {"trackers": ["tensorboard"]}
+    )
+    training = result.candidates[0].trainings[0]
+    log = EventAccumulator(str(out / "tensorboard" / "g0c00" / "s0")).Reload()
+    known = {event.step: event.value for event in log.Scalars("fitness")}
+    assert known == pytest.approx({one.env_steps: one.fitness for one in training.curve if one.fitness is not None})
+    assert training.curve[-1].terms
+    for term in training.curve[-1].terms:
+        assert log.Scalars(f"terms/{term}")
+    assert len(list((out / "tensorboard").glob("final/*/s*/events*"))) == 2
+    reported = EventAccumulator(str(out / "tensorboard" / "result")).Reload().Scalars("reported")
+    assert reported[0].value == pytest.approx(result.reported.mean if result.reported else None)
+
+
+def test_weights_and_biases_gets_the_curves_without_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    out = tmp_path / "run"
+    rewardsmith.design("Balance.", "inverted_pendulum", out=out, settings=SETTINGS | {"trackers": ["wandb"]})
+    (log,) = (out / "wandb").glob("offline-run-*/*.wandb")
+    content = log.read_bytes()
+    for name in (b"g0c00/s0/fitness", b"search/fitness", b"reported"):
+        assert name in content
+
+
+def test_a_tracker_that_fails_ends_no_search(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX")
+    rewardsmith.design("Balance.", "inverted_pendulum", out=tmp_path / "run", settings=SETTINGS)
+    noted = Noted()
+    board = trackers.TensorBoard(Run.open(tmp_path / "run"), noted.notice)
+    (tmp_path / "run" / "tensorboard").write_text("a file in the place of the folder")
+    for steps in (1, 2):
+        board.curve("g0c00/trainer/s0", CurvePoint(steps, 1, 1.0, 1.0, 1.0))
+    (notice,) = noted.notices
+    assert "the search goes on" in notice
+
+
+def test_a_missing_package_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(ConfigError, match=r"rewardsmith\[tensorboard\]"):
+        rewardsmith.design(
+            "Balance.", "inverted_pendulum", out=tmp_path / "run", settings=SETTINGS | {"trackers": ["tensorboard"]}
+        )

@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rewardsmith.contract.records import (
+    Candidate,
+    CurvePoint,
+    DryRun,
+    Episode,
+    Evaluation,
+    Finding,
+    Proposal,
+    TermStats,
+    Training,
+    Verdict,
+)
+from rewardsmith.search.steps.analyzer import analyze
+from rewardsmith.search.steps.analyzer.alarms import find_alarms, shares, trend
+from rewardsmith.search.steps.analyzer.term_curves import POINTS, Course, read_curves
+
+SOURCE = """WEIGHTS = {"speed": 2.0, "upright": 0.5}
+
+def reward(before, after):
+    return {"speed": after.speed, "upright": np.exp(-after.tilt[:, 0]**2), "gain": after.height - before.height}
+"""
+WEIGHTS = {"speed": 2.0, "upright": 0.5, "gain": 1.0}
+
+
+def point(at: int, reward: float | None, fitness: float | None, **terms: float) -> CurvePoint:
+    return CurvePoint(at, 3, reward, 100.0 + at / 1000, fitness, terms)
+
+
+def training(points: Sequence[CurvePoint], **changes: object) -> Training:
+    values: dict[str, object] = {"status": "ok", "seed": 0, "env_steps": 5000, "wall_s": 12.345, "cpu_s": 1.0}
+    return Training(**(values | {"curve": tuple(points), "reward_s": 0.1} | changes))  # type: ignore[arg-type]
+
+
+LEARNING = training(
+    [
+        point(
+            1000 * step,
+            float(step * 50),
+            step * 0.5,
+            speed=0.1234 * step,
+            upright=0.9 - 0.05 * step,
+            gain=0.01 if step % 2 else 0.02,
+        )
+        for step in range(1, 6)
+    ]
+)
+
+
+def evaluation(fitness: Sequence[float]) -> Evaluation:
+    episodes = tuple(
+        Episode(seed, value, length=40 + seed, terminated=seed % 2 == 0) for seed, value in enumerate(fitness)
+    )
+    return Evaluation("ok", episodes, float(np.mean(fitness)), wall_s=3.21)
+
+
+def record(folder: Path, evaluation: Evaluation, hidden: bool = True) -> None:
+    """Write episodes in which every signal is a plain function of the step."""
+    arrays: dict[str, np.ndarray] = {}
+    for index, episode in enumerate(evaluation.episodes):
+        steps = np.arange(1, episode.length + 1, dtype=float)
+        arrays[f"{index}/speed"], arrays[f"{index}/start/speed"] = steps / 10, np.array(0.0)
+        arrays[f"{index}/tilt"] = np.stack([np.sin(steps), np.cos(steps), steps, -steps], axis=1)
+        arrays[f"{index}/start/tilt"] = np.zeros(4)
+        arrays[f"{index}/action"] = np.full((episode.length, 2), 0.5)
+        if hidden:
+            arrays[f"{index}/success"], arrays[f"{index}/start/success"] = steps > 3, np.array(False)
+    folder.mkdir()
+    np.savez(folder / "episodes.npz", **arrays)
+
+
+def candidate(*trainings: Training, **changes: object) -> Candidate:
+    values: dict[str, object] = {"id": "g0c00", "generation": 0, "slot": 0, "status": "ok", "trainings": trainings}
+    return Candidate(**(values | {"proposal": Proposal(SOURCE, "llm:small")} | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> tuple[Candidate, list[Path]]:
+    """A candidate with one training and five recorded episodes."""
+    found = evaluation([3.0, 1.0, 5.0, 4.0, 2.0])
+    record(tmp_path / "eval", found)
+    return candidate(LEARNING, evaluations=(found,), fitness=3.0), [tmp_path / "eval"]
+
+
+def test_the_feedback_on_a_trained_program(
+    trained: tuple[Candidate, list[Path]], snapshot: Callable[[str, str], None]
+) -> None:
+    snapshot("analyzer-feedback", analyze(*trained).text)
+
+
+def test_the_feedback_on_a_program_that_failed(snapshot: Callable[[str, str], None]) -> None:
+    failed = training(LEARNING.curve[:2], status="failed", cause="term 'gain' is not finite")
+    verdict = Verdict(True, (Finding("constant-term", "the term 'gain' hardly changes", "warning"),))
+    found = candidate(failed, status="failed", cause="term 'gain' is not finite after 31.2 s", verdict=verdict)
+    snapshot("analyzer-failure", analyze(found, []).text)
+
+
+def test_a_refused_program_is_told_with_its_findings() -> None:
+    verdict = Verdict(False, (Finding("unknown-signal", "there is no signal 'sped'", line=3),))
+    found = candidate(status="invalid", cause="there is no signal 'sped'", verdict=verdict)
+    feedback = analyze(found, [])
+    assert feedback.text.startswith("This program was refused by the checks before any training: there is no signal")
+    assert feedback.alarms == ()
+
+
+def test_measured_times_are_left_out_so_that_equal_trainings_read_equally(
+    trained: tuple[Candidate, list[Path]],
+) -> None:
+    found, folders = trained
+    slower = replace(found, trainings=(replace(LEARNING, wall_s=99.9, cpu_s=88.8, reward_s=77.7),))
+    assert analyze(slower, folders) == analyze(found, folders)
+
+
+def test_signals_that_the_program_does_not_read_are_not_shown(trained: tuple[Candidate, list[Path]]) -> None:
+    assert "success" not in analyze(*trained).text
+
+
+def test_episodes_that_were_not_recorded_are_passed_over(trained: tuple[Candidate, list[Path]], tmp_path: Path) -> None:
+    found, _ = trained
+    text = analyze(found, [tmp_path / "nowhere"]).text
+    assert "Fitness 3" in text
+    assert "best episode" not in text
+
+
+def test_the_best_and_the_worst_episode_come_from_all_trainings(tmp_path: Path) -> None:
+    first, second = evaluation([1.0, 2.0]), evaluation([-7.0, 9.0])
+    record(tmp_path / "one", first)
+    record(tmp_path / "two", second)
+    found = candidate(LEARNING, replace(LEARNING, seed=1), evaluations=(first, second), fitness=1.25)
+    text = analyze(found, [tmp_path / "one", tmp_path / "two"]).text
+    assert "best episode: fitness 9, 41 steps" in text
+    assert "worst episode: fitness -7, 40 steps" in text
+    assert "of 2 trained policies" in text
+
+
+def test_one_episode_is_shown_once(tmp_path: Path) -> None:
+    found = evaluation([1.0])
+    record(tmp_path / "eval", found)
+    text = analyze(candidate(LEARNING, evaluations=(found,), fitness=1.0), [tmp_path / "eval"]).text
+    assert "best episode" in text
+    assert "worst episode" not in text
+
+
+def test_a_long_curve_is_thinned_to_ten_points_with_both_ends() -> None:
+    curves = read_curves([training([point(step, 1.0, 1.0, speed=float(step)) for step in range(1, 101)])])
+    assert curves.env_steps[0] == 1
+    assert curves.env_steps[-1] == 100
+    assert len(curves.terms[0].values) == POINTS
+
+
+def test_curves_are_averaged_over_trainings_up_to_the_shortest() -> None:
+    one = training([point(1, 1.0, None, speed=1.0), point(2, 3.0, 1.0, speed=1.0)])
+    two = training([point(1, 3.0, 5.0, speed=2.0)])
+    curves = read_curves([one, two])
+    assert curves.reward.values == (2.0,)
+    assert curves.fitness.values == (5.0,)
+    assert curves.terms[0].values == (1.5,)
+
+
+def test_no_training_gives_no_curves() -> None:
+    curves = read_curves([])
+    assert (curves.env_steps, curves.terms, curves.reward.max) == ((), (), None)
+
+
+def test_shares_weigh_the_terms_at_the_end_of_training() -> None:
+    parts = shares(read_curves([LEARNING]), WEIGHTS)
+    assert sum(parts.values()) == pytest.approx(1.0)
+    assert parts["speed"] == pytest.approx(2 * 0.617 / (2 * 0.617 + 0.5 * 0.65 + 0.01))
+
+
+def curve_of(rewards: Sequence[float], fitness: Sequence[float], **terms: Sequence[float]) -> tuple[str, ...]:
+    """Return the alarms of a training with these courses."""
+    points = [
+        point(step, rewards[step], fitness[step], **{name: values[step] for name, values in terms.items()})
+        for step in range(len(rewards))
+    ]
+    return find_alarms(read_curves([training(points)]), {})
+
+
+RISING = (0.0, 10.0, 20.0, 30.0, 40.0, 50.0)
+FALLING = RISING[::-1]
+FLAT = (20.0, 20.1, 20.0, 20.2, 20.1, 20.0)
+
+
+def test_return_that_rises_while_fitness_falls_raises_an_alarm() -> None:
+    assert "while fitness falls" in curve_of(RISING, FALLING)[0]
+
+
+def test_return_that_rises_while_fitness_stays_raises_an_alarm() -> None:
+    assert "while fitness stays flat" in curve_of(RISING, FLAT)[0]
+
+
+@pytest.mark.parametrize(("rewards", "fitness"), [(RISING, RISING), (FLAT, FALLING), (FALLING, FALLING)])
+def test_return_and_fitness_that_agree_raise_none(rewards: Sequence[float], fitness: Sequence[float]) -> None:
+    assert curve_of(rewards, fitness) == ()
+
+
+def test_two_points_show_no_trend() -> None:
+    assert curve_of(RISING[:2], FALLING[:2]) == ()
+
+
+def test_a_term_that_drowns_the_others_raises_an_alarm() -> None:
+    (alarm,) = curve_of(FLAT, FLAT, big=RISING, small=[value / 100 for value in RISING])
+    assert "'big' makes 99 %" in alarm
+
+
+def test_a_term_that_leads_to_the_goal_drowns_nothing() -> None:
+    assert curve_of(RISING, RISING, big=RISING, small=[value / 100 for value in RISING]) == ()
+
+
+def test_an_only_term_drowns_nothing() -> None:
+    assert curve_of(RISING, RISING, only=RISING) == ()
+
+
+def test_a_term_that_never_changes_and_leads_the_total_raises_an_alarm() -> None:
+    (alarm,) = curve_of(FLAT, FLAT, alive=[0.5] * 6, speed=[value / 500 for value in RISING])
+    assert "'alive' stays at 0.5 per step" in alarm
+
+
+def test_a_bonus_for_surviving_raises_none_while_fitness_rises_or_where_it_is_small() -> None:
+    assert curve_of(RISING, RISING, alive=[0.5] * 6, speed=[value / 50 for value in RISING]) == ()
+    assert curve_of(FLAT, FLAT, alive=[0.5] * 6, speed=RISING, height=RISING) == ()
+
+
+def test_a_term_that_is_always_zero_raises_an_alarm() -> None:
+    alarms = curve_of(RISING, RISING, goal=[0.0] * 6, speed=RISING, height=RISING)
+    assert [alarm for alarm in alarms if "'goal' is zero" in alarm]
+
+
+def test_alarms_reach_both_the_user_and_the_designer(tmp_path: Path) -> None:
+    points = [point(step, RISING[step], FALLING[step], speed=RISING[step], upright=1.0 + step) for step in range(6)]
+    feedback = analyze(candidate(training(points), evaluations=(evaluation([1.0]),), fitness=1.0), [tmp_path])
+    assert feedback.alarms
+    assert all(alarm in feedback.text for alarm in feedback.alarms)
+
+
+def test_a_trend_is_measured_in_the_courses_own_range() -> None:
+    assert trend(Course("v", FALLING)) == pytest.approx(-0.8)
+    assert trend(Course("v", FLAT)) == 0.0
+
+
+def test_a_term_that_takes_over_while_fitness_stays_raises_an_alarm() -> None:
+    near, speed = (0.0, 0.2, 1.0, 4.0, 5.0, 5.0), (1.0, 0.9, 1.0, 1.0, 0.9, 1.0)
+    alarms = curve_of(FLAT, FLAT, near=near, speed=speed)
+    assert [alarm for alarm in alarms if "'near' has grown from 10 to 84 % of the total" in alarm]
+    assert not [alarm for alarm in curve_of(FLAT, RISING, near=near, speed=speed) if "has grown" in alarm]
+
+
+def at_random(name: str, low: float, high: float) -> DryRun:
+    return DryRun(100, 1.0, (TermStats(name, 1.0, 0.5 * (low + high), 0.1, low, high, 0.5),))
+
+
+@pytest.mark.parametrize(
+    ("course", "fitness", "raised"),
+    [
+        ((0.7, 0.9, 0.98, 0.99, 0.99, 1.0), FLAT, True),
+        ((0.7, 0.9, 0.98, 0.99, 0.99, 1.0), RISING, False),
+        ((0.2, 0.4, 0.5, 0.6, 0.7, 1.0), FLAT, False),
+        ((0.7, 1.0, 2.0, 3.0, 4.0, 5.0), FLAT, False),
+    ],
+    ids=["pinned", "fitness rises", "still moving", "beyond what random actions reach"],
+)
+def test_a_posture_term_pinned_at_its_bound_raises_an_alarm_while_fitness_stays(
+    course: Sequence[float], fitness: Sequence[float], raised: bool
+) -> None:
+    points = [point(step, FLAT[step], fitness[step], upright=course[step], speed=1.0 + step % 2) for step in range(6)]
+    alarms = find_alarms(read_curves([training(points)]), {}, at_random("upright", 0.0, 1.0))
+    assert any("'upright' has been at its bound" in alarm for alarm in alarms) == raised
+
+
+def test_a_duplicate_is_told_with_its_twin() -> None:
+    found = candidate(status="duplicate", cause="it pays the same as g0c01, whose fitness is 12.3")
+    text = analyze(found, []).text
+    assert text.startswith(
+        "This program was not trained, since it pays what an earlier program pays: it pays the same as"
+    )
+
+
+def test_feedback_says_nothing_of_what_was_measured_beside_the_fitness(trained: tuple[Candidate, list[Path]]) -> None:
+    one, folders = trained
+    (known,) = one.evaluations
+    episodes = tuple(replace(episode, figures={"death_by_lava": 1.0}) for episode in known.episodes)
+    beside = replace(known, episodes=episodes, figures={"death_by_lava": 1.0})
+    assert analyze(replace(one, evaluations=(beside,)), folders) == analyze(one, folders)

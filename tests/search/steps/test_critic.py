@@ -1,0 +1,320 @@
+"""The critic: what it finds in a text, and in a dry run in the sealed reward process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import numpy as np
+import pytest
+
+from rewardsmith.contract.records import Limits, Probe, Signal, Verdict
+from rewardsmith.search.steps.critic import review
+from rewardsmith.search.steps.critic.dry_run import slowness
+from rewardsmith.search.steps.critic.static_checks import read
+
+SIGNALS = (
+    Signal("x_velocity", (), "m/s", "forward speed", "qvel[0]"),
+    Signal("height", (), "m", "height of the torso", "qpos[1]"),
+    Signal("foot", (3,), "m", "place of the foot", "xpos[foot]"),
+)
+LENGTHS = (40, 24, 64)
+N = sum(LENGTHS)
+LIMITS = Limits(call_timeout_s=5.0)
+GOOD = """
+    WEIGHTS = {"progress": 1.0, "effort": 0.5}
+
+    def reward(action, after, start):
+        rise = after.height - start.height
+        return {"progress": after.x_velocity + rise, "effort": -np.sum(action**2, axis=1)}
+"""
+MEMORY = """
+    MEMORY = {"best": 0.0}
+
+    def reward(after, memory):
+        best = np.maximum(memory.best, after.height)
+        gain = best - memory.best
+        memory.best = best
+        return {"gain": gain}
+"""
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three episodes of a drunkard's walk."""
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("probe") / "transitions.npz"
+    arrays = {"action": rng.uniform(-1.0, 1.0, (N, 2)), "step": np.concatenate([np.arange(n) for n in LENGTHS])}
+    for state in ("before", "after", "start"):
+        for signal in SIGNALS:
+            arrays[f"{state}/{signal.name}"] = rng.normal(size=(N, *signal.shape))
+    np.savez(path, **arrays)
+    return path
+
+
+def judge(source: str, recording: Path) -> Verdict:
+    probe = Probe(SIGNALS, (2,), (-1.0, -1.0), (1.0, 1.0), None, (11,), 1000, N)
+    return review(dedent(source), probe, recording, LIMITS)
+
+
+def codes(verdict: Verdict) -> list[str]:
+    """Return what was found, but for the measured time, which a busy machine stretches."""
+    return [finding.code for finding in verdict.findings if finding.code != "slow"]
+
+
+def found(source: str) -> dict[str, int | None]:
+    return {finding.code: finding.line for finding in read(dedent(source), SIGNALS)[1]}
+
+
+# ---------------------------------------------------------------- the text
+
+
+def test_a_sound_text_gives_no_findings():
+    program, findings = read(dedent(GOOD), SIGNALS)
+    assert program is not None
+    assert findings == []
+
+
+HEAD = "def reward(before, action, after, start, memory):\n    "
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "line"),
+    [
+        ("import os\ndef reward(after):\n    return {'t': after.height}", "import", 1),
+        ("from . import x\ndef reward(after):\n    return {'t': after.height}", "import", 1),
+        ("import numpy.random\ndef reward(after):\n    return {'t': after.height}", "import", 1),
+        ("from numpy import random\ndef reward(after):\n    return {'t': after.height}", "forbidden-name", 1),
+        ("def reward(after):\n    return {'t': np.random.rand(3)}", "forbidden-name", 2),
+        ("def reward(after):\n    return {'t': np.load('x')}", "forbidden-name", 2),
+        ("def reward(after):\n    return {'t': eval('1')}", "forbidden-name", 2),
+        ("def reward(after):\n    return {'t': getattr(np, 'sum')(after.foot, 1)}", "forbidden-name", 2),
+        ("def reward(after):\n    return {'t': after.__class__}", "forbidden-name", 2),
+        ("def reward(after):\n    return {'t': __builtins__}", "forbidden-name", 2),
+        ("class A:\n    pass\ndef reward(after):\n    return {'t': after.height}", "construct", 1),
+        ("N = 0\ndef reward(after):\n    global N\n    return {'t': after.height}", "construct", 3),
+        ("def reward(after):\n    while True:\n        pass\n    return {'t': after.height}", "construct", 2),
+        ("def reward(after):\n    yield 1\n    return {'t': after.height}", "construct", 2),
+        ("np.seterr(all='ignore')\ndef reward(after):\n    return {'t': after.height}", "top-level", 1),
+        ("if 1:\n    X = 2\ndef reward(after):\n    return {'t': after.height}", "top-level", 1),
+        ("def f():\n    return 1\nX = f()\ndef reward(after):\n    return {'t': after.height}", "top-level", 3),
+        ("S = []\ndef reward(after):\n    S.append(1)\n    return {'t': after.height}", "hidden-state", 3),
+        ("S = {}\ndef reward(after):\n    S['n'] = 1\n    return {'t': after.height}", "hidden-state", 3),
+        ("def reward(after):\n    reward.n = 1\n    return {'t': after.height}", "hidden-state", 2),
+        ("def reward(after):\n    return {'t': after.heigth}", "unknown-signal", 2),
+        ("def reward(after):\n    return {'t': start.height}", "missing-argument", 2),
+        ("def reward(after):\n    return {'t': after['height']}", "whole-state", 2),
+        ("def f(s):\n    return s.height\ndef reward(after):\n    return {'t': f(after)}", "whole-state", 4),
+        ("def reward(after):\n    after.height = 0\n    return {'t': after.height}", "changes-input", 2),
+        ("def reward(after):\n    after.height[0] = 0\n    return {'t': after.height}", "changes-input", 2),
+        ("def reward(action):\n    action *= 2\n    return {'t': action[:, 0]}", "changes-input", 2),
+        ("def reward(after, memory):\n    return {'t': after.height}", "memory-undeclared", 1),
+        ("MEMORY = {'best': 0}\ndef reward(memory):\n    return {'t': memory.bset}", "unknown-memory", 3),
+        ("WEIGHTS = {'t': 0}\ndef reward(after):\n    return {'t': after.height}", "weight-zero", None),
+        ("def reward(after):\n    return {'t': after.height", "syntax", 2),
+    ],
+)
+def test_a_mistake_is_found_in_the_text_with_its_line(source: str, code: str, line: int | None):
+    findings = found(source)
+    assert list(findings) == [code]
+    assert findings[code] == line
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import numpy as np\nfrom math import pi\ndef reward(after):\n    return {'t': pi * after.height}",
+        "from shaping import tolerance\ndef reward(after):\n    return {'t': tolerance(after.height)}",
+        "A, B = 1.0, np.array([1.0, 2.0])\ndef reward(after):\n    return {'t': A * after.height}",
+        "def f(after):\n    return after.height\ndef reward(after):\n    return {'t': f(after)}",
+        "def f(x, after):\n    return after.height\ndef reward(after):\n    return {'t': f(1, after=after)}",
+        "T = {'a': 1}\ndef reward(after):\n    T = {}\n    T['a'] = after.height\n    return T",
+        "def reward(after):\n    parts = []\n    parts.append(after.height)\n    return {'t': sum(parts)}",
+        "def reward(after):\n    with np.errstate(all='ignore'):\n        return {'t': after.foot[:, 0]}",
+        "def reward(action):\n    action = action * 2\n    return {'t': np.add(action[:, 0], 1)}",
+    ],
+)
+def test_what_is_allowed_gives_no_findings(source: str):
+    assert found(source) == {}
+
+
+def test_an_unknown_signal_is_told_with_the_nearest_name():
+    _, findings = read("def reward(after):\n    return {'t': after.x_velocty}", SIGNALS)
+    assert findings[0].message == "after.x_velocty: there is no signal 'x_velocty'; did you mean 'x_velocity'?"
+
+
+def test_a_signal_like_no_other_is_told_with_those_that_exist():
+    _, findings = read("def reward(after):\n    return {'t': after.qqq}", SIGNALS)
+    assert "there are x_velocity, height, foot" in findings[0].message
+
+
+def test_breaches_of_form_and_of_content_are_told_together():
+    findings = found("import os\ndef reward(goal):\n    return {'t': after.heigth}")
+    assert set(findings) >= {"import", "signature", "unknown-signal"}
+
+
+# ---------------------------------------------------------------- the dry run
+
+
+def test_a_good_program_is_accepted_with_its_figures(recording: Path):
+    verdict = judge(GOOD, recording)
+    assert verdict.accepted
+    assert codes(verdict) == []
+    assert verdict.dry_run is not None
+    assert verdict.dry_run.transitions == N
+    assert verdict.dry_run.us_per_transition > 0.0
+    progress, effort = verdict.dry_run.terms
+    assert (progress.name, progress.weight) == ("progress", 1.0)
+    assert progress.min < progress.mean < progress.max <= 10.0
+    assert progress.share + effort.share == pytest.approx(1.0)
+    assert effort.max <= 0.0
+
+
+def test_a_verdict_depends_on_its_inputs_alone_but_for_the_time(recording: Path):
+    first, second = judge(GOOD, recording), judge(GOOD, recording)
+    assert first.dry_run and second.dry_run
+    assert (codes(first), first.dry_run.terms) == (codes(second), second.dry_run.terms)
+
+
+def test_a_program_with_errors_in_its_text_is_not_run(recording: Path):
+    verdict = judge("def reward(after):\n    return {'t': after.heigth}", recording)
+    assert not verdict.accepted
+    assert verdict.dry_run is None
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "line"),
+    [
+        ("return {'t': 1 / 0}", "run-error", 2),
+        ("return {'t': after.foot}", "run-shape", 2),
+        ("return {'t': after.foot[:, 5]}", "run-error", 2),
+        ("return [after.height]", "run-shape", 2),
+        (
+            "far = np.log(after.height)\n    return {\n        's': after.height,\n        't': far}",
+            "run-not-finite",
+            2,
+        ),
+        ("terms = {}\n    terms['t'] = after.foot\n    return terms", "run-shape", 3),
+        ("a = after.height\n    return {\n        's': a,\n        't': a + 'm'}", "run-error", 5),
+        ("return {name: after.foot for name in ('t',)}", "run-shape", None),
+        ("return {'t': np.log(after.height)}", "run-not-finite", 2),
+        ("h = after.height\n    h += 1.0\n    return {'t': h}", "run-error", 3),
+        ("return {'t': after.height - np.mean(after.height)}", "mixes-transitions", 2),
+        ("return {'t': np.cumsum(after.height)}", "mixes-transitions", 2),
+        ("return {'t': after.height + np.arange(len(after.height))}", "mixes-transitions", 2),
+        ("return {'t': np.where(len(after.height) > 64, after.height, 0.0)}", "mixes-transitions", 2),
+    ],
+)
+def test_a_misbehaving_program_is_refused_with_the_reason(recording: Path, body: str, code: str, line: int | None):
+    verdict = judge(f"def reward(after):\n    {body}", recording)
+    assert not verdict.accepted
+    errors = {finding.code: finding.line for finding in verdict.findings if finding.severity == "error"}
+    assert errors == {code: line}
+
+
+def test_a_failure_in_a_smaller_call_says_so(recording: Path):
+    verdict = judge("def reward(after):\n    return {'t': after.height / (len(after.height) - 1)}", recording)
+    assert "depends on the others" in verdict.findings[0].message
+    verdict = judge("def reward(after):\n    return {'t': after.height + 0 * after.height[1]}", recording)
+    assert verdict.findings[0].message.startswith("in a smaller call, of 1 transitions: IndexError")
+
+
+def test_a_write_to_an_input_is_told_as_such(recording: Path):
+    verdict = judge("def reward(after):\n    h = after.height\n    h += 1.0\n    return {'t': h}", recording)
+    assert "before, action, after and start are inputs: make a new array" in verdict.findings[0].message
+
+
+def test_a_program_that_remembers_by_stealth_is_refused(recording: Path):
+    source = """
+        CELL = np.zeros(1)
+
+        def reward(after):
+            np.add(CELL, 1.0, out=CELL)
+            return {"t": after.height + CELL}
+    """
+    assert "not-deterministic" in codes(judge(source, recording))
+
+
+def test_an_endless_program_is_ended(recording: Path):
+    probe = Probe(SIGNALS, (2,), (-1.0,), (1.0,), None, (11,), 1000, N)
+    source = "def reward(after):\n    x = 0\n    while x < 1:\n        x = x * 1\n    return {'t': after.height}"
+    verdict = review(source, probe, recording, Limits(call_timeout_s=0.3))
+    assert codes(verdict) == ["run-timeout"]
+
+
+def test_a_weight_of_no_term_is_told_with_the_nearest(recording: Path):
+    verdict = judge("WEIGHTS = {'hieght': 2}\ndef reward(after):\n    return {'height': after.height}", recording)
+    assert codes(verdict) == ["unknown-weight"]
+    assert "did you mean 'height'?" in verdict.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("return {'t': after.height, 'alive': 1.0}", ["constant-term"]),
+        ("return {'t': after.height, 'big': 100 * after.x_velocity}", ["drowning-term"]),
+        ("return {'t': 1e7 * after.height}", ["huge-term"]),
+        ("return {'t': 0 * after.height}", ["constant-total", "constant-term"]),
+    ],
+)
+def test_a_doubtful_program_is_accepted_with_a_warning(recording: Path, body: str, expected: list[str]):
+    verdict = judge(f"def reward(after):\n    {body}", recording)
+    assert verdict.accepted
+    assert sorted(codes(verdict)) == sorted(expected)
+
+
+def test_a_loop_over_transitions_is_told_as_slow(recording: Path):
+    body = "return {'t': np.array([h + 1e-9 * sum(range(20_000)) for h in after.height])}"
+    verdict = judge(f"def reward(after):\n    {body}", recording)
+    assert verdict.accepted
+    assert [finding.code for finding in verdict.findings] == ["slow"]
+    assert verdict.dry_run is not None
+    assert verdict.findings[0].message == slowness(verdict.dry_run.us_per_transition)
+
+
+# ---------------------------------------------------------------- memory
+
+
+def test_a_program_with_memory_is_walked_through_the_episodes(recording: Path):
+    verdict = judge(MEMORY, recording)
+    assert verdict.accepted
+    assert verdict.dry_run is not None
+    with np.load(recording) as arrays:
+        heights = np.split(arrays["after/height"], np.cumsum(LENGTHS)[:-1])
+    gains = sum(max(episode.max(), 0.0) for episode in heights)
+    assert verdict.dry_run.terms[0].mean * N == pytest.approx(gains)
+
+
+def test_memory_that_mixes_episodes_is_refused(recording: Path):
+    source = MEMORY.replace("memory.best = best", "memory.best = np.full(len(best), best.max())")
+    assert codes(judge(source, recording)) == ["mixes-transitions"]
+
+
+def test_a_term_that_comes_and_goes_is_refused(recording: Path):
+    source = """
+        MEMORY = {"t": 0.0}
+
+        def reward(after, memory):
+            memory.t = memory.t + 1
+            terms = {"height": after.height}
+            if memory.t[0] > 3:
+                terms["late"] = after.height
+            return terms
+    """
+    verdict = judge(source, recording)
+    assert "terms-vary" in codes(verdict)
+    assert verdict.dry_run is None
+
+
+def test_a_single_episode_is_enough(tmp_path: Path):
+    rng = np.random.default_rng(1)
+    arrays = {f"after/{signal.name}": rng.normal(size=(32, *signal.shape)) for signal in SIGNALS}
+    np.savez(tmp_path / "transitions.npz", action=np.zeros((32, 2)), step=np.arange(32), **arrays)
+    assert judge(MEMORY, tmp_path / "transitions.npz").accepted
+
+
+def test_two_measurements_of_a_slow_program_are_told_alike():
+    assert slowness(130.0) == slowness(410.0) == slowness(980.0)
+    assert "more than 100 µs" in slowness(130.0)
+    assert slowness(2_345.6) != slowness(130.0)
+    assert "over 1,000 times" in slowness(2_345.6)

@@ -1,0 +1,98 @@
+"""The list of signals in a prompt."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from rewardsmith.contract.records import Signal
+from rewardsmith.search.steps.designer.signal_table import CHARS_PER_TOKEN, HEADER, catalogue_text
+
+BODIES = ("torso", *(f"{side}_{part}" for side in ("left", "right") for part in ("hip", "shin", "foot", "toe", "arm")))
+ROOM = 400
+"""Tokens in which the families fit and the whole list does not."""
+SEEN = (("position", (3,), "m", "position"), ("velocity", (3,), "m/s", "velocity"))
+
+
+def derived(bodies=BODIES) -> list[Signal]:
+    return [
+        *(Signal(f"{b}_{q}", size, unit, f"{what} of body {b!r}", "") for b in bodies for q, size, unit, what in SEEN),
+        Signal("knee_angle", (), "rad", "angle of joint 'knee', between -1 and 0", ""),
+        Signal("hip_angle", (), "rad", "angle of joint 'hip', between -2 and 2", ""),
+        Signal("robot0_grip_length", (), "m", "length of tendon 'robot0:grip'", ""),
+        Signal("obs", (11,), "1", "the whole observation", ""),
+    ]  # fmt: skip
+
+
+CARD = [Signal("height", (), "m", "height | of the torso", ""), Signal("speed", (2, 2), "m/s", "speed", "")]
+
+
+def names_in(text: str) -> set[str]:
+    """Return every name that a reader of the list knows."""
+    names, suffixes = set(), []
+    for line in text.splitlines()[1:]:
+        where = re.fullmatch(r"  where \* is (.*?)(?: and \d+ more)?", line)
+        if where:
+            for member in re.split(r", (?![^(]*\))", where[1]):
+                names |= {f"{member.split()[0]}_{suffix}" for suffix in suffixes}
+            suffixes = []
+        elif line.startswith("*_"):
+            suffixes.append(line.split(" | ")[0][2:])
+        elif " | " in line:
+            names.add(line.split(" | ")[0])
+    return names
+
+
+def test_every_name_can_be_read_off_and_no_other():
+    signals = [*CARD, *derived()]
+    assert names_in(catalogue_text(signals, 2, ROOM)) == {signal.name for signal in signals}
+
+
+def test_a_list_that_fits_stands_in_full():
+    signals = [*CARD, *derived()]
+    text = catalogue_text(signals, 2, 1_000)
+    assert [line.split(" | ")[0] for line in text.splitlines()[1:]] == [signal.name for signal in signals]
+
+
+def test_a_family_is_told_once():
+    text = catalogue_text(derived(), 0, ROOM)
+    assert text.count("velocity of body *") == 1
+    assert "  where * is torso, left_hip, left_shin, left_foot, left_toe, left_arm, right_hip," in text
+    assert "*_velocity | (3,) | m/s | velocity of body *" in text
+
+
+def test_what_differs_stands_with_its_name():
+    text = catalogue_text(derived(), 0, ROOM)
+    assert (
+        "*_angle | scalar | rad | angle of joint *\n  where * is knee (between -1 and 0), hip (between -2 and 2)"
+        in text
+    )
+
+
+def test_one_of_a_kind_stands_in_full():
+    assert "robot0_grip_length | scalar | m | length of tendon 'robot0:grip'" in catalogue_text(derived(), 0, ROOM)
+
+
+def test_the_card_s_signals_come_first_and_in_full_whatever_the_budget():
+    lines = catalogue_text([*CARD, *derived()], 2, 1).splitlines()
+    assert lines[:3] == [HEADER, "height | scalar | m | height / of the torso", "speed | (2, 2) | m/s | speed"]
+    assert lines[3:] == [
+        "(26 more signals exist, formed as *_position, *_velocity, *_angle; a name that does not exist is answered"
+        " with the nearest ones)"
+    ]
+
+
+@pytest.mark.parametrize("budget", [150, 200, 250, 300, 400, 1_000])
+def test_a_long_catalogue_keeps_to_its_budget_and_counts_the_rest(budget):
+    signals = derived([f"part_{i}" for i in range(100)])
+    text = catalogue_text(signals, 0, budget)
+    assert len(text) <= budget * CHARS_PER_TOKEN
+    shown = names_in(text)
+    assert shown <= {signal.name for signal in signals}
+    left_out = re.search(r"\((\d+) more signals exist", text)
+    assert len(shown) + (int(left_out[1]) if left_out else 0) == len(signals)
+
+
+def test_without_a_signal_there_is_the_header_alone():
+    assert catalogue_text([], 0, ROOM) == HEADER

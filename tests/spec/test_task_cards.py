@@ -1,0 +1,211 @@
+"""Task cards."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rewardsmith.contract import records
+from rewardsmith.contract.errors import FitnessError, TaskError
+from rewardsmith.contract.fitness.expression import RESERVED, Fitness
+from rewardsmith.contract.fitness.metrics import Figures
+from rewardsmith.contract.package_data import folder
+from rewardsmith.spec.config import resolve
+from rewardsmith.spec.task_cards import Task, cards, load_card, load_task
+
+HOPPER = folder("envs") / "gymnasium_mujoco" / "hopper.toml"
+
+
+def test_the_seven_tasks_have_cards():
+    assert {task.env.env_id for task in cards()} >= {
+        "HalfCheetah-v5",
+        "Hopper-v5",
+        "InvertedDoublePendulum-v5",
+        "Pendulum-v1",
+        "Reacher-v5",
+        "Swimmer-v5",
+        "Walker2d-v5",
+    }
+
+
+@pytest.mark.parametrize("task", cards(), ids=lambda task: task.name)
+def test_every_card_is_sound(task):
+    named = (*task.env.signals, *task.env.measures)
+    names = [signal.name for signal in named]
+    assert len(set(names)) == len(names)
+    assert not set(names) & set(RESERVED)
+    assert all(signal.unit and signal.meaning and signal.source for signal in named)
+    Fitness.parse(task.fitness).try_on(named)
+    Figures.parse(task.expressions).try_on(named)
+    assert all(figure.meaning for figure in task.figures)
+    resolve(task.settings)  # every setting exists
+
+
+def test_names_and_main_cards_are_unique():
+    assert len({task.name for task in cards()}) == len(cards())
+    for task in cards():
+        assert load_task(None, task.name).name == task.name
+        assert load_task(None, task.env.env_id).env.env_id == task.env.env_id
+
+
+def test_no_signal_is_the_environment_s_own_reward():
+    assert not [s.name for task in cards() for s in task.env.signals if "reward" in s.name or "reward" in s.source]
+
+
+def test_text_and_fitness_replace_the_card_s():
+    task = load_task("Crouch", "hopper", "-mean(torso_height)")
+    assert (task.text, task.fitness, task.env.env_id) == ("Crouch", "-mean(torso_height)", "Hopper-v5")
+
+
+def test_a_fitness_that_does_not_parse_is_refused():
+    with pytest.raises(FitnessError):
+        load_task("Crouch", "hopper", "mean(")
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "fitness", "says"),
+    [
+        ("go", "hoper", None, "near it: hopper"),
+        ("go", "nothing like it", "1", "`rewardsmith envs`"),
+        ("go", "Hoper-v5", None, "near it: Hopper-v5"),
+        ("go", "Mine-v0", None, "--fitness"),
+        (None, "Mine-v0", "mean(x)", "in a sentence"),
+    ],
+)
+def test_unknown_names_say_the_next_step(text, env, fitness, says):
+    with pytest.raises(TaskError, match=says):
+        load_task(text, env, fitness)
+
+
+@pytest.mark.parametrize("env", ["Mine-v0", "my_package:Mine-v0", "my_package:Mine", "space/Mine-v3"])
+def test_an_id_without_a_card_works_with_a_fitness(env):
+    task = load_task("go", env, "mean(x)")
+    assert task.env == records.EnvSpec(env)
+    assert task.name == env
+
+
+def test_a_task_travels_as_json(tmp_path):
+    task = load_task(None, "swimmer")
+    records.write(task, tmp_path / "task.json")
+    assert records.read(Task, tmp_path / "task.json") == task
+
+
+def card(tmp_path: Path, old: str, new: str) -> Path:
+    text = HOPPER.read_text(encoding="utf-8")
+    assert old in text
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+def line_of(part: str) -> int:
+    return next(n for n, line in enumerate(HOPPER.read_text(encoding="utf-8").splitlines(), 1) if part in line)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        ("fitness =", "fitnes =", "fitness =", "'fitnes'; did you mean 'fitness'"),
+        ("[search]", "[serch]", "[search]", "'serch'; did you mean 'search'"),
+        ('source = "qpos[rootz]", unit', 'source = "a", units', "torso_height =", "did you mean 'unit'"),
+        ('text = "Hop', 'text = 3 #"Hop', "text =", "valid string"),
+        ("env_steps = 300_000", "env_steps =", "env_steps", "Invalid value"),
+    ],
+)
+def test_a_mistake_in_a_card_names_the_file_and_the_line(tmp_path, old, new, line, says):
+    path = card(tmp_path, old, new)
+    with pytest.raises(TaskError) as error:
+        load_card(path)
+    assert says in str(error.value)
+    assert str(path) in str(error.value)
+    assert f":{line_of(line)}" in str(error.value) or f"line {line_of(line)}" in str(error.value)
+
+
+def test_a_missing_key_is_named(tmp_path):
+    with pytest.raises(TaskError, match="the key 'env_id' is missing"):
+        load_card(card(tmp_path, "env_id =", "#"))
+
+
+def test_a_signal_s_name_must_be_a_name(tmp_path):
+    with pytest.raises(TaskError, match="'torso height' is no valid Python name"):
+        load_card(card(tmp_path, "torso_height =", '"torso height" ='))
+
+
+def test_measures_are_for_the_fitness_alone(tmp_path):
+    added = '[measures]\nwon = { source = "info[success]", unit = "1", meaning = "it is there" }\n\n[search]'
+    env = load_card(card(tmp_path, "[search]", added)).env
+    assert [measure.name for measure in env.measures] == ["won"]
+    assert "won" not in [signal.name for signal in env.signals]
+
+
+@pytest.mark.parametrize("source", ["info[is_success]", "own_reward", "norm(qvel[0:2]) + info[reward_ctrl]"])
+def test_a_signal_that_tells_the_reward_belongs_into_measures(tmp_path, source):
+    with pytest.raises(TaskError, match=r"'torso_height' reads .*; move it to \[measures\]"):
+        load_card(card(tmp_path, 'source = "qpos[rootz]"', f'source = "{source}"'))
+
+
+def test_nothing_is_a_signal_and_a_measure(tmp_path):
+    added = '[measures]\ntorso_height = { source = "qpos[rootz]", unit = "m", meaning = "twice" }\n\n[search]'
+    with pytest.raises(TaskError, match="'torso_height' is a signal and a measure"):
+        load_card(card(tmp_path, "[search]", added))
+
+
+def test_an_unreadable_card_is_named(tmp_path):
+    with pytest.raises(TaskError, match="nowhere"):
+        load_card(tmp_path / "nowhere.toml")
+
+
+def test_importing_tasks_loads_no_simulator_and_no_numpy():
+    code = (
+        "import sys, rewardsmith.spec.task_cards; print({'numpy', 'torch', 'gymnasium', 'mujoco'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+FELL = '[figures]\nfell = { expression = "1 - survived", meaning = "share of falls" }\n\n[search]'
+
+
+def test_a_card_names_figures_beside_the_fitness(tmp_path):
+    task = load_card(card(tmp_path, "[search]", FELL))
+    assert task.figures == (records.Figure("fell", "1 - survived", "share of falls"),)
+    assert task.expressions == {"fell": "1 - survived"}
+
+
+def test_another_fitness_keeps_the_figures(tmp_path):
+    path = card(tmp_path, "[search]", FELL)
+    assert load_task("Crouch", str(path), "-mean(torso_height)").expressions == {"fell": "1 - survived"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("expression =", "expresion =", "there is no key 'figures.fell.expresion'; did you mean 'expression'"),
+        (', meaning = "share of falls"', "", "the key 'figures.fell.meaning' is missing"),
+        ("1 - survived", "1 - ", "figure 'fell': "),
+        ("1 - survived", "meen(x_position)", "figure 'fell': no function 'meen'; there is mean"),
+        ("fell =", '"it fell" =', "a figure cannot be called 'it fell'"),
+        ("fell =", "fitness =", "a figure cannot be called 'fitness'"),
+        ("[figures]", "[figuers]", "there is no key 'figuers'; did you mean 'figures'"),
+    ],
+)
+def test_a_mistake_in_a_figure_names_the_file_and_the_line(tmp_path, old, new, says):
+    path = card(tmp_path, "[search]", FELL.replace(old, new, 1))
+    line = line_of("[search]") + (0 if new == "[figuers]" else 1)
+    with pytest.raises(TaskError) as error:
+        load_card(path)
+    assert any(told.startswith(f"{path}:{line}: {says}") for told in str(error.value).splitlines())
+
+
+def test_a_task_from_before_there_were_figures_still_loads():
+    old = records.dump(load_task(None, "swimmer"))
+    del old["figures"]
+    assert records.load(Task, old) == load_task(None, "swimmer")
+
+
+def test_crafter_tells_of_deaths_by_lava():
+    crafter = [task for task in cards() if task.env.env_id == "rewardsmith/Crafter-v1"]
+    assert [task.expressions for task in crafter] == [{"death_by_lava": "any(in_lava)"}] * 4
