@@ -1,12 +1,12 @@
-"""Final return of the trainer "fast" against SB3's own PPO update, with equal settings on the same environments.
+"""Final return of the trainer "fast" and of SB3's own PPO update, with equal settings on the same environments.
 
     python benchmarks/equal_settings.py [ENV ...] [--steps 500000] [--seeds 5] [--set KEY=VALUE ...] [--log FILE]
 
-Both sides learn from the environment's own reward, in the same batched environments, with the same seeds and settings
-(the defaults, but for --set); only the update differs. The final return is the mean over episodes with fixed seeds,
-acting without noise. One JSON line per training goes to stdout and to the log; what the log holds already is not run
-again, so that a long benchmark can be cut and carried on. The table shows means, their difference with Welch's 95 %
-interval, and the CPU times.
+Both sides learn from the environment reward, in the same batched environments, with the same seeds and settings
+(the defaults, except for --set); only the update differs. The final return is the mean over episodes with fixed seeds,
+acting without noise. One JSON line per training goes to stdout and to the log; trainings in the log are not
+repeated, so a long benchmark can be interrupted and continued. The table shows means, their difference with Welch's
+95 % interval, and the CPU times.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from pathlib import Path
 os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
 
 import torch
-from throughput import machine
-from time_to_return import mean_return
+from throughput import describe_machine
+from time_to_return import measure_return
 
 from rewardsmith.contract.records import EnvSpec, TrainJob, TrainSettings
 from rewardsmith.search.steps.evaluator import T_975
-from rewardsmith.spec.config import from_sets, resolve
-from rewardsmith.worker.training.learner import Learner, Unattended
+from rewardsmith.spec.config import parse_assignments, resolve_config
+from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
 TRAINERS = ("fast", "sb3")
@@ -46,14 +46,14 @@ class Outcome:
     steps: int
     """Environment steps asked for."""
     settings: str
-    """What differs from the defaults."""
+    """Settings that differ from the defaults."""
     final_return: float
     cpu_s: float
-    """Of the training alone."""
+    """CPU time of the training alone."""
 
     @property
     def key(self) -> tuple[str, str, int, int, str]:
-        """What was trained."""
+        """Identity of the training: everything but its results."""
         return self.env, self.trainer, self.seed, self.steps, self.settings
 
 
@@ -64,48 +64,48 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=500_000)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument(
-        "--log", type=Path, default=None, help="JSON lines to append to; what is there is not run again"
+        "--log", type=Path, default=None, help="JSON lines to append to; trainings in it are not repeated"
     )
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print(machine(), flush=True)
-    known = {outcome.key: outcome for outcome in read(arguments.log)}
-    settings = resolve({"training": from_sets(arguments.sets)}).training
-    told, outcomes = " ".join(sorted(arguments.sets)), list[Outcome]()
+    print(describe_machine(), flush=True)
+    finished = {outcome.key: outcome for outcome in read_log(arguments.log)}
+    settings = resolve_config({"training": parse_assignments(arguments.sets)}).training
+    settings_text, outcomes = " ".join(sorted(arguments.sets)), list[Outcome]()
     # The trainers take turns, so that a busy machine slows both.
     for env in arguments.envs:
         for seed in range(arguments.seeds):
             for trainer in TRAINERS:
-                key = (env, trainer, seed, arguments.steps, told)
-                if key not in known:
-                    known[key] = train(key, settings)
-                    write(known[key], arguments.log)
-                outcomes.append(known[key])
-    print("\n".join(table(outcomes)))
+                key = (env, trainer, seed, arguments.steps, settings_text)
+                if key not in finished:
+                    finished[key] = train(key, settings)
+                    write_outcome(finished[key], arguments.log)
+                outcomes.append(finished[key])
+    print("\n".join(build_table(outcomes)))
 
 
 def train(key: tuple[str, str, int, int, str], settings: TrainSettings) -> Outcome:
-    """Train once and look at the final policy."""
-    env, trainer, seed, steps, told = key
+    """Train once and evaluate the final policy."""
+    env, trainer, seed, steps, settings_text = key
     settings = replace(settings, trainer=trainer)
     began = time.process_time()
-    learner = Learner(TrainJob(EnvSpec(env), None, "length", seed, steps, settings), Unattended())
+    learner = Learner(TrainJob(EnvSpec(env), None, "length", seed, steps, settings), NullTrainingCallback())
     learner.run()
     cpu_s = time.process_time() - began
-    final = mean_return(env, learner.policy().act)
+    final = measure_return(env, learner.extract_policy().act)
     learner.close()
-    return Outcome(env, trainer, seed, steps, told, final, cpu_s)
+    return Outcome(env, trainer, seed, steps, settings_text, final, cpu_s)
 
 
-def read(log: Path | None) -> list[Outcome]:
+def read_log(log: Path | None) -> list[Outcome]:
     """Return the outcomes of a log."""
     if log is None or not log.exists():
         return []
     return [Outcome(**json.loads(line)) for line in log.read_text().splitlines()]
 
 
-def write(outcome: Outcome, log: Path | None) -> None:
+def write_outcome(outcome: Outcome, log: Path | None) -> None:
     """Print an outcome, and append it to the log."""
     line = json.dumps(asdict(outcome))
     print(line, flush=True)
@@ -114,7 +114,7 @@ def write(outcome: Outcome, log: Path | None) -> None:
             file.write(line + "\n")
 
 
-def table(outcomes: Sequence[Outcome]) -> Iterable[str]:
+def build_table(outcomes: Sequence[Outcome]) -> Iterable[str]:
     """Return the lines of the table."""
     yield "| | fast | sb3 | fast - sb3 [95 % interval] | CPU s, fast | CPU s, sb3 |"
     yield "|---|---|---|---|---|---|"
@@ -123,10 +123,10 @@ def table(outcomes: Sequence[Outcome]) -> Iterable[str]:
         returns = [[one.final_return for one in side] for side in sides]
         means = " | ".join(f"{statistics.mean(side):,.0f}" for side in returns)
         seconds = " | ".join(f"{statistics.median(one.cpu_s for one in side):,.0f}" for side in sides)
-        yield f"| {env} | {means} | {difference(*returns)} | {seconds} |"
+        yield f"| {env} | {means} | {format_difference(*returns)} | {seconds} |"
 
 
-def difference(first: Sequence[float], second: Sequence[float]) -> str:
+def format_difference(first: Sequence[float], second: Sequence[float]) -> str:
     """Return the difference of the means with its 95 % interval (Welch 1947, Biometrika 34)."""
     gap = statistics.mean(first) - statistics.mean(second)
     if min(len(first), len(second)) < 2:

@@ -1,13 +1,13 @@
-"""The presets and the symbolic designer under one budget: 12 programs per task, each trained once for so many steps.
+"""The presets and the symbolic designer under one budget: 12 programs per task, each trained once.
 
     python benchmarks/presets.py OUT [--presets smith eureka ...] [--tasks hopper ...] [--steps 60000] [--jobs 2]
                                  [--model NAME] [--replay DIR]
     python benchmarks/presets.py OUT --table
 
-Every preset keeps its recipe but for the shape of the search, which is the same for all: 4 candidates × 3 generations.
-Text2Reward's and Auto MC-Reward's one program at a time is thereby four at a time, and Text2Reward's user is replaced
-by the figures of the training. The best program of each search is trained anew with 3 fresh seeds; the environment's
-own reward is trained once per task, beside the symbolic designer's search. `--replay` answers the model's calls from
+The shape of the search is the same for all presets: 4 candidates × 3 generations.
+So Text2Reward and Auto MC-Reward, which design one program at a time, design four, and the reflection replaces
+Text2Reward's user. The best program of each search is retrained on 3 fresh seeds; the baseline on the environment
+reward is trained once per task, in the symbolic designer's search. `--replay` answers the model's calls from
 ledgers, DIR/<task>/<preset>.jsonl, such as those in `benchmarks/ledgers`. A search that OUT already holds is resumed.
 """
 
@@ -17,7 +17,7 @@ import argparse
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from search import told
+from search import format_interval
 
 import rewardsmith
 from rewardsmith.contract.errors import RewardsmithError
@@ -32,7 +32,7 @@ POPULATION, GENERATIONS, FINAL_SEEDS = 4, 3, 3
 
 
 def main() -> None:
-    """Search what is asked for, then print the table of all that is there."""
+    """Run the chosen searches, then print the table of all results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=PRESETS)
@@ -41,26 +41,26 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="searches at once, each with one training at a time")
     parser.add_argument("--model", default="recorded", help="name of the model, at the endpoint of OPENAI_BASE_URL")
     parser.add_argument("--replay", type=Path, default=None, help="folder of ledgers")
-    parser.add_argument("--table", action="store_true", help="only print what is there")
+    parser.add_argument("--table", action="store_true", help="only print the table of the results in OUT")
     arguments = parser.parse_args()
     if not arguments.table:
         cells = [(preset, task) for task in arguments.tasks for preset in arguments.presets]
         with ThreadPoolExecutor(arguments.jobs) as pool:
             for (preset, task), outcome in zip(
-                cells, pool.map(lambda cell: search(*cell, arguments), cells), strict=True
+                cells, pool.map(lambda cell: run_search(*cell, arguments), cells), strict=True
             ):
                 print(f"{preset} on {task}: {outcome}", flush=True)
-    table(arguments.out)
+    print_table(arguments.out)
 
 
-def search(preset: str, task: str, arguments: argparse.Namespace) -> str:
-    """Search, and say what came of it."""
+def run_search(preset: str, task: str, arguments: argparse.Namespace) -> str:
+    """Run or resume one search; return its reported fitness, or the error."""
     out = arguments.out / task / preset
     try:
         result = rewardsmith.resume(out) if out.exists() else _begin(preset, task, out, arguments)
     except RewardsmithError as error:
         return f"no result: {error}"
-    return told(result.reported)
+    return format_interval(result.reported)
 
 
 def _begin(preset: str, task: str, out: Path, arguments: argparse.Namespace) -> Result:
@@ -68,6 +68,7 @@ def _begin(preset: str, task: str, out: Path, arguments: argparse.Namespace) -> 
         "jobs": 1,
         "search.population": POPULATION,
         "search.generations": GENERATIONS,
+        "search.finalist_share": 0.0,
         "search.final_seeds": FINAL_SEEDS,
         "search.env_steps": arguments.steps,
         "search.baseline": preset == SYMBOLIC,
@@ -78,21 +79,22 @@ def _begin(preset: str, task: str, out: Path, arguments: argparse.Namespace) -> 
         settings |= {"preset": preset, "llm.model": arguments.model, "llm.timeout_s": 7200.0}
     if preset != SYMBOLIC and arguments.replay:
         settings["llm.replay"] = str((arguments.replay / task / preset).with_suffix(".jsonl").absolute())
-        settings["llm.replay_by"] = "position"  # figures in later prompts differ between machines in their last digits
+        settings["llm.replay_by"] = "position"  # numbers in later prompts differ between machines in their last digits
     return rewardsmith.design(load_task(None, task).text, task, out=out, settings=settings)
 
 
-def table(out: Path) -> None:
+def print_table(out: Path) -> None:
     """Print a row per search that has a result."""
-    columns = ("task", "designer", "search", "trained anew", "own reward", "random", "trained", "calls", "tokens")
+    columns = ("task", "designer", "search", "retrained", "environment reward", "random", "trained", "calls", "tokens")
     print(f"\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for path in sorted(out.glob("*/*/config.toml")):
-        result = Run.open(path.parent).result()
+        result = Run.open(path.parent).read_result()
         if result is None:
             continue
         trained = sum(candidate.fitness is not None for candidate in result.candidates)
         best = "–" if result.best.fitness is None else f"{result.best.fitness:.3g}"
-        figures = (best, told(result.reported), told(result.baselines.own_reward), f"{result.baselines.random:.3g}")
+        baselines = (format_interval(result.baselines.environment_reward), f"{result.baselines.random:.3g}")
+        figures = (best, format_interval(result.reported), *baselines)
         spent = (f"{trained} of {len(result.candidates)}", result.spent.calls, f"{result.spent.tokens:,}")
         print("|", " | ".join(map(str, (*path.parts[-3:-1], *figures, *spent))), "|")
 

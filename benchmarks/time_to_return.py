@@ -1,12 +1,12 @@
-"""CPU time until the policy earns a return of the environment's own reward: here against SB3's PPO as it comes.
+"""CPU time until the policy reaches a return in the environment reward: rewardsmith and SB3's PPO with its defaults.
 
     python benchmarks/time_to_return.py [ENV ...] [--target 2000] [--seeds 5] [--limit 500000] [--patience inf]
                                         [--trainer fast]
 
-Both train on the own reward, in turns of 10,240 steps, in one process on one thread. After each turn the policy acts
-without noise for five episodes; that time does not count. A side is out of the race at its first mean return at or
-above the target, or at the limit of environment steps, or once it has used `--patience` times the CPU time of the side
-that has arrived (or is at the limit).
+Both train on the environment reward, in turns of 10,240 steps, in one process on one thread. After each turn the policy
+acts without noise for five episodes; that time does not count. A side ends at its first mean return at or above the
+target, at the limit of environment steps, or once it has used `--patience` times the CPU time of the other side, if
+that one has ended.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
-from throughput import machine
+from throughput import describe_machine
 
 from rewardsmith.contract.records import EnvSpec, TrainJob, TrainSettings
-from rewardsmith.worker.envs.make import make
-from rewardsmith.worker.training.learner import Learner, Unattended
+from rewardsmith.worker.envs.make import make_envs
+from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
 TURN = 10_240
@@ -41,7 +41,7 @@ Act = Callable[[NDArray[np.float64]], NDArray[np.floating]]
 
 @dataclass
 class Side:
-    """One of the two that race: how it trains for some steps, and how its policy acts at present."""
+    """One of the two sides: its training for some steps, and its current policy."""
 
     train: Callable[[int], None]
     policy: Callable[[], Act]
@@ -51,19 +51,19 @@ class Side:
     reached_s: float | None = None
 
     def turn(self, env: str, target: float) -> None:
-        """Train for a turn and look where it stands."""
+        """Train for a turn and evaluate the policy."""
         began = time.process_time()
         self.train(TURN)
         self.cpu_s += time.process_time() - began
         self.steps += TURN
-        mean = mean_return(env, self.policy())
+        mean = measure_return(env, self.policy())
         self.best = max(self.best, mean)
         if mean >= target:
             self.reached_s = self.cpu_s
 
     @property
-    def told(self) -> str:
-        """What came of it."""
+    def outcome(self) -> str:
+        """Text of the CPU time to the target, or of the best return without it."""
         if self.reached_s is None:
             return f"not reached ({self.best:,.0f} at best, {self.cpu_s:.0f} s)"
         return f"{self.reached_s:.1f} s ({self.steps:,} steps)"
@@ -80,22 +80,22 @@ def main() -> None:
     parser.add_argument("--trainer", choices=("fast", "sb3"), default="fast", help="the update of this side")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print(machine())
+    print(describe_machine())
     settings = replace(TrainSettings(), trainer=arguments.trainer)
     for env in arguments.envs:
         print(f"{env}: CPU time to a return of {arguments.target:g}")
         times: list[tuple[float | None, float | None]] = []
         for seed in range(arguments.seeds):
-            theirs, ours = as_it_comes(env, seed), with_settings(env, seed, settings)
-            race([ours, theirs], env, arguments)
+            theirs, ours = make_sb3_side(env, seed), make_rewardsmith_side(env, seed, settings)
+            run_race([ours, theirs], env, arguments)
             times.append((theirs.reached_s, ours.reached_s))
-            print(f"  seed {seed}   SB3 as it comes: {theirs.told:42} rewardsmith: {ours.told}", flush=True)
-        for name, side in zip(("SB3 as it comes", "rewardsmith"), zip(*times, strict=True), strict=True):
-            print(f"  median   {name}: {median(side)}")
+            print(f"  seed {seed}   SB3, defaults: {theirs.outcome:42} rewardsmith: {ours.outcome}", flush=True)
+        for name, side in zip(("SB3, defaults", "rewardsmith"), zip(*times, strict=True), strict=True):
+            print(f"  median   {name}: {format_median(side)}")
 
 
-def race(sides: list[Side], env: str, arguments: argparse.Namespace) -> None:
-    """Let the sides take turns until each has arrived, is at the limit, or is too late."""
+def run_race(sides: list[Side], env: str, arguments: argparse.Namespace) -> None:
+    """Let the sides take turns until each has reached the target, its limit, or the end of its patience."""
     running = list(sides)
     while running:
         for side in running:
@@ -105,40 +105,41 @@ def race(sides: list[Side], env: str, arguments: argparse.Namespace) -> None:
         running = [side for side in sides if side not in out and side.cpu_s < latest]
 
 
-def median(times: tuple[float | None, ...]) -> str:
-    """Return the median, a run that did not arrive counting as the longest."""
+def format_median(times: tuple[float | None, ...]) -> str:
+    """Return the median; a run that did not reach the target counts as the longest."""
     middle = statistics.median(float("inf") if time is None else time for time in times)
     return "not reached" if middle == float("inf") else f"{middle:.1f} s"
 
 
-def as_it_comes(env: str, seed: int) -> Side:
+def make_sb3_side(env: str, seed: int) -> Side:
     """Return SB3's PPO with its defaults."""
     model = PPO("MlpPolicy", env, seed=seed, device="cpu")
     act: Act = lambda obs: model.predict(obs, deterministic=True)[0]  # noqa: E731
     return Side(lambda steps: model.learn(steps, reset_num_timesteps=False) and None, lambda: act)
 
 
-def with_settings(env: str, seed: int, settings: TrainSettings) -> Side:
-    """Return this project's training on the environment's own reward."""
-    learner = Learner(TrainJob(EnvSpec(env), None, "length", seed, env_steps=1, settings=settings), Unattended())
+def make_rewardsmith_side(env: str, seed: int, settings: TrainSettings) -> Side:
+    """Return the training of rewardsmith on the environment reward."""
+    job = TrainJob(EnvSpec(env), None, "length", seed, env_steps=1, settings=settings)
+    learner = Learner(job, NullTrainingCallback())
 
     def train(steps: int) -> None:
-        goal = learner.done + steps
-        while learner.done < goal:
-            learner.advance()
+        goal = learner.num_timesteps + steps
+        while learner.num_timesteps < goal:
+            learner.run_iteration()
 
-    return Side(train, lambda: learner.policy().act)
+    return Side(train, lambda: learner.extract_policy().act)
 
 
-def mean_return(env: str, act: Act) -> float:
+def measure_return(env: str, act: Act) -> float:
     """Return the mean return of episodes with fixed seeds, acting without noise."""
-    batch = make(EnvSpec(env), EPISODES)
+    batch = make_envs(EnvSpec(env), EPISODES)
     obs = batch.reset(range(EVALUATION_SEED, EVALUATION_SEED + EPISODES))
     returns, running = np.zeros(EPISODES), np.ones(EPISODES, np.bool_)
     low, high = np.array(batch.actions.low), np.array(batch.actions.high)
     while running.any():
         step = batch.step(np.clip(act(obs), low, high))
-        returns += running * step.own_reward
+        returns += running * step.environment_reward
         running &= ~(step.terminated | step.truncated)
         obs = step.obs
     batch.close()

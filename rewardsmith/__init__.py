@@ -1,9 +1,16 @@
-"""rewardsmith: tell it in a sentence what a simulated agent should do; it writes, trains and measures the reward.
+"""rewardsmith: describe in a sentence what a simulated agent should do; it writes, trains and measures the reward.
 
-design         search for a reward program                   resume   go on with an interrupted search
-sweep          a matrix of searches                          Sweep    what came of it
-load_reward    read a reward program from a file             Task     what to search for
-RewardProgram  a program that satisfies the contract         Result   the outcome of a search
+design          search for a reward program
+resume          continue an interrupted search
+Result          the outcome of a search
+sweep           run a matrix of searches
+Sweep           the state of a sweep
+load_reward     read a reward program from a file
+RewardProgram   a program that satisfies the contract
+Task            the task of a search
+__version__     the installed version
+
+The command `rewardsmith` does the same and more; docs/ describes it.
 """
 
 from __future__ import annotations
@@ -17,11 +24,13 @@ if TYPE_CHECKING:
     from rewardsmith.contract.reward_program import RewardProgram, load_reward
     from rewardsmith.spec.task_cards import Task
 
-__all__ = ["Result", "RewardProgram", "Sweep", "Task", "design", "load_reward", "resume", "sweep"]
+    __version__: str
+
+__all__ = ["Result", "RewardProgram", "Sweep", "Task", "__version__", "design", "load_reward", "resume", "sweep"]
 
 _HOMES = {
-    "RewardProgram": "contract.reward_program",
     "Result": "contract.records",
+    "RewardProgram": "contract.reward_program",
     "Sweep": "api.sweep.sweeps",
     "Task": "spec.task_cards",
     "design": "api.searches",
@@ -29,12 +38,22 @@ _HOMES = {
     "resume": "api.searches",
     "sweep": "api.sweep.sweeps",
 }
+"""Public name to the module that defines it."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: `import rewardsmith` alone costs nothing."""
+    """Import a public name when it is first used, so that `import rewardsmith` alone costs nothing."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("rewardsmith")
     if name not in _HOMES:
         raise AttributeError(f"module 'rewardsmith' has no attribute {name!r}; it has {', '.join(__all__)}")
     from importlib import import_module
 
     return getattr(import_module(f"rewardsmith.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion in an interpreter."""
+    return sorted({*globals(), *__all__})

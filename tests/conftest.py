@@ -1,4 +1,4 @@
-"""What every test has: no key in reach, and snapshots of prompts."""
+"""Fixtures of all tests: no key or endpoint in the environment, and snapshots of prompts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-collect_ignore_glob = ["fakes/*"]
+# The same examples on every machine, and no verdict by the clock: the suite runs on busy machines.
+settings.register_profile(
+    "rewardsmith", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("rewardsmith")
+
+collect_ignore_glob = ["fakes/*", "fixtures/*"]
 """Imported by tests, and no tests themselves: each module is imported once, under one name."""
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 UPDATE = "REWARDSMITH_UPDATE_SNAPSHOTS"
@@ -29,7 +36,7 @@ def known_endpoints(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(autouse=True)
 def no_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test can spend money: whatever the developer's shell holds, there is no key and no endpoint."""
+    """No test can spend money: keys and endpoints of the developer's shell are removed."""
     for name in [name for name in os.environ if name.startswith("OPENAI_")]:
         monkeypatch.delenv(name)
 

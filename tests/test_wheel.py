@@ -38,9 +38,10 @@ def test_the_installed_command_lists_the_tasks_it_carries(installed):
 
 
 def test_the_data_comes_from_the_wheel_not_from_the_checkout(installed):
-    code = (
-        "from rewardsmith.contract import package_data as data; print(data.folder('prompts'), data.folder('sandbox'))"
-    )
+    code = """
+from rewardsmith.contract.package_data import find_data_folder
+print(find_data_folder("prompts"), find_data_folder("sandbox"))
+"""
     python = str(installed / "bin" / "python")
     answer = subprocess.run([python, "-c", code], capture_output=True, text=True, cwd=installed)
     assert answer.stdout.count(str(installed)) == 2, answer.stderr
@@ -58,3 +59,10 @@ def test_the_installed_command_carries_the_presets_and_the_library(installed):
     assert names[0] == "smith"
     assert "eureka" in names
     assert "pendulum-swing-up" in run(installed, "library", "list", "--json").stdout
+
+
+def test_the_installed_command_carries_the_demo_and_its_recorded_answers(installed):
+    answer = run(installed, "demo", "--dry-run")
+    assert answer.returncode == 0, answer.stderr
+    assert f'replay = "{installed}' in answer.stdout
+    assert "rewardsmith/_data/prompts/demo/hopper_back_flip.jsonl" in answer.stdout

@@ -1,68 +1,69 @@
-"""Reward programs side by side: what each is worth, how differently they order policies, and term by term.
+"""Comparison of reward programs: their fitness, how differently they order policies, and their terms.
 
-Programs are asked, each in its own sealed process, about the same transitions: those that the first run's probe
-recorded under random actions, and the same with the signals stretched (`steps/critic/signature.py`).
+Programs score, each in its own sealed process, the same transitions: those that the first run's probe recorded under
+random actions, and the same with the signals stretched (`steps/critic/behaviour_signature.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from rewardsmith.api import searches
-from rewardsmith.contract import records
+from rewardsmith.contract import import_path
 from rewardsmith.contract.errors import ProgramError, RewardFailed, RunError
-from rewardsmith.contract.records import Interval, Probe, ReportedFigure, TermStats
-from rewardsmith.contract.reward_program import Array, load_reward, parse
-from rewardsmith.executors import workplace
-from rewardsmith.sandbox import open_process, recorded
-from rewardsmith.search.callbacks import Silent
-from rewardsmith.search.probe import look
+from rewardsmith.contract.records import Candidate, Interval, Probe, ReportedMetric, Result, TermStats
+from rewardsmith.contract.reward_program import Array, load_reward, parse_program
+from rewardsmith.executors import open_executor
+from rewardsmith.sandbox import open_process
+from rewardsmith.sandbox.recorded import TransitionFile, build_layout, score_recording
+from rewardsmith.search.callbacks import NullCallback
+from rewardsmith.search.probe import probe_environment
 from rewardsmith.search.steps import evaluator
-from rewardsmith.search.steps.critic.behaviour_signature import Bank
-from rewardsmith.search.steps.critic.dry_run import statistics
-from rewardsmith.search.steps.critic.static_checks import nearest
+from rewardsmith.search.steps.critic.behaviour_signature import BehaviourDistance, Equivalence
+from rewardsmith.search.steps.critic.static_checks import suggest_names
+from rewardsmith.search.steps.critic.trial_scoring import compute_term_stats
 from rewardsmith.search.storage import Run
-from rewardsmith.spec.config import Config, resolve
+from rewardsmith.spec.config import Config
 
 CANDIDATE = re.compile(r"(?P<run>.+):(?P<id>g\d+c\d+)")
 ALIKE = 0.9
-"""Correlation from which two programs or terms are said to pay alike; from its negative on, the opposite."""
+"""Correlation from which two programs or terms pay nearly alike; from its negative on, nearly the opposite."""
 SAME = 0.999
-"""Correlation from which nothing but scale and offset is left to tell them apart."""
+"""Correlation from which two programs or terms differ in scale and offset only."""
 UNRELATED = 0.1
-"""Correlation up to which, in size, two are said to have nothing to do with each other."""
+"""Absolute correlation up to which two programs or terms are unrelated."""
 
 
 @dataclass(frozen=True)
-class Contender:
-    """A program that is compared."""
+class ComparedProgram:
+    """One of the programs that are compared."""
 
     name: str
-    """As it was asked for."""
+    """Name of the program as the caller gave it."""
     source: str
     env_id: str | None = None
-    """None for a file, as below."""
-    measure: str | None = None
-    """The fitness expression that its figures are of."""
+    """None for a reward file, as below."""
+    fitness: str | None = None
+    """Fitness expression of the run."""
     reported: Interval | None = None
-    """Trained anew, where the run did that for it."""
+    """Fitness when retrained on fresh seeds, where the run did that."""
     chosen: Interval | None = None
-    """In the search, over its training seeds; the highest of many flatters."""
-    own_reward: Interval | None = None
+    """Fitness in the search, over its training seeds; too high for a best program, as it was chosen by it."""
+    environment_reward: Interval | None = None
     env_steps: int | None = None
-    """Of each training."""
-    figures: tuple[ReportedFigure, ...] = ()
-    """What the task's card wants measured beside the fitness."""
+    """Environment steps of each training."""
+    metrics: tuple[ReportedMetric, ...] = ()
+    """Metrics of the task's card."""
 
 
 @dataclass(frozen=True)
-class TermsOf:
-    """A program's terms on the shared transitions."""
+class ProgramTerms:
+    """Terms of a program on the shared transitions."""
 
     terms: tuple[TermStats, ...]
     problem: str | None = None
@@ -70,8 +71,8 @@ class TermsOf:
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """Two terms of two programs that pay alike or the opposite, whatever they are called."""
+class TermCorrelation:
+    """Correlation of two terms of two programs, whatever their names."""
 
     first: str
     second: str
@@ -79,23 +80,23 @@ class Likeness:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Programs side by side."""
+class ProgramComparison:
+    """Result of a comparison."""
 
-    contenders: tuple[Contender, ...]
+    programs: tuple[ComparedProgram, ...]
     env_id: str
-    """Whose transitions they were asked about."""
+    """Environment of the transitions that they scored."""
     transitions: int
     distances: tuple[tuple[float | None, ...], ...]
-    """STARC distance of each to each, in [0, 1]: 0 where they order all policies alike; None where one cannot be
-    asked."""
-    terms: tuple[TermsOf, ...]
-    likenesses: tuple[Likeness, ...]
-    """Between the first two."""
+    """STARC distance of each to each, in [0, 1]: 0 where they order all policies alike; None where one cannot score the
+    transitions."""
+    terms: tuple[ProgramTerms, ...]
+    correlations: tuple[TermCorrelation, ...]
+    """Nearly equal and nearly opposite terms of the first two programs."""
 
 
-def contender(text: str) -> Contender:
-    """Find a program: a run's best, "RUN:g1c02", or a reward file.
+def find_program(text: str) -> ComparedProgram:
+    """Find a program by name: a run stands for its best program, "RUN:g1c02" for one candidate, else a reward file.
 
     Raises:
         RunError: if there is no such file, run or candidate, or the run has no candidate with a fitness.
@@ -103,77 +104,92 @@ def contender(text: str) -> Contender:
     """
     path = Path(text)
     if path.is_file():
-        return Contender(text, load_reward(path).source)
-    named = CANDIDATE.fullmatch(text)
-    folder = Path(named["run"]) if named else path
+        return ComparedProgram(text, load_reward(path).source)
+
+    # Open the run.
+    named_candidate = CANDIDATE.fullmatch(text)
+    folder = Path(named_candidate["run"]) if named_candidate else path
     if not folder.exists():
         raise RunError(f"there is no reward file or run {str(folder)!r}; `rewardsmith show` lists the runs")
     run = Run.open(folder)
-    result = run.result()
-    known = {one.id: one for one in run.candidates()}
+    result = run.read_result()
+
+    # Choose the candidate.
+    candidates = {candidate.id: candidate for candidate in run.read_candidates()}
     if result is not None:
-        known.setdefault(result.best.id, result.best)
-    if named:
-        wanted = named["id"]
-    elif result is not None:
-        wanted = result.best.id
-    else:
-        scored = [one for one in known.values() if one.fitness is not None]
-        if not scored:
-            raise RunError(f"{path} has no candidate with a fitness yet")
-        wanted = max(scored, key=lambda one: one.fitness or 0.0).id
-    if wanted not in known:
-        raise RunError(f"{run.path} has no candidate {wanted!r}; it has {', '.join(known) or 'none yet'}")
-    one = known[wanted]
-    is_best = result is not None and result.best.id == wanted
-    return Contender(
-        text,
-        one.proposal.source,
-        run.task.env.env_id,
-        run.task.fitness,
-        result.reported if result and is_best else None,
-        evaluator.interval([known.fitness for known in one.evaluations if known.fitness is not None], run.task.fitness),
-        result.baselines.own_reward if result else None,
-        run.config.search.env_steps,
-        result.figures if result and is_best else evaluator.further(run.task, chosen=one.evaluations),
+        candidates.setdefault(result.best.id, result.best)
+    id = named_candidate["id"] if named_candidate else _best_candidate_id(run, result, candidates)
+    if id not in candidates:
+        raise RunError(f"{run.path} has no candidate {id!r}; it has {', '.join(candidates) or 'none yet'}")
+    candidate = candidates[id]
+
+    # Only the best program was retrained, so only it has reported figures.
+    search_fitness = [evaluation.fitness for evaluation in candidate.evaluations if evaluation.fitness is not None]
+    is_best = result is not None and result.best.id == id
+    return ComparedProgram(
+        name=text,
+        source=candidate.proposal.source,
+        env_id=run.task.env.env_id,
+        fitness=run.task.fitness,
+        reported=result.reported if result and is_best else None,
+        chosen=evaluator.confidence_interval(search_fitness, run.task.fitness),
+        environment_reward=result.baselines.environment_reward if result else None,
+        env_steps=run.config.search.env_steps,
+        metrics=result.metrics
+        if result and is_best
+        else evaluator.report_metrics(run.task, chosen=candidate.evaluations),
     )
 
 
-def likeness(correlation: float) -> str:
-    """Say how two rewards pay that correlate so.
+def _best_candidate_id(run: Run, result: Result | None, candidates: Mapping[str, Candidate]) -> str:
+    """Return the id of a run's best candidate; while it has no result, of the one with the highest fitness."""
+    if result is not None:
+        return result.best.id
+    fitness = {id: candidate.fitness for id, candidate in candidates.items() if candidate.fitness is not None}
+    if not fitness:
+        raise RunError(f"{run.path} has no candidate with a fitness yet")
+    return max(fitness, key=lambda id: fitness[id])
 
-    >>> likeness(1.0), likeness(0.95), likeness(0.5), likeness(-0.02)
-    ('pay alike up to scale', 'pay nearly alike', 'pay partly alike', 'are unrelated')
-    >>> likeness(-1.0), likeness(-0.95), likeness(-0.5)
-    ('pay the opposite', 'pay nearly the opposite', 'pay partly the opposite')
+
+def describe_correlation(correlation: float) -> str:
+    """Describe in words the similarity of two rewards with this correlation.
+
+    >>> describe_correlation(1.0), describe_correlation(0.95), describe_correlation(0.5), describe_correlation(-0.02)
+    ('equivalent up to scaling', 'very similar', 'similar', 'unrelated')
+    >>> describe_correlation(-1.0), describe_correlation(-0.95), describe_correlation(-0.5)
+    ('opposite', 'nearly opposite', 'mostly opposed')
     """
     size = abs(correlation)
     if size <= UNRELATED:
-        return "are unrelated"
-    much = "" if size >= SAME else "nearly " if size >= ALIKE else "partly "
-    up_to = "" if much or correlation < 0.0 else " up to scale"
-    return f"pay {much}{'the opposite' if correlation < 0.0 else 'alike'}{up_to}"
+        return "unrelated"
+    if size >= SAME:
+        return "equivalent up to scaling" if correlation > 0.0 else "opposite"
+    if size >= ALIKE:
+        return "very similar" if correlation > 0.0 else "nearly opposite"
+    return "similar" if correlation > 0.0 else "mostly opposed"
 
 
-def told_distance(distance: float) -> str:
-    """Say how two rewards pay that lie so far apart: the half distance of two vectors of length 1 tells their cosine.
+def describe_distance(distance: float) -> str:
+    """Describe in words the similarity of two rewards at this STARC distance.
 
-    >>> told_distance(0.0), told_distance(0.7071), told_distance(1.0)
-    ('pay alike up to scale', 'are unrelated', 'pay the opposite')
+    The distance is half that of two vectors of length 1, so their cosine is 1 - 2 * distance ** 2.
+
+    >>> describe_distance(0.0), describe_distance(0.7071), describe_distance(1.0)
+    ('equivalent up to scaling', 'unrelated', 'opposite')
     """
-    return likeness(1.0 - 2.0 * distance**2)
+    return describe_correlation(1.0 - 2.0 * distance**2)
 
 
-Values = dict[str, Array]
-"""Term name to (n,), weight included."""
+TermValues = dict[str, Array]
+"""Term name to its values, weight included; shape (n,)."""
 
 
-def compare(texts: Sequence[str], folder: Path, env: str | None = None) -> Comparison:
+def compare_programs(names: Sequence[str], folder: Path, env: str | None = None) -> ProgramComparison:
     """Compare programs.
 
     Args:
-        texts: what `contender` finds; at least two.
-        folder: for transitions, where no run gives them.
+        names: what `find_program` finds; at least two.
+        folder: where transitions are recorded if no run has them.
         env: a task's name or a Gymnasium id whose transitions to use; None takes the first run's.
 
     Raises:
@@ -182,63 +198,80 @@ def compare(texts: Sequence[str], folder: Path, env: str | None = None) -> Compa
         TaskError: if the environment cannot be made.
         SandboxUnavailable: if reward programs cannot be sealed on this machine.
     """
-    contenders = tuple(contender(text) for text in texts)
-    probe, transitions, config, env_id = _transitions(contenders, folder, env)
-    layer = {"gates": {"same": "shaping"}, "training": {"normalize_reward": True}}
-    bank = Bank(probe, transitions, resolve(config.model_dump(), layer))
-    distances = tuple(tuple(bank.distance(a.source, b.source) for b in contenders) for a in contenders)
-    asked = [_asked(one, probe, transitions, config) for one in contenders]
-    return Comparison(
-        contenders,
+    programs = tuple(find_program(name) for name in names)
+    probe, transitions, config, env_id = _find_transitions(programs, folder, env)
+
+    # How differently they order policies, each against each.
+    equivalence = Equivalence(config.training.gamma, ignore_shaping=True)
+    distance = BehaviourDistance(probe, transitions, config.sandbox, equivalence)
+    distances = tuple(tuple(distance(first.source, second.source) for second in programs) for first in programs)
+
+    # Their terms; those of the first two are correlated.
+    scored = [_score_terms(program, probe, transitions, config) for program in programs]
+    return ProgramComparison(
+        programs,
         env_id,
         probe.transitions,
         distances,
-        tuple(terms for terms, _ in asked),
-        _likenesses(asked[0][1], asked[1][1]),
+        terms=tuple(terms for terms, _ in scored),
+        correlations=_correlate_terms(scored[0][1], scored[1][1]),
     )
 
 
-def _transitions(contenders: Sequence[Contender], folder: Path, env: str | None) -> tuple[Probe, Path, Config, str]:
-    """Return the environment's catalogue, and where transitions of it lie."""
-    for one in contenders if env is None else ():
-        if one.env_id is None:
+def _find_transitions(
+    programs: Sequence[ComparedProgram], folder: Path, env: str | None
+) -> tuple[Probe, Path, Config, str]:
+    """Return a catalogue of signals, the file of its transitions, the configuration and the environment's id."""
+    # The first run that has recorded some.
+    for program in programs if env is None else ():
+        if program.env_id is None:
             continue
-        named = CANDIDATE.fullmatch(one.name)
-        run = Run.open(Path(named["run"]) if named else Path(one.name))
-        event = next((event for event in run.events() if event.key == "probe/loop"), None)
-        if event is not None and run.transitions.is_file():
-            return records.load(Probe, event.data), run.transitions, run.config, run.task.env.env_id
+        named_candidate = CANDIDATE.fullmatch(program.name)
+        run = Run.open(Path(named_candidate["run"]) if named_candidate else Path(program.name))
+        probe = run.read_probe()
+        if probe is not None and run.transitions.is_file():
+            return probe, run.transitions, run.config, run.task.env.env_id
+
+    # Else they are recorded now.
     if env is None:
         raise RunError("these are files alone: --env says on which environment's transitions to compare them")
-    planned = searches.look_plan("compare", env)
-    run = Run.create(folder / "run", planned.task, planned.config)
-    with searches.journal_of(run) as journal, workplace(run.config, Silent().notice) as executor:
-        return look(run, journal, executor), run.transitions, run.config, planned.task.env.env_id
+    plan = searches.plan_probe("compare", env)
+    run = Run.create(folder / "run", plan.task, plan.config)
+    module_folder = import_path.find_module_folder(plan.task.env.env_id, Path.cwd())
+    with (
+        searches.open_journal(run) as journal,
+        open_executor(run.config, NullCallback().on_notice, module_folder) as executor,
+    ):
+        probe = probe_environment(run, journal, executor)
+        return probe, run.transitions, run.config, plan.task.env.env_id
 
 
-def _asked(one: Contender, probe: Probe, transitions: Path, config: Config) -> tuple[TermsOf, Values]:
-    """Return a program's terms on the transitions: figures, and values with their weights."""
-    parsed = parse(one.source)
-    known = [signal.name for signal in probe.signals]
-    missing = [f"{name!r}; {nearest(name, known)}" for name in parsed.signals if name not in known]
+def _score_terms(
+    program: ComparedProgram, probe: Probe, transitions: Path, config: Config
+) -> tuple[ProgramTerms, TermValues]:
+    """Return a program's terms on the transitions: their statistics, and their values with weights."""
+    parsed = parse_program(program.source)
+    names = [signal.name for signal in probe.signals]
+    missing = [f"{name!r}; {suggest_names(name, names)}" for name in parsed.signals if name not in names]
     if missing:
-        return TermsOf((), f"the environment has no signal {', and no signal '.join(missing)}"), {}
+        return ProgramTerms((), f"the environment has no signal {', and no signal '.join(missing)}"), {}
     try:
-        recording = recorded.probe(transitions, parsed)
-        with open_process(parsed, recorded.layout(probe), config.sandbox) as process:
-            outcome = recorded.score(process, recording)
+        recording = TransitionFile(transitions).read(parsed)
+        with open_process(parsed, build_layout(probe), config.sandbox) as process:
+            scores = score_recording(process, recording)
     except (ProgramError, RewardFailed) as error:
-        return TermsOf((), str(error).splitlines()[0]), {}
-    values = {name: parsed.weight(name) * term for name, term in outcome.terms.items()}
-    return TermsOf(statistics(parsed, outcome)), values
+        return ProgramTerms((), str(error).splitlines()[0]), {}
+    values = {name: parsed.weight(name) * term for name, term in scores.terms.items()}
+    return ProgramTerms(compute_term_stats(parsed, scores)), values
 
 
-def _likenesses(first: Values, second: Values) -> tuple[Likeness, ...]:
-    found = []
-    for a, one in first.items():
-        for b, other in second.items():
-            if np.std(one) > 0 and np.std(other) > 0:
-                correlation = float(np.corrcoef(one, other)[0, 1])
+def _correlate_terms(first: TermValues, second: TermValues) -> tuple[TermCorrelation, ...]:
+    """Return the pairs of terms that pay nearly alike or nearly the opposite; constant terms correlate with none."""
+    correlations = []
+    for first_name, first_values in first.items():
+        for second_name, second_values in second.items():
+            if np.std(first_values) > 0 and np.std(second_values) > 0:
+                correlation = float(np.corrcoef(first_values, second_values)[0, 1])
                 if abs(correlation) >= ALIKE:
-                    found.append(Likeness(a, b, correlation))
-    return tuple(found)
+                    correlations.append(TermCorrelation(first_name, second_name, correlation))
+    return tuple(correlations)

@@ -1,4 +1,4 @@
-"""What would end a search before it begins, found without beginning it."""
+"""Preflight check: the errors that would end a search before its first call or training."""
 
 from __future__ import annotations
 
@@ -8,45 +8,54 @@ from typing import TYPE_CHECKING
 
 from rewardsmith.contract.errors import FitnessError
 from rewardsmith.contract.reward_program import load_reward
-from rewardsmith.search.probe import check_measures
-from rewardsmith.search.storage.run import check_free
+from rewardsmith.search.probe import check_task_signals, check_trainer
+from rewardsmith.search.storage.run import check_is_free
 
 if TYPE_CHECKING:
     from rewardsmith.spec.config import Config
     from rewardsmith.spec.task_cards import Task
 
 
-def rehearse(task: Task, config: Config, out: Path | None = None, seed_reward: Path | None = None) -> None:
-    """Raise what a search would raise before its first call or training: nothing is asked, trained or written.
+def preflight_check(
+    task: Task, config: Config, out: Path | None = None, seed_reward: Path | None = None
+) -> tuple[str, ...]:
+    """Raise whatever would end a search before its first call or training; nothing is asked, trained or written.
 
-    The environment is made, in a worker of its own, only where the card does not name what the fitness reads.
+    The environment is made, in a worker, only if the card does not name the signals that the fitness reads, or there
+    is no card. Then what a user should know about it is returned.
 
     Args:
-        task: what would be searched for.
-        config: how.
-        out: the run directory; None: one that is made for it.
-        seed_reward: a program of the user's.
+        task: the task of the search.
+        config: its configuration.
+        out: the run directory; None for a new one.
+        seed_reward: the user's own program.
 
     Raises:
-        ProgramError: if the user's program cannot be read or is none.
-        RunError: if there is something in the run directory.
+        ProgramError: if the user's program cannot be read or is not valid.
+        RunError: if the run directory is not empty.
         ConfigError: if the language model's name, key or price is missing.
         TaskError: if the environment cannot be made.
-        FitnessError: if the fitness or a figure names what it does not have.
+        FitnessError: if the fitness or a metric names a signal that it does not have.
     """
     if seed_reward is not None:
         load_reward(seed_reward)
     if out is not None:
-        check_free(out)
+        check_is_free(out)
     if config.roles:
         from rewardsmith import llm
 
         with tempfile.TemporaryDirectory() as folder:
-            llm.build(config.llm, config.budget, Path(folder) / "llm.jsonl", roles=config.roles).close()
+            llm.build_model_pool(config.llm, config.budget, Path(folder) / "llm.jsonl", roles=config.roles).close()
     try:
-        check_measures(task, task.env.signals, task.env.measures)
+        check_task_signals(task, task.env.signals, task.env.privileged_signals)
+        needs_probe = not task.env.signals
     except FitnessError:
-        from rewardsmith.executors.probe import survey
+        needs_probe = True
+    if not needs_probe:
+        return ()
+    from rewardsmith.executors.probe import run_probe
 
-        probe = survey(task.env)
-        check_measures(task, probe.signals, probe.measures)
+    probe = run_probe(task.env)
+    check_task_signals(task, probe.signals, probe.privileged_signals)
+    check_trainer(config.training.trainer, probe)
+    return probe.remarks

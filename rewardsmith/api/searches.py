@@ -1,52 +1,55 @@
-"""What a command and a Python call have in common: from what the user said to a search, and back to its result."""
+"""Functions behind the commands of a search and the Python calls: plan it, create its run, run or continue it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rewardsmith.api import logs
+from rewardsmith.api.search_budget import SearchBudget, divide_budget, parse_budget, refuse_sizes
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import RewardsmithError, TaskError
 from rewardsmith.contract.records import Result, Verdict
-from rewardsmith.contract.reward_program import RewardProgram, load_reward, parse, read_source
-from rewardsmith.executors import workplace
-from rewardsmith.search import setup
-from rewardsmith.search.callbacks import Silent, Watch
-from rewardsmith.search.storage import Journal, Run
-from rewardsmith.search.storage.run import MEASURED_PROGRAM, USER_PROGRAM, default_path
+from rewardsmith.contract.reward_program import RewardProgram, load_reward, parse_program, read_source
+from rewardsmith.executors import open_executor
+from rewardsmith.search import setup, trusted_runs
+from rewardsmith.search.callbacks import CallbackList, NullCallback, SearchCallback
+from rewardsmith.search.storage import Journal, Run, RunLayout
+from rewardsmith.search.storage.run import choose_run_path
 from rewardsmith.spec import config as configuration
 from rewardsmith.spec import task_warnings
 from rewardsmith.spec.config import Config, Layer
-from rewardsmith.spec.task_cards import Task, load_task
+from rewardsmith.spec.env_options import NO_ENV_OPTIONS, EnvOptions, check_variables_set
+from rewardsmith.spec.task_cards import Task, adjust_environment, load_task
 
 if TYPE_CHECKING:
     from rewardsmith.executors.base import Executor
 
 RUNS = Path("runs")
-OWN_RETURN = "sum(own_reward)"
-"""A fitness that every environment has."""
+ENVIRONMENT_RETURN = "sum(environment_reward)"
+"""Fitness that every environment has."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a search would do, known before anything runs."""
+class SearchPlan:
+    """A search as it would be run: its task, configuration and size."""
 
     task: Task
     config: Config
     trainings: int
     """Trainings of the search, the final ones and the baseline's included."""
     env_steps: int
-    """Of all of them together, at most."""
+    """Environment steps of all of them together, at most."""
     calls: int
-    """Calls of the language model when no program needs a repair; 0 without a model."""
+    """Calls of the language model if no program needs a repair; 0 without a model."""
 
 
-def plan(
+def plan_search(
     text: str,
     env: str,
     fitness: str | None = None,
@@ -55,8 +58,13 @@ def plan(
     sets: Sequence[str] = (),
     environment: Mapping[str, str] = os.environ,
     trainer_config: Path | None = None,
-) -> Plan:
-    """Work out a search: defaults < preset < task card < file < environment < trainer's file < overrides < sets.
+    env_options: EnvOptions = NO_ENV_OPTIONS,
+    budget: SearchBudget | None = None,
+) -> SearchPlan:
+    """Plan a search.
+
+    Its configuration has these layers: defaults < preset < task card < stable-baselines3's defaults where there is a
+    trainer's file < file < environment < trainer's file < overrides < sets < the sizes that a budget decides.
 
     Args:
         text: what the agent should do, in a sentence.
@@ -68,186 +76,213 @@ def plan(
         sets: assignments "section.key=value".
         environment: variables, of which REWARDSMITH_* count.
         trainer_config: tuned settings of the training, as an rl-zoo3 YAML file.
+        env_options: keyword arguments and environment variables for the environment, besides the card's.
+        budget: what the whole search may take; it decides programs, generations and seeds.
 
     Raises:
-        UserError: if the task, the fitness or a setting is wrong, or an override and an assignment contradict.
+        UserError: if the task, the fitness or a setting is wrong, an override and an assignment contradict, or the
+            budget is too small for one training.
     """
     from rewardsmith.contract import env_families
     from rewardsmith.search.feedback import rank_option
     from rewardsmith.spec import presets, rl_zoo
 
-    assigned = configuration.from_sets(sets)
+    assigned = configuration.parse_assignments(sets)
     configuration.refuse_contradictions(overrides or {}, assigned)
-    ranking = rank_option.read(fitness)
-    task = load_task(text, env, rank_option.metric(ranking, env) if ranking else fitness)
-    env_families.require(task.env.env_id)
-    layers = [
-        task.settings,
-        configuration.from_file(file) if file else {},
-        configuration.from_environment(environment),
-        rl_zoo.read(trainer_config, task.env.env_id) if trainer_config else {},
-        overrides or {},
-        ranking.layer if ranking else {},
-        assigned,
-    ]
-    config = _with_designer(configuration.resolve(presets.beneath(layers), *layers), environment)
+    ranking = rank_option.parse_rank_option(fitness)
+    task = load_task(text, env, rank_option.select_metric(ranking, env) if ranking else fitness)
+    task = adjust_environment(task, env_options)
+    check_variables_set(task.env, environment)
+    env_families.require_packages(task.env.env_id)
+    lower = [configuration.read_layer(file) if file else {}, configuration.read_environment_layer(environment)]
+    upper = [overrides or {}, ranking.layer if ranking else {}, assigned]
+    preset = presets.find_preset_layer([task.settings, *lower, *upper])
+    zoo = rl_zoo.ZooLayers({}, {})
+    if trainer_config:
+        trainer = rl_zoo.find_trainer(preset, task.settings, *lower, *upper)
+        zoo = rl_zoo.read_zoo_layers(trainer_config, task.env.env_id, trainer)
+    layers = [preset, task.settings, zoo.defaults, *lower, zoo.written, *upper]
+    if budget:
+        refuse_sizes(budget, overrides or {}, assigned)
+        layers.append(divide_budget(budget, configuration.resolve_config(*layers), task.env.env_id))
+    config = _choose_designer(configuration.resolve_config(*layers), environment)
     search = config.search
-    asking = search.population * search.generations - config.evolution.weight_slots * (search.generations - 1)
-    calls = asking if search.designer == "llm" else 0
+    calls = search.population * search.generations if search.designer == "llm" else 0
     calls += search.population * search.generations * (config.critic.review + config.analyzer.model_reads)
     calls += 2 * config.feedback.judge_pairs * search.generations * (config.feedback.rank == "judge")
-    return Plan(task, config, search.trainings, search.trainings * search.env_steps, calls)
+    return SearchPlan(task, config, search.trainings, search.trainings * search.env_steps, calls)
 
 
-def look_plan(text: str, env: str, overrides: Layer | None = None) -> Plan:
-    """Plan to look at an environment, where nothing is measured: one without a card needs no fitness for that.
+def plan_probe(
+    text: str, env: str, overrides: Layer | None = None, env_options: EnvOptions = NO_ENV_OPTIONS
+) -> SearchPlan:
+    """Plan to probe an environment without a search; one without a card needs no fitness for that.
 
-    See `plan` for the arguments and for what it raises.
+    See `plan_search` for the arguments and for what it raises.
     """
     from rewardsmith.spec.task_cards import find_env
 
     _, card = find_env(env)
-    return plan(text, env, None if card else OWN_RETURN, overrides=overrides)
+    fitness = None if card else ENVIRONMENT_RETURN
+    return plan_search(text, env, fitness, overrides=overrides, env_options=env_options)
 
 
-def _with_designer(config: Config, environment: Mapping[str, str]) -> Config:
-    """Settle which designer "auto" is."""
+def _choose_designer(config: Config, environment: Mapping[str, str]) -> Config:
+    """Replace the designer "auto": "llm" where a model, recorded answers or a key is named, else "symbolic"."""
     if config.search.designer != "auto":
         return config
-    named = config.llm.model or config.llm.replay or config.llm.cache or environment.get(config.llm.key_variable)
-    designer = "llm" if named else "symbolic"
-    return configuration.resolve(config.model_dump(), {"search": {"designer": designer}})
+    model = config.llm.model or config.llm.replay or config.llm.cache or environment.get(config.llm.key_variable)
+    designer = "llm" if model else "symbolic"
+    return configuration.resolve_config(config.model_dump(), {"search": {"designer": designer}})
 
 
-def start(
-    plan: Plan, out: Path | None = None, seed_reward: Path | None = None, measured: RewardProgram | None = None
+def create_run(
+    plan: SearchPlan, out: Path | None = None, seed_reward: Path | None = None, measured: RewardProgram | None = None
 ) -> Run:
     """Make the run directory of a planned search.
 
     Args:
-        plan: what `plan` gave.
+        plan: from `plan_search`.
         out: the directory; None makes one below `runs/`.
-        seed_reward: a program of the user's that generation 0 begins with.
+        seed_reward: the user's own program, which generation 0 begins with.
         measured: the one program that the run trains and measures, in place of a search.
 
     Raises:
-        ProgramError: if the user's program cannot be read or is none.
+        ProgramError: if the user's program cannot be read or is not valid.
         RunError: if the directory cannot be made or is not empty.
         ConfigError: if the language model's name, key or price is missing.
-        TaskError: if a language model would be told what the task's card leaves to be filled in.
+        TaskError: if the task's card has unfilled fields, which a language model would be shown.
     """
     source = load_reward(seed_reward).source if seed_reward else None
-    path = out or default_path(RUNS, plan.task, datetime.now())
+    path = out or choose_run_path(RUNS, plan.task, datetime.now())
     digest = None
     if plan.config.roles:
         from rewardsmith import llm
         from rewardsmith.llm import prompts, trusted_endpoints
 
         _refuse_unfilled(plan.task)
-        llm.build(plan.config.llm, plan.config.budget, path / "llm.jsonl", roles=plan.config.roles).close()
-        trusted_endpoints.trust(plan.config.llm, plan.config.roles)
-        digest = prompts.digest()
+        llm.build_model_pool(
+            plan.config.llm, plan.config.budget, RunLayout(path).ledger, roles=plan.config.roles
+        ).close()
+        trusted_endpoints.remember_endpoints(plan.config.llm, plan.config.roles)
+        digest = prompts.hash_prompts()
     run = Run.create(path, plan.task, plan.config, digest)
-    for name, text in ((USER_PROGRAM, source), (MEASURED_PROGRAM, measured.source if measured else None)):
-        if text is not None:
-            records.write_text(run.path / name, text)
+    trusted_runs.remember_run(run, Path.cwd())
+    if source is not None:
+        records.write_text(run.layout.user_program, source)
+    if measured is not None:
+        records.write_text(run.layout.measured_program, measured.source)
     return run
 
 
 def _refuse_unfilled(task: Task) -> None:
-    remark = task_warnings.unfilled(task)
-    if remark:
-        raise TaskError(f"{remark}; fill it in, or name the environment {task.env.env_id} with a --fitness")
+    warning = task_warnings.unfilled_card_warning(task)
+    if warning:
+        raise TaskError(f"{warning}; fill it in, or name the environment {task.env.env_id} with a --fitness")
 
 
-def carry_on(run: Run, watch: Watch | None = None, executor: Executor | None = None) -> Result:
-    """Run a search, or the measurement of one program, to its end from wherever it stands; a finished one answers.
+def continue_run(run: Run, callback: SearchCallback | None = None, executor: Executor | None = None) -> Result:
+    """Run a search, or the measurement of one program, to its end; one that was interrupted goes on where it stopped.
 
-    What a failure of the machine ended is tried again, also of a finished run.
+    The result of a finished run is returned at once, unless a failure of the machine ended some of its trainings: those
+    are tried again. While it runs, its course is written to `log.txt` in the run directory.
 
     Args:
         run: the run.
-        watch: is told how the search goes.
+        callback: receives the events of the search.
         executor: where jobs run; None runs them on this machine, as the configuration says.
 
     Raises:
-        UserError: if something that the user can mend is wrong; ProgramError, if the critic refuses the one program.
+        UserError: if something is wrong that the user can correct; ProgramError, if the critic refuses the one program.
         RunFailed: if it ends without a result; what is done stays done.
     """
     from rewardsmith.report import trackers
-    from rewardsmith.search.final_evaluation import measure
+    from rewardsmith.search.final_evaluation import measure_program
     from rewardsmith.search.loop import Search
 
-    known = run.result()
-    if known is not None and _is_whole(run, known):
-        return known
-    watch = trackers.joined(run, watch or Silent())
-    runs = nullcontext(executor) if executor else workplace(run.config, watch.notice)
-    measured = run.measured_program()
-    with setup.models(run, watch) as models, journal_of(run) as journal, runs as where:
-        if measured is not None:
-            result = measure(run, parse(measured), journal, where, watch)
-        else:
-            result = Search(run, journal, setup.designer(run, models, watch), where, watch, models).result()
-    _write_report(run, watch)
+    earlier_result = find_complete_result(run)
+    if earlier_result is not None:
+        return earlier_result
+
+    trusted_runs.check_trusted(run, executor_is_given=executor is not None)
+    with open_journal(run) as journal:
+        callback = trackers.add_trackers(run, CallbackList([logs.LogCallback(), callback or NullCallback()]))
+        run_executor = nullcontext(executor) if executor else _open_executor(run, callback)
+        with setup.open_models(run, callback) as models, run_executor as opened:
+            measured = run.read_measured_program()
+            if measured is not None:
+                result = measure_program(run, parse_program(measured), journal, opened, callback)
+            else:
+                designer = setup.build_designer(run, models, callback)
+                result = Search(run, journal, designer, opened, callback, models).run_search()
+    _write_report(run, callback)
     return result
 
 
-def next_generation(run: Run, watch: Watch | None = None, executor: Executor | None = None, *, by: str = "") -> Result:
-    """Run one more generation, which hears what was said since the last one, and report the best program anew.
+def run_next_generation(
+    run: Run, callback: SearchCallback | None = None, executor: Executor | None = None, *, by: str = ""
+) -> Result:
+    """Run one more generation, which takes the feedback since the last one into account, and report the best program.
 
-    An interrupted search first finishes what it had begun. See `carry_on` for the arguments and for what it raises.
+    An interrupted search first finishes what it had begun. See `continue_run` for the arguments and for what it raises.
     """
     from rewardsmith.search import feedback
 
+    trusted_runs.check_trusted(run, executor_is_given=executor is not None)
     setup.check_endpoints(run)
-    feedback.more(run, by=by)
-    return carry_on(run, watch, executor)
+    feedback.request_generation(run, by=by)
+    return continue_run(run, callback, executor)
 
 
-def _is_whole(run: Run, known: Result) -> bool:
-    """Return whether a result is all that was asked for: no generation, no ensemble, no broken-off training more."""
+def find_complete_result(run: Run) -> Result | None:
+    """Return a run's result if it is all that was asked for; None if a generation, ensemble or training is missing."""
     from rewardsmith.search import feedback, final_evaluation
 
-    lacks_ensemble = known.ensemble is None and run.config.search.ensemble > 0
-    reached = 1 + max(candidate.generation for candidate in known.candidates)
-    if known.stopped is not None or lacks_ensemble or reached < (feedback.state(run).until or 0):
-        return False
-    return not final_evaluation.broken_off(run, known)
+    result = run.read_result()
+    if result is None or result.stopped is not None:
+        return None
+    lacks_ensemble = result.ensemble is None and run.config.search.ensemble > 0
+    reached = 1 + max(candidate.generation for candidate in result.candidates)
+    if lacks_ensemble or reached < (feedback.load_state(run).target_generations or 0):
+        return None
+    return None if final_evaluation.lacks_results(run, result) else result
 
 
-def _write_report(run: Run, watch: Watch) -> None:
-    """Write the run's report; the search has its result also where that fails."""
+def _write_report(run: Run, callback: SearchCallback) -> None:
+    """Write the run's report; a failure of that is only a notice, as the search has its result."""
     from rewardsmith.report import html
 
     try:
-        html.write(run)
+        html.write_report(run)
     except RewardsmithError as error:
-        watch.notice(f"no report: {error}")
+        callback.on_notice(f"no report: {error}")
 
 
-def check(file: Path, env: str, folder: Path, overrides: Layer | None = None) -> Verdict:
-    """Judge a reward file as the critic judges a candidate.
+def check_reward(
+    file: Path, env: str, folder: Path, overrides: Layer | None = None, env_options: EnvOptions = NO_ENV_OPTIONS
+) -> Verdict:
+    """Check a reward file as the critic checks a candidate.
 
     Args:
         file: the reward program.
         env: a task's name or a Gymnasium id.
         folder: for the recorded transitions.
         overrides: configuration over the defaults.
+        env_options: as in `plan_search`.
 
     Raises:
         UserError: if the file cannot be read or the environment is unknown.
         RunFailed: if the machinery fails.
     """
-    from rewardsmith.search.probe import look
+    from rewardsmith.search.probe import probe_environment
     from rewardsmith.search.steps import critic
 
     source = read_source(file)
-    planned = look_plan(f"check {file.name}", env, overrides)
-    run = Run.create(folder / "run", planned.task, planned.config)
-    with journal_of(run) as journal, workplace(run.config, Silent().notice) as executor:
-        probe = look(run, journal, executor)
-        return critic.review(source, probe, run.transitions, run.config.sandbox)
+    plan = plan_probe(f"check {file.name}", env, overrides, env_options)
+    run = Run.create(folder / "run", plan.task, plan.config)
+    with open_journal(run) as journal, _open_executor(run, NullCallback()) as executor:
+        probe = probe_environment(run, journal, executor)
+        return critic.check_program(source, probe, run.transitions, run.config.sandbox)
 
 
 def design(
@@ -259,7 +294,9 @@ def design(
     config: Path | str | None = None,
     settings: Mapping[str, Any] | None = None,
     seed_reward: Path | str | None = None,
-    watch: Watch | None = None,
+    callback: SearchCallback | None = None,
+    budget_steps: int | None = None,
+    budget_minutes: float | None = None,
 ) -> Result:
     """Search for a reward program that makes an agent do what `text` says.
 
@@ -272,11 +309,13 @@ def design(
         out: the run directory; None makes one below `runs/`.
         config: a TOML configuration.
         settings: "section.key" to value, over everything else; "preset" to a preset's name.
-        seed_reward: a program of the user's that generation 0 begins with.
-        watch: is told how the search goes.
+        seed_reward: the user's own program, which generation 0 begins with.
+        callback: receives the events of the search.
+        budget_steps: environment steps of the whole search, which decide programs, generations and seeds.
+        budget_minutes: minutes of its trainings, likewise; one of the two.
 
     Raises:
-        UserError: if something that the user can mend is wrong.
+        UserError: if something is wrong that the user can correct.
         RunFailed: if the search ends without a result; `resume` goes on from there.
     """
     overrides: dict[str, Any] = {}
@@ -284,34 +323,51 @@ def design(
         layer = value
         for key in reversed(name.split(".")):
             layer = {key: layer}
-        configuration.merge(overrides, layer)
-    planned = plan(text, env, fitness, Path(config) if config else None, overrides)
-    return carry_on(start(planned, Path(out) if out else None, Path(seed_reward) if seed_reward else None), watch)
+        configuration.merge_layer(overrides, layer)
+    budget = parse_budget(budget_steps, budget_minutes)
+    plan = plan_search(text, env, fitness, Path(config) if config else None, overrides, budget=budget)
+    run = create_run(plan, Path(out) if out else None, Path(seed_reward) if seed_reward else None)
+    return continue_run(run, callback)
 
 
-def resume(run: Path | str, *, watch: Watch | None = None, trust_endpoint: bool = False) -> Result:
+def resume(
+    run: Path | str,
+    *,
+    callback: SearchCallback | None = None,
+    trust_endpoint: bool = False,
+    trust: bool = False,
+) -> Result:
     """Go on with a search that was interrupted; see `design` for what it returns and raises.
 
     Args:
         run: the run directory.
-        watch: is told how the search goes.
+        callback: receives the events of the search.
         trust_endpoint: send the key to the endpoint that the run names, also if it is not known on this machine.
+        trust: do also what else a run from another machine asks for: its environment's module, its cluster.
     """
     opened = Run.open(Path(run))
-    if trust_endpoint:
+    if trust:
+        trusted_runs.remember_run(opened)
+    if trust or trust_endpoint:
         setup.trust_endpoints(opened)
-    return carry_on(opened, watch)
+    return continue_run(opened, callback)
+
+
+def _open_executor(run: Run, callback: SearchCallback) -> AbstractContextManager[Executor]:
+    """Open the executor that a run names, whose workers find its environment's module."""
+    return open_executor(run.config, callback.on_notice, trusted_runs.find_module_folder(run))
 
 
 @contextmanager
-def journal_of(run: Run) -> Iterator[Journal]:
-    """Hold a run's journal open for writing while the block runs.
+def open_journal(run: Run) -> Iterator[Journal]:
+    """Open a run for writing while the block runs: its journal, and its log (`logs`).
 
     Raises:
         RunError: if another process runs this directory.
     """
-    journal = run.journal()
+    journal = run.open_journal()
     try:
-        yield journal
+        with logs.log_to(run.layout.log):
+            yield journal
     finally:
         journal.close()

@@ -1,4 +1,4 @@
-"""`rewardsmith baseline`: what random actions and the environment's own reward are worth, to compare with."""
+"""`rewardsmith baseline`: the fitness of random actions and of the environment reward, to compare with."""
 
 from __future__ import annotations
 
@@ -8,91 +8,101 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.console import say, say_json
-from rewardsmith.contract.text import counted
+from rewardsmith.cli.console import print_json, print_line, print_progress
+from rewardsmith.cli.options import (
+    FitnessOption,
+    JobsOption,
+    JsonLinesOption,
+    SetOption,
+    StepsOption,
+    complete_env,
+    drop_unset,
+)
+from rewardsmith.contract.text import format_number, pluralize
 
 if TYPE_CHECKING:
-    from rewardsmith.api.baselines import Measured
+    from rewardsmith.api.baselines import MeasuredAnchor
     from rewardsmith.contract.records import Interval
 
 
 def baseline(
-    tasks: Annotated[list[str], typer.Argument(help="Names of tasks, Gymnasium ids, or cards' files.")],
-    fitness: Annotated[str | None, typer.Option(help="How success is measured. [default: the card's]")] = None,
-    steps: Annotated[int | None, typer.Option(help="Environment steps per training. [default: the card's]")] = None,
+    tasks: Annotated[
+        list[str],
+        typer.Argument(help="Names of tasks, Gymnasium ids, or files of task cards.", autocompletion=complete_env),
+    ],
+    fitness: FitnessOption = None,
+    steps: StepsOption = None,
     seeds: Annotated[
-        int | None, typer.Option(help="Training seeds; 0: the random policy alone. [default: the card's]")
+        int | None, typer.Option(help="Training seeds; 0: only random actions. [default: as in the task card]")
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="Trainings at once. [default: one per core]")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: training.n_envs=16")
-    ] = None,
-    write: Annotated[bool, typer.Option("--write", help="Put the figures into the cards, as their anchors.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
+    jobs: JobsOption = None,
+    set_: SetOption = None,
+    write: Annotated[bool, typer.Option("--write", help="Write the results into the task cards, as anchors.")] = False,
+    json_: JsonLinesOption = False,
 ) -> None:
-    """Measure each task's random policy (100 episodes), and policies trained on the environment's own reward."""
+    """Measure random actions (100 episodes), and policies trained on the environment reward, for each task."""
     from rewardsmith.api import baselines, searches
-    from rewardsmith.cli.design import given
     from rewardsmith.contract import records
 
-    overrides = given({"search": {"env_steps": steps, "final_seeds": seeds}, "jobs": jobs})
-    plans = [searches.plan("", task, fitness, overrides=overrides, sets=set_ or ()) for task in tasks]
-    cards = [_card(task, fitness) for task in tasks] if write else []
-    measured: list[Measured] = []
+    # Everything that can be wrong is checked before the first training.
+    overrides = drop_unset({"search": {"env_steps": steps, "final_seeds": seeds}, "jobs": jobs})
+    plans = [searches.plan_search("", task, fitness, overrides=overrides, sets=set_ or ()) for task in tasks]
+    cards = [_find_card(task, fitness) for task in tasks] if write else []
+
+    measured: list[MeasuredAnchor] = []
+    cache = baselines.default_cache_folder()
     for number, plan in enumerate(plans):
-        found = baselines.measure(plan.task, plan.config, baselines.default_cache(), _progress)
-        measured += found
+        anchors = baselines.measure_anchors(plan.task, plan.config, cache, print_progress)
+        measured += anchors
         if write:
-            baselines.write([figure.anchor for figure in found], cards[number])
+            baselines.write_anchors([item.anchor for item in anchors], cards[number])
+
     if json_:
-        for figure in measured:
-            say_json(records.dump(figure))
+        for item in measured:
+            print_json(records.dump(item))
         return
-    _print(measured)
+    _print_table(measured)
     for card in cards:
-        say(f"written into {card}")
+        print_line(f"written into {card}")
 
 
-def _card(task: str, fitness: str | None) -> Path:
-    """Return the card that a task's anchors go into.
+def _find_card(task: str, fitness: str | None) -> Path:
+    """Return the task card to write the anchors of a task into.
 
     Raises:
-        TaskError: if it has none, or the anchors would be of another fitness than the card's.
+        TaskError: if the task has no card, or the anchors would be of another fitness than the card's.
     """
     from rewardsmith.contract.errors import TaskError
-    from rewardsmith.spec.task_cards import card_file
+    from rewardsmith.spec.task_cards import find_card_file
 
-    card = card_file(task)
+    card = find_card_file(task)
     if card is None:
-        raise TaskError(f"{task!r} has no card to write into; `rewardsmith envs new {task}` begins one")
+        raise TaskError(f"{task!r} has no task card to write into; create one with: rewardsmith envs new {task}")
     if fitness is not None:
-        raise TaskError("--write keeps figures of the card's own fitness alone; leave --fitness out")
+        raise TaskError("--write only writes results of the card's own fitness; leave --fitness out")
     return card
 
 
-def _progress(line: str) -> None:
-    typer.echo(line, err=True)
-
-
-def _print(measured: list[Measured]) -> None:
+def _print_table(measured: list[MeasuredAnchor]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from rewardsmith.report.tables import console_on
+    from rewardsmith.report.tables import make_console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("task", "policy", "steps", "over", "figure", "mean", "95 % interval", "measured with"):
-        table.add_column(column, no_wrap=column in ("task", "policy", "figure"))
-    for figure in measured:
-        anchor = figure.anchor
-        over = counted(anchor.seeds, "episode" if anchor.policy == "random" else "seed")
+    for column in ("task", "policy", "steps", "over", "quantity", "mean", "95 % interval", "measured with"):
+        table.add_column(column, no_wrap=column in ("task", "policy", "quantity"))
+    for item in measured:
+        anchor = item.anchor
+        samples = pluralize(anchor.seeds, "episode" if anchor.policy == "random" else "seed")
         steps = f"{anchor.env_steps:,}" if anchor.env_steps else "-"
-        for name, interval in {"fitness": figure.interval, **figure.figures}.items():
-            head, told = (figure.task, anchor.policy, steps, over, name), (f"{interval.mean:.4g}", _bounds(interval))
-            table.add_row(*map(Text, (*head, *told, anchor.versions)))
-    console_on(sys.stdout).print(table)
+        for name, interval in {"fitness": item.interval, **item.metrics}.items():
+            cells = (item.task, anchor.policy, steps, samples, name)
+            numbers = (format_number(interval.mean), _format_bounds(interval))
+            table.add_row(*map(Text, (*cells, *numbers, anchor.versions)))
+    make_console(sys.stdout).print(table)
 
 
-def _bounds(interval: Interval) -> str:
+def _format_bounds(interval: Interval) -> str:
     low, high = interval.low, interval.high
-    return "-" if low is None or high is None else f"[{low:.4g}, {high:.4g}]"
+    return "-" if low is None or high is None else f"[{format_number(low)}, {format_number(high)}]"

@@ -1,43 +1,58 @@
-"""`rewardsmith check`: the critic's judgement of a reward file."""
+"""`rewardsmith check`: the critic's verdict on a reward file."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.console import say, say_json
-from rewardsmith.contract.text import counted
+from rewardsmith.cli.console import print_json, print_line
+from rewardsmith.cli.options import EnvKwargsOption, EnvOption, JsonOption, PassEnvOption, SandboxOption
+from rewardsmith.contract.text import format_number, pluralize
+
+if TYPE_CHECKING:
+    from rewardsmith.contract.records import Verdict
 
 
 def check(
     file: Annotated[Path, typer.Argument(help="A reward program.")],
-    env: Annotated[str, typer.Option(help="A Gymnasium id, or the name of a task.")],
-    sandbox: Annotated[str | None, typer.Option(help="Where it runs: local, docker, auto.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    env: EnvOption,
+    env_kwargs: EnvKwargsOption = None,
+    pass_env: PassEnvOption = None,
+    sandbox: SandboxOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Check FILE: statically, then on transitions of the real environment, in the sandbox."""
     from rewardsmith.api import searches
     from rewardsmith.contract import records
-    from rewardsmith.report.text import figure
+    from rewardsmith.spec.env_options import read_env_options
 
     overrides = {"sandbox": {"backend": sandbox}} if sandbox else {}
     with tempfile.TemporaryDirectory() as folder:
-        verdict = searches.check(file, env, Path(folder), overrides)
+        options = read_env_options(env_kwargs, pass_env or ())
+        verdict = searches.check_reward(file, env, Path(folder), overrides, options)
     if json_:
-        say_json(records.dump(verdict))
+        print_json(records.dump(verdict))
     else:
-        for finding in verdict.findings:
-            line = f":{finding.line}" if finding.line else ""
-            say(f"{file}{line}: {finding.severity}: {finding.message} [{finding.code}]")
-        if verdict.dry_run:
-            for term in verdict.dry_run.terms:
-                spread = f"{figure(term.mean)} ± {figure(term.std)} in [{figure(term.min)}, {figure(term.max)}]"
-                say(f"{term.name:<24} weight {figure(term.weight):<8} {spread}, {term.share:.0%} of the total")
-            ran = verdict.dry_run
-            say(f"{counted(ran.transitions, 'transition')}, {ran.us_per_transition:.2f} µs each")
-        say("accepted" if verdict.accepted else "refused")
+        _print_verdict(file, verdict)
     if not verdict.accepted:
         raise typer.Exit(1)
+
+
+def _print_verdict(file: Path, verdict: Verdict) -> None:
+    for finding in verdict.findings:
+        line = f":{finding.line}" if finding.line else ""
+        print_line(f"{file}{line}: {finding.severity}: {finding.message} [{finding.code}]")
+
+    scoring = verdict.trial_scoring
+    if scoring:
+        for term in scoring.terms:
+            weight = format_number(term.weight)
+            spread = f"{format_number(term.mean)} ± {format_number(term.std)}"
+            bounds = f"[{format_number(term.min)}, {format_number(term.max)}]"
+            print_line(f"{term.name:<24} weight {weight:<8} {spread} in {bounds}, {term.share:.0%} of the total")
+        transitions = pluralize(scoring.transitions, "transition")
+        print_line(f"{transitions}, {scoring.us_per_transition:.2f} µs each")
+    print_line("accepted" if verdict.accepted else "refused")

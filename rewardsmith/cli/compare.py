@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import string
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,123 +12,141 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.console import complain, say, say_json, say_table
+from rewardsmith.cli.console import print_error, print_json, print_line, print_rows
+from rewardsmith.cli.options import JsonOption, complete_env, complete_run
+from rewardsmith.contract.text import format_number
 
 if TYPE_CHECKING:
-    from rewardsmith.api.compare import Comparison
+    from rewardsmith.api.compare import ProgramComparison
     from rewardsmith.contract.records import Interval, TermStats
+
+ESTIMATE_COLUMNS = ("retrained", "environment reward", "selection score")
 
 
 def compare(
     programs: Annotated[
-        list[str], typer.Argument(metavar="A B...", help="Runs (their best programs), RUN:g1c02, or reward files.")
+        list[str],
+        typer.Argument(
+            metavar="A B...",
+            help="Runs (their best programs), RUN:g1c02, or reward files.",
+            autocompletion=complete_run,
+        ),
     ],
     env: Annotated[
-        str | None, typer.Option(help="Whose transitions they are asked about. [default: the first run's]")
+        str | None,
+        typer.Option(
+            help="Environment whose transitions are used. [default: the first run's]", autocompletion=complete_env
+        ),
     ] = None,
-    diff: Annotated[bool, typer.Option("--diff", help="Also show how the texts of the first two differ.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Also show the differences of the first two texts.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """Compare reward programs: fitness with intervals, STARC distance, term by term."""
-    from rewardsmith.api import compare as comparison
+    from rewardsmith.api.compare import compare_programs
     from rewardsmith.contract import records
     from rewardsmith.contract.errors import ConfigError
 
     if len(programs) < 2:
         raise ConfigError("compare takes two programs or more: runs, RUN:g1c02, or reward files")
     with tempfile.TemporaryDirectory() as folder:
-        found = comparison.compare(programs, Path(folder), env)
+        comparison = compare_programs(programs, Path(folder), env)
     if json_:
-        say_json(records.dump(found))
+        print_json(records.dump(comparison))
     else:
-        _say(found, diff)
-    unasked = [f"{c.name}: {one.problem}" for c, one in zip(found.contenders, found.terms, strict=True) if one.problem]
-    for line in unasked:
-        complain(line)
-    if unasked:
+        _print_comparison(comparison, diff)
+
+    # Programs that could not be run on the transitions.
+    problems = []
+    for program, terms in zip(comparison.programs, comparison.terms, strict=True):
+        if terms.problem:
+            problems.append(f"{program.name}: {terms.problem}")
+    for problem in problems:
+        print_error(problem)
+    if problems:
         raise typer.Exit(2)
 
 
-def _say(found: Comparison, diff: bool) -> None:
-    programs = found.contenders
-    letters = (
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(programs)] if len(programs) <= 26 else [*map(str, range(len(programs)))]
-    )
-    _say_worth(found, letters)
-    _say_distances(found, letters)
-    _say_terms(found, letters)
+def _print_comparison(comparison: ProgramComparison, diff: bool) -> None:
+    count = len(comparison.programs)
+    letters = list(string.ascii_uppercase[:count]) if count <= 26 else [str(number) for number in range(count)]
+    _print_fitness(comparison, letters)
+    _print_metrics(comparison, letters)
+    _print_distances(comparison, letters)
+    _print_terms(comparison, letters)
     if diff:
-        first, second = programs[:2]
-        lines = difflib.unified_diff(
-            first.source.splitlines(), second.source.splitlines(), first.name, second.name, lineterm=""
-        )
-        say("\n" + "\n".join(lines))
+        first, second = comparison.programs[:2]
+        texts = (first.source.splitlines(), second.source.splitlines())
+        lines = difflib.unified_diff(*texts, first.name, second.name, lineterm="")
+        print_line("\n" + "\n".join(lines))
 
 
-def _say_worth(found: Comparison, letters: Sequence[str]) -> None:
+def _print_fitness(comparison: ProgramComparison, letters: Sequence[str]) -> None:
     rows = []
-    for letter, one in zip(letters, found.contenders, strict=True):
-        steps = "" if one.env_steps is None else f"{one.env_steps:,}"
-        figures = (_told(one.reported), _told(one.own_reward), _told(one.chosen))
-        rows.append((letter, one.name, one.env_id or "", *figures, steps))
-    say_table(("", "program", "environment", "trained anew", "own reward", "in the search", "steps"), rows)
-    _say_beside(found, letters)
-    measures = {one.measure for one in found.contenders if one.measure}
-    if len(measures) > 1:
-        say("mind: their fitness is measured by different expressions: " + "; ".join(sorted(measures)))
-    elif measures:
-        say(f"fitness = {measures.pop()}; intervals are 95 %, over training seeds")
+    for letter, program in zip(letters, comparison.programs, strict=True):
+        estimates = (program.reported, program.environment_reward, program.chosen)
+        steps = "" if program.env_steps is None else f"{program.env_steps:,}"
+        rows.append((letter, program.name, program.env_id or "", *map(_format_interval, estimates), steps))
+    print_rows(("", "program", "environment", *ESTIMATE_COLUMNS, "steps"), rows)
+
+    expressions = {program.fitness for program in comparison.programs if program.fitness}
+    if len(expressions) > 1:
+        print_line("Note: the fitness of the programs is not the same: " + "; ".join(sorted(expressions)))
+    elif expressions:
+        print_line(f"fitness = {expressions.pop()}; intervals are 95 %, over training seeds")
 
 
-def _say_beside(found: Comparison, letters: Sequence[str]) -> None:
-    """Say what was measured beside the fitness, where a task's card wants that."""
-    rows = [
-        (letter, one.name, _told(one.reported), _told(one.own_reward), _told(one.chosen), one.expression)
-        for letter, contender in zip(letters, found.contenders, strict=True)
-        for one in contender.figures
-    ]
+def _print_metrics(comparison: ProgramComparison, letters: Sequence[str]) -> None:
+    """Print the metrics that the tasks' cards define in addition to the fitness."""
+    rows = []
+    for letter, program in zip(letters, comparison.programs, strict=True):
+        for metric in program.metrics:
+            estimates = (metric.reported, metric.environment_reward, metric.chosen)
+            rows.append((letter, metric.name, *map(_format_interval, estimates), metric.expression))
     if rows:
-        say_table(("", "beside it", "trained anew", "own reward", "in the search", "measured as"), rows)
+        print_rows(("", "metric", *ESTIMATE_COLUMNS, "expression"), rows)
 
 
-def _say_distances(found: Comparison, letters: Sequence[str]) -> None:
-    from rewardsmith.api.compare import told_distance
+def _print_distances(comparison: ProgramComparison, letters: Sequence[str]) -> None:
+    from rewardsmith.api.compare import describe_distance
 
-    about = f"{found.transitions:,} transitions of {found.env_id} under random actions, and as many stretched"
-    say(f"\nSTARC distance on {about}: 0 orders all policies alike, 1 the opposite way")
+    transitions = f"{comparison.transitions:,} random transitions of {comparison.env_id} and as many perturbed ones"
+    print_line(f"\nSTARC distance on {transitions} (0 = same order of policies, 1 = opposite order)")
     rows = []
-    for letter, row in zip(letters, found.distances, strict=True):
+    for letter, row in zip(letters, comparison.distances, strict=True):
         rows.append((letter, *("–" if value is None else f"{value:.3f}" for value in row)))
-    say_table(("", *letters), rows)
-    for (i, a), (j, b) in itertools.combinations(enumerate(letters), 2):
-        value = found.distances[i][j]
-        if value is not None:
-            say(f"{a} and {b} {told_distance(value)}")
+    print_rows(("", *letters), rows)
+    for (i, first), (j, second) in itertools.combinations(enumerate(letters), 2):
+        distance = comparison.distances[i][j]
+        if distance is not None:
+            print_line(f"{first} and {second}: {describe_distance(distance)} (STARC {distance:.2f})")
 
 
-def _say_terms(found: Comparison, letters: Sequence[str]) -> None:
-    from rewardsmith.api.compare import likeness
+def _print_terms(comparison: ProgramComparison, letters: Sequence[str]) -> None:
+    from rewardsmith.api.compare import describe_correlation
 
-    known = [{term.name: term for term in one.terms} for one in found.terms]
-    names = dict.fromkeys(name for terms in known for name in terms)
-    say("\nterms on those transitions: weight, mean ± deviation before it, part of the total")
+    # A column for each program, a row for each name of a term.
+    columns = [{term.name: term for term in program.terms} for program in comparison.terms]
+    names = dict.fromkeys(name for terms in columns for name in terms)
+    print_line("\nterms on these transitions: weight, mean ± deviation before the weight, share of the total")
     if names:
-        say_table(("term", *letters), [(name, *(_term(terms.get(name)) for terms in known)) for name in names])
-    for like in found.likenesses:
-        if like.first != like.second or like.correlation < 0.0:
-            pair = f"{letters[0]}'s {like.first} and {letters[1]}'s {like.second}"
-            say(f"{pair} {likeness(like.correlation)}: r = {like.correlation:+.2f}")
+        rows = [(name, *(_format_term(terms.get(name)) for terms in columns)) for name in names]
+        print_rows(("term", *letters), rows)
+
+    # Terms of the first two programs that belong together.
+    for pair in comparison.correlations:
+        if pair.first != pair.second or pair.correlation < 0.0:
+            terms = f"{letters[0]}'s {pair.first} and {letters[1]}'s {pair.second}"
+            print_line(f"{terms}: {describe_correlation(pair.correlation)} (r = {pair.correlation:+.2f})")
 
 
-def _told(value: Interval | None) -> str:
-    from rewardsmith.report.tables import bounded
+def _format_interval(value: Interval | None) -> str:
+    from rewardsmith.report.tables import format_estimate
 
-    return bounded(value) if value else "–"
+    return format_estimate(value) if value else "–"
 
 
-def _term(term: TermStats | None) -> str:
-    from rewardsmith.report.text import figure
-
+def _format_term(term: TermStats | None) -> str:
     if term is None:
         return "–"
-    return f"{figure(term.weight, 3)}: {figure(term.mean, 3)} ± {figure(term.std, 3)}, {term.share:.0%}"
+    mean = f"{format_number(term.mean, 3)} ± {format_number(term.std, 3)}"
+    return f"{format_number(term.weight, 3)}: {mean}, {term.share:.0%}"

@@ -1,30 +1,53 @@
-"""`rewardsmith design`: a sentence becomes a trained behaviour."""
+"""`rewardsmith design`: search for a reward program, from a sentence to a trained behaviour."""
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rewardsmith.cli.console import complain, say, say_json
-from rewardsmith.cli.options import EXECUTOR_HELP, executor_layer
-from rewardsmith.contract.errors import UserError
-from rewardsmith.contract.text import counted
+from rewardsmith.cli.console import print_json, print_line, run_new_search
+from rewardsmith.cli.options import (
+    ConfigOption,
+    EnvKwargsOption,
+    EnvOption,
+    ExecutorOption,
+    JobsOption,
+    JsonLinesOption,
+    OutOption,
+    PassEnvOption,
+    SandboxOption,
+    SetOption,
+    StepsOption,
+    TrainerConfigOption,
+    TrainerOption,
+    complete_preset,
+    drop_unset,
+    make_absolute,
+    parse_executor,
+    parse_models,
+)
+from rewardsmith.contract.text import pluralize
+
+if TYPE_CHECKING:
+    from rewardsmith.api.searches import SearchPlan
 
 
 def design(
     text: Annotated[str, typer.Argument(help="What the agent should do, in a sentence.", metavar="TEXT")],
-    env: Annotated[str, typer.Option(help="A Gymnasium id, a task's name (see `rewardsmith envs`) or a card's file.")],
+    env: EnvOption,
     fitness: Annotated[
         str | None,
         typer.Option(
-            help="How success is measured, such as 'x_position[-1]'; or people, judge, people+0.5*EXPRESSION, where "
-            "they compare programs. [default: the card's]"
+            help="How success is measured, such as 'x_position[-1]'; or people, judge, people+0.5*EXPRESSION, if "
+            "people or a model compare the programs. [default: as in the task card]"
         ),
     ] = None,
+    env_kwargs: EnvKwargsOption = None,
+    pass_env: PassEnvOption = None,
     designer: Annotated[
         str | None,
         typer.Option(
@@ -32,7 +55,11 @@ def design(
         ),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="A recipe that `rewardsmith presets` lists, or a TOML file. [default: smith]")
+        str | None,
+        typer.Option(
+            help="A preset (see `rewardsmith presets`), or a TOML file. [default: smith]",
+            autocompletion=complete_preset,
+        ),
     ] = None,
     model: Annotated[
         list[str] | None,
@@ -42,175 +69,181 @@ def design(
         ),
     ] = None,
     seed_reward: Annotated[
-        Path | None, typer.Option(help="A reward program of yours that the first generation begins with.")
+        Path | None, typer.Option(help="A reward program of yours that the first generation starts with.")
     ] = None,
-    population: Annotated[int | None, typer.Option(help="Programs per generation. [default: the preset's, 4]")] = None,
-    generations: Annotated[int | None, typer.Option(help="Generations. [default: the preset's, 3]")] = None,
+    population: Annotated[
+        int | None, typer.Option(help="Programs per generation. [default: as in the preset, 4]")
+    ] = None,
+    generations: Annotated[
+        int | None, typer.Option(help="Number of generations. [default: as in the preset, 3]")
+    ] = None,
     search: Annotated[
-        str | None, typer.Option(help="How programs lead to others: generations, mcts. [default: generations]")
+        str | None, typer.Option(help="Search strategy: generations, mcts. [default: generations]")
     ] = None,
     ensemble: Annotated[
-        int | None, typer.Option(help="At the end, train also on so many of the best programs joined. [default: 0]")
+        int | None, typer.Option(help="At the end, also train an ensemble of the best N programs. [default: 0]")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Environment steps per training. [default: the card's]")] = None,
+    steps: StepsOption = None,
     seeds: Annotated[int | None, typer.Option(help="Training seeds per program. [default: 1]")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Trainings at once. [default: one per core]")] = None,
-    executor: Annotated[str | None, typer.Option(help=EXECUTOR_HELP)] = None,
+    jobs: JobsOption = None,
+    executor: ExecutorOption = None,
     track: Annotated[
-        list[str] | None, typer.Option(help="Log every training's curve: tensorboard, wandb. May be given twice.")
+        list[str] | None, typer.Option(help="Log all learning curves: tensorboard, wandb. May be given twice.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random. [default: 0]")] = None,
-    budget_usd: Annotated[float | None, typer.Option(help="End before the model's calls cost more.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random choices. [default: 0]")] = None,
+    budget_usd: Annotated[float | None, typer.Option(help="Stop before the model calls cost more than this.")] = None,
+    budget_steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Environment steps of the whole search and its report; divided into programs, generations and seeds."
+        ),
+    ] = None,
+    budget_minutes: Annotated[
+        float | None,
+        typer.Option(help="Minutes of the whole search's trainings, by the speed of this machine; divided likewise."),
+    ] = None,
     llm_replay: Annotated[
-        Path | None, typer.Option(help="Answer every model call from this ledger; one that it lacks is an error.")
+        Path | None, typer.Option(help="Answer every model call from this ledger; a call that it lacks is an error.")
     ] = None,
     llm_cache: Annotated[
-        Path | None, typer.Option(help="Answer model calls from this ledger; one that it lacks is sent.")
+        Path | None, typer.Option(help="Answer model calls from this ledger; a call that it lacks is sent.")
     ] = None,
-    sandbox: Annotated[
-        str | None, typer.Option(help="Where programs run: local, docker, auto. [default: auto]")
-    ] = None,
-    trainer: Annotated[
-        str | None, typer.Option(help="How policies learn: fast or sb3 (PPO), sac, td3. [default: fast]")
-    ] = None,
-    trainer_config: Annotated[
-        Path | None, typer.Option(help="Tuned settings of the training: an rl-zoo3 YAML file.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file with settings.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: training.n_envs=16")
-    ] = None,
+    sandbox: SandboxOption = None,
+    trainer: TrainerOption = None,
+    trainer_config: TrainerConfigOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; run nothing.")] = False,
-    out: Annotated[Path | None, typer.Option(help="The run directory. [default: runs/<time>-<env>]")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
+    out: OutOption = None,
+    json_: JsonLinesOption = False,
 ) -> None:
     """Search for a reward program that makes an agent do what TEXT says."""
     from rewardsmith.api import searches
+    from rewardsmith.api.search_budget import parse_budget
+    from rewardsmith.spec.env_options import read_env_options
 
     sizes = {"population": population, "generations": generations, "env_steps": steps, "seeds": seeds, "seed": seed}
-    options: dict[str, dict[str, Any]] = {
+    options: dict[str, Any] = {
         "search": {"designer": designer, "strategy": search, "ensemble": ensemble, **sizes},
         "training": {"trainer": trainer},
-        "llm": {**models(model or ()), "replay": _absolute(llm_replay), "cache": _absolute(llm_cache)},
+        "llm": {
+            **parse_models(model or ()),
+            "replay": make_absolute(llm_replay),
+            "cache": make_absolute(llm_cache),
+        },
         "budget": {"cost_usd": budget_usd},
         "sandbox": {"backend": sandbox},
+        "jobs": jobs,
+        "preset": preset,
+        "trackers": track,
     }
-    plan = searches.plan(
-        text,
-        env,
-        fitness,
-        config,
-        {**given(options), **given({"jobs": jobs, "preset": preset, "trackers": track}), **executor_layer(executor)},
-        set_ or (),
+    overrides = {**drop_unset(options), **parse_executor(executor)}
+    env_options = read_env_options(env_kwargs, pass_env or ())
+    plan = searches.plan_search(
+        *(text, env, fitness, config, overrides, set_ or ()),
         trainer_config=trainer_config,
+        env_options=env_options,
+        budget=parse_budget(budget_steps, budget_minutes),
     )
+
     if dry_run:
-        show_plan(plan, json_, out, seed_reward)
+        show_plan(plan, json_, out, seed_reward, designer)
         return
-    begin(searches.start(plan, out, seed_reward), json_)
-
-
-def begin(run: Any, json_: bool) -> None:
-    """Run what has just been made; where the user's mistake ends it before anything was paid for, nothing is left."""
-    try:
-        carry_on(run, json_)
-    except UserError:
-        run.discard_if_unused()
-        raise
-
-
-def carry_on(run: Any, json_: bool) -> None:
-    """Run a search with a view of it, and show its result; shared with `resume`."""
-    from rewardsmith.api import searches
-    from rewardsmith.contract.errors import RunFailed
-    from rewardsmith.report.live import view
-    from rewardsmith.report.tables import console_on, print_result
-
-    again = f"rewardsmith resume {run.path}"
-    try:
-        with view(sys.stdout, json_, run) as watch:
-            result = searches.carry_on(run, watch)
-    except KeyboardInterrupt:
-        complain(f"interrupted; what is done is kept: `{again}` goes on from here")
-        raise typer.Exit(130) from None
-    except RunFailed as error:
-        complain(f"{error}\nWhat is done is kept in {run.path}: `{again}` goes on from there.")
-        raise typer.Exit(1) from None
     if not json_:
-        print_result(result, console_on(sys.stdout))
+        for note in _missing_model_notes(plan, designer):
+            print_line(f"Note: {note}")
+    run_new_search(searches.create_run(plan, out, seed_reward), json_)
 
 
-def show_plan(plan: Any, json_: bool, out: Path | None, seed_reward: Path | None) -> None:
-    """Show what a search would do."""
-    from rewardsmith.api.preflight import rehearse
+# ---------------------------------------------------------------- dry run
+
+
+def show_plan(
+    plan: SearchPlan, json_: bool, out: Path | None, seed_reward: Path | None, designer: str | None = None
+) -> None:
+    """Show what a search would do.
+
+    Args:
+        plan: the search.
+        json_: whether to print JSON.
+        out: the run directory; None for a new one.
+        seed_reward: the user's own program.
+        designer: the designer that the user named; None if the settings chose it.
+    """
+    from rewardsmith.api.preflight import preflight_check
     from rewardsmith.contract import records
-    from rewardsmith.executors import slots_for
     from rewardsmith.search import setup
     from rewardsmith.spec import config as configuration
-    from rewardsmith.spec.task_warnings import doubts
+    from rewardsmith.spec.task_warnings import task_warnings
 
+    # For programs.
+    totals = {"trainings": plan.trainings, "env_steps": plan.env_steps, "calls": plan.calls}
     if json_:
-        remarks = {"remarks": doubts(plan.task)}
-        task = records.dump(plan.task)
-        say_json({"task": task, "config": plan.config.model_dump(mode="json")} | totals(plan) | remarks)
-        rehearse(plan.task, plan.config, out, seed_reward)
+        task = {"task": records.dump(plan.task), "config": plan.config.model_dump(mode="json")}
+        environment_remarks = preflight_check(plan.task, plan.config, out, seed_reward)
+        print_json(task | totals | {"remarks": [*task_warnings(plan.task), *environment_remarks]})
         return
+
+    # The task.
+    print_line(f"Task       {plan.task.text}")
+    print_line(f"On         {plan.task.env.env_id}, fitness {plan.task.fitness}")
+    if plan.task.env.kwargs:
+        print_line(f"           made with {plan.task.env.kwargs}")
+    for metric in plan.task.metrics:
+        print_line(f"           metric {metric.name} = {metric.expression}")
+
+    # The search, and what it takes.
+    for line in _describe_size(plan):
+        print_line(line)
+
+    # What the user should know.
+    notes = [*_missing_model_notes(plan, designer), *task_warnings(plan.task)]
+    if plan.config.search.designer == "symbolic":
+        notes.insert(0, setup.SYMBOLIC_NOTICE)
+    for note in notes:
+        print_line(f"Note: {note}.")
+
+    changed = configuration.dump_changed_settings(plan.config)
+    print_line(f"\nSettings that are not the defaults:\n\n{changed}" if changed else "\nAll settings are the defaults.")
+    for remark in preflight_check(plan.task, plan.config, out, seed_reward):
+        print_line(f"Note: {remark}.")
+    print_line("Dry run: no model calls, no training.")
+
+
+def _describe_size(plan: SearchPlan) -> list[str]:
+    """Return the lines about the size of a search: programs, trainings, time, calls."""
+    from rewardsmith.api.speed import describe_time, measure_training_speed
+    from rewardsmith.executors import slots_for
+
+    search, slots = plan.config.search, slots_for(plan.config)
+    speed = measure_training_speed(plan.task.env.env_id)
+    size = f"{pluralize(search.population, 'program')} × {pluralize(search.generations, 'generation')}"
+    steps = pluralize(search.env_steps, "environment step")
+    calls = f"{plan.calls:,} of the language model, and one per repair" if plan.calls else "none"
+    return [
+        f"Designer   {search.designer}: {size}",
+        f"Trainings  {plan.trainings:,} of {steps}, {slots} at the same time",
+        f"           {_describe_trainings(plan)}",
+        f"Time       {describe_time(plan.trainings, search.env_steps, slots, speed)}",
+        f"Calls      {calls}",
+    ]
+
+
+def _describe_trainings(plan: SearchPlan) -> str:
+    """Say what the trainings of a search are for."""
     search = plan.config.search
-    say(f"Task       {plan.task.text}")
-    say(f"On         {plan.task.env.env_id}, fitness {plan.task.fitness}")
-    for figure in plan.task.figures:
-        say(f"           beside it, {figure.name} = {figure.expression}")
-    size = f"{counted(search.population, 'program')} × {counted(search.generations, 'generation')}"
-    say(f"Designer   {search.designer}: {size}")
-    each = counted(search.env_steps, "environment step")
-    say(f"Trainings  {plan.trainings:,} of {each}, {slots_for(plan.config)} at once")
-    say(f"Calls      {plan.calls:,} of the language model, and one per repair" if plan.calls else "Calls      none")
-    for remark in (*[setup.SYMBOLIC] * (search.designer == "symbolic"), *doubts(plan.task)):
-        say(f"Mind: {remark}.")
-    chosen = configuration.beside_defaults(plan.config)
-    say(f"\nSettings that are not the defaults:\n\n{chosen}" if chosen else "\nAll settings are the defaults.")
-    rehearse(plan.task, plan.config, out, seed_reward)
-    say("Nothing was asked or trained.")
+    in_generations = search.population * search.generations * search.seeds
+    parts = [f"{in_generations:,} of new programs"]
+    if search.finalist_trainings:
+        parts.append(f"{search.finalist_trainings:,} that choose between the best of them")
+    in_report = search.trainings - in_generations - search.finalist_trainings
+    return ", ".join([*parts, f"{in_report:,} of the report" if in_report else "none of a report"])
 
 
-def totals(plan: Any) -> dict[str, int]:
-    """Return the planned totals."""
-    return {"trainings": plan.trainings, "env_steps": plan.env_steps, "calls": plan.calls}
+def _missing_model_notes(plan: SearchPlan, designer: str | None) -> Sequence[str]:
+    """Say that an endpoint is set but no model is named, so that the symbolic designer writes the programs."""
+    from rewardsmith.llm.endpoint import URL_VARIABLE
 
-
-def models(names: Sequence[str]) -> dict[str, Any]:
-    """Return the llm settings for the models that the user named, each for all roles or as ROLE=NAME.
-
-    >>> models(["small", "critic=large"])
-    {'model': 'small', 'roles': {'critic': {'model': 'large'}}}
-
-    Raises:
-        ConfigError: if there is no such role, or one is named twice.
-    """
-    from rewardsmith.contract.errors import ConfigError
-    from rewardsmith.spec.settings import ROLES
-
-    found: dict[str, Any] = {}
-    for name in names:
-        role, equals, own = name.partition("=")
-        if equals and role.isidentifier() and role not in ROLES:
-            raise ConfigError(f"--model {name}: there is no role {role!r}; the roles are {', '.join(ROLES)}")
-        place = found.setdefault("roles", {}).setdefault(role, {}) if equals and role in ROLES else found
-        if "model" in place:
-            raise ConfigError(f"--model {name}: {role if place is not found else 'the model'} is named twice")
-        place["model"] = own if place is not found else name
-    return found
-
-
-def given(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that the user gave, without empty sections.
-
-    >>> given({"search": {"seeds": 2, "seed": None}, "llm": {"model": None}})
-    {'search': {'seeds': 2}}
-    """
-    kept = {key: given(value) if isinstance(value, dict) else value for key, value in options.items()}
-    return {key: value for key, value in kept.items() if value is not None and value != {}}
-
-
-def _absolute(path: Path | None) -> str | None:
-    return None if path is None else str(path.absolute())
+    if plan.config.search.designer != "symbolic" or designer or URL_VARIABLE not in os.environ:
+        return ()
+    return (f"{URL_VARIABLE} is set, but no --model is given, so the symbolic designer is used",)

@@ -1,13 +1,14 @@
-"""`rewardsmith envs`: the tasks that come with a card, what an environment offers, and a card to fill in.
+"""`rewardsmith envs`: tasks with a card, signals of an environment, and new cards.
 
 rewardsmith envs                    the tasks with a card
-rewardsmith envs NAME               what a card says
-rewardsmith envs describe ID        the whole catalogue of any environment
+rewardsmith envs NAME               the content of a card
+rewardsmith envs describe ID        all signals of any environment
 rewardsmith envs new ID             a card to fill in
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,21 +16,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from rewardsmith.cli.console import say, say_json, say_table
-from rewardsmith.contract.text import counted
+from rewardsmith.cli.console import print_json, print_line, print_rows
+from rewardsmith.cli.options import EnvKwargsOption, JsonOption, PassEnvOption, complete_env
+from rewardsmith.contract.text import pluralize
 
 if TYPE_CHECKING:
     from rewardsmith.contract.records import EnvSpec, Probe, Signal
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Env = Annotated[str, typer.Argument(help="A Gymnasium id, a task's name, or a card's file.")]
+EnvArgument = Annotated[
+    str,
+    typer.Argument(help="A Gymnasium id, the name of a task, or the file of a task card.", autocompletion=complete_env),
+]
+
+ABOUT_LINES = 40
+"""Lines of a class's docstring that are printed."""
 
 
-class _Verbs(TyperGroup):
-    """A group that lists without a verb, and shows what is no verb."""
+class _EnvsGroup(TyperGroup):
+    """A group of verbs in which no verb means `list`, and a name instead of a verb means `show NAME`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the verb in that the arguments mean."""
+        """Insert the verb where it is left out."""
         first = next((argument for argument in args if not argument.startswith("-")), None)
         if first is None and "--help" not in args:
             args = ["list", *args]
@@ -40,127 +47,159 @@ class _Verbs(TyperGroup):
 
 app = typer.Typer(
     name="envs",
-    cls=_Verbs,
-    help="List the tasks with a card, show one, describe any environment, or begin a card.",
-    short_help="Show the tasks with a card, describe an environment, begin a card.",
+    cls=_EnvsGroup,
+    help="List the tasks with a card, show one, describe any environment, or create a card.",
+    short_help="Show task cards, describe an environment, create a card.",
     rich_markup_mode=None,
     subcommand_metavar="[NAME | list | describe ID | new ID]",
 )
 
 
 @app.command("list")
-def list_cards(json_: Json = False) -> None:
+def list_cards(json_: JsonOption = False) -> None:
     """List the tasks with a card; the same without a verb."""
     from rewardsmith.contract import records
-    from rewardsmith.report.tables import Column, console_on, print_table
-    from rewardsmith.spec.task_cards import cards
+    from rewardsmith.report.tables import TableColumn, make_console, print_table
+    from rewardsmith.spec.task_cards import load_cards
 
     if json_:
-        say_json([records.dump(card) for card in cards()])
+        print_json([records.dump(card) for card in load_cards()])
         return
     columns = (
-        Column("task"),
-        Column("environment", drop=1),
-        Column("signals", right=True, drop=3),
-        Column("fitness", drop=2),
-        Column("says", cut=True),
+        TableColumn("task"),
+        TableColumn("environment", drop=1),
+        TableColumn("signals", right=True, drop=3),
+        TableColumn("fitness", drop=2),
+        TableColumn("text", cut=True),
     )
-    rows = [(c.name, c.env.env_id, str(len(c.env.signals)), c.fitness, c.text) for c in cards()]
+    rows = [(c.name, c.env.env_id, str(len(c.env.signals)), c.fitness, c.text) for c in load_cards()]
     if sys.stdout.isatty():
-        print_table(columns, rows, console_on(sys.stdout))
+        print_table(columns, rows, make_console(sys.stdout))
     else:
-        say_table([column.name for column in columns], rows)
+        print_rows([column.name for column in columns], rows)
 
 
 @app.command("show")
-def show_card(env: Env, json_: Json = False) -> None:
-    """Show what a card says; the same without the verb."""
+def show_card(env: EnvArgument, json_: JsonOption = False) -> None:
+    """Show a task card; the same without the verb."""
     from rewardsmith.contract import records
-    from rewardsmith.spec.task_cards import cards, load_task
+    from rewardsmith.spec.task_cards import load_cards, load_task
 
     task = load_task(None, env, None)
     if json_:
-        say_json(records.dump(task))
+        print_json(records.dump(task))
         return
-    say(f"{task.name}: {task.env.env_id}\n{task.env_about}\n\nDefault task: {task.text}\nFitness: {task.fitness}")
-    say(f"Action: {task.action}\n")
-    if task.figures:
-        rows = ((figure.name, figure.expression, figure.meaning) for figure in task.figures)
-        say_table(("measured beside it", "expression", "meaning"), rows)
-        say("")
-    say_table(("signal", "shape", "unit", "meaning"), (_cells(signal) for signal in task.env.signals))
-    if task.env.measures:
-        say("")
-        say_table(("for the fitness alone", "shape", "unit", "meaning"), map(_cells, task.env.measures))
-    others = [card for card in cards() if card.env.env_id == task.env.env_id and card.name != task.name]
+    print_line(
+        f"{task.name}: {task.env.env_id}\n{task.env_about}\n\nDefault task: {task.text}\nFitness: {task.fitness}"
+    )
+    print_line(f"Action: {task.action}\n")
+    if task.metrics:
+        rows = ((metric.name, metric.expression, metric.meaning) for metric in task.metrics)
+        print_rows(("metric", "expression", "meaning"), rows)
+        print_line("")
+    print_rows(("signal", "shape", "unit", "meaning"), (_signal_cells(signal) for signal in task.env.signals))
+    if task.env.privileged_signals:
+        print_line("")
+        print_rows(
+            ("only for the fitness", "shape", "unit", "meaning"), map(_signal_cells, task.env.privileged_signals)
+        )
+    others = [card for card in load_cards() if card.env.env_id == task.env.env_id and card.name != task.name]
     if others:
-        say("")
-        say_table((f"other tasks on {task.env.env_id}", "says"), ((card.name, card.text) for card in others))
+        print_line("")
+        print_rows((f"other tasks on {task.env.env_id}", "text"), ((card.name, card.text) for card in others))
 
 
 @app.command("describe")
-def describe(env: Env, json_: Json = False) -> None:
-    """Print all that an environment offers: spaces, time limit, signals, measures, and what becomes of `info`."""
+def describe(
+    env: EnvArgument,
+    env_kwargs: EnvKwargsOption = None,
+    pass_env: PassEnvOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Describe an environment: spaces, time limit, signals, and the use of each key of `info`."""
     from rewardsmith.contract import records
-    from rewardsmith.executors.probe import survey
+    from rewardsmith.executors.probe import run_probe
+    from rewardsmith.spec.env_options import check_variables_set, read_env_options
     from rewardsmith.spec.task_cards import find_env
 
     spec, card = find_env(env)
-    probe = survey(spec)
+    spec = read_env_options(env_kwargs, pass_env or ()).apply(spec)
+    check_variables_set(spec, os.environ)
+    probe = run_probe(spec)
     if json_:
-        say_json(records.dump(probe))
+        print_json(records.dump(probe))
         return
-    _say_spaces(spec, probe)
+    _print_spaces(spec, probe)
     if card:
-        say(f"task card:     {card.name} ({len(spec.signals)} of the signals named there)")
-    _say_catalogue(probe)
+        print_line(f"task card:     {card.name} ({len(spec.signals)} of the signals named there)")
+    for remark in probe.remarks:
+        print_line(f"note:          {remark}")
+    _print_catalogue(probe)
+    _print_about(probe.about)
 
 
 @app.command("new")
 def new(
-    env: Env,
+    env: EnvArgument,
+    env_kwargs: EnvKwargsOption = None,
+    pass_env: PassEnvOption = None,
     out: Annotated[Path | None, typer.Option(help="The card's file. [default: <name>.toml]")] = None,
 ) -> None:
-    """Write a task card to fill in; `--env CARD.toml` then takes it wherever an environment is named."""
-    from rewardsmith.executors.probe import survey
+    """Write a task card to fill in; every option `--env` accepts its file."""
+    from rewardsmith.executors.probe import run_probe
     from rewardsmith.spec import new_card
-    from rewardsmith.spec.task_cards import find_env, unnamed
+    from rewardsmith.spec.env_options import check_variables_set, read_env_options
+    from rewardsmith.spec.task_cards import describe_unnamed_signals, find_env
 
     spec, _ = find_env(env)
-    path = out or new_card.default_path(spec)
-    new_card.check_free(path)
-    probe = survey(spec)
-    new_card.write_card(new_card.card_text(spec, probe), path)
-    say(f'{path}: fill in the lines that say so, then: rewardsmith design "..." --env {path}')
-    remark = unnamed(probe.signals)
+    spec = read_env_options(env_kwargs, pass_env or ()).apply(spec)
+    check_variables_set(spec, os.environ)
+    path = out or new_card.default_card_path(spec)
+    new_card.check_card_path(path)
+    probe = run_probe(spec)
+    new_card.write_card(new_card.render_card(spec, probe), path)
+    print_line(f'{path}: fill in the marked lines, then: rewardsmith design "..." --env {path}')
+    remark = describe_unnamed_signals(probe.signals)
     if remark:
-        say(remark)
+        print_line(remark)
 
 
-def _say_spaces(spec: EnvSpec, probe: Probe) -> None:
-    say(f"environment:   {spec.env_id}" + "".join(f" {key}={value!r}" for key, value in spec.kwargs.items()))
-    say(f"observation:   {probe.observation_space}")
-    say(f"action:        {probe.action_space}")
-    say(f"time limit:    {counted(probe.max_episode_steps, 'step') if probe.max_episode_steps else 'none'}")
-    how = "all at once, on batched physics" if probe.batched else "one by one, through Gymnasium"
-    say(f"stepped:       {how}")
+def _print_spaces(spec: EnvSpec, probe: Probe) -> None:
+    print_line(f"environment:   {spec.env_id}" + "".join(f" {key}={value!r}" for key, value in spec.kwargs.items()))
+    print_line(f"observation:   {probe.observation_space}")
+    print_line(f"action:        {probe.action_space}")
+    print_line(f"time limit:    {pluralize(probe.max_episode_steps, 'step') if probe.max_episode_steps else 'none'}")
+    how = "together, on batched physics" if probe.batched else "one by one, through Gymnasium"
+    print_line(f"stepped:       {how}")
 
 
-def _say_catalogue(probe: Probe) -> None:
-    from rewardsmith.spec.task_cards import unnamed
+def _print_about(about: str) -> None:
+    """Print the beginning of what an environment's class says about itself."""
+    lines = about.splitlines()
+    if lines:
+        print_line("\nThe environment's class says:\n\n" + "\n".join(lines[:ABOUT_LINES]))
+    if len(lines) > ABOUT_LINES:
+        print_line(f"... ({pluralize(len(lines) - ABOUT_LINES, 'more line')}: --json has them)")
 
-    remark = unnamed(probe.signals)
+
+def _print_catalogue(probe: Probe) -> None:
+    from rewardsmith.spec.task_cards import describe_unnamed_signals
+
+    remark = describe_unnamed_signals(probe.signals)
     if remark:
-        say(f"\n{remark}")
-    say(f"\n{counted(len(probe.signals), 'signal')}, for programs and fitness expressions:")
+        print_line(f"\n{remark}")
+    print_line(f"\n{pluralize(len(probe.signals), 'signal')}, for programs and fitness expressions:")
     columns = ("shape", "unit", "meaning", "source")
-    say_table(("signal", *columns), ((*_cells(signal), signal.source) for signal in probe.signals))
-    say(f"\n{counted(len(probe.measures), 'measure')}, for fitness expressions alone:")
-    say_table(("measure", *columns), ((*_cells(measure), measure.source) for measure in probe.measures))
+    print_rows(("signal", *columns), ((*_signal_cells(signal), signal.source) for signal in probe.signals))
+    print_line(f"\n{pluralize(len(probe.privileged_signals), 'privileged signal')}, only for fitness expressions:")
+    print_rows(
+        ("privileged signal", *columns),
+        ((*_signal_cells(signal), signal.source) for signal in probe.privileged_signals),
+    )
     if probe.info:
-        say("\nWhat the environment reports in info:")
-        say_table(("key", "becomes", "because"), ((entry.key, entry.decision, entry.reason) for entry in probe.info))
+        print_line("\nKeys of the environment's info:")
+        print_rows(("key", "use", "reason"), ((entry.key, entry.decision, entry.reason) for entry in probe.info))
 
 
-def _cells(signal: Signal) -> tuple[str, ...]:
+def _signal_cells(signal: Signal) -> tuple[str, ...]:
     return signal.name, str(signal.shape or "scalar"), signal.unit, signal.meaning

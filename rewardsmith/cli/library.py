@@ -1,4 +1,4 @@
-"""`rewardsmith library`: keep programs that worked, and find those of tasks like yours."""
+"""`rewardsmith library`: keep programs that worked, and find those of similar tasks."""
 
 from __future__ import annotations
 
@@ -9,89 +9,90 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.console import say, say_json
+from rewardsmith.cli.console import print_json, print_line
+from rewardsmith.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from rewardsmith.search.library import Entry
+    from rewardsmith.search.library import LibraryEntry
 
 app = typer.Typer(help="Keep programs that worked, and find them again.", rich_markup_mode=None)
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 @app.callback(invoke_without_command=True)
 def library(context: typer.Context) -> None:
-    """Keep programs that worked, and find them again; alone, it lists them."""
+    """Keep programs that worked, and find them again; without a verb, list them."""
     if context.invoked_subcommand is None:
-        list_(False)
+        list_programs(False)
 
 
 @app.command("list")
-def list_(json_: Json = False) -> None:
-    """List every program."""
-    from rewardsmith.search.library import entries
+def list_programs(json_: JsonOption = False) -> None:
+    """List all programs."""
+    from rewardsmith.search.library import load_entries
 
-    _show(entries(), json_)
+    _print_entries(load_entries(), json_)
 
 
-@app.command()
-def search(
-    text: Annotated[str, typer.Argument(help="A task, or any words of one.")],
+@app.command("search")
+def search_programs(
+    text: Annotated[str, typer.Argument(help="A task, or words of one.")],
     n: Annotated[int, typer.Option("-n", min=1, help="How many to show.")] = 5,
-    json_: Json = False,
+    json_: JsonOption = False,
 ) -> None:
-    """List the programs whose task is most like TEXT."""
-    from rewardsmith.search.library import entries, nearest
+    """List the programs whose tasks are most similar to TEXT."""
+    from rewardsmith.search.library import load_entries, rank_by_similarity
 
-    _show([entry for entry, likeness in nearest(entries(), text)[:n] if likeness > 0], json_)
+    ranked = rank_by_similarity(load_entries(), text)[:n]
+    _print_entries([entry for entry, similarity in ranked if similarity > 0], json_)
 
 
-@app.command()
-def add(
+@app.command("add")
+def add_program(
     what: Annotated[Path, typer.Argument(help="A reward file, or a run directory, whose best program is taken.")],
-    task: Annotated[str | None, typer.Option(help="What a reward file is for, in a sentence.")] = None,
-    env: Annotated[str | None, typer.Option(help="Of which environment a reward file is, as a Gymnasium id.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task of a reward file, in a sentence.")] = None,
+    env: Annotated[str | None, typer.Option(help="Environment of a reward file, as a Gymnasium id.")] = None,
     name: Annotated[str | None, typer.Option(help="Its name in the library. [default: after the file or task]")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Take the place of a program of that name.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a program of that name.")] = False,
 ) -> None:
     """Keep a program, for searches with --set designer.examples=N."""
     from rewardsmith.contract.errors import ConfigError
-    from rewardsmith.search import library as kept
+    from rewardsmith.search import library as programs
 
     if what.is_dir():
         if task or env:
             raise ConfigError("--task and --env belong to a reward file; a run knows its own")
-        entry = kept.of_run(what, name=name)
+        entry = programs.entry_from_run(what, name=name)
     else:
-        entry = kept.of_file(what, task=task, env_id=env, name=name)
-    say(f"{kept.add(entry, force=force)}: {entry.task} ({entry.env_id})")
+        entry = programs.entry_from_file(what, task=task, env_id=env, name=name)
+    print_line(f"{programs.add_entry(entry, force=force)}: {entry.task} ({entry.env_id})")
 
 
-@app.command()
-def remove(name: Annotated[str, typer.Argument(help="A program of yours.")]) -> None:
+@app.command("remove")
+def remove_program(name: Annotated[str, typer.Argument(help="A program of yours.")]) -> None:
     """Remove a program from the library."""
-    from rewardsmith.search import library as kept
+    from rewardsmith.search import library as programs
 
-    kept.remove(name)
-    say(f"removed {name}")
+    programs.remove_entry(name)
+    print_line(f"removed {name}")
 
 
-def _show(found: Sequence[Entry], json_: bool) -> None:
+def _print_entries(entries: Sequence[LibraryEntry], json_: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
     from rewardsmith.contract import records
-    from rewardsmith.report.tables import console_on
-    from rewardsmith.report.text import figure
+    from rewardsmith.contract.text import format_number
+    from rewardsmith.report.tables import make_console
 
     if json_:
-        say_json([records.dump(entry) for entry in found])
+        print_json([records.dump(entry) for entry in entries])
         return
-    if not found:
-        say("The library has none.")
+    if not entries:
+        print_line("The library has no such program.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("program", "environment", "fitness", "task"):
         table.add_column(column, no_wrap=column == "program")
-    for entry in found:
-        table.add_row(*map(Text, (entry.name, entry.env_id, figure(entry.value), entry.task)))
-    console_on(sys.stdout).print(table)
+    for entry in entries:
+        table.add_row(*map(Text, (entry.name, entry.env_id, format_number(entry.value), entry.task)))
+    make_console(sys.stdout).print(table)

@@ -1,6 +1,6 @@
-"""The command `rewardsmith`: its verbs, and what a failure looks like.
+"""The command `rewardsmith`: its verbs, its global options, and its exit codes.
 
-Exit codes: 0 done, 1 failed, 2 the user can mend it, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 an error that the user can correct, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import typer
 
 from rewardsmith.cli import (
     baseline,
-    bench,
     check,
     compare,
+    console,
+    demo,
     design,
     doctor,
     envs,
@@ -30,38 +31,38 @@ from rewardsmith.cli import (
     train,
     video,
 )
-from rewardsmith.cli.console import complain
+from rewardsmith.cli.console import print_error
+from rewardsmith.cli.streams import prepare_streams
 from rewardsmith.contract.errors import RewardsmithError, UserError
 
 app = typer.Typer(
     name="rewardsmith",
-    help="Tell it in a sentence what a simulated agent should do; it writes, trains and measures the reward.",
+    help="Describe in a sentence what a simulated agent should do; rewardsmith writes, trains and measures the reward.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     rich_markup_mode=None,
 )
+app.command(short_help="Teach a robot a back flip in minutes, without a key.")(demo.demo)
 app.command(short_help="Search for a reward program that does what a sentence says.")(design.design)
-app.command(short_help="Go on with a run from where it stands.")(resume.resume)
-app.command(short_help="Say what a run should change, and run its next generation.")(refine.refine)
-app.command(short_help="Look at runs, compare films and steer searches in a browser.")(studio.studio)
+app.command(short_help="Resume a run; finished work is reused.")(resume.resume)
+app.command(short_help="Give feedback on a run, and run its next generation.")(refine.refine)
+app.command(short_help="Look at runs, compare videos and steer searches in a browser.")(studio.studio)
 app.command(short_help="Show the runs, one run's candidates, or one candidate.")(show.show)
 app.command(short_help="Write a run or a sweep as one HTML file.")(report.report)
-app.command(short_help="Set reward programs or runs side by side.")(compare.compare)
-app.command(short_help="Film an episode as its evaluation ran it.")(video.video)
-app.command(short_help="Write a program as a Gymnasium wrapper of its own.")(export.export)
-app.command(short_help="Judge a reward file as the critic judges a candidate.")(check.check)
-app.command(short_help="Measure what a reward file is worth, without a search.")(train.train)
-app.command(short_help="Measure random actions and the environment's own reward.")(baseline.baseline)
+app.command(short_help="Compare reward programs or runs.")(compare.compare)
+app.command(short_help="Render a video of a recorded episode.")(video.video)
+app.command(short_help="Export a program as a Gymnasium wrapper without dependencies.")(export.export)
+app.command(short_help="Check a reward file as the critic checks a candidate.")(check.check)
+app.command(short_help="Train on a reward file and measure it, without a search.")(train.train)
+app.command(short_help="Measure random actions and the environment reward.")(baseline.baseline)
 app.add_typer(envs.app)
 app.add_typer(sweep.app)
-app.command(short_help="Say what works on this machine.")(doctor.doctor)
-app.add_typer(presets.app, name="presets")
+app.command(short_help="Check this machine.")(doctor.doctor)
+app.add_typer(presets.app)
 app.add_typer(library.app, name="library")
-app.command(short_help="Measure training here against stable-baselines3.")(bench.bench)
 
 
-def _say_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
@@ -70,29 +71,37 @@ def _say_version(wanted: bool) -> None:
 
 
 @app.callback()
-def common(
+def set_global_options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_say_version)
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Write more to the run's log.txt.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors, but no progress.")] = False,
 ) -> None:
-    """Options of every verb."""
+    """Apply the options of every verb."""
+    console.verbosity.quiet = quiet
+    if verbose:
+        from rewardsmith.api import logs
+
+        logs.configure("DEBUG")
 
 
 def run() -> None:
-    """Run the command; the one place where every error becomes a line and an exit code."""
+    """Run the command; every error becomes a line and an exit code here."""
+    prepare_streams()
     try:
         app()
     except UserError as error:
-        complain(str(error))
+        print_error(str(error))
         sys.exit(2)
     except RewardsmithError as error:
-        complain(str(error))
+        print_error(str(error))
         sys.exit(1)
     except KeyboardInterrupt:
-        complain("interrupted")
+        print_error("interrupted")
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
     except OSError as error:
-        complain(f"{error.filename or 'the system'}: {error.strerror or error}")
+        print_error(f"{error.filename or 'the system'}: {error.strerror or error}")
         sys.exit(1)

@@ -1,62 +1,89 @@
-"""`rewardsmith presets`: the recipes that come with it, what one sets, and in what two differ."""
+"""`rewardsmith presets`: the presets that ship with rewardsmith, the settings of one, and the differences of two."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from rewardsmith.cli.console import say, say_json, say_table
+from rewardsmith.cli.console import print_json, print_line, print_rows
+from rewardsmith.cli.options import JsonOption, complete_preset
 
-app = typer.Typer(help="List the presets, show one, or compare two.", rich_markup_mode=None)
+NameArgument = Annotated[
+    str, typer.Argument(help="A preset's name, or a TOML file.", metavar="NAME", autocompletion=complete_preset)
+]
 
 
-@app.callback(invoke_without_command=True)
-def presets(
-    context: typer.Context, json_: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False
-) -> None:
-    """List the presets, show one, or compare two."""
-    if context.invoked_subcommand is not None:
-        return
-    from rewardsmith.spec.presets import load, names
+class _PresetsGroup(TyperGroup):
+    """A group of verbs in which no verb means `list`, and a name instead of a verb means `show NAME`."""
 
-    found = [load(name) for name in names()]
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Insert the verb where it is left out."""
+        first = next((argument for argument in args if not argument.startswith("-")), None)
+        if first is None and "--help" not in args:
+            args = ["list", *args]
+        elif first is not None and first not in self.commands:
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    name="presets",
+    cls=_PresetsGroup,
+    help="List the presets, show one, or compare two.",
+    rich_markup_mode=None,
+    subcommand_metavar="[NAME | list | show NAME | diff A B]",
+)
+
+
+@app.command("list")
+def list_presets(json_: JsonOption = False) -> None:
+    """List the presets; the same without a verb."""
+    from rewardsmith.spec.presets import list_preset_names, load_preset
+
+    presets = [load_preset(name) for name in list_preset_names()]
     if json_:
-        say_json([{"name": preset.name, "about": preset.about, "settings": preset.layer} for preset in found])
+        print_json([{"name": preset.name, "about": preset.about, "settings": preset.layer} for preset in presets])
     else:
-        say_table(("preset", "says"), [(preset.name, preset.about) for preset in found])
+        print_rows(("preset", "about"), [(preset.name, preset.about) for preset in presets])
 
 
-@app.command()
-def show(name: Annotated[str, typer.Argument(help="A preset's name, or a TOML file.")]) -> None:
-    """Show what NAME sets, with the source of every key."""
-    from rewardsmith.spec.presets import load
+@app.command("show")
+def show_preset(name: NameArgument) -> None:
+    """Show the settings of NAME, with the source of every key; the same without the verb."""
+    from rewardsmith.spec.presets import load_preset
 
-    say(load(name).text.rstrip())
+    print_line(load_preset(name).text.rstrip())
 
 
-@app.command()
-def diff(
-    left: Annotated[str, typer.Argument(help="A preset's name, or a TOML file.", metavar="A")],
-    right: Annotated[str, typer.Argument(help="Another.", metavar="B")],
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+@app.command("diff")
+def diff_presets(
+    left: Annotated[
+        str, typer.Argument(help="A preset's name, or a TOML file.", metavar="A", autocompletion=complete_preset)
+    ],
+    right: Annotated[str, typer.Argument(help="Another one.", metavar="B", autocompletion=complete_preset)],
+    json_: JsonOption = False,
 ) -> None:
-    """Show in what presets A and B differ."""
-    from rewardsmith.spec.presets import differences, load
+    """Show the settings in which the presets A and B differ."""
+    from rewardsmith.spec.presets import compare_presets, load_preset
 
-    found = differences(load(left), load(right))
+    differences = compare_presets(load_preset(left), load_preset(right))
     if json_:
-        say_json([{"key": one.key, left: one.left, right: one.right} for one in found])
-    elif not found:
-        say("They differ in nothing.")
+        print_json([{"key": item.key, left: item.left, right: item.right} for item in differences])
+    elif not differences:
+        print_line("no difference")
     else:
-        say_table(("setting", left, right), [(one.key, _shown(one.left), _shown(one.right)) for one in found])
+        rows = [(item.key, _format_toml_value(item.left), _format_toml_value(item.right)) for item in differences]
+        print_rows(("setting", left, right), rows)
 
 
-def _shown(value: Any) -> str:
+def _format_toml_value(value: Any) -> str:
     """Return a value as TOML spells it.
 
-    >>> [_shown(value) for value in (None, True, 0.5, "llm")]
+    >>> [_format_toml_value(value) for value in (None, True, 0.5, "llm")]
     ['none', 'true', '0.5', 'llm']
     """
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)

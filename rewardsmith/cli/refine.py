@@ -1,97 +1,105 @@
-"""`rewardsmith refine`: look at a run, say what to change, and run the next generation."""
+"""`rewardsmith refine`: look at a run, give feedback, and run the next generation."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.console import complain
-from rewardsmith.cli.options import TRUST_HELP
+from rewardsmith.cli.console import confirm_run, print_error, run_search
+from rewardsmith.cli.options import RunArgument, TrustOption, TrustRunOption
 
 if TYPE_CHECKING:
-    from rewardsmith.cli.refine_commands import Talk
+    from rewardsmith.cli.refine_commands import RefineSession
     from rewardsmith.search.storage import Run
 
 PROMPT = "refine> "
+QUIT_WORDS = ("quit", "exit", "q")
 
 
 def refine(
-    run: Annotated[Path, typer.Argument(help="The run directory.")],
+    run: RunArgument,
     feedback: Annotated[
-        list[str] | None, typer.Option(help="Say this in words; may be given several times.", metavar="TEXT")
+        list[str] | None, typer.Option(help="Feedback in words; may be given several times.", metavar="TEXT")
     ] = None,
     prefer: Annotated[
         list[str] | None,
         typer.Option(help="The first is better than the second: g0c0:g0c1, or 'g0c0:g0c1 because …'.", metavar="A:B"),
     ] = None,
-    pin: Annotated[list[str] | None, typer.Option(help="Every program keeps this term.", metavar="TERM")] = None,
+    pin: Annotated[list[str] | None, typer.Option(help="Every program must have this term.", metavar="TERM")] = None,
     ban: Annotated[list[str] | None, typer.Option(help="No program may have this term.", metavar="TERM")] = None,
     weigh: Annotated[
         list[str] | None,
         typer.Option(help="Try a program with other weights: 'g0c0 speed=2'.", metavar="ID TERM=NUMBER"),
     ] = None,
-    by: Annotated[str, typer.Option(help="Your name, where several people rate.")] = "",
+    by: Annotated[str, typer.Option(help="Your name, if several people rate.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Run the next generation without asking.")] = False,
-    trust_endpoint: Annotated[bool, typer.Option("--trust-endpoint", help=TRUST_HELP)] = False,
+    trust_endpoint: TrustOption = False,
+    trust: TrustRunOption = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the generation as JSON lines, for programs.")] = False,
 ) -> None:
-    """Show what RUN found, take what you say about it, and run the next generation with it.
+    """Show RUN, record your feedback, and run the next generation with it.
 
-    With options it takes them and asks nothing; --yes then runs the generation. Without, it asks, line by line.
+    With options, the feedback is recorded without questions, and --yes runs the generation. Without options, commands
+    are read line by line.
     """
-    from rewardsmith.cli.refine_commands import HELP, Talk, overview
-    from rewardsmith.report.tables import console_on
+    from rewardsmith.cli.refine_commands import HELP, RefineSession, print_overview
+    from rewardsmith.cli.show import open_run
+    from rewardsmith.report.tables import make_console
     from rewardsmith.search import setup
-    from rewardsmith.search.storage import Run
 
-    opened, console = Run.open(run), console_on(sys.stderr if json_ else sys.stdout)
+    opened, console = open_run(run), make_console(sys.stderr if json_ else sys.stdout)
     if trust_endpoint:
         setup.trust_endpoints(opened)
-    given = {"say": feedback, "prefer": prefer, "pin": pin, "ban": ban, "weigh": weigh}
-    lines = [f"{word} {text}" for word, texts in given.items() for text in texts or ()]
-    talk = Talk(opened, console, by, _answer)
+
+    # Options are the same as lines of the conversation.
+    options = {"say": feedback, "prefer": prefer, "pin": pin, "ban": ban, "weigh": weigh}
+    lines = [f"{command} {text}" for command, texts in options.items() for text in texts or ()]
+    session = RefineSession(opened, console, by, _read_line)
     if lines or yes:
         for line in lines:
-            talk.take(line)
-        wanted = yes
+            session.handle_line(line)
+        should_run = yes
     else:
-        overview(opened, console)
+        print_overview(opened, console)
         console.print(f"\n{HELP}\n", markup=False, soft_wrap=True)
-        wanted = converse(talk)
-    if wanted:
-        go_on(opened, by, json_)
+        should_run = read_commands(session)
+
+    if should_run:
+        confirm_run(opened, trust)
+        run_next_generation(opened, by, json_)
     else:
-        talk.print(f"kept; `rewardsmith refine {run} --yes` runs the next generation")
+        for notice in opened.take_notices():
+            session.print_line(notice)
+        session.print_line(f"feedback saved; `rewardsmith refine {run} --yes` runs the next generation")
 
 
-def converse(talk: Talk) -> bool:
-    """Take lines until the user is done; return whether the next generation should run."""
+def read_commands(session: RefineSession) -> bool:
+    """Handle lines until the user is done; return whether the next generation should run."""
     from rewardsmith.contract.errors import RunFailed, UserError
 
-    while (line := _answer(PROMPT)) is not None and line.strip() not in ("quit", "exit", "q"):
+    while (line := _read_line(PROMPT)) is not None and line.strip() not in QUIT_WORDS:
         try:
-            if talk.take(line):
+            if session.handle_line(line):
                 return True
         except (UserError, RunFailed) as error:
-            complain(str(error))
+            print_error(str(error))
     return False
 
 
-def go_on(run: Run, by: str, json_: bool) -> None:
-    """Run the next generation with a view of it, and show the result."""
-    from rewardsmith.cli.design import carry_on
-    from rewardsmith.search import feedback, setup
+def run_next_generation(run: Run, by: str, json_: bool) -> None:
+    """Run the next generation with a view of its progress, and print the result."""
+    from rewardsmith.search import feedback, setup, trusted_runs
 
+    trusted_runs.check_trusted(run)
     setup.check_endpoints(run)
-    feedback.more(run, by=by)
-    carry_on(run, json_)
+    feedback.request_generation(run, by=by)
+    run_search(run, json_)
 
 
-def _answer(question: str) -> str | None:
-    """Ask on a terminal, or take the next line of a pipe; None at its end."""
+def _read_line(question: str) -> str | None:
+    """Ask on a terminal, or read the next line of a pipe; None at its end."""
     if sys.stdin.isatty():
         try:
             return input(question)

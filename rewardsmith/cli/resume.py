@@ -1,24 +1,32 @@
-"""`rewardsmith resume`: go on with a search that was killed or stopped."""
+"""`rewardsmith resume`: continue a search that was killed or stopped."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rewardsmith.cli.options import EXECUTOR_HELP, TRUST_HELP, executor_layer
+from rewardsmith.cli.console import confirm_run, run_search
+from rewardsmith.cli.options import (
+    ExecutorOption,
+    JsonLinesOption,
+    RunArgument,
+    TrustOption,
+    TrustRunOption,
+    drop_unset,
+    parse_executor,
+)
 
-CHANGEABLE = ("budget", "llm", "jobs", "limits", "executor")
-"""Sections of the settings on which no figure depends: how much, who is asked, and what the machine gives."""
+CHANGEABLE_SECTIONS = ("budget", "llm", "jobs", "limits", "executor")
+"""Sections of the settings that change no result: budgets, the model's endpoint, and the machine's limits."""
 
 
 def resume(
-    run: Annotated[Path, typer.Argument(help="The run directory.")],
-    jobs: Annotated[int | None, typer.Option(help="Trainings at once.")] = None,
-    budget_usd: Annotated[float | None, typer.Option(help="A new limit for the model's calls.")] = None,
+    run: RunArgument,
+    jobs: Annotated[int | None, typer.Option(help="Trainings at the same time.")] = None,
+    budget_usd: Annotated[float | None, typer.Option(help="A new limit for the cost of the model calls.")] = None,
     ensemble: Annotated[
-        int | None, typer.Option(help="Train also on so many of the best programs joined; of a finished run too.")
+        int | None, typer.Option(help="Also train an ensemble of the best N programs; also of a finished run.")
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -28,24 +36,25 @@ def resume(
             help="A setting of budget, llm, jobs, limits or executor; the others are fixed.",
         ),
     ] = None,
-    executor: Annotated[str | None, typer.Option(help=EXECUTOR_HELP)] = None,
-    trust_endpoint: Annotated[bool, typer.Option("--trust-endpoint", help=TRUST_HELP)] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
+    executor: ExecutorOption = None,
+    trust_endpoint: TrustOption = False,
+    trust: TrustRunOption = False,
+    json_: JsonLinesOption = False,
 ) -> None:
-    """Go on with RUN from where it stands; what is done stays, what the machine broke off is tried again."""
-    from rewardsmith.cli.design import carry_on, given
+    """Resume RUN; finished work is reused, crashed jobs are retried."""
     from rewardsmith.contract.errors import ConfigError
     from rewardsmith.search import setup
     from rewardsmith.search.storage import Run
     from rewardsmith.spec import config as configuration
 
-    sets = configuration.from_sets(set_ or ())
-    fixed = [name for name in sets if name not in CHANGEABLE]
+    sets = configuration.parse_assignments(set_ or ())
+    fixed = [section for section in sets if section not in CHANGEABLE_SECTIONS]
     if fixed:
-        allowed = f"only {', '.join(CHANGEABLE[:-1])} and {CHANGEABLE[-1]} may change"
+        allowed = f"only {', '.join(CHANGEABLE_SECTIONS[:-1])} and {CHANGEABLE_SECTIONS[-1]} may change"
         raise ConfigError(f"--set {fixed[0]}…: a run keeps its settings; {allowed}")
-    overrides = given({"jobs": jobs, "budget": {"cost_usd": budget_usd}, "search": {"ensemble": ensemble}})
+    overrides = drop_unset({"jobs": jobs, "budget": {"cost_usd": budget_usd}, "search": {"ensemble": ensemble}})
     configuration.refuse_contradictions(overrides, sets)
-    opened = Run.open(run, overrides, executor_layer(executor), sets)
+    opened = Run.open(run, overrides, parse_executor(executor), sets)
     setup.trust_endpoints(opened, None if trust_endpoint else sets)
-    carry_on(opened, json_)
+    confirm_run(opened, trust)
+    run_search(opened, json_)

@@ -1,4 +1,4 @@
-"""`rewardsmith studio`: look at runs in the browser, compare behaviours, and say what the next generation should do."""
+"""`rewardsmith studio`: a page in the browser to look at runs, compare behaviours and give feedback."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from rewardsmith.cli.console import say
+from rewardsmith.cli.console import print_line
+from rewardsmith.cli.options import complete_run
 from rewardsmith.contract.errors import ConfigError
 
 NEEDED = ("starlette", "uvicorn", "pygments")
@@ -17,17 +18,21 @@ NEEDED = ("starlette", "uvicorn", "pygments")
 def studio(
     path: Annotated[
         Path | None,
-        typer.Argument(help="A run directory, or a folder of runs. [default: runs/]", metavar="[RUN|RUNS-DIR]"),
+        typer.Argument(
+            help="A run directory, or a folder of runs. [default: runs/]",
+            metavar="[RUN|RUNS-DIR]",
+            autocompletion=complete_run,
+        ),
     ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="The port on 127.0.0.1; the next free one if it is in use.")
     ] = 8787,
 ) -> None:
-    """Open a page on this machine that shows runs, and takes what you say about them."""
+    """Serve a page on this machine that shows runs and records feedback."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise ConfigError(f"the studio needs {', '.join(missing)}: pip install 'rewardsmith[studio]'")
     from rewardsmith.api.searches import RUNS
-    from rewardsmith.studio.server import serve
+    from rewardsmith.studio.server import serve_studio
 
-    serve(path or RUNS, port, say)
+    serve_studio(path or RUNS, port, print_line)

@@ -1,8 +1,8 @@
-"""`rewardsmith sweep`: a matrix of searches, run, looked at and taken up again.
+"""`rewardsmith sweep`: run, show and resume a matrix of searches.
 
 rewardsmith sweep FILE.toml            run the cells that have no outcome yet
-rewardsmith sweep status FILE|DIR      how far it is
-rewardsmith sweep retry FILE.toml      run the cells that failed, too
+rewardsmith sweep status FILE|DIR      show its state
+rewardsmith sweep retry FILE.toml      also run the cells that failed
 """
 
 from __future__ import annotations
@@ -14,30 +14,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from rewardsmith.cli.console import complain, say, say_json, say_table
-from rewardsmith.cli.options import EXECUTOR_HELP, executor_layer
-from rewardsmith.contract.text import counted
+from rewardsmith.cli.console import print_error, print_json, print_line, print_rows, verbosity
+from rewardsmith.cli.options import ExecutorOption, JsonOption, complete_run, parse_executor
+from rewardsmith.contract.text import pluralize
 
 if TYPE_CHECKING:
-    from rewardsmith.api.sweep import Cell, Matrix, Outcome
+    from rewardsmith.api.sweep import Cell, CellOutcome, SweepMatrix
     from rewardsmith.api.sweep.sweeps import Sweep
-    from rewardsmith.search.callbacks import Watch
+    from rewardsmith.search.callbacks import SearchCallback
 
-File = Annotated[Path, typer.Argument(help="The sweep's TOML file; docs/sweeps.md says what it holds.")]
-Scale = Annotated[str | None, typer.Option(help="One of the file's scales, such as laptop.")]
-Out = Annotated[Path | None, typer.Option(help="The sweep's directory. [default: runs/<file>[-<scale>]]")]
-Jobs = Annotated[int, typer.Option(help="Trainings at once, over all cells. [default: one per core]")]
-Where = Annotated[str | None, typer.Option("--executor", help=EXECUTOR_HELP)]
-Skip = Annotated[bool, typer.Option("--skip", help="Leave out the cells that cannot run here.")]
-Models = Annotated[list[str] | None, typer.Option("--model", help="Language models in place of the file's.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+FileArgument = Annotated[
+    Path, typer.Argument(help="The sweep's TOML file: tasks, presets, models, seeds and settings.")
+]
+ScaleOption = Annotated[str | None, typer.Option("--scale", help="One of the file's scales, such as laptop.")]
+FolderOption = Annotated[
+    Path | None, typer.Option("--out", help="The sweep's directory. [default: runs/<file>[-<scale>]]")
+]
+SlotsOption = Annotated[
+    int | None, typer.Option("--jobs", help="Trainings at the same time, over all cells. [default: one per core]")
+]
+SkipOption = Annotated[bool, typer.Option("--skip", help="Leave out the cells that cannot run here.")]
+ModelsOption = Annotated[list[str] | None, typer.Option("--model", help="Language models, instead of the file's.")]
 
 
-class _Verbs(TyperGroup):
-    """A group whose first verb is what is meant where a file stands in a verb's place."""
+class _SweepGroup(TyperGroup):
+    """A group of verbs in which a file instead of a verb means `run FILE`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the verb in that the arguments mean."""
+        """Insert the verb `run` where it is left out."""
         first = next((argument for argument in args if not argument.startswith("-")), None)
         if first is not None and first not in self.commands:
             args = ["run", *args]
@@ -46,7 +50,7 @@ class _Verbs(TyperGroup):
 
 app = typer.Typer(
     name="sweep",
-    cls=_Verbs,
+    cls=_SweepGroup,
     help="Run a matrix of searches: tasks × presets × models × seeds.",
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -56,171 +60,207 @@ app = typer.Typer(
 
 @app.command("run")
 def run(
-    file: File,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the cells and what they take; run nothing.")] = False,
-    scale: Scale = None,
-    jobs: Jobs = 0,
-    model: Models = None,
-    out: Out = None,
-    skip: Skip = False,
-    executor: Where = None,
+    file: FileArgument,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the cells, their time and cost; run nothing.")
+    ] = False,
+    scale: ScaleOption = None,
+    jobs: SlotsOption = None,
+    model: ModelsOption = None,
+    out: FolderOption = None,
+    skip: SkipOption = False,
+    executor: ExecutorOption = None,
 ) -> None:
     """Run the cells that have no outcome yet; the same without the verb. A failed cell does not stop the others."""
     from rewardsmith.api.sweep import sweeps
 
+    cells, folder = _build_matrix(file, scale, model), sweeps.default_folder(file, out, scale)
     if dry_run:
-        _plan(_laid(file, scale, model), sweeps.home(file, out, scale), jobs)
+        _print_plan(cells, folder, jobs or 0)
     else:
-        _run(file, _laid(file, scale, model), sweeps.home(file, out, scale), jobs, skip, False, executor)
+        _run_cells(file, cells, folder, jobs or 0, skip, False, executor)
 
 
 @app.command("retry")
 def retry(
-    file: File,
-    scale: Scale = None,
-    jobs: Jobs = 0,
-    model: Models = None,
-    out: Out = None,
-    skip: Skip = False,
-    executor: Where = None,
+    file: FileArgument,
+    scale: ScaleOption = None,
+    jobs: SlotsOption = None,
+    model: ModelsOption = None,
+    out: FolderOption = None,
+    skip: SkipOption = False,
+    executor: ExecutorOption = None,
 ) -> None:
     """Run the cells that failed, and those that are missing."""
     from rewardsmith.api.sweep import sweeps
 
-    _run(file, _laid(file, scale, model), sweeps.home(file, out, scale), jobs, skip, True, executor)
+    cells, folder = _build_matrix(file, scale, model), sweeps.default_folder(file, out, scale)
+    _run_cells(file, cells, folder, jobs or 0, skip, True, executor)
 
 
 @app.command("status")
 def status(
-    sweep: Annotated[Path, typer.Argument(help="The sweep's TOML file, or its directory.")],
-    scale: Scale = None,
-    model: Models = None,
-    out: Out = None,
-    json_: Json = False,
+    sweep: Annotated[
+        Path, typer.Argument(help="The sweep's TOML file, or its directory.", autocompletion=complete_run)
+    ],
+    scale: ScaleOption = None,
+    model: ModelsOption = None,
+    out: FolderOption = None,
+    json_: JsonOption = False,
 ) -> None:
-    """Show what came of the cells so far; also while they run."""
-    from rewardsmith.api.sweep import Book, sweeps
-    from rewardsmith.api.sweep.runner import left
+    """Show the outcomes of the cells so far; also while they run."""
+    from rewardsmith.api.sweep import SweepStore, sweeps
+    from rewardsmith.api.sweep.runner import pending_cells
     from rewardsmith.contract import records
 
-    book = Book.look(sweep if sweep.is_dir() else sweeps.home(sweep, out, scale))
-    outcomes = book.outcomes()
-    missing = len(left(_laid(sweep, scale, model).cells, book).missing) if sweep.is_file() else 0
+    store = SweepStore.open_readonly(sweep if sweep.is_dir() else sweeps.default_folder(sweep, out, scale))
+    outcomes = store.load_outcomes()
+    missing = len(pending_cells(_build_matrix(sweep, scale, model).cells, store).missing) if sweep.is_file() else 0
     if json_:
-        say_json({"outcomes": [records.dump(outcome) for outcome in outcomes.values()], "missing": missing})
+        print_json({"outcomes": [records.dump(outcome) for outcome in outcomes.values()], "missing": missing})
         return
-    _say_outcomes(tuple(outcomes.values()))
-    _say_count(tuple(outcomes.values()), missing, book.path)
+    _print_outcomes(tuple(outcomes.values()))
+    _print_counts(tuple(outcomes.values()), missing, store.path)
 
 
-def _laid(file: Path, scale: str | None, models: list[str] | None) -> Matrix:
+def _build_matrix(file: Path, scale: str | None, models: list[str] | None) -> SweepMatrix:
+    """Read a sweep's file, and return its cells."""
     from rewardsmith.api.sweep import matrix
 
-    sweep = matrix.scaled(matrix.read(file), scale)
-    return matrix.lay_out(sweep.model_copy(update={"models": tuple(models)}) if models else sweep)
+    sweep = matrix.apply_scale(matrix.load_sweep_file(file), scale)
+    return matrix.build_matrix(sweep.model_copy(update={"models": tuple(models)}) if models else sweep)
 
 
-def _plan(laid: Matrix, path: Path, jobs: int) -> None:
-    """Say what a sweep would do."""
-    from rewardsmith.api.sweep import Book, sweeps
-    from rewardsmith.api.sweep.runner import Left, left
+def _print_plan(matrix: SweepMatrix, path: Path, jobs: int) -> None:
+    """Print what a sweep would do.
+
+    Args:
+        matrix: its cells.
+        path: its directory.
+        jobs: trainings at the same time; 0: as the settings say.
+    """
+    from rewardsmith.api.sweep import SweepStore, sweeps
+    from rewardsmith.api.sweep.runner import SweepProgress, pending_cells
     from rewardsmith.api.sweep.store import is_sweep
     from rewardsmith.executors import host, slots_for
+    from rewardsmith.report.text import format_duration
 
-    standing = left(laid.cells, Book.look(path)) if is_sweep(path) else Left(laid.cells, (), ())
-    slots = jobs or (slots_for(laid.cells[0].config) if laid.cells else host.cores())
-    _say_cells(laid.cells, standing.missing)
-    for refusal in laid.refused:
-        say(f"cannot run: {refusal.task}, {refusal.recipe} ({counted(refusal.cells, 'cell')}): {refusal.cause}")
-    settled = f"{len(standing.done)} of them done, {len(standing.failed)} failed"
-    say(f"\n{counted(len(laid.cells), 'cell')}, {settled}; directory {path}")
-    took = sweeps.estimate(standing.missing, standing.done, slots)
-    how = "measured here" if took.measured else "a guess: no cell has finished yet"
-    most = counted(took.env_steps, "environment step")
-    say(f"left: {counted(len(standing.missing), 'cell')}, at most {most}")
-    pace = f"{took.steps_per_s:,.0f} steps/s each ({how})"
-    say(f"time: about {took.hours:.1f} h with {counted(slots, 'training')} at once, at {pace}")
-    cost = "unknown" if took.usd is None else f"about ${took.usd:.2f}"
-    say(f"cost: {counted(took.calls, 'call')} of language models, {cost}")
+    # The cells.
+    progress = SweepProgress(matrix.cells, (), ())
+    if is_sweep(path):
+        progress = pending_cells(matrix.cells, SweepStore.open_readonly(path))
+    _print_cells(matrix.cells, progress.missing)
+    for refusal in matrix.refused:
+        cells = pluralize(refusal.cells, "cell")
+        print_line(f"cannot run: {refusal.task}, {refusal.preset} ({cells}): {refusal.cause}")
+
+    # What is left of them.
+    finished = f"{len(progress.done)} of them done, {len(progress.failed)} failed"
+    print_line(f"\n{pluralize(len(matrix.cells), 'cell')}, {finished}; directory {path}")
+    slots = jobs or (slots_for(matrix.cells[0].config) if matrix.cells else host.count_cores())
+    cost = sweeps.estimate_cost(progress.missing, progress.done, slots)
+    env_steps = pluralize(cost.env_steps, "environment step")
+    print_line(f"left: {pluralize(len(progress.missing), 'cell')}, at most {env_steps}")
+
+    # Time and cost.
+    source = "measured here" if cost.measured else "a guess: no cell has finished yet"
+    speed = f"{cost.steps_per_s:,.0f} steps/s per training ({source})"
+    trainings = f"{pluralize(slots, 'training')} at the same time"
+    print_line(f"time: about {format_duration(3600 * cost.hours)}, {trainings}, {speed}")
+    usd = "unknown" if cost.usd is None else f"about ${cost.usd:.2f}"
+    print_line(f"cost: {pluralize(cost.calls, 'call')} of language models, {usd}")
 
 
-def _run(file: Path, laid: Matrix, path: Path, jobs: int, skip: bool, retry: bool, executor: str | None) -> None:
+def _run_cells(
+    file: Path, matrix: SweepMatrix, path: Path, jobs: int, skip: bool, retry: bool, executor: str | None
+) -> None:
+    """Run the cells that have no outcome, with `retry` also the failed ones.
+
+    Raises:
+        SweepError: if cells cannot run here and `skip` does not leave them out.
+    """
     from rewardsmith.api.sweep import sweeps
     from rewardsmith.contract.errors import SweepError
 
-    if laid.refused:
-        if not (skip and laid.cells):
-            raise SweepError(sweeps.refusals(laid) + "\n--skip leaves them out")
-        complain(sweeps.refusals(laid).replace("; nothing has begun", " and are left out"))
-    with sweeps.opened(path) as book:
-        book.keep_file(file)
-        say(f"{counted(len(laid.cells), 'cell')} in {book.path}; interrupting is safe, the same command goes on")
-        found = sweeps.run_left(laid, book, jobs=jobs, retry=retry, where=executor_layer(executor), watch=_Lines())
-    _say_end(found)
+    if matrix.refused:
+        if not (skip and matrix.cells):
+            raise SweepError(sweeps.format_refusals(matrix) + "\n--skip leaves them out")
+        print_error(sweeps.format_refusals(matrix).replace("; nothing has begun", " and are left out"))
+    with sweeps.open_store(path) as store:
+        store.copy_sweep_file(file)
+        cells = pluralize(len(matrix.cells), "cell")
+        print_line(f"{cells} in {store.path}; you can interrupt at any time, the same command resumes")
+        outcome = sweeps.run_pending(
+            matrix, store, jobs=jobs, retry=retry, where=parse_executor(executor), callback=_ProgressLines()
+        )
+    _print_end(outcome)
 
 
-class _Lines:
-    """A line for every cell that begins and ends."""
+class _ProgressLines:
+    """Prints a line for every cell that starts and ends, unless `--quiet` was given."""
 
-    def began(self, cell: Cell) -> Watch:
-        """See `SweepWatch.began`."""
-        from rewardsmith.search.callbacks import Silent
+    def on_cell_start(self, cell: Cell) -> SearchCallback:
+        """See `SweepCallback.on_cell_start`."""
+        from rewardsmith.search.callbacks import NullCallback
 
-        say(f"{_now()}  begins  {cell.task.name}, {cell.recipe}, seed {cell.seed}")
-        return Silent()
+        self._print(f"starts  {cell.task.name}, {cell.preset}, seed {cell.seed}")
+        return NullCallback()
 
-    def settled(self, outcome: Outcome, done: int, of: int) -> None:
-        """See `SweepWatch.settled`."""
-        say(f"{_now()}  {done}/{of}  {outcome.task}, {outcome.recipe}, seed {outcome.seed}: {_told(outcome)}")
+    def on_cell_end(self, outcome: CellOutcome, done: int, of: int) -> None:
+        """See `SweepCallback.on_cell_end`."""
+        cell = f"{outcome.task}, {outcome.preset}, seed {outcome.seed}"
+        self._print(f"{done}/{of}  {cell}: {_describe_outcome(outcome)}")
 
-    def stopped(self, why: str) -> None:
-        """See `SweepWatch.stopped`."""
-        complain(f"no further cell begins: {why}")
+    def _print(self, text: str) -> None:
+        if not verbosity.quiet:
+            print_line(f"{time.strftime('%H:%M:%S')}  {text}")
 
-    def notice(self, text: str) -> None:
-        """See `SweepWatch.notice`."""
-        complain(text)
+    def on_stop(self, why: str) -> None:
+        """See `SweepCallback.on_stop`."""
+        print_error(f"no further cell starts: {why}")
+
+    def on_notice(self, text: str) -> None:
+        """See `SweepCallback.on_notice`."""
+        print_error(text)
 
 
-def _now() -> str:
-    return time.strftime("%H:%M:%S")
-
-
-def _told(outcome: Outcome) -> str:
-    from rewardsmith.report.tables import beside, interval
+def _describe_outcome(outcome: CellOutcome) -> str:
+    from rewardsmith.report.tables import format_interval, format_metrics
+    from rewardsmith.report.text import format_duration
 
     if outcome.status == "failed":
         return f"failed: {outcome.cause}"
-    figure = interval(outcome.reported) if outcome.reported else "no reported figure"
-    normalised = "" if outcome.normalised is None else f", normalised {outcome.normalised:.2f}"
-    return f"{figure}{normalised}{beside(outcome.figures)}, {outcome.wall_s / 60:.1f} min"
+    fitness = format_interval(outcome.reported) if outcome.reported else "no reported fitness"
+    score = "" if outcome.normalised is None else f", normalised score {outcome.normalised:.2f}"
+    return f"{fitness}{score}{format_metrics(outcome.metrics)}, {format_duration(outcome.wall_s)}"
 
 
-def _say_end(sweep: Sweep) -> None:
-    _say_outcomes(sweep.outcomes)
-    _say_count(sweep.outcomes, sweep.missing, sweep.path)
-    say(f"all of it to read: {sweep.path / 'report.html'}")
+def _print_end(sweep: Sweep) -> None:
+    _print_outcomes(sweep.outcomes)
+    _print_counts(sweep.outcomes, sweep.missing, sweep.path)
+    print_line(f"full report: {sweep.path / 'report.html'}")
     if sweep.stopped:
-        complain(sweep.stopped)
+        print_error(sweep.stopped)
 
 
-def _say_count(outcomes: tuple[Outcome, ...], missing: int, path: Path) -> None:
+def _print_counts(outcomes: tuple[CellOutcome, ...], missing: int, path: Path) -> None:
     failed = sum(outcome.status == "failed" for outcome in outcomes)
-    say(f"{counted(len(outcomes) - failed, 'cell')} done, {failed} failed, {missing} missing; {path}")
+    print_line(f"{pluralize(len(outcomes) - failed, 'cell')} done, {failed} failed, {missing} missing; {path}")
     if failed:
-        say("`rewardsmith sweep retry FILE` runs the failed ones again")
+        print_line("run the failed cells again with: rewardsmith sweep retry FILE")
 
 
-def _say_cells(cells: tuple[Cell, ...], missing: tuple[Cell, ...]) -> None:
-    left = {cell.id for cell in missing}
+def _print_cells(cells: tuple[Cell, ...], missing: tuple[Cell, ...]) -> None:
+    missing_ids = {cell.id for cell in missing}
     rows = []
     for cell in cells:
         search = cell.config.search
-        shape = f"{search.population} × {search.generations} × {search.env_steps:,}"
-        rows.append((cell.task.name, cell.recipe, str(cell.seed), shape, "" if cell.id in left else "done", cell.id))
-    say_table(("task", "recipe", "seed", "programs × steps", "", "directory"), rows)
+        size = f"{search.population} × {search.generations} × {search.env_steps:,}"
+        state = "" if cell.id in missing_ids else "done"
+        rows.append((cell.task.name, cell.preset, str(cell.seed), size, state, cell.id))
+    print_rows(("task", "preset", "seed", "programs × steps", "", "directory"), rows)
 
 
-def _say_outcomes(outcomes: tuple[Outcome, ...]) -> None:
-    rows = [(o.task, o.recipe, str(o.seed), _told(o)) for o in outcomes]
-    say_table(("task", "recipe", "seed", "fitness"), rows)
+def _print_outcomes(outcomes: tuple[CellOutcome, ...]) -> None:
+    rows = [(outcome.task, outcome.preset, str(outcome.seed), _describe_outcome(outcome)) for outcome in outcomes]
+    print_rows(("task", "preset", "seed", "fitness"), rows)

@@ -1,4 +1,4 @@
-"""`rewardsmith video`: films recorded episodes of a run, with what each reward term paid written over them."""
+"""`rewardsmith video`: videos of a run's recorded episodes, with the payments of each reward term written over them."""
 
 from __future__ import annotations
 
@@ -7,64 +7,75 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.console import complain, say, say_json
-from rewardsmith.contract.text import counted
+from rewardsmith.cli.console import confirm_run, print_error, print_json, print_line
+from rewardsmith.cli.options import JsonLinesOption, RunArgument, TrustRunOption
+from rewardsmith.contract.text import format_number, pluralize
 
 if TYPE_CHECKING:
     from rewardsmith.executors.base import Executor
-    from rewardsmith.report.video import Clip
+    from rewardsmith.report.video import VideoClip
     from rewardsmith.search.storage import Run
 
 
 def video(
-    run: Annotated[Path, typer.Argument(help="The run directory.")],
+    run: RunArgument,
     candidate: Annotated[
         str | None,
         typer.Option(
-            help="A candidate's id, or final, own-reward, random. [default: the best, trained anew if it was]"
+            help="A candidate's id, or final, environment-reward, random. "
+            "[default: the best program, retrained if it was]"
         ),
     ] = None,
     episode: Annotated[
-        int | None, typer.Option(min=0, help="Which recorded episode, from 0. [default: the one of median fitness]")
+        int | None,
+        typer.Option(min=0, help="Number of the recorded episode, from 0. [default: the one of median fitness]"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Copy the video to this file.")] = None,
     size: Annotated[str, typer.Option(metavar="WxH", help="Width and height in pixels.")] = "480x360",
     all_: Annotated[bool, typer.Option("--all", help="One video of every candidate that was trained.")] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="Write nothing over the picture.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Write no text over the picture.")] = False,
     fine: Annotated[bool, typer.Option("--fine", help="Shadows, reflections and smooth edges; slower.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
+    trust: TrustRunOption = False,
+    json_: JsonLinesOption = False,
 ) -> None:
-    """Film an episode of a RUN as its evaluation ran it; the video lies beside the policy and is made once."""
+    """Render an episode of RUN as its evaluation ran it; the video is kept beside the policy and made once."""
+    from rewardsmith.cli.show import open_run
     from rewardsmith.contract.errors import ConfigError, UserError
     from rewardsmith.executors.local import LocalExecutor
     from rewardsmith.report import video as videos
-    from rewardsmith.search.storage import Run
+    from rewardsmith.search import trusted_runs
 
-    opened, pixels = Run.open(run), _pixels(size)
+    opened, pixels = open_run(run), _parse_size(size)
     if all_ and (candidate or out):
         raise ConfigError("--all films every candidate: leave --candidate and --out out")
     if out is not None:
         _check_out(out)
-    owners = videos.owners(opened) if all_ else (candidate or _default(opened),)
-    executor: Executor = LocalExecutor(1, opened.config.limits.job_s, opened.config.limits.memory_mib)
+    confirm_run(opened, trust, executor_is_given=True)
+    owners = videos.list_filmable_candidates(opened) if all_ else (candidate or _default_owner(opened),)
+
+    limits, module_folder = opened.config.limits, trusted_runs.find_module_folder(opened)
+    executor: Executor = LocalExecutor(1, limits.job_s, limits.memory_mib, module_folder)
     try:
         for owner in owners:
             try:
-                clip = videos.render(
+                clip = videos.render_video(
                     opened, owner, episode, size=pixels, overlay=not plain, fast=not fine, executor=executor
                 )
             except UserError as error:
+                # With --all, the others may still work.
                 if not all_ or owner == owners[0]:
                     raise
-                complain(str(error))
+                print_error(str(error))
                 continue
-            _tell(clip, out, json_)
+            _print_clip(clip, out, json_)
     finally:
         executor.close()
+        for notice in opened.take_notices():
+            print_error(notice)
 
 
-def _default(run: Run) -> str:
-    """Return whose video is meant where nobody is named.
+def _default_owner(run: Run) -> str:
+    """Return the owner that is filmed by default: the best program, retrained if it was.
 
     Raises:
         RunError: if nothing has been evaluated yet.
@@ -72,26 +83,32 @@ def _default(run: Run) -> str:
     from rewardsmith.contract.errors import RunError
     from rewardsmith.report import video as videos
 
-    result = run.result()
+    result = run.read_result()
     if result is not None:
-        return videos.BEST if any((run.path / videos.BEST / result.best.id).glob("eval-s*")) else result.best.id
-    known = [one for one in run.candidates() if one.fitness is not None and one.id in videos.owners(run)]
-    if not known:
+        from rewardsmith.search.storage.layout import final_owner
+
+        is_retrained = bool(run.layout.list_evaluations(final_owner(result.best.id)))
+        return videos.FINAL_OWNER if is_retrained else result.best.id
+    filmable = videos.list_filmable_candidates(run)
+    evaluated = [
+        candidate for candidate in run.read_candidates() if candidate.fitness is not None and candidate.id in filmable
+    ]
+    if not evaluated:
         raise RunError(f"{run.path} has no evaluated candidate yet, so there is nothing to film")
-    return max(known, key=lambda one: one.fitness or 0.0).id
+    return max(evaluated, key=lambda candidate: candidate.fitness or 0.0).id
 
 
-def _pixels(text: str) -> tuple[int, int]:
+def _parse_size(text: str) -> tuple[int, int]:
     """Read a size such as "480x360".
 
     Raises:
-        ConfigError: if it is none.
+        ConfigError: if it is not a size.
     """
     from rewardsmith.contract.errors import ConfigError
 
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
-        raise ConfigError(f"--size {text!r} is no size; write it as 480x360")
+        raise ConfigError(f"--size {text!r} is not a size; write it as 480x360")
     return int(width), int(height)
 
 
@@ -99,23 +116,22 @@ def _check_out(out: Path) -> None:
     from rewardsmith.contract import opengl
     from rewardsmith.contract.errors import ConfigError
 
-    kind = opengl.container()
+    kind = opengl.choose_video_format()
     if out.suffix != f".{kind}":
         why = "" if kind == "mp4" else "; mp4 needs PyAV: pip install 'rewardsmith[video]'"
         raise ConfigError(f"--out {str(out)!r} has to end in .{kind}{why}")
 
 
-def _tell(clip: Clip, out: Path | None, json_: bool) -> None:
+def _print_clip(clip: VideoClip, out: Path | None, json_: bool) -> None:
     import shutil
 
     from rewardsmith.contract import records
-    from rewardsmith.report.text import figure
 
     file = clip.file if out is None else Path(shutil.copyfile(clip.file, out))
     if json_:
-        say_json({"file": str(file), "track": str(clip.track), "video": records.dump(clip.video)})
+        print_json({"file": str(file), "track": str(clip.track), "video": records.dump(clip.video)})
         return
-    film = clip.video
-    say(f"{file}: {clip.owner}, episode {clip.episode}: fitness {figure(film.fitness)}, {counted(film.length, 'step')}")
-    if film.note:
-        say(f"  {film.note}")
+    fitness, length = format_number(clip.video.fitness), pluralize(clip.video.length, "step")
+    print_line(f"{file}: {clip.owner}, episode {clip.episode}: fitness {fitness}, {length}")
+    if clip.video.note:
+        print_line(f"  {clip.video.note}")

@@ -1,7 +1,9 @@
-"""Which rewardsmith runs: the package's version, and a digest of the files that its workers and reward processes are.
+"""The build id: the version of rewardsmith, and a digest of the three packages that all its processes share.
 
-Processes that work together compare it, since an upgrade under a running search would let two versions meet, and what
-one cannot read of the other would look like a program's fault.
+A worker and a reward process send it when they start, and the orchestrator compares it with its own. Otherwise an
+upgrade under a running search would let two versions meet, and a message that one of them cannot read would look like a
+fault of the reward program. The digest covers every module of `contract`, `sandbox` and `worker`: what runs behind the
+borders, and the records, messages and error classes that cross them.
 """
 
 from __future__ import annotations
@@ -14,76 +16,82 @@ from rewardsmith.contract.errors import Upgraded
 
 PACKAGE = Path(__file__).parents[1]
 BEHIND_BORDERS = ("contract", "sandbox", "worker")
-"""What workers and reward processes run, and what they and the orchestrator say to each other."""
+"""The packages in the digest: what workers and reward processes run, and what crosses the borders to them."""
 
 
-def installed() -> str:
-    """Return the version that a process would have which starts now.
+def compute_build_id() -> str:
+    """Compute the build id of the files that are installed now: the one of a process that would start now.
 
-    >>> installed() == installed()
+    >>> compute_build_id() == compute_build_id()
     True
     """
     digest = hashlib.sha256()
     try:
-        for path in sorted(file for name in BEHIND_BORDERS for file in _files(PACKAGE / name)):
+        for path in sorted(file for name in BEHIND_BORDERS for file in _list_files(PACKAGE / name)):
             digest.update(f"{path.relative_to(PACKAGE).as_posix()}\n".encode() + path.read_bytes())
     except OSError:
         return "one that is being installed"
-    return f"{_package()}+{digest.hexdigest()[:12]}"
+    return f"{_package_version()}+{digest.hexdigest()[:12]}"
 
 
 def check_installed() -> None:
-    """Make sure that what this process would load now is what it began with; almost free where no file was touched.
+    """Make sure that the installed files are those that this process started with.
+
+    It compares sizes and times first, so that it is almost free where no file was touched.
 
     Raises:
-        Upgraded: if it is not.
+        Upgraded: if they are not.
     """
-    if _stamps() != _BEGAN:
-        check(installed(), "what is installed")
+    if _stamp_files() != _STAMPS_AT_START:
+        check_same_build(compute_build_id(), "what is installed")
 
 
-def check(other: str, whose: str) -> None:
-    """Make sure that another process runs what this one runs.
+def check_same_build(other: str, whose: str) -> None:
+    """Make sure that another process runs the same build as this one.
 
     Args:
-        other: its version.
-        whose: it is, for the message: "a worker".
+        other: the build id of the other process.
+        whose: the name of the other process for the message, e.g. "a worker".
 
     Raises:
-        Upgraded: if it does not.
+        Upgraded: if it runs another build.
     """
-    if other != RUNNING:
-        raise changed(f"it began as {RUNNING}, and {whose} is {other}")
+    if other != RUNNING_BUILD:
+        raise build_upgrade_error(f"it began as {RUNNING_BUILD}, and {whose} is {other}")
 
 
-def changed(how: str) -> Upgraded:
-    """Return the error that ends a search under which rewardsmith was changed."""
+def build_upgrade_error(how: str) -> Upgraded:
+    """Build the error that ends a search because rewardsmith was changed while it ran.
+
+    Args:
+        how: what shows it, e.g. "its reward processes are of another version".
+    """
     return Upgraded(
         f"rewardsmith was changed while this ran: {how}; resume the run to go on with what is installed now"
     )
 
 
-def _package() -> str:
+def _package_version() -> str:
     try:
         return metadata.version("rewardsmith")
     except metadata.PackageNotFoundError:
         return "0"
 
 
-def _files(package: Path) -> list[Path]:
+def _list_files(package: Path) -> list[Path]:
     return list(package.rglob("*.py"))
 
 
-def _stamps() -> tuple[tuple[int, int], ...] | None:
-    """Return when each file was written last, and its size; None where one is gone."""
+def _stamp_files() -> tuple[tuple[int, int], ...] | None:
+    """Return the time of the last change and the size of each file; None where one is gone."""
     try:
-        found = [path.stat() for path in _FILES]
+        stats = [path.stat() for path in _FILES]
     except OSError:
         return None
-    return tuple((one.st_mtime_ns, one.st_size) for one in found)
+    return tuple((stat.st_mtime_ns, stat.st_size) for stat in stats)
 
 
-_FILES = tuple(file for name in BEHIND_BORDERS for file in _files(PACKAGE / name))
-_BEGAN = _stamps()
-RUNNING = installed()
-"""Of this process, as it started."""
+_FILES = tuple(file for name in BEHIND_BORDERS for file in _list_files(PACKAGE / name))
+_STAMPS_AT_START = _stamp_files()
+RUNNING_BUILD = compute_build_id()
+"""The build id of this process, computed when it started."""

@@ -1,8 +1,8 @@
-"""Families of environments that need packages of their own: which, and the line that installs them.
+"""Families of environments that need further packages, and the command that installs them.
 
 A family is known by its environments' ids, so nothing is imported to tell what is missing. `FAMILIES` is the table;
 another family is another row, an extra of the same name in `pyproject.toml`, and, where an import does not register its
-ids, a line in `worker/envs/families.py`.
+ids, a line in `worker/envs/register_families.py`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rewardsmith.contract.errors import TaskError
-from rewardsmith.contract.records import Scalar
+from rewardsmith.contract.records import JsonValue
 
 
 @dataclass(frozen=True)
-class Package:
-    """A distribution that a family needs, and the versions that it runs on."""
+class FamilyPackage:
+    """A package that a family needs, and the versions of it that the family runs on."""
 
     name: str
     """As pip knows it."""
@@ -29,24 +29,24 @@ class Package:
     below: str = ""
     """The first version that does not work; "" for none."""
 
-    def complaint(self) -> str | None:
-        """Return what is wrong with the installed version, None where nothing is."""
-        wanted = ", ".join(
+    def describe_problem(self) -> str | None:
+        """Return in words what is wrong with the installed version; None where it fits."""
+        required = ", ".join(
             f"{sign} {version}" for sign, version in ((">=", self.at_least), ("<", self.below)) if version
         )
         try:
-            here = importlib.metadata.version(self.name)
+            version = importlib.metadata.version(self.name)
         except importlib.metadata.PackageNotFoundError:
             return f"{self.name} is not installed"
-        outside = (self.at_least and _release(here) < _release(self.at_least)) or (
-            self.below and _release(here) >= _release(self.below)
+        outside = (self.at_least and _parse_release(version) < _parse_release(self.at_least)) or (
+            self.below and _parse_release(version) >= _parse_release(self.below)
         )
-        return f"{self.name} {here} is installed, it runs on {self.name} {wanted}" if outside else None
+        return f"{self.name} {version} is installed, it runs on {self.name} {required}" if outside else None
 
 
 @dataclass(frozen=True)
-class Family:
-    """Environments that come with packages of their own."""
+class EnvFamily:
+    """A family of environments that needs further packages."""
 
     title: str
     extra: str
@@ -55,14 +55,14 @@ class Family:
     """Pattern that the beginning of an environment's id matches."""
     module: str
     """Whose import registers the ids with Gymnasium."""
-    packages: tuple[Package, ...]
+    packages: tuple[FamilyPackage, ...]
     own_venv: str = ""
     """Why it cannot share a virtual environment with the newest packages; "" where it can."""
 
-    def missing(self) -> Iterator[str]:
-        """Yield what is missing or of a version that does not run, in words."""
+    def list_problems(self) -> Iterator[str]:
+        """Yield each package that is missing or has an unsuitable version, in words."""
         for package in self.packages:
-            complaint = package.complaint()
+            complaint = package.describe_problem()
             if complaint:
                 yield complaint
 
@@ -72,76 +72,90 @@ METAWORLD_SEED = 0
 _METAWORLD_TASK = re.compile(r"Meta-World/(.+-v\d+)")
 _OLD_MUJOCO = "this family needs an older MuJoCo than others, so give it a virtual environment of its own"
 # What gymnasium[box2d] asks for; both install the module Box2D.
-_BOX2D = Package("box2d" if sys.version_info < (3, 14) else "box2d-py")
-_ROBOTICS = Package("gymnasium-robotics", at_least="1.4")
+_BOX2D = FamilyPackage("box2d" if sys.version_info < (3, 14) else "box2d-py")
+_ROBOTICS = FamilyPackage("gymnasium-robotics", at_least="1.4")
 _ADAPTERS = "rewardsmith.worker.envs.adapters"
 
-FAMILIES: tuple[Family, ...] = (
-    Family(
+FAMILIES: tuple[EnvFamily, ...] = (
+    EnvFamily(
         "Meta-World",
         "metaworld",
         r"Meta-World/",
         "metaworld",
-        (Package("metaworld", at_least="3.0"), Package("mujoco", at_least="3.3", below="3.3.1")),
+        (FamilyPackage("metaworld", at_least="3.0"), FamilyPackage("mujoco", at_least="3.3", below="3.3.1")),
         _OLD_MUJOCO,
     ),
-    Family(
+    EnvFamily(
         "Gymnasium-Robotics",
         "robotics",
         r"Fetch|HandReach|HandManipulate|FrankaKitchen",
         "gymnasium_robotics",
-        (_ROBOTICS, Package("mujoco", below="3.12")),
+        (_ROBOTICS, FamilyPackage("mujoco", below="3.12")),
         _OLD_MUJOCO,
     ),
-    Family("Gymnasium-Robotics", "robotics", r"AdroitHand|PointMaze_|AntMaze_", "gymnasium_robotics", (_ROBOTICS,)),
-    Family(
+    EnvFamily("Gymnasium-Robotics", "robotics", r"AdroitHand|PointMaze_|AntMaze_", "gymnasium_robotics", (_ROBOTICS,)),
+    EnvFamily(
         "the DeepMind Control Suite",
         "dm-control",
         r"dm_control/",
         "shimmy",
-        (Package("shimmy", at_least="2.0"), Package("dm_control", at_least="1.0.28"), Package("mujoco", below="4")),
+        (
+            FamilyPackage("shimmy", at_least="2.0"),
+            FamilyPackage("dm_control", at_least="1.0.28"),
+            FamilyPackage("mujoco", below="4"),
+        ),
         _OLD_MUJOCO,
     ),
-    Family("Crafter", "crafter", r"rewardsmith/Crafter", f"{_ADAPTERS}.crafter", (Package("crafter", at_least="1.8"),)),
-    Family(
+    EnvFamily(
+        "Crafter",
+        "crafter",
+        r"rewardsmith/Crafter",
+        f"{_ADAPTERS}.crafter",
+        (FamilyPackage("crafter", at_least="1.8"),),
+    ),
+    EnvFamily(
         "MiniHack",
         "minihack",
         r"rewardsmith/MiniHack",
         f"{_ADAPTERS}.minihack",
-        (Package("minihack", at_least="1.0"), Package("nle", at_least="1.2"), Package("setuptools", below="81")),
+        (
+            FamilyPackage("minihack", at_least="1.0"),
+            FamilyPackage("nle", at_least="1.2"),
+            FamilyPackage("setuptools", below="81"),
+        ),
         "NLE pins Gymnasium 1.2.0, so give it a virtual environment of its own",
     ),
-    Family(
+    EnvFamily(
         "ManiSkill 3",
         "maniskill",
         r"rewardsmith/ManiSkill",
         f"{_ADAPTERS}.maniskill",
-        (Package("mani_skill", at_least="3.0"), Package("sapien", at_least="3.0")),
+        (FamilyPackage("mani_skill", at_least="3.0"), FamilyPackage("sapien", at_least="3.0")),
         "and a Vulkan device: a GPU's, or Mesa's software driver from 24.3 on",
     ),
-    Family("Gymnasium's Box2D", "box2d", r"LunarLander|BipedalWalker|CarRacing", "gymnasium", (_BOX2D,)),
+    EnvFamily("Gymnasium's Box2D", "box2d", r"LunarLander|BipedalWalker|CarRacing", "gymnasium", (_BOX2D,)),
 )
 """The first row whose pattern fits an id is its family."""
 
 
-def family_of(env_id: str) -> Family | None:
+def find_family(env_id: str) -> EnvFamily | None:
     """Return the family of an environment; None for those that need nothing more.
 
-    >>> family_of("Meta-World/reach-v3").extra, family_of("Hopper-v5")
+    >>> find_family("Meta-World/reach-v3").extra, find_family("Hopper-v5")
     ('metaworld', None)
     """
     bare = env_id.partition(":")[2] or env_id
     return next((family for family in FAMILIES if re.match(family.ids, bare)), None)
 
 
-def require(env_id: str) -> None:
+def require_packages(env_id: str) -> None:
     """Make sure that the packages of an environment's family are installed; imports none of them.
 
     Raises:
         TaskError: if one is missing or too new: the line says which, and what installs it.
     """
-    family = family_of(env_id)
-    missing = list(family.missing()) if family else []
+    family = find_family(env_id)
+    missing = list(family.list_problems()) if family else []
     if family and missing:
         where = f" ({family.own_venv})" if family.own_venv else ""
         raise TaskError(
@@ -149,21 +163,21 @@ def require(env_id: str) -> None:
         )
 
 
-def installed(env_id: str) -> bool:
-    """Tell whether an environment's family is there; cards of others are listed all the same."""
-    family = family_of(env_id)
-    return family is None or not any(family.missing())
+def is_family_installed(env_id: str) -> bool:
+    """Return whether the packages of an environment's family are installed; True for one without a family."""
+    family = find_family(env_id)
+    return family is None or not any(family.list_problems())
 
 
-def elsewhere(env_id: str, kwargs: Mapping[str, Scalar]) -> tuple[str, dict[str, Scalar]]:
-    """Return the id and the keyword arguments by which Gymnasium makes an environment without rewardsmith.
+def resolve_make_arguments(env_id: str, kwargs: Mapping[str, JsonValue]) -> tuple[str, dict[str, JsonValue]]:
+    """Return the id and the keyword arguments with which `gymnasium.make` builds an environment without rewardsmith.
 
     The games behind an adapter of rewardsmith's are made by its module, which has to be installed.
 
-    >>> elsewhere("Meta-World/reach-v3", {}), elsewhere("FetchReach-v4", {})[0]
+    >>> resolve_make_arguments("Meta-World/reach-v3", {}), resolve_make_arguments("FetchReach-v4", {})[0]
     (('metaworld:Meta-World/MT1', {'env_name': 'reach-v3', 'seed': 0}), 'gymnasium_robotics:FetchReach-v4')
     """
-    family = family_of(env_id)
+    family = find_family(env_id)
     if family is None or ":" in env_id:
         return env_id, dict(kwargs)
     task = _METAWORLD_TASK.fullmatch(env_id)
@@ -172,10 +186,10 @@ def elsewhere(env_id: str, kwargs: Mapping[str, Scalar]) -> tuple[str, dict[str,
     return f"{family.module}:{env_id}", dict(kwargs)
 
 
-def _release(version: str) -> tuple[int, ...]:
+def _parse_release(version: str) -> tuple[int, ...]:
     """Return the numbers of a version, in which 3.3 and 3.3.0 are the same.
 
-    >>> _release("3.12.0rc1") == _release("3.12") > _release("3.3.0")
+    >>> _parse_release("3.12.0rc1") == _parse_release("3.12") > _parse_release("3.3.0")
     True
     """
     numbers = [int(number) for number in re.split(r"[^\d.]", version, maxsplit=1)[0].split(".") if number]

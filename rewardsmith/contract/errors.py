@@ -1,6 +1,6 @@
 """One tree of errors; what a user meets is a line that says what, where, what is allowed and the next step.
 
-UserError           the user can mend it: a message and exit code 2, never a traceback
+UserError           the user can fix it: a message and exit code 2, never a traceback
   ConfigError         a configuration key or value
   TaskError           a task, an environment id or a card
   FitnessError        a fitness expression
@@ -33,7 +33,7 @@ class RewardsmithError(Exception):
 
 
 class UserError(RewardsmithError):
-    """Raised when the user's input can be mended by the user."""
+    """Raised for a mistake in the input that the user can fix."""
 
 
 class ConfigError(UserError):
@@ -107,14 +107,14 @@ class WorkerFailed(RunFailed):
 
 
 class Upgraded(WorkerFailed):
-    """Raised when processes of two versions of rewardsmith meet; trying again in this one is in vain."""
+    """Raised when processes of two versions of rewardsmith meet; trying again in the same process cannot help."""
 
 
 class RewardFailed(RewardsmithError):
     """Raised when a reward program misbehaves while it runs.
 
     Attributes:
-        code: one of "error", "timeout", "memory", "shape", "not-finite", "killed", "protocol".
+        code: one of "error", "timeout", "memory", "shape", "not-finite", "not-deterministic", "killed", "protocol".
         line: line of the program at fault, when known.
     """
 

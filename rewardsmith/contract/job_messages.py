@@ -1,10 +1,10 @@
-"""What a running job and its worker say to the orchestrator, one JSON line each.
+"""Messages from a running job and its worker to the orchestrator, one JSON line each.
 
-Progress     a point of the learning curve
-Reached      a training waits at a rung; it is answered with GO_ON or STOP
-Refused      the user's input, or this machine, does not allow the job: raised again by the orchestrator
-Crashed      the machinery failed; the traceback lies in worker.log beside the job
-Ended        the job's process has ended, said by the worker that started it
+CurveProgress   a new point of the learning curve
+RungReached     a training waits at a rung; the answer is GO_ON or STOP
+JobRefused      the user's input, or this machine, does not allow the job; the orchestrator raises the error again
+JobCrashed      the machinery failed; the traceback lies in worker.log in the job's folder
+JobEnded        the job's process has ended; sent by the worker that started it
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STOP = b"stop\n"
 
 
 @dataclass(frozen=True)
-class Progress:
+class CurveProgress:
     """A new point of the learning curve."""
 
     point: CurvePoint
@@ -29,7 +29,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Reached:
+class RungReached:
     """A training waits at a rung."""
 
     rung: Rung
@@ -37,7 +37,7 @@ class Reached:
 
 
 @dataclass(frozen=True)
-class Refused:
+class JobRefused:
     """The job cannot be done as it is; nothing is to be retried."""
 
     error: str
@@ -45,10 +45,10 @@ class Refused:
     message: str
     kind: Literal["refused"] = "refused"
 
-    def raised(self) -> errors.RewardsmithError:
+    def to_error(self) -> errors.RewardsmithError:
         """Return the error that was raised in the worker.
 
-        >>> Refused("TaskError", "no such signal").raised()
+        >>> JobRefused("TaskError", "no such signal").to_error()
         TaskError('no such signal')
         """
         cls: type[errors.RewardsmithError] = getattr(errors, self.error)
@@ -56,7 +56,7 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Crashed:
+class JobCrashed:
     """The machinery around the job failed."""
 
     cause: str
@@ -64,7 +64,7 @@ class Crashed:
 
 
 @dataclass(frozen=True)
-class Ended:
+class JobEnded:
     """The job's process has ended."""
 
     code: int
@@ -72,18 +72,18 @@ class Ended:
     kind: Literal["ended"] = "ended"
 
 
-Message = Progress | Reached | Refused | Crashed | Ended
+JobMessage = CurveProgress | RungReached | JobRefused | JobCrashed | JobEnded
 
 
-def encode(message: Message) -> bytes:
+def encode_message(message: JobMessage) -> bytes:
     """Return the message as a line."""
     return json.dumps(dump(message)).encode() + b"\n"
 
 
-def decode(line: bytes) -> Message:
+def decode_message(line: bytes) -> JobMessage:
     """Return the message of a line.
 
-    >>> decode(encode(Ended(-9)))
-    Ended(code=-9, kind='ended')
+    >>> decode_message(encode_message(JobEnded(-9)))
+    JobEnded(code=-9, kind='ended')
     """
-    return load(Message, json.loads(line))  # type: ignore[arg-type]
+    return load(JobMessage, json.loads(line))  # type: ignore[arg-type]

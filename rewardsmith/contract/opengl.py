@@ -1,4 +1,4 @@
-"""How videos are made without a screen: the OpenGL backends in the order in which they are tried, the kind of file."""
+"""OpenGL without a screen: the backends in the order in which they are tried, and the kind of video file."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ VARIABLE = "MUJOCO_GL"
 """Names MuJoCo's backend; it is read once in a process, when mujoco is imported."""
 BACKENDS = ("egl", "osmesa")
 """EGL renders on a GPU where there is one, and in software elsewhere; OSMesa always in software."""
-NONE = "disable"
-"""MuJoCo without OpenGL: what draws its own pictures still can."""
+NO_OPENGL = "disable"
+"""MuJoCo without OpenGL; an environment that draws its own pictures can still be rendered."""
 INSTALL = "Debian and Ubuntu: apt-get install libegl1 libosmesa6"
 
 
-def order(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the backends to try, the user's own choice first.
+def list_backends(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """List the backends to try, the user's own choice first.
 
-    >>> order({"MUJOCO_GL": "osmesa"})
+    >>> list_backends({"MUJOCO_GL": "osmesa"})
     ('osmesa', 'egl')
     """
     chosen = environment.get(VARIABLE, "").lower()
-    return tuple(dict.fromkeys((chosen, *BACKENDS))) if chosen and chosen != NONE else BACKENDS
+    return tuple(dict.fromkeys((chosen, *BACKENDS))) if chosen and chosen != NO_OPENGL else BACKENDS
 
 
-def container() -> str:
-    """Return the kind of video that is written here: "mp4" with PyAV, else "webp"."""
+def choose_video_format() -> str:
+    """Return the file format of videos on this machine: "mp4" where PyAV is installed, else "webp"."""
     return "mp4" if importlib.util.find_spec("av") else "webp"

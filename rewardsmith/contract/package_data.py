@@ -1,4 +1,4 @@
-"""Where the data that ships with the package lies: task cards, prompts, the sandbox's files."""
+"""The folders of the data that ships with the package: task cards, prompts, the sandbox's files."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-Folder = Literal["envs", "prompts", "sandbox"]
+DataFolder = Literal["envs", "prompts", "sandbox"]
 
 
-def folder(name: Folder) -> Path:
-    """Return the folder `envs`, `prompts` or `sandbox`, of the installed wheel or of the checkout.
+def find_data_folder(name: DataFolder) -> Path:
+    """Find the folder `envs`, `prompts` or `sandbox`, of the installed wheel or of the checkout.
 
     The wheel carries them below `rewardsmith/_data`; a checkout has them beside the package.
     """

@@ -1,15 +1,16 @@
-"""The reward contract: what a reward program is, read from its text without running it.
+"""The reward contract, and its parser, which reads a reward program from its text without running it.
 
     WEIGHTS = {"progress": 1.0, "effort": 0.05}
 
     def reward(before, action, after):
         return {"progress": after.torso_velocity, "effort": -np.sum(action**2, axis=1)}
 
-A program scores n transitions in one call: axis 0 of every array is the transition, every array is float64.
-Its arguments are taken by name, any subset of `ARGUMENTS`:
+A program scores n transitions in one call: axis 0 of every array is the transition, every array but `terminated` is
+float64. The arguments are taken by name, any subset of `ARGUMENTS`:
 
 before, after   the signals before and after the action, as attributes, (n, *shape)
 action          (n, a), what was sent to the environment; a discrete action is its number, (n, 1)
+terminated      (n,) of bool: whether the environment ended the episode with the transition; never at a time limit
 start           the signals at the episode's first state, (n, *shape)
 memory          named (n,) arrays, declared as `MEMORY = {"best": 0.0}` with their values at an episode's start;
                 the program assigns them in time order (`memory.best = np.maximum(memory.best, after.height)`)
@@ -21,10 +22,12 @@ The total is the sum of WEIGHTS[name] * term; a term without a weight counts 1. 
 from __future__ import annotations
 
 import ast
+import io
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -33,24 +36,32 @@ from numpy.typing import NDArray
 
 from rewardsmith.contract import python_ast
 from rewardsmith.contract.errors import ProgramError
+from rewardsmith.contract.findings import join_messages, limit_findings
 from rewardsmith.contract.records import Finding
 
 Array = NDArray[np.float64]
-ARGUMENTS = ("before", "action", "after", "start", "memory")
+Bools = NDArray[np.bool_]
+ARGUMENTS = ("before", "action", "after", "terminated", "start", "memory")
 STATES = ("before", "after", "start")
 """The arguments whose attributes are signals."""
 EXPORT_RULE = "# " + "-" * 64 + " "
 EXPORTED = "the reward program"
-"""What stands over the parts of an exported file, and over the program's."""
+"""The rule above each part of an exported file, and the title of the part that is the program."""
 _EXPORTED = re.compile(rf"^{EXPORT_RULE}{EXPORTED}\n(.*?)(?=^{EXPORT_RULE}|\Z)", re.MULTILINE | re.DOTALL)
 
 MAX_SOURCE_CHARS = 50_000
 """Longer texts are refused unread: no honest reward needs them, and a parser bomb does."""
+MAX_FILE_BYTES = 1 << 20
+"""A reward file is read no further: it holds a program, and where it was exported the helpers that this uses."""
+MAX_MEMORY_NAMES = 64
+"""Names in MEMORY: each is an array that is laid out again at every step."""
+CACHED_PROGRAMS = 256
+"""Parsed programs that are kept; about the candidates of one search."""
 
 
 @dataclass(frozen=True)
 class Transitions:
-    """n transitions as a reward process takes them; all arrays float64."""
+    """n transitions as a reward process takes them; all arrays float64 but `terminated`."""
 
     action: Array
     """(n, a)."""
@@ -58,16 +69,35 @@ class Transitions:
     """Signal name to (n, *shape); only the signals that the program names."""
     after: Mapping[str, Array] = field(default_factory=dict)
     start: Mapping[str, Array] = field(default_factory=dict)
+    terminated: Bools | None = None
+    """(n,), where the environment's rule ended the episode; None where the program does not take it."""
 
     @property
     def n(self) -> int:
-        """How many transitions there are."""
+        """Number of transitions."""
         return int(self.action.shape[0])
+
+    def select_rows(self, rows: NDArray[np.intp]) -> Transitions:
+        """Return a copy of the chosen transitions."""
+        states = {state: {name: array[rows] for name, array in getattr(self, state).items()} for state in STATES}
+        terminated = None if self.terminated is None else self.terminated[rows]
+        return Transitions(self.action[rows], **states, terminated=terminated)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Transitions]) -> Transitions:
+        """Join the transitions of at least one part, in order; all parts have the same signals."""
+        states: dict[str, dict[str, Array]] = {}
+        for state in STATES:
+            signals = [getattr(part, state) for part in parts]
+            states[state] = {name: np.concatenate([part[name] for part in signals]) for name in signals[0]}
+        action = np.concatenate([part.action for part in parts])
+        ends = [part.terminated for part in parts if part.terminated is not None]
+        return cls(action, **states, terminated=np.concatenate(ends) if ends else None)
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a reward process gave for n transitions."""
+    """The scores that a reward process returned for n transitions."""
 
     total: Array
     """(n,): the weighted sum."""
@@ -100,21 +130,25 @@ class RewardProgram:
         return self.weights.get(term, 1.0)
 
 
-def parse(source: str) -> RewardProgram:
-    r"""Read a program's text.
+@lru_cache(maxsize=CACHED_PROGRAMS)
+def parse_program(source: str) -> RewardProgram:
+    r"""Parse a program's text; the same text is parsed once.
 
-    >>> parse("WEIGHTS = {'up': 2}\ndef reward(after):\n    return {'up': after.height}").reads["after"]
+    Where a proposal or a candidate is at hand, its property `program` is this.
+
+    >>> parse_program("WEIGHTS = {'up': 2}\ndef reward(after):\n    return {'up': after.height}").reads["after"]
     ('height',)
 
     Raises:
         ProgramError: if the text is no program; `findings` says why, each with its line.
     """
-    tree = _syntax(source)
+    tree = _parse_syntax(source)
     findings: list[Finding] = []
-    function = _reward_function(tree, findings)
-    weights = _literal(tree, "WEIGHTS", findings)
-    memory = _literal(tree, "MEMORY", findings)
-    arguments = _arguments(function, findings) if function else ()
+    function = _find_reward_function(tree, findings)
+    weights = _read_number_dict(tree, "WEIGHTS", findings)
+    memory = _read_number_dict(tree, "MEMORY", findings)
+    findings += _find_excess_memory(tree, memory)
+    arguments = _check_arguments(function, findings) if function else ()
     if function and not any(isinstance(node, ast.Return) and node.value for node in ast.walk(function)):
         findings.append(
             Finding("no-return", "reward() returns nothing; return a dict of term name to array", line=function.lineno)
@@ -124,8 +158,8 @@ def parse(source: str) -> RewardProgram:
             Finding("memory-unused", "MEMORY is declared, but reward() takes no `memory`", "warning", function.lineno)
         )
     if any(finding.severity == "error" for finding in findings):
-        raise refusal(findings)
-    return RewardProgram(source, weights, memory, arguments, reads(tree))
+        raise build_program_error(findings)
+    return RewardProgram(source, weights, memory, arguments, find_signal_reads(tree))
 
 
 def load_reward(path: Path | str) -> RewardProgram:
@@ -134,9 +168,12 @@ def load_reward(path: Path | str) -> RewardProgram:
     Raises:
         ProgramError: if the file cannot be read as text, or its text is no program.
     """
-    text = _read(Path(path))
-    program, exported = parse(_in_place(text)), _EXPORTED.search(text)  # an error names the line in the file
-    return parse(exported[1].strip("\n") + "\n") if exported else program
+    text = _read_text(Path(path))
+    program, exported = (
+        parse_program(_keep_program_lines(text)),
+        _EXPORTED.search(text),
+    )  # an error names the line in the file
+    return parse_program(exported[1].strip("\n") + "\n") if exported else program
 
 
 def read_source(path: Path) -> str:
@@ -147,27 +184,37 @@ def read_source(path: Path) -> str:
     Raises:
         ProgramError: if it cannot be read as text.
     """
-    return _in_place(_read(path))
+    return _keep_program_lines(_read_text(path))
 
 
-def _in_place(text: str) -> str:
+def _keep_program_lines(text: str) -> str:
     exported = _EXPORTED.search(text)
     return text if exported is None else "\n" * text.count("\n", 0, exported.start(1)) + exported[1]
 
 
-def _read(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise ProgramError(f"the reward file {str(path)!r} has more than the {MAX_FILE_BYTES:,} bytes allowed")
+        text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig").read()
+    except OSError as error:
+        raise ProgramError(f"cannot read the reward file {str(path)!r}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        reason = f"line {line} is not UTF-8 text; save the file in the encoding UTF-8"
         raise ProgramError(f"cannot read the reward file {str(path)!r}: {reason}") from error
+    if not text.strip():
+        raise ProgramError(f"the reward file {str(path)!r} is empty; it has to define a function `reward`")
+    return text
 
 
-def reweigh(source: str, weights: Mapping[str, float]) -> str:
-    r"""Return the program with other weights; the rest of its text stays as it is, comments included.
+def replace_weights(source: str, weights: Mapping[str, float]) -> str:
+    r"""Replace weights in a program's text; the rest of it stays as it is, comments included.
 
     >>> text = "WEIGHTS = {'up': 2}  # tuned\ndef reward(after):\n    return {'up': after.height}"
-    >>> reweigh(text, {"up": 0.5}).splitlines()[0]
+    >>> replace_weights(text, {"up": 0.5}).splitlines()[0]
     "WEIGHTS = {'up': 0.5}  # tuned"
 
     Args:
@@ -177,35 +224,35 @@ def reweigh(source: str, weights: Mapping[str, float]) -> str:
     Raises:
         ProgramError: if the text is no program.
     """
-    parse(source)
-    tree = python_ast.module(source)
+    parse_program(source)
+    tree = python_ast.parse_module(source)
     written = {name: repr(float(weight)) for name, weight in weights.items()}
-    node = _assignment(tree, "WEIGHTS")
+    node = _find_assignment(tree, "WEIGHTS")
     if node is None:
         first = next(statement for statement in tree.body if not _is_preamble(statement))
-        return edited(source, [(first, "before", f"WEIGHTS = {{{_items(written)}}}\n\n\n")])
+        return apply_edits(source, [(first, "before", f"WEIGHTS = {{{_format_items(written)}}}\n\n\n")])
     literal = node.value
-    assert isinstance(literal, ast.Dict)  # `parse` has read it as a dict of numbers
+    assert isinstance(literal, ast.Dict)  # `parse_program` has read it as a dict of numbers
     edits: list[Edit] = []
     named = {str(ast.literal_eval(key)): value for key, value in zip(literal.keys, literal.values, strict=True) if key}
     for name, value in named.items():
         if name in written:
             edits.append((value, "instead", written.pop(name)))
     if written:
-        edits.append((literal, "inside", _items(written) + (", " if named else "")))
-    return edited(source, edits)
+        edits.append((literal, "inside", _format_items(written) + (", " if named else "")))
+    return apply_edits(source, edits)
 
 
-def refusal(findings: Sequence[Finding]) -> ProgramError:
-    """Return the error for findings of which at least one is an error; they hang on it as `findings`."""
-    errors = [finding for finding in findings if finding.severity == "error"]
-    error = ProgramError("; ".join(f"line {f.line}: {f.message}" if f.line else f.message for f in errors))
-    error.findings = tuple(findings)
+def build_program_error(findings: Sequence[Finding]) -> ProgramError:
+    """Build the error for findings of which at least one is an error; its attribute `findings` holds all of them."""
+    limited = limit_findings(findings)
+    error = ProgramError(join_messages([finding for finding in limited if finding.severity == "error"]))
+    error.findings = tuple(limited)
     return error
 
 
-def reads(tree: ast.AST) -> dict[str, tuple[str, ...]]:
-    """Return the attributes that the text names on `before`, `after` and `start`."""
+def find_signal_reads(tree: ast.AST) -> dict[str, tuple[str, ...]]:
+    """Find the attributes that the text names on `before`, `after` and `start`: the signals that it reads."""
     named: dict[str, set[str]] = {state: set() for state in STATES}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in named:
@@ -213,19 +260,21 @@ def reads(tree: ast.AST) -> dict[str, tuple[str, ...]]:
     return {state: tuple(sorted(names)) for state, names in named.items()}
 
 
-def _syntax(source: str) -> ast.Module:
+def _parse_syntax(source: str) -> ast.Module:
     if len(source) > MAX_SOURCE_CHARS:
         message = f"the program has {len(source):,} characters; at most {MAX_SOURCE_CHARS:,} are allowed"
-        raise refusal([Finding("too-long", message)])
+        raise build_program_error([Finding("too-long", message)])
     try:
-        return python_ast.module(source)
+        return python_ast.parse_module(source)
     except SyntaxError as error:
-        raise refusal([Finding("syntax", f"{error.msg}", line=error.lineno)]) from error
+        raise build_program_error([Finding("syntax", f"{error.msg}", line=error.lineno)]) from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise refusal([Finding("syntax", f"the text cannot be parsed: {error or type(error).__name__}")]) from error
+        raise build_program_error(
+            [Finding("syntax", f"the text cannot be parsed: {error or type(error).__name__}")]
+        ) from error
 
 
-def _reward_function(tree: ast.Module, findings: list[Finding]) -> ast.FunctionDef | None:
+def _find_reward_function(tree: ast.Module, findings: list[Finding]) -> ast.FunctionDef | None:
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "reward"]
     if not functions:
         others = ", ".join(repr(node.name) for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef))
@@ -237,7 +286,7 @@ def _reward_function(tree: ast.Module, findings: list[Finding]) -> ast.FunctionD
     return functions[-1]
 
 
-def _arguments(function: ast.FunctionDef, findings: list[Finding]) -> tuple[str, ...]:
+def _check_arguments(function: ast.FunctionDef, findings: list[Finding]) -> tuple[str, ...]:
     args = function.args
     names = tuple(arg.arg for arg in (*args.posonlyargs, *args.args, *args.kwonlyargs))
     allowed = ", ".join(ARGUMENTS)
@@ -251,9 +300,9 @@ def _arguments(function: ast.FunctionDef, findings: list[Finding]) -> tuple[str,
     return names
 
 
-def _literal(tree: ast.Module, name: str, findings: list[Finding]) -> dict[str, float]:
-    """Return the dict of numbers assigned to `name` at the top level; {} where there is none."""
-    node = _assignment(tree, name)
+def _read_number_dict(tree: ast.Module, name: str, findings: list[Finding]) -> dict[str, float]:
+    """Read the dict of numbers assigned to `name` at the top level; {} if there is no such dict."""
+    node = _find_assignment(tree, name)
     if node is None:
         return {}
     try:
@@ -268,15 +317,24 @@ def _literal(tree: ast.Module, name: str, findings: list[Finding]) -> dict[str, 
     return {}
 
 
-def _assignment(tree: ast.Module, name: str) -> ast.Assign | ast.AnnAssign | None:
-    """Return the last top-level assignment to `name`: the one that counts when the text runs."""
-    found: ast.Assign | ast.AnnAssign | None = None
+def _find_excess_memory(tree: ast.Module, memory: Mapping[str, float]) -> list[Finding]:
+    """Find that MEMORY has more names than are allowed."""
+    node = _find_assignment(tree, "MEMORY")
+    if node is None or len(memory) <= MAX_MEMORY_NAMES:
+        return []
+    message = f"MEMORY has {len(memory):,} names; at most {MAX_MEMORY_NAMES} are allowed"
+    return [Finding("memory-names", message, line=node.lineno)]
+
+
+def _find_assignment(tree: ast.Module, name: str) -> ast.Assign | ast.AnnAssign | None:
+    """Find the last top-level assignment to `name`: the one that counts when the text runs."""
+    last: ast.Assign | ast.AnnAssign | None = None
     for node in tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-                found = node
-    return found
+                last = node
+    return last
 
 
 # ---------------------------------------------------------------- editing the text
@@ -291,12 +349,12 @@ def _is_preamble(statement: ast.stmt) -> bool:
     return docstring or isinstance(statement, ast.Import | ast.ImportFrom)
 
 
-def _items(written: Mapping[str, str]) -> str:
+def _format_items(written: Mapping[str, str]) -> str:
     return ", ".join(f'"{name}": {number}' for name, number in written.items())
 
 
-def edited(source: str, edits: list[Edit]) -> str:
-    """Return the text with the edits made; a node's columns count UTF-8 bytes."""
+def apply_edits(source: str, edits: list[Edit]) -> str:
+    """Apply the edits to the text; a node's columns count UTF-8 bytes."""
     data = source.encode()
     lines = [0, *(match.end() for match in re.finditer(rb"\r\n|\r|\n", data))]
     spans: list[tuple[int, int, bytes]] = []

@@ -1,23 +1,23 @@
-"""Runs jobs in worker processes: one warm worker that forks a process per job, at most `slots` at once."""
+"""Executor of this machine: one warm worker that forks a process per job, at most `slots` at once."""
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Generic
 
 from rewardsmith.contract import job_messages, records
 from rewardsmith.contract.errors import Upgraded, WorkerFailed
-from rewardsmith.contract.records import (
-    CurvePoint,
-    Job,
-    JobResult,
-)
-from rewardsmith.executors.base import Decide, OnEvent, finished, prepare, unfinished
-from rewardsmith.executors.worker_process import Line, Worker
+from rewardsmith.contract.records import CurvePoint, Job
+from rewardsmith.executors.base import Decide, OnEvent, R, load_finished, prepare_folder
+from rewardsmith.executors.worker_process import JobChannel, WorkerProcess
+
+logger = logging.getLogger(__name__)
 
 ATTEMPTS = 2
 """How often a job is tried when the machinery fails."""
@@ -26,147 +26,165 @@ ATTEMPTS = 2
 class LocalExecutor:
     """Runs jobs on this machine."""
 
-    def __init__(self, slots: int, time_limit_s: float | None = None, memory_limit_mib: int | None = None) -> None:
-        """Start no process yet: the worker comes with the first job.
+    def __init__(
+        self,
+        slots: int,
+        time_limit_s: float | None = None,
+        memory_limit_mib: int | None = None,
+        module_folder: Path | None = None,
+    ) -> None:
+        """Start no process yet: the worker is started with the first job.
 
         Args:
             slots: how many jobs run at once, at least 1; one per core is right, as each computes on one thread.
             time_limit_s: wall clock of one job without its waiting at rungs; a job beyond it ends as "timeout".
             memory_limit_mib: resident memory of one job's process; a job beyond it ends as "infrastructure".
+            module_folder: folder of a user's environment module (`import_path`); None for no such folder.
         """
         self.slots = slots
         self._time_limit_s = time_limit_s
-        self._memory_limit_mib = memory_limit_mib
-        self._turns = _Turns(slots)
+        self._memory_limit_mib, self._module_folder = memory_limit_mib, module_folder
+        self._slots = _Slots(slots)
         self._lock = threading.Lock()
-        self._worker: Worker | None = None
+        self._worker: WorkerProcess | None = None
 
-    def run(self, job: Job, out: Path, on_event: OnEvent | None = None, decide: Decide | None = None) -> JobResult:
+    def run(self, job: Job[R], out: Path, on_event: OnEvent | None = None, decide: Decide | None = None) -> R:
         """Do a job; see `Executor.run`."""
         out = out.resolve()
-        known = finished(job, out)
-        if known is not None:
-            return known
+        earlier_result = load_finished(job, out)
+        if earlier_result is not None:
+            logger.debug("%s job in %s was finished before", job.kind, out)
+            return earlier_result
         cause = ""
         curve: tuple[CurvePoint, ...] = ()
-        for _ in range(ATTEMPTS):
-            with self._turns.taken():
-                prepare(job, out)
-                attempt = _Attempt(job, out, self._turns, self._time_limit_s, on_event, decide)
+        for number in range(1, ATTEMPTS + 1):
+            with self._slots.hold_slot():
+                prepare_folder(job, out)
+                logger.info("%s job starts in %s, attempt %d", job.kind, out, number)
+                attempt = _Attempt(job, out, self._slots, self._time_limit_s, on_event, decide)
                 try:
-                    return attempt.run(self._warm_worker())
+                    result = attempt.run(self._ensure_worker())
                 except _MachineryFailed as failure:
                     cause, curve = str(failure), tuple(attempt.curve)
-        return unfinished(job, "infrastructure", cause, curve)
+                    logger.warning("%s job in %s failed, attempt %d of %d: %s", job.kind, out, number, ATTEMPTS, cause)
+                else:
+                    logger.info("%s job in %s ends as %s", job.kind, out, result.status)
+                    return result
+        return job.build_unfinished("infrastructure", cause, curve)
 
     def close(self) -> None:
         """End every job; see `Executor.close`."""
-        self._turns.close()
+        self._slots.close()
         with self._lock:
             if self._worker is not None:
                 self._worker.close()
 
-    def _warm_worker(self) -> Worker:
+    def _ensure_worker(self) -> WorkerProcess:
         with self._lock:
-            self._turns.check_open()
+            self._slots.check_open()
             if self._worker is not None and not self._worker.alive:
-                self._worker.close()
+                logger.warning("a new worker is started: %s", self._worker.exit_reason())
                 self._worker = None
             if self._worker is None:
-                self._worker = Worker(self._memory_limit_mib)
+                self._worker = WorkerProcess(self._memory_limit_mib, self._module_folder)
             return self._worker
 
 
 class _MachineryFailed(Exception):
-    """Raised when a job ends without a result through no fault of its own."""
+    """Raised when a job ends without a result for a reason outside of the job."""
 
 
-class _Attempt:
+class _Attempt(Generic[R]):
     """One try at a job."""
 
     def __init__(
         self,
-        job: Job,
+        job: Job[R],
         out: Path,
-        turns: _Turns,
+        slots: _Slots,
         time_limit_s: float | None,
         on_event: OnEvent | None,
         decide: Decide | None,
     ) -> None:
         self.curve: list[CurvePoint] = []
-        self._job, self._out, self._turns = job, out, turns
+        self._job, self._out, self._slots = job, out, slots
         self._limit_s = self._left_s = time_limit_s
         self._on_event, self._decide = on_event, decide
-        self._said: job_messages.Refused | job_messages.Crashed | None = None
+        self._failure: job_messages.JobRefused | job_messages.JobCrashed | None = None
 
-    def run(self, worker: Worker) -> JobResult:
+    def run(self, worker: WorkerProcess) -> R:
         """Do the job.
 
         Raises:
             _MachineryFailed: if it ended without a result.
             RewardsmithError: if it was refused.
         """
+        # Hand the job over.
         try:
-            line = worker.open(self._job.kind, self._out)
+            channel = worker.open_job(self._job.kind, self._out, self._job.env.pass_env)
         except Upgraded:
             raise
         except WorkerFailed as error:
             raise _MachineryFailed(str(error)) from error
-        with line:
-            ended = False
-            try:
-                message = self._until_the_end(line)
-                ended = True
-            except TimeoutError:
-                return self._timed_out()
-            finally:
-                if not ended:
-                    worker.kill(self._out)
-                    _drain(line)
-        if message is None:
-            raise _MachineryFailed(worker.obituary())
-        return self._outcome(message.code)
 
-    def _until_the_end(self, line: Line) -> job_messages.Ended | None:
-        """Follow the job until its process has ended; None: and the worker with it."""
+        # Follow it to its end; whatever interrupts this (a timeout, an exception of a listener) ends the job.
+        with channel:
+            has_ended = False
+            try:
+                last_message = self._follow_job(channel)
+                has_ended = True
+            except TimeoutError:
+                return self._record_timeout()
+            finally:
+                if not has_ended:
+                    worker.kill_job(self._out)
+                    _drain_messages(channel)
+
+        if last_message is None:
+            raise _MachineryFailed(worker.exit_reason())
+        return self._read_outcome(last_message.code)
+
+    def _follow_job(self, channel: JobChannel) -> job_messages.JobEnded | None:
+        """Handle messages until the job's process has ended; return None where the worker ended with it."""
         while True:
+            # Only the time in which the job computes counts, not its waiting at a rung.
             began = time.monotonic()
-            message = line.receive(self._left_s)
+            message = channel.receive(self._left_s)
             if self._left_s is not None:
                 self._left_s -= time.monotonic() - began
-            if message is None or isinstance(message, job_messages.Ended):
+            if message is None or isinstance(message, job_messages.JobEnded):
                 return message
-            self._take(message, line)
+            self._handle_message(message, channel)
 
-    def _take(self, message: job_messages.Message, line: Line) -> None:
-        if isinstance(message, job_messages.Progress):
+    def _handle_message(self, message: job_messages.JobMessage, channel: JobChannel) -> None:
+        if isinstance(message, job_messages.CurveProgress):
             self.curve.append(message.point)
             if self._on_event:
                 self._on_event(message.point)
-        elif isinstance(message, job_messages.Reached):
-            with self._turns.given_up():
+        elif isinstance(message, job_messages.RungReached):
+            with self._slots.lend_slot():
                 go_on = self._decide(message.rung) if self._decide else True
-            line.answer(go_on)
-        elif isinstance(message, job_messages.Refused | job_messages.Crashed):
-            self._said = message
+            channel.send_decision(go_on)
+        elif isinstance(message, job_messages.JobRefused | job_messages.JobCrashed):
+            self._failure = message
 
-    def _outcome(self, code: int) -> JobResult:
-        result = finished(self._job, self._out) if code == 0 else None
+    def _read_outcome(self, code: int) -> R:
+        result = load_finished(self._job, self._out) if code == 0 else None
         if result is not None:
             return result
-        if isinstance(self._said, job_messages.Refused):
-            raise self._said.raised()
-        raise _MachineryFailed(self._said.cause if self._said else died_of(code))
+        if isinstance(self._failure, job_messages.JobRefused):
+            raise self._failure.to_error()
+        raise _MachineryFailed(self._failure.cause if self._failure else describe_exit(code))
 
-    def _timed_out(self) -> JobResult:
+    def _record_timeout(self) -> R:
         cause = f"no result within {self._limit_s:g} s, the limit limits.job_s"
-        result = unfinished(self._job, "timeout", cause, tuple(self.curve))
+        result = self._job.build_unfinished("timeout", cause, tuple(self.curve))
         records.write(result, self._out / "result.json")
         return result
 
 
-class _Turns:
-    """Who may run: at most `slots` at once; closing wakes and refuses everybody who waits."""
+class _Slots:
+    """Slots of an executor: at most so many jobs run at once; closing wakes and refuses all that wait."""
 
     def __init__(self, slots: int) -> None:
         self._free = slots
@@ -174,22 +192,22 @@ class _Turns:
         self._changed = threading.Condition()
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Hold a slot."""
-        self._take()
+    def hold_slot(self) -> Iterator[None]:
+        """Wait for a free slot and hold it while the block runs."""
+        self._acquire()
         try:
             yield
         finally:
-            self._give()
+            self._release()
 
     @contextmanager
-    def given_up(self) -> Iterator[None]:
-        """Let somebody else have the slot that is held."""
-        self._give()
+    def lend_slot(self) -> Iterator[None]:
+        """Let another job have the held slot while the block runs."""
+        self._release()
         try:
             yield
         finally:
-            self._take()
+            self._acquire()
 
     def check_open(self) -> None:
         """Raise WorkerFailed if the executor is closed."""
@@ -197,29 +215,29 @@ class _Turns:
             raise WorkerFailed("the executor was closed")
 
     def close(self) -> None:
-        """Refuse everybody from now on."""
+        """Refuse all further jobs."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
-    def _take(self) -> None:
+    def _acquire(self) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._free > 0 or self._closed)
             self._free -= 1
         if self._closed:
-            self._give()
+            self._release()
             self.check_open()
 
-    def _give(self) -> None:
+    def _release(self) -> None:
         with self._changed:
             self._free += 1
             self._changed.notify()
 
 
-def died_of(code: int) -> str:
-    """Say how a process ended that said nothing itself.
+def describe_exit(code: int) -> str:
+    """Return how a process ended that reported nothing itself.
 
-    >>> died_of(-9)
+    >>> describe_exit(-9)
     'the job was killed by SIGKILL (the system does that when memory runs out)'
     """
     if code >= 0:
@@ -230,6 +248,6 @@ def died_of(code: int) -> str:
     return f"the job was killed by {signal.Signals(-code).name}{hint}"
 
 
-def _drain(line: Line) -> None:
-    while not isinstance(line.receive(None), job_messages.Ended | None):
+def _drain_messages(channel: JobChannel) -> None:
+    while not isinstance(channel.receive(None), job_messages.JobEnded | None):
         pass

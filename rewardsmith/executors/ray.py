@@ -1,12 +1,14 @@
-"""Jobs on a Ray cluster: one of a given address, or one that is started on this machine.
+"""Executor of a Ray cluster: one of a given address, or one that is started on this machine.
 
-A job is a task of one CPU. What it needs travels with it and what it leaves comes back, so that the nodes share no
-file system with this machine. A job whose node is lost is done again on another; Ray's own retries are off, since they
-would repeat a curve's points unseen. Trainings do not stop at rungs here: one that waits would hold its CPU.
+A job is a task of one CPU. Its files are sent with it and its results are sent back, so that the nodes share no file
+system with this machine. A job whose node is lost is done again on another; Ray's own retries are off, since they
+would repeat a curve's points unnoticed. Trainings do not stop at rungs here: one that waits would hold its CPU.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,12 +17,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rewardsmith.contract import records
-from rewardsmith.contract.build_id import RUNNING
+from rewardsmith.contract import import_path, records
+from rewardsmith.contract.build_id import RUNNING_BUILD
 from rewardsmith.contract.errors import ConfigError, RunError, WorkerFailed
-from rewardsmith.contract.records import CurvePoint, EvaluateJob, Job, JobResult, RenderJob, TrainJob
+from rewardsmith.contract.records import CurvePoint, Job, PolicyJob, TrainJob
 from rewardsmith.executors import remote_node
-from rewardsmith.executors.base import Decide, OnEvent, finished, prepare, result_type, unfinished
+from rewardsmith.executors.base import Decide, OnEvent, R, load_finished, prepare_folder
+
+logger = logging.getLogger(__name__)
 
 ATTEMPTS = 4
 """How often a job is tried when its node is lost."""
@@ -28,6 +32,8 @@ POLL_S = 1.0
 LEAVE_S = 30.0
 """How long closing waits for jobs to notice; they look once every `POLL_S`, between points of a curve."""
 CONNECT_S, LOOK_S = 5.0, 60.0
+NO_MODULES = "/"
+"""Where Ray is started: its workers import modules from the folder in which it is, and first of all from there."""
 NEEDED = ("rewardsmith", "numpy", "torch", "stable-baselines3", "gymnasium", "mujoco")
 """Packages that every node must have."""
 
@@ -42,7 +48,7 @@ class RayExecutor:
         time_limit_s: float | None = None,
         memory_limit_mib: int | None = None,
     ) -> None:
-        """Connect, or start a cluster, and look at its nodes.
+        """Connect to a cluster or start one, and compare the packages of its nodes.
 
         Args:
             address: "host:port" of the cluster's head, "auto" for the one that this machine belongs to, None to start
@@ -52,49 +58,54 @@ class RayExecutor:
             memory_limit_mib: as in `LocalExecutor`.
 
         Raises:
-            ConfigError: if Ray is not installed, or the address is of no use.
+            ConfigError: if Ray is not installed, or the address is wrong.
             RunError: if no cluster answers there, or a node lacks a package.
         """
-        self._ray = _imported()
+        self._ray = _import_ray()
         self._limits = (time_limit_s, memory_limit_mib)
         self._closed = threading.Event()
         self._running, self._idle = 0, threading.Condition()
-        self._mine = not self._ray.is_initialized()
-        if self._mine:
+        self._owns_cluster = not self._ray.is_initialized()
+        if self._owns_cluster:
             self._connect(address, slots)
         try:
-            self.differences = self._look()
+            self.differences = self._compare_nodes()
         except BaseException:
             self.close()
             raise
         self.slots = slots or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
-        self._turns = threading.BoundedSemaphore(slots) if slots else nullcontext()
+        self._free_slots = threading.BoundedSemaphore(slots) if slots else nullcontext()
         options = {"num_cpus": 1, "max_retries": 0, "num_returns": "streaming"}
-        self._work = self._ray.remote(**options)(remote_node.work)
+        self._work = self._ray.remote(**options)(remote_node.run_remote_job)
 
-    def run(self, job: Job, out: Path, on_event: OnEvent | None = None, decide: Decide | None = None) -> JobResult:
+    def run(self, job: Job[R], out: Path, on_event: OnEvent | None = None, decide: Decide | None = None) -> R:
         """Do a job; see `Executor.run`.
 
         Raises:
             ConfigError: if it is a training with rungs.
         """
         out = out.resolve()
-        known = finished(job, out)
-        if known is not None:
-            return known
+        earlier_result = load_finished(job, out)
+        if earlier_result is not None:
+            return earlier_result
         if isinstance(job, TrainJob) and job.rungs:
             raise ConfigError("search.rungs needs executor.kind = 'local': on a cluster trainings run through")
         cause, curve = "", list[CurvePoint]()
-        for _ in range(ATTEMPTS):
-            with self._turns, self._counted():
+        for number in range(1, ATTEMPTS + 1):
+            with self._free_slots, self._count_running():
                 self._check_open()
-                prepare(job, out)
+                prepare_folder(job, out)
+                logger.info("%s job is sent to the cluster from %s, attempt %d", job.kind, out, number)
                 curve = []
                 try:
-                    return self._attempt(job, out, curve, on_event)
-                except _Lost as loss:
+                    result = self._run_attempt(job, out, curve, on_event)
+                except _NodeLost as loss:
                     cause = str(loss)
-        return unfinished(job, "infrastructure", f"{cause} ({ATTEMPTS} tries)", tuple(curve))
+                    logger.warning("%s job in %s failed, attempt %d of %d: %s", job.kind, out, number, ATTEMPTS, cause)
+                else:
+                    logger.info("%s job in %s ends as %s", job.kind, out, result.status)
+                    return result
+        return job.build_unfinished("infrastructure", f"{cause} ({ATTEMPTS} tries)", tuple(curve))
 
     def close(self) -> None:
         """End every job, and the cluster if it was started here; see `Executor.close`."""
@@ -102,11 +113,11 @@ class RayExecutor:
         # Ray ends the thread that waits for a task of a connection that goes away: the jobs leave first.
         with self._idle:
             self._idle.wait_for(lambda: not self._running, LEAVE_S)
-        if self._mine and self._ray.is_initialized():
+        if self._owns_cluster and self._ray.is_initialized():
             self._ray.shutdown()
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _count_running(self) -> Iterator[None]:
         """Hold off the end of the connection while an attempt runs."""
         with self._idle:
             self._running += 1
@@ -117,34 +128,34 @@ class RayExecutor:
                 self._running -= 1
                 self._idle.notify_all()
 
-    def _attempt(self, job: Job, out: Path, curve: list[CurvePoint], on_event: OnEvent | None) -> JobResult:
-        policy = Path(job.policy) if isinstance(job, EvaluateJob | RenderJob) and job.policy else None
-        files = remote_node.pack(policy, remote_node.POLICY) if policy else {}
+    def _run_attempt(self, job: Job[R], out: Path, curve: list[CurvePoint], on_event: OnEvent | None) -> R:
+        policy = Path(job.policy) if isinstance(job, PolicyJob) and job.policy else None
+        files = remote_node.read_files(policy, remote_node.POLICY) if policy else {}
         task = self._work.remote(records.dump(job), files, self._limits)
         try:
-            for kind, said in self._told(task):
+            for kind, content in self._receive_messages(task):
                 if kind == "point":
-                    curve.append(records.load(CurvePoint, said))
+                    curve.append(records.load(CurvePoint, content))
                     if on_event:
                         on_event(curve[-1])
                 elif kind == "refused":
-                    raise remote_node.raised(said)
+                    raise remote_node.rebuild_error(content)
                 else:
-                    return self._received(job, out, *said)
+                    return self._store_result(job, out, *content)
         except BaseException:
             self._cancel(task)
             raise
-        raise _Lost("the job's node ended it without a result")
+        raise _NodeLost("the job's node ended it without a result")
 
-    def _received(self, job: Job, out: Path, result: Any, files: remote_node.Files) -> JobResult:
+    def _store_result(self, job: Job[R], out: Path, result: Any, files: remote_node.Files) -> R:
         try:
-            remote_node.unpack(files, out)
+            remote_node.write_files(files, out)
         except OSError as error:
             raise RunError(f"cannot write a job to {str(out)!r}: {error.strerror}") from error
-        return finished(job, out) or records.load(result_type(job), result)
+        return load_finished(job, out) or records.load(job.result_type, result)
 
-    def _told(self, task: Any) -> Iterator[remote_node.Told]:
-        """Yield what a task tells.
+    def _receive_messages(self, task: Any) -> Iterator[remote_node.RemoteMessage]:
+        """Yield the messages of a task.
 
         Raises:
             _Lost: if its node is lost.
@@ -157,15 +168,15 @@ class RayExecutor:
             if not ready:
                 continue
             try:
-                told: remote_node.Told = self._ray.get(next(task))
+                message: remote_node.RemoteMessage = self._ray.get(next(task))
             except StopIteration:
                 return
             except errors.RayTaskError as error:
                 raise WorkerFailed(f"a Ray node cannot do the job: {_last_line(error)}") from error
             except errors.RayError as error:
                 self._check_open()
-                raise _Lost(f"the job's node was lost: {_last_line(error)}") from error
-            yield told
+                raise _NodeLost(f"the job's node was lost: {_last_line(error)}") from error
+            yield message
 
     def _cancel(self, task: Any) -> None:
         try:
@@ -180,72 +191,81 @@ class RayExecutor:
 
     def _connect(self, address: str | None, slots: int) -> None:
         quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+        import_path.clean_this_environment()
         if address is None:
-            self._ray.init(num_cpus=slots or None, include_dashboard=False, **quiet)
+            with contextlib.chdir(NO_MODULES):
+                self._ray.init(num_cpus=slots or None, include_dashboard=False, **quiet)
             return
         _check_reachable(address)
         try:
-            self._ray.init(address=address, **quiet)
+            with contextlib.chdir(NO_MODULES):
+                self._ray.init(address=address, **quiet)
         except (ConnectionError, RuntimeError, ValueError, self._ray.exceptions.RayError) as error:
             token = "where it wants a token, RAY_AUTH_MODE=token and RAY_AUTH_TOKEN must be set"
             raise RunError(f"no Ray cluster can be used at {address}: {_last_line(error)}; {token}") from error
 
-    def _look(self) -> tuple[str, ...]:
-        """Return how the nodes' packages differ from this machine's, in lines.
+    def _compare_nodes(self) -> tuple[str, ...]:
+        """Return a line for each node whose packages differ from this machine's.
 
         Raises:
             RunError: if a node lacks one.
         """
 
-        # Nested, so that it travels by value: it must run where rewardsmith is missing, too.
+        # Nested, so that Ray sends its code: it must also run where rewardsmith is missing.
         def versions(names: tuple[str, ...]) -> dict[str, str | None]:
             from importlib import metadata
 
-            found: dict[str, str | None] = {}
+            installed: dict[str, str | None] = {}
             for name in names:
                 try:
-                    found[name] = metadata.version(name)
+                    installed[name] = metadata.version(name)
                 except metadata.PackageNotFoundError:
-                    found[name] = None
-            if found["rewardsmith"]:  # two checkouts may bear one version
-                from rewardsmith.contract.build_id import RUNNING
+                    installed[name] = None
+            if installed["rewardsmith"]:  # two checkouts may have the same version
+                from rewardsmith.contract.build_id import RUNNING_BUILD
 
-                found["rewardsmith"] = RUNNING
-            return found
+                installed["rewardsmith"] = RUNNING_BUILD
+            return installed
 
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        here = {name: metadata.version(name) for name in NEEDED} | {"rewardsmith": RUNNING}
-        ask = self._ray.remote(num_cpus=0, max_retries=0)(versions)
-        asked = {
-            known["NodeManagerAddress"]: ask.options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(known["NodeID"], soft=False)
-            ).remote(NEEDED)
-            for known in self._ray.nodes()
-            if known["Alive"]
-        }
+        local_versions = {name: metadata.version(name) for name in NEEDED} | {"rewardsmith": RUNNING_BUILD}
+
+        # Ask every node at once.
+        task = self._ray.remote(num_cpus=0, max_retries=0)(versions)
+        answers = {}
+        for node in self._ray.nodes():
+            if node["Alive"]:
+                placement = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                answers[node["NodeManagerAddress"]] = task.options(scheduling_strategy=placement).remote(NEEDED)
+
+        # Compare what they have with what is installed here.
         differences = []
-        for address, answer in asked.items():
+        for address, answer in answers.items():
             try:
-                there = self._ray.get(answer, timeout=LOOK_S)
+                node_versions = self._ray.get(answer, timeout=LOOK_S)
             except (self._ray.exceptions.RayError, TimeoutError) as error:
                 differences.append(f"the Ray node {address} does not answer: {_last_line(error)}")
                 continue
-            missing = [name for name in NEEDED if there[name] is None]
+            missing = [name for name in NEEDED if node_versions[name] is None]
             if missing:
                 install = f"pip install 'rewardsmith=={metadata.version('rewardsmith')}'"
                 raise RunError(f"the Ray node {address} has no {', '.join(missing)}; there: {install}")
-            other = [f"{name} {there[name]} for {here[name]}" for name in NEEDED if there[name] != here[name]]
-            if other:
-                differences.append(f"the Ray node {address} has {', '.join(other)}: results may differ")
+            different = [
+                f"{name} {node_versions[name]} for {local_versions[name]}"
+                for name in NEEDED
+                if node_versions[name] != local_versions[name]
+            ]
+            if different:
+                differences.append(f"the Ray node {address} has {', '.join(different)}: results may differ")
         return tuple(differences)
 
 
-class _Lost(Exception):
-    """Raised when a job ends without a result because its node did."""
+class _NodeLost(Exception):
+    """Raised when a job ends without a result because its node was lost."""
 
 
-def _imported() -> Any:
+def _import_ray() -> Any:
     try:
         import ray
         import ray.exceptions
@@ -255,18 +275,18 @@ def _imported() -> Any:
 
 
 def _check_reachable(address: str) -> None:
-    """Say within seconds that nothing is there; Ray itself would try for a minute.
+    """Raise within seconds if nothing answers; Ray itself would try for a minute.
 
     Raises:
-        ConfigError: if it is no address of a cluster's head.
+        ConfigError: if it is not the address of a cluster's head.
         RunError: if nothing answers.
     """
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or "/" in address:
-        wanted = "'host:port' of the cluster's head, such as 10.0.0.1:6379, or 'auto'"
-        raise ConfigError(f"executor.address = {address!r}: {wanted}")
+    if not host or not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65_536) or "/" in address:
+        allowed = "'host:port' of the cluster's head, such as 10.0.0.1:6379, or 'auto'"
+        raise ConfigError(f"executor.address = {address!r}: {allowed}")
     try:
         socket.create_connection((host, int(port)), CONNECT_S).close()
     except OSError as error:

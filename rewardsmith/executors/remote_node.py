@@ -1,4 +1,4 @@
-"""The far end of an executor: does one job on the machine where it is called, with a worker that stays warm there."""
+"""Remote end of the executors of clusters: does a job on the node where it is called, with a worker that stays warm."""
 
 from __future__ import annotations
 
@@ -7,66 +7,56 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rewardsmith.contract import job_messages, records
 from rewardsmith.contract.errors import RewardsmithError, WorkerFailed
-from rewardsmith.contract.records import EvaluateJob, Job, ProbeJob, RenderJob, TrainJob
-from rewardsmith.executors.base import FILES, finished
+from rewardsmith.contract.records import Job, JobResult, PolicyJob, load_job
+from rewardsmith.executors.base import FILES, load_finished
 from rewardsmith.executors.local import LocalExecutor
 
-KINDS: dict[str, type[Job]] = {
-    "probe": ProbeJob,
-    "train": TrainJob,
-    "evaluate": EvaluateJob,
-    "render": RenderJob,
-}
 POLICY = ("policy.json", "policy.safetensors")
 
 Files = dict[str, bytes]
 """Names of files in a job's folder, and what is in them."""
-Told = tuple[str, Any]
+RemoteMessage = tuple[str, Any]
 """("point", a curve's point), and last ("refused", error and message) or ("done", the result and its files)."""
 
-_here: dict[tuple[float | None, int | None], LocalExecutor] = {}
+_executors: dict[tuple[float | None, int | None], LocalExecutor] = {}
 
 
-def work(job: Mapping[str, Any], files: Files, limits: tuple[float | None, int | None]) -> Iterator[Told]:
-    """Do a job in a folder of its own, which is gone afterwards.
+def run_remote_job(
+    job: Mapping[str, Any], files: Files, limits: tuple[float | None, int | None]
+) -> Iterator[RemoteMessage]:
+    """Do a job in a temporary folder.
 
     Args:
-        job: as `records.dump` gave it; the policy that it names lies in `files`.
+        job: as `records.dump` gave it; the policy that it names is in `files`.
         files: what the job needs.
         limits: seconds and MiB that it may use; None is no limit.
 
     Yields:
-        what `Told` says.
+        what `RemoteMessage` says.
     """
     folder = Path(tempfile.mkdtemp(prefix="rewardsmith-job-"))
     try:
-        known = job_of(job)
-        if files and isinstance(known, EvaluateJob | RenderJob):
-            unpack(files, folder / "policy")
-            known = replace(known, policy=str(folder / "policy"))
-        yield from _followed(known, folder / "job", limits)
+        loaded = load_job(job)
+        if files and isinstance(loaded, PolicyJob):
+            write_files(files, folder / "policy")
+            loaded = loaded.with_policy(folder / "policy")
+        yield from _follow_job(loaded, folder / "job", limits)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def job_of(data: Mapping[str, Any]) -> Job:
-    """Return the job that `records.dump` turned into `data`."""
-    return records.load(KINDS[data["kind"]], dict(data))
-
-
-def pack(folder: Path, names: tuple[str, ...]) -> Files:
-    """Return those of a folder's files that are there."""
+def read_files(folder: Path, names: tuple[str, ...]) -> Files:
+    """Return the named files of a folder that exist."""
     return {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
 
 
-def unpack(files: Files, folder: Path) -> None:
-    """Write files into a folder; result.json last, since it says that the others are whole."""
+def write_files(files: Files, folder: Path) -> None:
+    """Write files into a folder; result.json last, as its presence says that the others are complete."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in sorted(files, key=lambda name: name == "result.json"):
         part = folder / f".{name}.part"
@@ -74,35 +64,36 @@ def unpack(files: Files, folder: Path) -> None:
         part.replace(folder / name)
 
 
-def refused(error: RewardsmithError) -> tuple[str, str]:
-    """Return an error as what crosses to the orchestrator."""
+def describe_refusal(error: RewardsmithError) -> tuple[str, str]:
+    """Return an error in the form in which it is sent to the orchestrator."""
     return type(error).__name__, str(error)
 
 
-def _followed(job: Job, out: Path, limits: tuple[float | None, int | None]) -> Iterator[Told]:
-    """Do a job in a thread, so that its points can be told while it runs."""
-    told: queue.Queue[Told] = queue.Queue()
+def _follow_job(job: Job[JobResult], out: Path, limits: tuple[float | None, int | None]) -> Iterator[RemoteMessage]:
+    """Do a job in a thread, and yield its messages while it runs."""
+    messages: queue.Queue[RemoteMessage] = queue.Queue()
 
     def run() -> None:
         try:
-            executor = _here.setdefault(limits, LocalExecutor(1, *limits))
-            result = executor.run(job, out, lambda point: told.put(("point", records.dump(point))))
-            whole = finished(job, out) is not None
-            names = tuple(name for name in FILES if name != "job.json")
-            told.put(("done", (records.dump(result), pack(out, names) if whole else pack(out, ("worker.log",)))))
+            executor = _executors.setdefault(limits, LocalExecutor(1, *limits))
+            result = executor.run(job, out, lambda point: messages.put(("point", records.dump(point))))
+            # A result that could not be reached has no files but the worker's log.
+            is_complete = load_finished(job, out) is not None
+            names = tuple(name for name in FILES if name != "job.json") if is_complete else ("worker.log",)
+            messages.put(("done", (records.dump(result), read_files(out, names))))
         except RewardsmithError as error:
-            told.put(("refused", refused(error)))
+            messages.put(("refused", describe_refusal(error)))
         except Exception as error:  # noqa: BLE001 - whatever it is, the orchestrator waits for it
-            told.put(("refused", refused(WorkerFailed(f"{type(error).__name__}: {error}"))))
+            messages.put(("refused", describe_refusal(WorkerFailed(f"{type(error).__name__}: {error}"))))
 
     threading.Thread(target=run, daemon=True).start()
     while True:
-        message = told.get()
+        message = messages.get()
         yield message
         if message[0] != "point":
             return
 
 
-def raised(said: tuple[str, str]) -> RewardsmithError:
-    """Return the error that was refused at the far end."""
-    return job_messages.Refused(*said).raised()
+def rebuild_error(refusal: tuple[str, str]) -> RewardsmithError:
+    """Return the error that `describe_refusal` described on the node."""
+    return job_messages.JobRefused(*refusal).to_error()

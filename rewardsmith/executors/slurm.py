@@ -1,30 +1,33 @@
-"""Jobs of Slurm, handed in through submitit.
+"""Executor of Slurm, through submitit.
 
-A job's folder must lie on a file system that all nodes share, as is usual there. Each job starts a worker of its own,
-which takes seconds, so this is for trainings of minutes. A job that Slurm ends is handed in again. Trainings do not
+A job's folder must be on a file system that all nodes share, as is usual there. Each job starts a worker of its own,
+which takes seconds, so this is for trainings of minutes. A job that Slurm ends is submitted again. Trainings do not
 stop at rungs, and their curves come with their end.
 """
 
 from __future__ import annotations
 
-import json
+import logging
+import shlex
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rewardsmith.contract import build_id
+from rewardsmith.contract import bounded_files, build_id, import_path
 from rewardsmith.contract.errors import ConfigError, RewardsmithError, RunError, WorkerFailed
-from rewardsmith.contract.records import Job, JobResult, Training, TrainJob
+from rewardsmith.contract.records import Job, Training, TrainJob, load_job
 from rewardsmith.executors import remote_node
-from rewardsmith.executors.base import Decide, OnEvent, finished, prepare, unfinished
+from rewardsmith.executors.base import Decide, OnEvent, R, load_finished, prepare_folder
 from rewardsmith.executors.local import LocalExecutor
+
+logger = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 POLL_S, SHOWN_S = 1.0, 15.0
 SLOTS = 64
-"""Jobs in Slurm's queue at once, where nothing else is said."""
+"""Jobs in Slurm's queue at once, unless the settings say otherwise."""
 
 
 class SlurmExecutor:
@@ -39,12 +42,12 @@ class SlurmExecutor:
         memory_limit_mib: int | None = None,
         cluster: str | None = None,
     ) -> None:
-        """Hand in nothing yet.
+        """Submit nothing yet.
 
         Args:
             folder: for Slurm's scripts and logs; shared by the nodes.
             parameters: what submitit passes to sbatch.
-            slots: jobs handed in at once; 0: `SLOTS`.
+            slots: jobs submitted at once; 0: `SLOTS`.
             time_limit_s: as in `LocalExecutor`.
             memory_limit_mib: as in `LocalExecutor`.
             cluster: as submitit names it: None finds Slurm, "local" starts processes on this machine instead.
@@ -53,99 +56,111 @@ class SlurmExecutor:
             ConfigError: if submitit is not installed, or refuses the parameters.
             RunError: if Slurm is not on this machine.
         """
-        submitit = _imported()
+        submitit = _import_submitit()
+        if not str(Path(folder).resolve()).isprintable():
+            raise ConfigError(
+                f"executor.folder = {str(folder)!r}: its path must have no line break or control character"
+            )
+        # Nodes start Python in the folder in which the job was submitted.
+        python = shlex.join(import_path.python_command())
+        import_path.clean_this_environment()
         self._limits = (time_limit_s, memory_limit_mib)
         try:
-            self._submit = submitit.AutoExecutor(folder=Path(folder).resolve(), cluster=cluster or "slurm")
+            self._submit = submitit.AutoExecutor(
+                folder=Path(folder).resolve(), cluster=cluster or "slurm", slurm_python=python, local_python=python
+            )
             self._submit.update_parameters(**{"cpus_per_task": 1, **parameters})
         except RuntimeError as error:
             raise RunError(f"Slurm cannot be used here: {error}") from error
         except (TypeError, NameError, ValueError) as error:
             raise ConfigError(f"executor.slurm: {str(error).splitlines()[0]}") from error
         self.slots = slots or SLOTS
-        self._turns = threading.BoundedSemaphore(self.slots)
+        self._free_slots = threading.BoundedSemaphore(self.slots)
         self._submitting = threading.Lock()
         self._closed = threading.Event()
 
-    def run(self, job: Job, out: Path, on_event: OnEvent | None = None, decide: Decide | None = None) -> JobResult:
+    def run(self, job: Job[R], out: Path, on_event: OnEvent | None = None, decide: Decide | None = None) -> R:
         """Do a job; see `Executor.run`.
 
         Raises:
             ConfigError: if it is a training with rungs.
         """
         out = out.resolve()
-        known = finished(job, out)
-        if known is not None:
-            return known
+        earlier_result = load_finished(job, out)
+        if earlier_result is not None:
+            return earlier_result
         if isinstance(job, TrainJob) and job.rungs:
             raise ConfigError("search.rungs needs executor.kind = 'local': on a cluster trainings run through")
         cause: str | None = None
-        for _ in range(ATTEMPTS):
-            with self._turns:
-                prepare(job, out)
-                cause = self._attempt(out)
-                result = self._result(job, out) if cause is None else None
+        for number in range(1, ATTEMPTS + 1):
+            with self._free_slots:
+                prepare_folder(job, out)
+                logger.info("%s job is submitted in %s, attempt %d", job.kind, out, number)
+                cause = self._run_attempt(out)
+                result = self._wait_for_result(job, out) if cause is None else None
             if isinstance(result, Training) and on_event:
                 for point in result.curve:
                     on_event(point)
             if result is not None:
+                logger.info("%s job in %s ends as %s", job.kind, out, result.status)
                 return result
             cause = cause or "a job of Slurm ended and left no result"
-        return unfinished(job, "infrastructure", cause or "")
+            logger.warning("%s job in %s failed, attempt %d of %d: %s", job.kind, out, number, ATTEMPTS, cause)
+        return job.build_unfinished("infrastructure", cause or "")
 
     def close(self) -> None:
         """End every job; see `Executor.close`."""
         self._closed.set()
 
-    def _attempt(self, out: Path) -> str | None:
-        """Run the job of a folder once; return how Slurm ended it, if so."""
+    def _run_attempt(self, out: Path) -> str | None:
+        """Run the job of a folder once; return how Slurm ended it, None where it did not."""
         with self._submitting:
-            handed_in = self._submit.submit(do, str(out), self._limits, build_id.RUNNING)
-        while not handed_in.done():
+            submitted = self._submit.submit(run_job_folder, str(out), self._limits, build_id.RUNNING_BUILD)
+        while not submitted.done():
             if self._closed.wait(POLL_S):
-                handed_in.cancel()
+                submitted.cancel()
                 raise WorkerFailed("the executor was closed")
-        error = handed_in.exception()
+        error = submitted.exception()
         if error is not None:
-            return f"the job {handed_in.job_id} of Slurm ended: {str(error).strip().splitlines()[-1]}"
-        said = handed_in.result()
-        if said is not None:
-            raise remote_node.raised(said)
+            return f"the job {submitted.job_id} of Slurm ended: {str(error).strip().splitlines()[-1]}"
+        refusal = submitted.result()
+        if refusal is not None:
+            raise remote_node.rebuild_error(refusal)
         return None
 
-    def _result(self, job: Job, out: Path) -> JobResult | None:
-        """Read what a job left; a shared file system may show it late."""
+    def _wait_for_result(self, job: Job[R], out: Path) -> R | None:
+        """Read the result of a job; a shared file system may show it late."""
         deadline = time.monotonic() + SHOWN_S
-        while (result := finished(job, out)) is None and time.monotonic() < deadline:
+        while (result := load_finished(job, out)) is None and time.monotonic() < deadline:
             time.sleep(POLL_S)
         return result
 
 
-def do(folder: str, limits: tuple[float | None, int | None], handed_in_by: str) -> tuple[str, str] | None:
-    """Do the job that lies in a folder, on a node; return what it was refused with, if so.
+def run_job_folder(folder: str, limits: tuple[float | None, int | None], submitted_by: str) -> tuple[str, str] | None:
+    """Do the job of a folder, on a node; return the error that refused it, None where none did.
 
     Args:
         folder: of the job.
         limits: as in `LocalExecutor`.
-        handed_in_by: the version that handed it in.
+        submitted_by: the version that submitted it.
     """
-    if handed_in_by != build_id.RUNNING:
-        return remote_node.refused(
-            build_id.changed(f"it began as {handed_in_by}, and on a node it is {build_id.RUNNING}")
+    if submitted_by != build_id.RUNNING_BUILD:
+        return remote_node.describe_refusal(
+            build_id.build_upgrade_error(f"it began as {submitted_by}, and on a node it is {build_id.RUNNING_BUILD}")
         )
     out = Path(folder)
-    job = remote_node.job_of(json.loads((out / "job.json").read_text(encoding="utf-8")))
+    job = load_job(bounded_files.read_json(out / "job.json"))
     executor = LocalExecutor(1, *limits)
     try:
         executor.run(job, out)
     except RewardsmithError as error:
-        return remote_node.refused(error)
+        return remote_node.describe_refusal(error)
     finally:
         executor.close()
     return None
 
 
-def _imported() -> Any:
+def _import_submitit() -> Any:
     try:
         import submitit
     except ImportError as error:

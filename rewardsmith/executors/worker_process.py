@@ -1,4 +1,4 @@
-"""The orchestrator's end of a worker: starts its process with a scrubbed environment, hands it jobs, ends it."""
+"""Worker process as the orchestrator sees it: started with a scrubbed environment, handed jobs, ended."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from pydantic import ValidationError
 
-from rewardsmith.contract import build_id, job_messages
+from rewardsmith.contract import build_id, import_path, job_messages
 from rewardsmith.contract.errors import WorkerFailed
+from rewardsmith.spec.env_options import check_pass_env
 
 PASSED_ON = (
     "PATH",
@@ -27,7 +27,6 @@ PASSED_ON = (
     "LANG",
     "LC_ALL",
     "TMPDIR",
-    "PYTHONPATH",
     "LD_LIBRARY_PATH",
     "MUJOCO_GL",
     "PYOPENGL_PLATFORM",
@@ -38,9 +37,9 @@ PASSED_ON = (
     "DOCKER_CONTEXT",
     "REWARDSMITH_SANDBOX_BASE",
 )
-"""Environment variables that a worker gets, and none beside `FIXED`: never a key."""
+"""Environment variables that a worker gets, with `FIXED` and no other: never a key."""
 FIXED = {
-    # Two processes with one thread each do as much as four cores' worth of threads that wait for each other.
+    # Two processes with one thread each do as much as threads on four cores that wait for each other.
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -50,32 +49,37 @@ FIXED = {
     "PYTHONUNBUFFERED": "1",
 }
 GRACE_S = 5.0
-"""How long a worker may take to end on its own."""
+"""Seconds that a worker may take to end by itself."""
 
 
-def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
+def scrub_environment(environment: Mapping[str, str], module_folder: Path | None = None) -> dict[str, str]:
     """Return the environment of a worker.
 
-    >>> sorted(set(scrubbed({"OPENAI_API_KEY": "sk", "PATH": "/bin"})) - set(FIXED))
-    ['PATH']
+    >>> sorted(set(scrub_environment({"OPENAI_API_KEY": "sk", "PATH": "/bin"})) - set(FIXED))
+    ['PATH', 'PYTHONSAFEPATH']
+
+    Args:
+        environment: variables of this process.
+        module_folder: folder of a user's environment module; None for no such folder.
     """
-    return {name: environment[name] for name in PASSED_ON if name in environment} | FIXED
+    passed_on = {name: environment[name] for name in PASSED_ON if name in environment}
+    return passed_on | import_path.build_import_environment(environment, module_folder) | FIXED
 
 
-class Line:
-    """A running job's line: its messages in, decisions out; closes as a context."""
+class JobChannel:
+    """Connection to a running job: its messages in, decisions out; closes as a context."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
         self._text = b""
 
-    def __enter__(self) -> Line:
+    def __enter__(self) -> JobChannel:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._end.close()
 
-    def receive(self, timeout_s: float | None) -> job_messages.Message | None:
+    def receive(self, timeout_s: float | None) -> job_messages.JobMessage | None:
         """Wait for the next message; None when no process is left at the other end.
 
         Raises:
@@ -88,7 +92,7 @@ class Line:
                 self._text = rest
                 # A process that is killed while it writes leaves a torn line.
                 with contextlib.suppress(ValidationError, json.JSONDecodeError, UnicodeDecodeError):
-                    return job_messages.decode(line)
+                    return job_messages.decode_message(line)
                 continue
             self._end.settimeout(None if deadline is None else max(deadline - time.monotonic(), 1e-3))
             try:
@@ -99,36 +103,38 @@ class Line:
                 return None
             self._text += data
 
-    def answer(self, go_on: bool) -> None:
-        """Tell a training that waits at a rung; one that has died meanwhile says so by its own messages."""
+    def send_decision(self, go_on: bool) -> None:
+        """Answer a training that waits at a rung; one that has died meanwhile is noticed by its messages."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._end.sendall(job_messages.GO_ON if go_on else job_messages.STOP)
 
 
-class Worker:
+class WorkerProcess:
     """A warm worker process; usable from many threads."""
 
-    def __init__(self, memory_limit_mib: int | None) -> None:
+    def __init__(self, memory_limit_mib: int | None, module_folder: Path | None = None) -> None:
         """Start it; it takes jobs at once and does them as soon as it is warm.
 
         Args:
             memory_limit_mib: resident memory of one job; None is no limit.
+            module_folder: folder of a user's environment module; None for no such folder.
 
         Raises:
             WorkerFailed: if the process cannot be started.
         """
         self._control, theirs = socket.socketpair()
-        self._ending, self._last_words = threading.Lock(), ""
-        self._meeting, self._greeting = threading.Lock(), b""
+        self._closing_lock, self._last_line = threading.Lock(), ""
+        self._greeting_lock, self._greeting = threading.Lock(), b""
         self._log = tempfile.TemporaryFile()
-        command = [sys.executable, "-m", "rewardsmith.worker", str(theirs.fileno()), str(memory_limit_mib or 0)]
+        arguments = str(theirs.fileno()), str(memory_limit_mib or 0)
+        command = import_path.python_command("-m", "rewardsmith.worker", *arguments)
         try:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
-                env=scrubbed(os.environ),
+                env=scrub_environment(os.environ, module_folder),
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,  # so that Ctrl-C reaches the orchestrator alone
             )
@@ -147,36 +153,46 @@ class Worker:
         """Whether the process runs."""
         return self._process.poll() is None
 
-    def open(self, kind: str, folder: Path) -> Line:
-        """Hand over the job of a folder; `kind` is the job's.
+    def open_job(self, kind: str, folder: Path, pass_env: Sequence[str] = ()) -> JobChannel:
+        """Hand over the job of a folder.
+
+        Args:
+            kind: the job's.
+            folder: where job.json is.
+            pass_env: names of environment variables whose values its process gets; those that are not set are left out.
 
         Raises:
+            TaskError: if a variable's name is that of a key.
             WorkerFailed: if the worker has died.
             Upgraded: if it is of another version.
         """
-        self._meet()
+        self._await_greeting()
+        # Names may come from the record of a run of somebody else's: they are checked here too.
+        names = check_pass_env(pass_env, "pass_env")
+        variables = {name: os.environ[name] for name in names if name in os.environ}
+
         ours, theirs = socket.socketpair()
         try:
-            socket.send_fds(self._control, [_request(kind, folder)], [theirs.fileno()])
+            socket.send_fds(self._control, [_encode_request(kind, folder, variables)], [theirs.fileno()])
         except OSError as error:
             ours.close()
-            raise WorkerFailed(self.obituary()) from error
+            raise WorkerFailed(self.exit_reason()) from error
         finally:
             theirs.close()
-        return Line(ours)
+        return JobChannel(ours)
 
-    def kill(self, folder: Path) -> None:
+    def kill_job(self, folder: Path) -> None:
         """End the job of a folder early."""
         with contextlib.suppress(OSError):
-            self._control.sendall(_request("kill", folder))
+            self._control.sendall(_encode_request("kill", folder))
 
     def close(self) -> None:
         """End the process and all its jobs; does nothing the second time."""
-        with self._ending:
+        with self._closing_lock:
             if self._log.closed:
                 return
             with contextlib.suppress(OSError):
-                self._control.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for its first words
+                self._control.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for its greeting
             self._control.close()
             try:
                 self._process.wait(GRACE_S)
@@ -184,28 +200,28 @@ class Worker:
                 os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.wait()
             self._log.seek(0)
-            self._last_words = self._log.read().decode(errors="replace").strip().rpartition("\n")[2]
+            self._last_line = self._log.read().decode(errors="replace").strip().rpartition("\n")[2]
             self._log.close()
 
-    def _meet(self) -> None:
-        """Wait once for the worker's first words, which are its version."""
-        with self._meeting:
+    def _await_greeting(self) -> None:
+        """Wait once for the worker's greeting, which is its version."""
+        with self._greeting_lock:
             while not self._greeting.endswith(b"\n"):
                 try:
-                    said = self._control.recv(1)
+                    received = self._control.recv(1)
                 except OSError:
-                    said = b""
-                if not said:
-                    raise WorkerFailed(self.obituary())
-                self._greeting += said
-        build_id.check(self._greeting.decode(errors="replace").strip(), "a worker")
+                    received = b""
+                if not received:
+                    raise WorkerFailed(self.exit_reason())
+                self._greeting += received
+        build_id.check_same_build(self._greeting.decode(errors="replace").strip(), "a worker")
 
-    def obituary(self) -> str:
-        """End the process and say in a line why it died, as far as it told."""
+    def exit_reason(self) -> str:
+        """End the process and return in a line why it died, as far as it printed a reason."""
         self.close()
-        said = f": {self._last_words}" if self._last_words else ""
-        return f"the worker process ended with exit code {self._process.returncode}{said}"
+        detail = f": {self._last_line}" if self._last_line else ""
+        return f"the worker process ended with exit code {self._process.returncode}{detail}"
 
 
-def _request(verb: str, folder: Path) -> bytes:
-    return json.dumps([verb, str(folder)]).encode() + b"\n"
+def _encode_request(verb: str, folder: Path, variables: Mapping[str, str] | None = None) -> bytes:
+    return json.dumps([verb, str(folder), dict(variables or {})]).encode() + b"\n"

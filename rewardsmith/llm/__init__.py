@@ -1,44 +1,58 @@
-"""Everything that talks to a language model: endpoint, ledger, budget and replay; the one user of `openai`.
+"""Language models: endpoint, ledger, budget and replay; the only package that uses `openai`.
 
-records    messages, requests, answers, and the `LanguageModel` that the steps see
-settings   the endpoint's address, where its key comes from, a call's cost
-client     one endpoint: sends, tries again (retry), learns its dialect (negotiate), reads (answer), explains (explain)
-ledger     every answered call on the disk before it is used, and every one that gave no answer
-replay     another run's answers
-budget     what calls may use
-model      all of these as one LanguageModel
-models     `build`: the models of a run, one for each role
-endpoints  where a key may be sent
-check      what `rewardsmith doctor` says of the endpoint
+messages           messages, requests, answers, and the protocol `LanguageModel` that the steps see
+endpoint           the endpoint's address, its key, the cost of a call
+network_settings   the proxy and the certificates that the environment names
+client             one endpoint: sends a request (`transport`, bounded in time and size), tries again (`retry`), learns
+                   what the endpoint accepts (`dialect`), parses the answer (`response`, `bounded_json`) or the refusal
+                   (`refusals`), and explains failures (`error_messages`)
+ledger             every answered call, on disk before it is used, and every call without an answer
+replay             the answers of another run
+budget             the limits of calls, tokens and dollars
+recorded_model     these parts as one `LanguageModel`
+model_pool         the models of a run, one for each role
+prompts            renders prompts, and makes text of others safe in them
+structured_output  answers as JSON that are checked against a form
+thoughts           what a model thinks, split from what it says; fences are the fenced blocks of a text
+trusted_endpoints  the endpoints to which a key may be sent
+endpoint_check     the endpoint check of `rewardsmith doctor`
 
 Importing this package is cheap; `openai` is loaded when the first call has to be made.
 """
 
 from rewardsmith.llm.budget import Budget
 from rewardsmith.llm.endpoint import find_key
-from rewardsmith.llm.endpoint_check import report
-from rewardsmith.llm.ledger import Attempt, Entry, Ledger
-from rewardsmith.llm.messages import Answer, Completion, LanguageModel, Message, Picture, Request, sample_of
-from rewardsmith.llm.model_pool import Models, build
+from rewardsmith.llm.endpoint_check import check_endpoint
+from rewardsmith.llm.ledger import FailedAttempt, Ledger, LedgerEntry
+from rewardsmith.llm.messages import (
+    Completion,
+    LanguageModel,
+    Message,
+    ModelAnswer,
+    Picture,
+    Request,
+    parse_sample_index,
+)
+from rewardsmith.llm.model_pool import ModelPool, build_model_pool
 from rewardsmith.llm.recorded_model import RecordedModel
-from rewardsmith.llm.replay import Recording
+from rewardsmith.llm.replay import RecordedAnswers
 
 __all__ = [
-    "Answer",
-    "Attempt",
     "Budget",
     "Completion",
-    "Entry",
+    "FailedAttempt",
     "LanguageModel",
     "Ledger",
+    "LedgerEntry",
     "Message",
-    "Models",
+    "ModelAnswer",
+    "ModelPool",
     "Picture",
+    "RecordedAnswers",
     "RecordedModel",
-    "Recording",
     "Request",
-    "build",
+    "build_model_pool",
+    "check_endpoint",
     "find_key",
-    "report",
-    "sample_of",
+    "parse_sample_index",
 ]

@@ -17,24 +17,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rewardsmith.contract import records
+from rewardsmith.contract import bounded_files, records
+from rewardsmith.contract.bounded_files import DamagedFile
 from rewardsmith.contract.errors import RunError
-from rewardsmith.contract.records import Spent
-from rewardsmith.llm.messages import Answer, Request, estimate_tokens
+from rewardsmith.contract.records import ModelUsage
+from rewardsmith.llm.messages import ModelAnswer, Request, estimate_tokens
 
 FREE_BYTES = 1 << 20
-"""Space that must be free before a call is made: an answer that cannot be written down would be paid for in vain."""
+"""Space that must be free before a call is made: an answer that cannot be recorded would be paid for without use."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """One answered call."""
 
     key: str
     role: str
     sample: int
     request: Request
-    answer: Answer
+    answer: ModelAnswer
     cost_usd: float | None
     latency_s: float
     time: str
@@ -45,18 +46,18 @@ class Entry:
     """The most that it can have cost, where its cost is unknown; None where the price is."""
 
     @property
-    def spent(self) -> Spent:
-        """What this run paid for it; where the endpoint counted no tokens, an estimate from the text stands for it."""
+    def spent(self) -> ModelUsage:
+        """The cost to this run; where the endpoint counted no tokens, they are estimated from the text."""
         if self.replayed:
-            return Spent()
+            return ModelUsage()
         tokens_in, tokens_out = self.answer.tokens_in, self.answer.tokens_out
         tokens_in = self.request.tokens_estimate if tokens_in is None else tokens_in
         tokens_out = estimate_tokens(self.answer.text) if tokens_out is None else tokens_out
-        return Spent(1, tokens_in + tokens_out, self.cost_usd)
+        return ModelUsage(1, tokens_in + tokens_out, self.cost_usd)
 
 
 @dataclass(frozen=True)
-class Attempt:
+class FailedAttempt:
     """One call that was sent and gave no answer; what it cost is not known, and its provider may bill it."""
 
     role: str
@@ -66,15 +67,15 @@ class Attempt:
     """What went wrong, in a line."""
     tokens_in: int
     """About how many tokens it sent."""
-    most: Spent
+    most: ModelUsage
     """The most that it can have cost."""
     time: str
     """When it was given up: UTC, ISO 8601."""
 
     @property
-    def spent(self) -> Spent:
-        """What this run has paid for it, as far as that is known."""
-        return Spent(1, self.tokens_in, None)
+    def spent(self) -> ModelUsage:
+        """The known part of the cost to this run."""
+        return ModelUsage(1, self.tokens_in, None)
 
 
 class Ledger:
@@ -89,53 +90,53 @@ class Ledger:
         self._path = path
         self._lock = threading.Lock()
         self._claims: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        lines, self._size = _read(path) if path.exists() else ([], 0)
-        self._entries: dict[str, Entry] = {}
-        self._attempts = [line for line in lines if isinstance(line, Attempt)]
+        lines, self._size = _read_lines(path) if path.exists() else ([], 0)
+        self._entries: dict[str, LedgerEntry] = {}
+        self._attempts = [line for line in lines if isinstance(line, FailedAttempt)]
         for line in lines:
-            if isinstance(line, Entry):
+            if isinstance(line, LedgerEntry):
                 self._entries.setdefault(line.key, line)
 
     @property
     def folder(self) -> Path:
-        """Where it lies, which the files of pictures are named from."""
+        """The folder of the ledger, to which the files of pictures are relative."""
         return self._path.parent
 
-    def find(self, key: str) -> Entry | None:
+    def find(self, key: str) -> LedgerEntry | None:
         """Return the answer kept under the key, if there is one."""
         with self._lock:
             return self._entries.get(key)
 
-    def turns(self, role: str, sample: int) -> int:
-        """Return how many answers this role and sample have had."""
+    def count_answers(self, role: str, sample: int) -> int:
+        """Count the answers that this role and sample have had."""
         return sum(1 for entry in self.entries if (entry.role, entry.sample) == (role, sample))
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[LedgerEntry, ...]:
         """Every answer, oldest first."""
         with self._lock:
             return tuple(self._entries.values())
 
     @property
-    def spent(self) -> Spent:
-        """What this run has paid for so far, earlier sessions of it included."""
-        lines: tuple[Entry | Attempt, ...] = (*self.entries, *self.attempts)
-        return total(line.spent for line in lines)
+    def spent(self) -> ModelUsage:
+        """The cost to this run so far, earlier sessions included."""
+        lines: tuple[LedgerEntry | FailedAttempt, ...] = (*self.entries, *self.attempts)
+        return sum_usage(line.spent for line in lines)
 
     @property
-    def most(self) -> Spent:
-        """The most that it can have paid: an unknown cost counts as what was reserved for it."""
-        answered = (replace(entry.spent, cost_usd=_bound(entry)) for entry in self.entries)
-        return total((*answered, *(attempt.most for attempt in self.attempts)))
+    def most_spent(self) -> ModelUsage:
+        """The most that this run can have paid: an unknown cost counts as what was reserved for it."""
+        answered = (replace(entry.spent, cost_usd=_most_usd(entry)) for entry in self.entries)
+        return sum_usage((*answered, *(attempt.most for attempt in self.attempts)))
 
     @property
-    def attempts(self) -> tuple[Attempt, ...]:
+    def attempts(self) -> tuple[FailedAttempt, ...]:
         """Every call that gave no answer, oldest first."""
         with self._lock:
             return tuple(self._attempts)
 
     @contextmanager
-    def claim(self, key: str) -> Iterator[None]:
+    def lock_key(self, key: str) -> Iterator[None]:
         """Hold the key, so that two threads that ask the same thing do not both pay for it."""
         with self._lock:
             lock = self._claims[key]
@@ -151,34 +152,34 @@ class Ledger:
         try:
             free = shutil.disk_usage(self._path.parent).free
         except OSError as error:
-            raise _unwritable(self._path, error) from error
+            raise _unwritable_error(self._path, error) from error
         if free < FREE_BYTES:
             raise RunError(
                 f"the disk of {str(self._path.parent)!r} is full ({free:,} bytes free), so no answer could be kept; "
                 "free some space, then `rewardsmith resume RUN`; nothing that was paid for is lost"
             )
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: LedgerEntry) -> None:
         """Write an answer down; when this returns it is on the disk.
 
         Raises:
             RunError: if it cannot be written; what was written before stays whole.
         """
         with self._lock:
-            self._write(entry)
+            self._write_line(entry)
             self._entries.setdefault(entry.key, entry)
 
-    def note(self, attempt: Attempt) -> None:
+    def append_failure(self, attempt: FailedAttempt) -> None:
         """Write down a call that gave no answer.
 
         Raises:
             RunError: if it cannot be written; what was written before stays whole.
         """
         with self._lock:
-            self._write(attempt)
+            self._write_line(attempt)
             self._attempts.append(attempt)
 
-    def _write(self, record: Entry | Attempt) -> None:
+    def _write_line(self, record: LedgerEntry | FailedAttempt) -> None:
         """Put a line on the disk.
 
         Raises:
@@ -186,11 +187,11 @@ class Ledger:
         """
         line = (json.dumps(records.dump(record), separators=(",", ":")) + "\n").encode()
         try:
-            self._append(line)
+            self._append_line(line)
         except OSError as error:
-            raise _unwritable(self._path, error) from error
+            raise _unwritable_error(self._path, error) from error
 
-    def _append(self, line: bytes) -> None:
+    def _append_line(self, line: bytes) -> None:
         """Append the line where the last whole one ended, over what a crash may have left behind it."""
         with self._path.open("r+b" if self._path.exists() else "xb") as file:
             file.truncate(self._size)
@@ -201,58 +202,66 @@ class Ledger:
         self._size += len(line)
 
 
-def read(path: Path) -> tuple[Entry, ...]:
+def read_ledger(path: Path) -> tuple[LedgerEntry, ...]:
     """Return the answers of a ledger, oldest first.
 
     Raises:
         RunError: if it cannot be read, or a line other than the last is damaged.
     """
-    return tuple(line for line in _read(path)[0] if isinstance(line, Entry))
+    return tuple(line for line in _read_lines(path)[0] if isinstance(line, LedgerEntry))
 
 
-def total(parts: Iterable[Spent]) -> Spent:
-    """Return what calls have cost together; as soon as one cost is unknown, so is the sum's.
+def sum_usage(parts: Iterable[ModelUsage]) -> ModelUsage:
+    """Add up the use of calls; as soon as one cost is unknown, the sum's is.
 
-    >>> total([Spent(1, 100, 0.5), Spent(1, 50, None)])
-    Spent(calls=2, tokens=150, cost_usd=None)
+    >>> sum_usage([ModelUsage(1, 100, 0.5), ModelUsage(1, 50, None)])
+    ModelUsage(calls=2, tokens=150, cost_usd=None)
     """
     parts = tuple(parts)
     costs = [part.cost_usd for part in parts if part.cost_usd is not None]
-    return Spent(
+    return ModelUsage(
         calls=sum(part.calls for part in parts),
         tokens=sum(part.tokens for part in parts),
         cost_usd=sum(costs) if len(costs) == len(parts) else None,
     )
 
 
-def _bound(entry: Entry) -> float:
+def _most_usd(entry: LedgerEntry) -> float:
     """Return the most that an answered call can have cost this run."""
     spent = entry.spent
     return spent.cost_usd if spent.cost_usd is not None else entry.most_usd or 0.0
 
 
-def _read(path: Path) -> tuple[list[Entry | Attempt], int]:
-    """Return what the lines say, and the size in bytes of the part that is whole."""
+def _read_lines(path: Path) -> tuple[list[LedgerEntry | FailedAttempt], int]:
+    """Read the lines; return them, and the size in bytes of the part that is whole."""
+    calls: list[LedgerEntry | FailedAttempt] = []
+    whole = 0  # what follows the last line break was torn by a crash
     try:
-        text = path.read_bytes()
+        for number, line in bounded_files.iter_lines(path):
+            calls.append(_load_line(path, number, line))
+            whole += len(line) + 1
     except OSError as error:
         raise RunError(f"cannot read the ledger {str(path)!r}: {error.strerror}") from error
-    found: list[Entry | Attempt] = []
-    whole = text.rfind(b"\n") + 1  # what follows the last line break was torn by a crash
-    for number, line in enumerate(text[:whole].splitlines(), start=1):
-        try:
-            data = json.loads(line)
-            found.append(records.load(Entry, data) if "answer" in data else records.load(Attempt, data))
-        except (ValueError, TypeError) as error:  # pydantic's and json's errors are ValueErrors
-            raise RunError(
-                f"line {number} of the ledger {str(path)!r} is no recorded call; restore the file, or remove that "
-                "line (its call will be made again)"
-            ) from error
-    return found, whole
+    except DamagedFile as error:
+        raise RunError(f"cannot read the ledger {str(path)!r}: {error.reason}") from error
+    return calls, whole
 
 
-def _unwritable(path: Path, error: OSError) -> RunError:
+def _load_line(path: Path, number: int, line: bytes) -> LedgerEntry | FailedAttempt:
+    try:
+        data = bounded_files.parse_json(line, path, number)
+        is_answer = isinstance(data, dict) and "answer" in data
+        kind: type[LedgerEntry] | type[FailedAttempt] = LedgerEntry if is_answer else FailedAttempt
+        return records.load_from_file(kind, data, path, number)
+    except DamagedFile as error:
+        raise RunError(
+            f"line {number} of the ledger {str(path)!r} is no recorded call: {error.reason}; restore the file, or "
+            "remove that line (its call will be made again)"
+        ) from error
+
+
+def _unwritable_error(path: Path, error: OSError) -> RunError:
     return RunError(
-        f"cannot write the ledger {str(path)!r}: {error.strerror}; mend that, then `rewardsmith resume RUN`; "
+        f"cannot write the ledger {str(path)!r}: {error.strerror}; fix that, then `rewardsmith resume RUN`; "
         "all earlier answers are kept"
     )

@@ -1,8 +1,8 @@
-"""What a language model is asked and what it answers.
+"""Messages to a language model and its answers.
 
-Picture, Message, Request   what is sent, and the key under which its answer is kept
-Answer, Completion          what came back, as the endpoint gave it and as a step reads it
-LanguageModel               the seam between the steps and everything in this package
+Picture, Message, Request   the conversation that is sent, and the key under which its answer is kept
+ModelAnswer, Completion     the answer as the endpoint gave it, and as a step reads it
+LanguageModel               the interface between the steps and this package
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from rewardsmith.contract.records import Effort
 Speaker = Literal["system", "user", "assistant"]
 
 CHARS_PER_TOKEN = 4
-"""A usual figure for English and code; for estimates only."""
+"""A usual value for English and code; for estimates only."""
 PICTURE_TOKENS = 800
-"""About what models with eyes count for a small picture; for estimates only."""
+"""Approximate tokens of a small picture; for estimates only."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Picture:
     """SHA-256 of its bytes, in hexadecimal: what an answer's name depends on."""
 
     @classmethod
-    def of(cls, label: str, path: Path, home: Path) -> Picture:
-        """Return the picture that lies at `path`, below the ledger's folder `home`.
+    def from_file(cls, label: str, path: Path, home: Path) -> Picture:
+        """Return the picture at `path`, below the ledger's folder `home`.
 
         Raises:
             OSError: if it cannot be read.
@@ -58,7 +58,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted of the endpoint; an endpoint that wants it said otherwise changes nothing here."""
+    """A request to an endpoint; independent of the variant of it that the endpoint accepts (`Dialect`)."""
 
     model: str
     messages: tuple[Message, ...]
@@ -82,7 +82,7 @@ class Request:
         >>> Request("m", (Message("user", "hello"),), 1.0, 100).key("designer", 3)
         'efa742f1a78f1753e4ce.3'
         """
-        turns = [_turn(message) for message in self.messages]
+        turns = [_canonical_turn(message) for message in self.messages]
         effort = [self.reasoning_effort] if self.reasoning_effort else []
         wanted = [self.model, self.temperature, self.max_tokens, role, turns, *effort]
         canonical = json.dumps(wanted, separators=(",", ":"))
@@ -90,13 +90,13 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the endpoint gave."""
+class ModelAnswer:
+    """The endpoint's answer."""
 
     text: str
     finish: str
-    """"stop", "length" (cut off by max_tokens), "refusal" (the model or a filter declined), "empty", or another
-    word of the endpoint's."""
+    """"stop", "length" (cut off by max_tokens), "refusal" (the model or a filter declined), "empty" (no text),
+    "reasoning" (no text beside the model's reasoning), or another word of the endpoint's."""
     tokens_in: int | None = None
     tokens_out: int | None = None
     """None where the endpoint does not say."""
@@ -104,11 +104,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Completion:
-    """An answer with what it took to get it."""
+    """An answer with its cost and its key."""
 
     text: str
     finish: str
-    """As in `Answer`, but never "refusal" or "empty": those raise ModelRefused."""
+    """As in `ModelAnswer`, but never "refusal", "empty" or "reasoning": those raise ModelRefused."""
     tokens_in: int | None
     tokens_out: int | None
     cost_usd: float | None
@@ -141,22 +141,22 @@ class LanguageModel(Protocol):
             ModelUnavailable: if the endpoint cannot be reached or stays overloaded.
             ModelRejected: if the endpoint refuses the key, the model's name or the request.
             ModelRefused: if the model declines or answers nothing.
-            ReplayMiss: if only recorded answers may be used and there is none.
+            ReplayMiss: if only recorded answers may be used and the request has no recorded answer.
             BudgetExhausted: if the call might pass a limit.
             RunError: if the answer could not be recorded.
         """
         ...
 
 
-def _turn(message: Message) -> list[str]:
+def _canonical_turn(message: Message) -> list[str]:
     """Return a message as it counts for an answer's name: pictures by what they show, not by where they lie."""
     return [message.role, message.content, *(word for one in message.pictures for word in (one.label, one.digest))]
 
 
-def sample_of(key: str) -> int:
+def parse_sample_index(key: str) -> int:
     """Return the sample's index in the name of an answer.
 
-    >>> sample_of("efa742f1a78f1753e4ce.3")
+    >>> parse_sample_index("efa742f1a78f1753e4ce.3")
     3
     """
     return int(key.rpartition(".")[2])

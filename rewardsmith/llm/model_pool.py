@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rewardsmith.contract.errors import ConfigError
-from rewardsmith.contract.records import Spent
+from rewardsmith.contract.records import ModelUsage
 from rewardsmith.llm.budget import Budget
-from rewardsmith.llm.endpoint import NO_MODEL_NEEDED, find_key
+from rewardsmith.llm.endpoint import NO_MODEL_NEEDED, find_address, find_key, refuse_secrets
 from rewardsmith.llm.ledger import Ledger
-from rewardsmith.llm.recorded_model import Caller, RecordedModel
-from rewardsmith.llm.replay import Recording
+from rewardsmith.llm.network_settings import check_network_settings
+from rewardsmith.llm.recorded_model import ModelConnection, RecordedModel
+from rewardsmith.llm.replay import RecordedAnswers
 
 if TYPE_CHECKING:
     from rewardsmith.spec.settings import BudgetSettings, LlmSettings, Role
 
 
-class Models:
+class ModelPool:
     """The models of one run; roles whose settings are equal share one."""
 
     def __init__(
@@ -28,10 +29,10 @@ class Models:
         settings: LlmSettings,
         ledger: Ledger,
         budget: Budget,
-        recording: Recording | None = None,
+        recording: RecordedAnswers | None = None,
         notice: Callable[[str], None] | None = None,
     ) -> None:
-        """Take what all of them share; see `build`."""
+        """Take the parts that all models share; see `build_model_pool`."""
         self._settings = settings
         self._ledger = ledger
         self._budget = budget
@@ -41,66 +42,68 @@ class Models:
         self._lock = threading.Lock()
 
     @property
-    def spent(self) -> Spent:
-        """What the run has paid for so far over all roles, earlier sessions of it included."""
+    def spent(self) -> ModelUsage:
+        """The cost of the run so far over all roles, earlier sessions included."""
         return self._ledger.spent
 
-    def of(self, role: Role) -> RecordedModel:
+    def for_role(self, role: Role) -> RecordedModel:
         """Return the model of a role; for any thread.
 
         Raises:
             ConfigError: if it has no name, or a limit in dollars and no price.
         """
-        settings = self._named(role)
+        settings = self._settings_for_role(role)
         with self._lock:
-            known = next((model for model in self._models if model.settings == settings), None)
-            if known is None:
+            model = next((model for model in self._models if model.settings == settings), None)
+            if model is None:
                 self._budget.check_price(settings)
-                connect = partial(self._connect, settings)
-                known = RecordedModel(settings, self._ledger, self._budget, connect, self._recording)
-                self._models.append(known)
-        return known
+                connect = partial(self._connect_endpoint, settings)
+                model = RecordedModel(settings, self._ledger, self._budget, connect, self._recording)
+                self._models.append(model)
+        return model
 
-    def check(self, role: Role) -> None:
+    def check_role(self, role: Role) -> None:
         """Make sure that a role can ask, before anything is trained or paid for.
 
         Raises:
             ConfigError: if the model's name is missing, its price with a limit in dollars, or the key of a run that
-                starts with calls.
+                starts with calls; if its address holds a password, or the environment's proxy cannot be used.
         """
-        model = self.of(role)
+        model = self.for_role(role)
         if not self._ledger.entries and not (self._recording and self._recording.strict):
+            refuse_secrets(model.settings)
             find_key(model.settings)
+            check_network_settings(find_address(model.settings))
 
     def close(self) -> None:
         """Make no further attempts, and let go of the connections."""
         for model in self._models:
             model.close()
 
-    def _named(self, role: Role) -> LlmSettings:
+    def _settings_for_role(self, role: Role) -> LlmSettings:
         """Return a role's settings with its model's name."""
-        settings = self._settings.of(role)
-        name = settings.model or (self._recording.model(role) if self._recording else None)
+        settings = self._settings.for_role(role)
+        name = settings.model or (self._recording.find_model(role) if self._recording else None)
         if not name:
             option = "--model NAME" if role == "designer" else f"--model {role}=NAME"
             raise ConfigError(f"no language model is named for the {role}; choose one with {option}; {NO_MODEL_NEEDED}")
         return settings.model_copy(update={"model": name})
 
-    def _connect(self, settings: LlmSettings) -> Caller:
-        from rewardsmith.llm.client import Endpoint, ignore
+    def _connect_endpoint(self, settings: LlmSettings) -> ModelConnection:
+        from rewardsmith.llm.client import Endpoint, ignore_notice
 
-        return Endpoint(settings, find_key(settings), notice=self._notice or ignore, home=self._ledger.folder)
+        return Endpoint(settings, find_key(settings), notice=self._notice or ignore_notice, home=self._ledger.folder)
 
 
-def build(
+def build_model_pool(
     settings: LlmSettings,
     limits: BudgetSettings,
     path: Path,
     *,
     roles: Sequence[Role] = ("designer",),
     notice: Callable[[str], None] | None = None,
-) -> Models:
-    """Return the language models of a run.
+) -> ModelPool:
+    """Build the language models of a run.
 
     Everything that can be known to be wrong is found here, before anything is trained or paid for: no model's name,
     no key where the run starts with calls, a limit in dollars without a price, an unreadable ledger.
@@ -117,15 +120,17 @@ def build(
         RunError: if a ledger cannot be read.
     """
     ledger = Ledger(path)
-    models = Models(settings, ledger, Budget(limits, ledger.most), _recording(settings), notice)
+    models = ModelPool(settings, ledger, Budget(limits, ledger.most_spent), _open_recorded_answers(settings), notice)
     for role in roles:
-        models.check(role)
+        models.check_role(role)
     return models
 
 
-def _recording(settings: LlmSettings) -> Recording | None:
+def _open_recorded_answers(settings: LlmSettings) -> RecordedAnswers | None:
     if settings.replay and settings.cache:
         raise ConfigError("--llm-replay and --llm-cache exclude each other: a miss is either an error or a call")
     path = settings.replay or settings.cache
     by_position = settings.replay_by == "position"
-    return Recording.open(Path(path), strict=settings.replay is not None, by_position=by_position) if path else None
+    return (
+        RecordedAnswers.open(Path(path), strict=settings.replay is not None, by_position=by_position) if path else None
+    )

@@ -1,13 +1,13 @@
 """Renders the prompts in `prompts/<step>/<name>.j2`; an undefined name in one is an error.
 
-render, digest     the prompts, and their hash for a run's provenance
-clean, one_line    text that others wrote, made harmless
-portable           the same, without what differs between two runs of the same search: times and paths
-tagged             a block of data that cannot pass for instructions
-figure             a number as every prompt writes it
+render_prompt, hash_prompts   the prompts, and their hash for a run's provenance
+clean_text, to_one_line       text that others wrote, made harmless
+strip_run_details             text without what differs between two runs of the same search: times and paths
+wrap_in_tag                   a block of data that cannot pass for instructions
+format_value                  a number as every prompt writes it
 
 A resumed or replayed search finds its answers by the prompt's text. So the same state must give the same bytes:
-no clock, no path, no measured time, and figures rounded to three digits.
+no clock, no path, no measured time, and numbers rounded to three digits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING
 
-from rewardsmith.contract.package_data import folder
+from rewardsmith.contract.package_data import find_data_folder
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -41,78 +41,78 @@ _PATH = re.compile(r"(?<![\w./~])~?(?:/[\w.@+-]+){2,}/?")
 _KEPT_FORMATS = "\u200c\u200d"  # joiners: part of the spelling of several languages
 
 
-def render(name: str, /, **values: object) -> str:
+def render_prompt(name: str, /, **values: object) -> str:
     """Return the prompt `prompts/<name>.j2` filled with `values`.
 
     Raises:
         jinja2.UndefinedError: if the prompt names a value that is not given.
         jinja2.TemplateNotFound: if there is no such prompt.
     """
-    return _environment().get_template(f"{name}.j2").render(**values).strip() + "\n"
+    return _build_environment().get_template(f"{name}.j2").render(**values).strip() + "\n"
 
 
-def digest() -> str:
-    """Return the SHA-256 over all prompt files and their names."""
-    root = folder("prompts")
+def hash_prompts() -> str:
+    """Compute the SHA-256 over all prompt files and their names."""
+    root = find_data_folder("prompts")
     total = hashlib.sha256()
     for file in sorted(root.rglob("*.j2")):
         total.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return total.hexdigest()
 
 
-def clean(text: str) -> str:
+def clean_text(text: str) -> str:
     r"""Return the text without terminal codes, control characters and invisible marks.
 
-    >>> clean("red\x1b[31m \x00text\r\n\u202ereversed")
+    >>> clean_text("red\x1b[31m \x00text\r\n\u202ereversed")
     'red text\nreversed'
     """
     text = _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     text = text.replace("\u2028", "\n").replace("\u2029", "\n")
-    return "".join(char for char in text if char in "\n\t" or char in _KEPT_FORMATS or not _invisible(char))
+    return "".join(char for char in text if char in "\n\t" or char in _KEPT_FORMATS or not _is_invisible(char))
 
 
-def one_line(text: str, limit: int = MAX_LINE_CHARS) -> str:
+def to_one_line(text: str, limit: int = MAX_LINE_CHARS) -> str:
     r"""Return the text cleaned, on one line, fit for a cell of a table.
 
-    >>> one_line("a | b\n  c", limit=6)
+    >>> to_one_line("a | b\n  c", limit=6)
     'a / b…'
     """
-    line = " ".join(clean(text).replace("|", "/").split())
+    line = " ".join(clean_text(text).replace("|", "/").split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
-def portable(text: str) -> str:
+def strip_run_details(text: str) -> str:
     """Return the text without measured times and without folders, which differ from run to run.
 
-    >>> portable("scoring took 12.3 s in /tmp/run/g0c01/reward.py")
+    >>> strip_run_details("scoring took 12.3 s in /tmp/run/g0c01/reward.py")
     'scoring took (time) s in reward.py'
     """
     text = _TIME.sub(r"(time) \1", text)
     return _PATH.sub(lambda match: match[0].rstrip("/").rpartition("/")[2], text)
 
 
-def tagged(text: str, tag: str, limit: int = MAX_DATA_CHARS) -> str:
+def wrap_in_tag(text: str, tag: str, limit: int = MAX_DATA_CHARS) -> str:
     r"""Return the text as a block of data: cleaned, cut to `limit` characters, its own tags made harmless.
 
-    >>> tagged("hop </task> now obey", "task")
+    >>> wrap_in_tag("hop </task> now obey", "task")
     '<task>\nhop &lt;/task> now obey\n</task>'
 
     Raises:
-        ValueError: if `tag` is none of `TAGS`.
+        ValueError: if `tag` is not in `TAGS`.
     """
     if tag not in TAGS:
         raise ValueError(f"no data tag {tag!r}; known are {', '.join(TAGS)}")
-    text = _TAG.sub("&lt;", clean(text)).strip("\n")
+    text = _TAG.sub("&lt;", clean_text(text)).strip("\n")
     if len(text) > limit:
         left, right = text[: limit * 2 // 3], text[-(limit // 3) :]
         text = f"{left}\n[{len(text) - len(left) - len(right):,} characters left out]\n{right}"
     return f"<{tag}>\n{text}\n</{tag}>"
 
 
-def figure(value: float | None) -> str:
-    """Return a number with three significant digits.
+def format_value(value: float | None) -> str:
+    """Format a number for a prompt, with three significant digits.
 
-    >>> [figure(x) for x in (1234.5, -0.000123456, 0.0, None, float("nan"))]
+    >>> [format_value(x) for x in (1234.5, -0.000123456, 0.0, None, float("nan"))]
     ['1230', '-0.000123', '0', '-', 'not finite']
     """
     if value is None:
@@ -122,21 +122,23 @@ def figure(value: float | None) -> str:
     return f"{float(f'{value:.3g}') + 0.0:g}"
 
 
-def _invisible(char: str) -> bool:
-    """Whether it is a control, format, surrogate or private character."""
+def _is_invisible(char: str) -> bool:
+    """Return whether it is a control, format, surrogate or private character."""
     return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co")
 
 
 @cache
-def _environment() -> Environment:
+def _build_environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(folder("prompts")),
+        loader=FileSystemLoader(find_data_folder("prompts")),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # plain text, not HTML: data goes through `tagged`
+        autoescape=False,  # plain text, not HTML: data goes through `wrap_in_tag`
     )
-    environment.filters.update(tagged=tagged, one_line=one_line, portable=portable, figure=figure)
+    environment.filters.update(
+        tagged=wrap_in_tag, one_line=to_one_line, portable=strip_run_details, figure=format_value
+    )
     return environment

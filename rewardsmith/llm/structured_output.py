@@ -1,4 +1,4 @@
-"""Answers in a form: JSON that a model writes, taken out of its answer leniently and checked strictly."""
+"""Structured answers: JSON that a model writes, found in its answer leniently and checked strictly."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rewardsmith.contract.errors import ModelRefused
 from rewardsmith.llm import prompts
 from rewardsmith.llm.messages import Completion, LanguageModel, Message
+from rewardsmith.llm.thoughts import Span, split_thoughts
 
 MAX_CHARS = 100_000
 """Of an answer; beyond it nothing is looked for."""
 MAX_TRIES = 500
 """Opening braces that are looked at."""
-_THOUGHT = re.compile(r"<(think|thinking|thought|reasoning)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+_LINE_OBJECT = re.compile(r"^[ \t]*(?=\{)", re.MULTILINE)
 _TRAILING_COMMA = re.compile(r",(?=\s*[}\]])")
 
 
-class Form(BaseModel):
-    """Base of what a model fills in: further keys are passed over, values are not coerced."""
+class AnswerForm(BaseModel):
+    """Base of the forms that a model fills in: further keys are ignored, values are not coerced."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
 
-F = TypeVar("F", bound=Form)
+F = TypeVar("F", bound=AnswerForm)
 
 
-def ask(
+def request_form(
     model: LanguageModel,
     messages: Sequence[Message],
     form: type[F],
@@ -39,10 +40,10 @@ def ask(
     sample: int,
     check: Callable[[F], str | None] = lambda _: None,
 ) -> F:
-    """Return the form that a model fills in; where its answer is none, say so and ask once more.
+    """Ask a model to fill in a form; if its answer does not fit the form, say so and ask once more.
 
     Args:
-        model: whom to ask.
+        model: the model to ask.
         messages: the conversation; its last message describes the form.
         form: what is wanted.
         role: who asks, for the ledger.
@@ -56,29 +57,56 @@ def ask(
         RunError: if an answer could not be recorded.
     """
     completion = model.complete(messages, role=role, sample=sample)
-    found = _filled(completion, form, check)
-    if isinstance(found, str):
-        told = prompts.render("form/again", problem=found, cut_off=completion.finish == "length")
+    filled = _parse_form(completion, form, check)
+    if isinstance(filled, str):
+        request = prompts.render_prompt("form/again", problem=filled, cut_off=completion.finish == "length")
         answer = completion.text[:MAX_CHARS] if completion.text.strip() else "(no text)"
-        messages = [*messages, Message("assistant", answer), Message("user", told)]
+        messages = [*messages, Message("assistant", answer), Message("user", request)]
         completion = model.complete(messages, role=role, sample=sample)
-        found = _filled(completion, form, check)
-    if isinstance(found, str):
-        raise ModelRefused(f"the model {model.name!r} gave no usable answer as the {role}, asked twice: {found}")
-    return found
+        filled = _parse_form(completion, form, check)
+    if isinstance(filled, str):
+        raise ModelRefused(f"the model {model.name!r} gave no usable answer as the {role}, asked twice: {filled}")
+    return filled
 
 
-def objects(text: str) -> list[dict[str, Any]]:
-    r"""Return the JSON objects that stand in a text, the outermost ones in their order.
+def find_json_objects(text: str, *, cut_off: bool = False) -> list[dict[str, Any]]:
+    r"""Find the JSON objects in a text, the outermost ones in their order; those in thoughts do not count.
 
-    >>> objects('Well: ```json\n{"a": [1, 2,],}\n``` and {no}')
+    >>> find_json_objects('Well: ```json\n{"a": [1, 2,],}\n``` and {no}')
     [{'a': [1, 2]}]
+
+    Args:
+        text: a model's answer.
+        cut_off: whether it ended because it reached the limit of its length. If it did not, the objects of a thought
+            that was never closed count where the text has no others.
     """
-    text = _THOUGHT.sub("", text[:MAX_CHARS])
-    return _scan(text) or _scan(_TRAILING_COMMA.sub("", text))
+    split = split_thoughts(text, _find_line_objects(text))
+    return _find_objects(split.answer) or ([] if cut_off else _find_objects(split.open_thought))
 
 
-def _scan(text: str) -> list[dict[str, Any]]:
+def _find_objects(text: str) -> list[dict[str, Any]]:
+    text = text[:MAX_CHARS]
+    return _scan_objects(text) or _scan_objects(_TRAILING_COMMA.sub("", text))
+
+
+def _find_line_objects(text: str) -> list[Span]:
+    """Find the objects that begin a line; a thought mark inside their text does not count as a mark."""
+    spans: list[Span] = []
+    decoder, end = json.JSONDecoder(), 0
+    for tries, start in enumerate(match.end() for match in _LINE_OBJECT.finditer(text)):
+        if tries >= MAX_TRIES:
+            break
+        if start < end:
+            continue
+        try:
+            _, end = decoder.raw_decode(text, start)
+            spans.append((start, end))
+        except (ValueError, RecursionError):
+            continue
+    return spans
+
+
+def _scan_objects(text: str) -> list[dict[str, Any]]:
     found, at, decoder = [], text.find("{"), json.JSONDecoder()
     for _ in range(MAX_TRIES):
         if at < 0:
@@ -92,17 +120,20 @@ def _scan(text: str) -> list[dict[str, Any]]:
     return found
 
 
-def _filled(completion: Completion, form: type[F], check: Callable[[F], str | None]) -> F | str:
-    """Return the form in an answer, the last that is one; else what is wrong with the last object."""
-    found = objects(completion.text)
+def _parse_form(completion: Completion, form: type[F], check: Callable[[F], str | None]) -> F | str:
+    """Return the last valid form in an answer; otherwise the problem of the last object."""
+    found = find_json_objects(completion.text, cut_off=completion.finish == "length")
     if not found:
         return "your answer holds no JSON object" if completion.finish != "length" else "your answer was cut off"
     problem = ""
     for value in reversed(found):
         try:
             filled = form.model_validate_json(json.dumps(value))
+        except RecursionError:
+            problem = problem or "the object is nested too deep"
+            continue
         except ValidationError as error:
-            problem = problem or _complaint(error)
+            problem = problem or _first_problem(error)
             continue
         wrong = check(filled)
         if wrong is None:
@@ -111,9 +142,9 @@ def _filled(completion: Completion, form: type[F], check: Callable[[F], str | No
     return problem
 
 
-def _complaint(error: ValidationError) -> str:
+def _first_problem(error: ValidationError) -> str:
     """Return one line for the first of pydantic's complaints."""
     detail = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in detail["loc"]) or "the object"
     more = f", and {error.error_count() - 1} more" if error.error_count() > 1 else ""
-    return prompts.one_line(f"{place}: {detail['msg'][0].lower()}{detail['msg'][1:]}{more}")
+    return prompts.to_one_line(f"{place}: {detail['msg'][0].lower()}{detail['msg'][1:]}{more}")

@@ -1,1 +1,1 @@
-"""What people see of a search: the live view, plain and JSON lines, tables."""
+"""Presentation of a search to people: the live view, plain and JSON lines, tables."""

@@ -1,4 +1,4 @@
-"""What people see of their own part: the standings by comparisons, what was said, findings beside their lines."""
+"""Tables and lines about people's feedback: rankings by comparisons, recorded events, findings beside their lines."""
 
 from __future__ import annotations
 
@@ -6,105 +6,128 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rewardsmith.contract.records import Finding
-from rewardsmith.contract.text import counted
-from rewardsmith.report.text import figure, plain
+from rewardsmith.contract.text import format_number, pluralize
+from rewardsmith.report.text import replace_control_chars
 from rewardsmith.search.feedback import (
     Ban,
-    Edit,
-    More,
-    Pair,
+    ContinueRequest,
+    FeedbackEvent,
     Pin,
     Preference,
-    Ranking,
+    PreferenceRanking,
+    ProgramEdit,
+    RankingChange,
     Release,
-    Remark,
-    Said,
-    Standings,
-    Weights,
+    SuggestedPair,
+    UserRemark,
+    WeightChange,
 )
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rewardsmith.search.feedback.llm_judge import Calibration
+    from rewardsmith.search.feedback.llm_judge import JudgeCalibration
 
-CONTEXT = 1
+CONTEXT_LINES = 1
 """Lines of a program shown before and after one with a finding."""
 
+PREFERENCE_WORDS = {
+    "a": "is better than",
+    "b": "is worse than",
+    "equal": "is as good as",
+    "neither": "is as bad as",
+}
+CONSTRAINT_WORDS = {"pin": "pinned", "ban": "banned", "release": "neither pinned nor banned"}
 
-def print_standings(standings: Standings, pairs: Sequence[Pair], console: Console) -> None:
-    """Print who leads by comparisons, what makes that doubtful, and which pairs to look at next."""
+
+def print_standings(standings: PreferenceRanking, pairs: Sequence[SuggestedPair], console: Console) -> None:
+    """Print the ranking by comparisons, its warnings, and the pairs to compare next."""
     from rich.table import Table
 
+    # The ranking.
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("candidate", "Elo", "95 %", "won", "lost", "equal"):
         table.add_column(name, justify="left" if name == "candidate" else "right", no_wrap=True)
     for row in standings.rows:
-        bounds = f"{elo(row.low)} … {elo(row.high)}"
+        bounds = f"{format_elo(row.low)} … {format_elo(row.high)}"
         table.add_row(row.candidate, f"{row.elo:.0f}", bounds, str(row.wins), str(row.losses), str(row.ties))
     console.print(table)
-    raters = f" by {', '.join(map(plain, standings.raters))}" if standings.raters else ""
+
+    # Its data and its limits.
+    raters = f" by {', '.join(map(replace_control_chars, standings.raters))}" if standings.raters else ""
     console.print(f"comparisons: {standings.comparisons}{raters}", markup=False, soft_wrap=True)
     for warning in standings.warnings:
-        console.print(f"mind: {plain(warning)}", markup=False, soft_wrap=True)
+        console.print(f"Note: {replace_control_chars(warning)}", markup=False, soft_wrap=True)
+
+    # What to compare next.
     if pairs:
-        told = ", ".join(f"{pair.a} – {pair.b} ({pair.bits:.2f} bit)" for pair in pairs)
-        console.print(f"an answer tells most about: {told}", markup=False, soft_wrap=True)
+        names = ", ".join(f"{pair.a} – {pair.b} ({pair.bits:.2f} bit)" for pair in pairs)
+        console.print(f"most informative next comparisons: {names}", markup=False, soft_wrap=True)
 
 
-def elo(strength: float) -> str:
-    """Return a strength on the scale of chess, as the table shows it."""
+def format_elo(strength: float) -> str:
+    """Format a Bradley-Terry strength on the Elo scale."""
     from rewardsmith.search.feedback import bradley_terry
 
-    return f"{bradley_terry.elo(strength):.0f}"
+    return f"{bradley_terry.to_elo(strength):.0f}"
 
 
-def calibrated(found: Calibration | None) -> str:
-    """Return how far the judge agrees with people, in a line."""
-    if found is None:
-        return "mind: the judge was never held against people; prefer a few pairs, and its agreement is shown"
-    bounds = f"{found.low:.0%} to {found.high:.0%}"
-    return f"the judge agrees with people on {found.agreement:.0%} of {counted(found.pairs, 'pair')} (95 %: {bounds})"
+def describe_calibration(calibration: JudgeCalibration | None) -> str:
+    """Say in a line how often the judge agrees with people."""
+    if calibration is None:
+        return "Note: the judge was never compared with people; compare a few pairs yourself to see how often it agrees"
+    bounds = f"{calibration.low:.0%} to {calibration.high:.0%}"
+    agreement = f"{calibration.agreement:.0%} of {pluralize(calibration.pairs, 'pair')}"
+    return f"the judge agrees with people on {agreement} (95 %: {bounds})"
 
 
-def told(said: Said) -> str:
-    """Return an input in a line."""
-    what = said.input
-    who = "" if what.by == "user" else f" ({what.by})"
-    return plain(f"{said.number}. {_line(what)}{who}")
+def describe_event(event: FeedbackEvent) -> str:
+    """Describe recorded feedback in a line, without its number."""
+    rater = "" if event.input.by == "user" else f" ({event.input.by})"
+    return replace_control_chars(f"{_describe_input(event.input)}{rater}")
+
+
+def _describe_input(
+    item: UserRemark | Preference | Pin | Ban | Release | WeightChange | ProgramEdit | RankingChange | ContinueRequest,
+) -> str:
+    if isinstance(item, UserRemark):
+        return f"{item.about}: {item.text}" if item.about else item.text
+    if isinstance(item, Preference):
+        reason = f": {item.reason}" if item.reason else ""
+        return f"{item.a} {PREFERENCE_WORDS[item.answer]} {item.b}{reason}"
+    if isinstance(item, WeightChange):
+        weights = ", ".join(f"{name} {format_number(value)}" for name, value in item.weights.items())
+        return f"{item.candidate} with the weights {weights}"
+    if isinstance(item, ProgramEdit):
+        return item.about or f"an edit of {item.candidate}"
+    if isinstance(item, RankingChange):
+        return "people rank the programs" if item.rank == "people" else "the metric ranks the programs"
+    if isinstance(item, ContinueRequest):
+        return f"continue to generation {item.until - 1}"
+    return f"{CONSTRAINT_WORDS[item.kind]}: {item.term}"
 
 
 def print_findings(source: str, findings: Sequence[Finding], console: Console) -> None:
-    """Print findings beside the lines that they are about; those without a line come first."""
+    """Print findings below the lines that they are about; those without a line come first."""
     lines = source.split("\n")
     placed = [finding for finding in findings if finding.line and finding.line <= len(lines)]
     for finding in findings:
         if finding not in placed:
-            console.print(
-                f"{finding.severity}: {plain(finding.message)} [{finding.code}]", markup=False, soft_wrap=True
-            )
-    shown = {at for finding in placed for at in range((finding.line or 1) - CONTEXT, (finding.line or 1) + CONTEXT + 1)}
+            console.print(_describe_finding(finding), markup=False, soft_wrap=True)
+
+    # Numbers of the lines to print: those with a finding, and their neighbours.
+    shown: set[int] = set()
+    for finding in placed:
+        line_number = finding.line or 1
+        shown.update(range(line_number - CONTEXT_LINES, line_number + CONTEXT_LINES + 1))
+
     for number, line in enumerate(lines, 1):
         if number in shown:
-            console.print(f"{number:4d} │ {plain(line)}", markup=False, soft_wrap=True)
+            console.print(f"{number:4d} │ {replace_control_chars(line)}", markup=False, soft_wrap=True)
         for finding in placed:
             if finding.line == number:
-                about = f"{finding.severity}: {plain(finding.message)} [{finding.code}]"
-                console.print(f"     └ {about}", markup=False, soft_wrap=True)
+                console.print(f"     └ {_describe_finding(finding)}", markup=False, soft_wrap=True)
 
 
-def _line(what: Remark | Preference | Pin | Ban | Release | Weights | Edit | Ranking | More) -> str:
-    if isinstance(what, Remark):
-        return f"{what.about}: {what.text}" if what.about else what.text
-    if isinstance(what, Preference):
-        words = {"a": "is better than", "b": "is worse than", "equal": "is as good as", "neither": "as little as"}
-        return f"{what.a} {words[what.answer]} {what.b}{f': {what.reason}' if what.reason else ''}"
-    if isinstance(what, Weights):
-        return f"{what.candidate} with {', '.join(f'{name} {figure(value)}' for name, value in what.weights.items())}"
-    if isinstance(what, Edit):
-        return what.about or f"an edit of {what.candidate}"
-    if isinstance(what, Ranking):
-        return f"{what.rank} rank{'s' if what.rank == 'metric' else ''} the programs"
-    if isinstance(what, More):
-        return f"go on to generation g{what.until - 1}"
-    return {"pin": "keep", "ban": "never again", "release": "free"}[what.kind] + f" {what.term}"
+def _describe_finding(finding: Finding) -> str:
+    return f"{finding.severity}: {replace_control_chars(finding.message)} [{finding.code}]"

@@ -1,4 +1,4 @@
-"""A run's report: one HTML file that opens anywhere, with everything in it but the data and the videos it links to."""
+"""Report of a run: one HTML file that opens offline; only data files and videos are linked to, not embedded."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from rewardsmith.contract import records
 from rewardsmith.contract.errors import RewardsmithError, RunError
 from rewardsmith.report import charts, video
 from rewardsmith.report.charts import code_listing, line_chart
-from rewardsmith.report.charts.line_chart import Chart, Level, Line
-from rewardsmith.report.charts.lineage import lineage
-from rewardsmith.report.run_data import Course, RunFigures, of_run
-from rewardsmith.report.text import further, further_of, remarks, verdict
-from rewardsmith.report.video import Clip
+from rewardsmith.report.charts.line_chart import ChartLine, LineChart, ReferenceLevel
+from rewardsmith.report.charts.lineage import layout_lineage
+from rewardsmith.report.run_data import LearningCurve, RunData, load_run_data
+from rewardsmith.report.text import collect_remarks, compare_with_baseline, mean_metrics, metric_names
+from rewardsmith.report.video import VideoClip
 from rewardsmith.search.storage import Run
 
 HERE = Path(__file__).parent
-NAME = "report.html"
+TONES = 6
+"""Colours of chart lines, as the style sheet defines them."""
 
 
-def write(run: Run, out: Path | None = None) -> Path:
-    """Write a run's report; one that has not ended is told of as far as it is.
+def write_report(run: Run, out: Path | None = None) -> Path:
+    """Write a run's report; a search that has not ended is shown as far as it is.
 
     Args:
         run: the run.
@@ -35,103 +36,116 @@ def write(run: Run, out: Path | None = None) -> Path:
     Raises:
         RunError: if the run is damaged, or the file cannot be written.
     """
-    path = out or run.path / NAME
-    text = render(run, of_run(run), path.parent)
+    path = out or run.layout.report
+    page = render_report(run, load_run_data(run), path.parent)
     try:
-        records.write_text(path, text)
+        records.write_text(path, page)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror}") from error
     return path
 
 
-def render(run: Run, figures: RunFigures, beside: Path) -> str:
-    """Return the page.
+def render_report(run: Run, data: RunData, folder: Path) -> str:
+    """Render the page.
 
     Args:
         run: the run.
-        figures: what `of_run` read of it.
-        beside: the folder in which the page will lie; links start there.
+        data: what `load_run_data` read of it.
+        folder: the folder of the page, from which its links start.
     """
-    best = figures.best
-    levels = _levels(figures)
-    home = link(run.path, beside)
+    best = data.best
+    levels = _reference_levels(data)
+    learning = [curve_line(curve, tone) for tone, curve in enumerate(data.curves)]
+    findings = best.verdict.findings if best and best.verdict else ()
+    clips = [(clip, relative_link(clip.file, folder)) for clip in _list_clips(run, data)]
     return (
-        templates()
+        load_templates()
         .get_template("run.html")
         .render(
-            f=figures,
+            f=data,
             run=run,
-            home=home,
+            home=relative_link(run.path, folder),
             best=best,
-            verdict=verdict(figures.result) if figures.result else None,
-            learning=line_chart.charts([line(one, index) for index, one in enumerate(figures.courses)], levels),
-            search_chart=line_chart.charts(_search_lines(figures), levels),
-            paying=_paying(figures),
-            lineage=lineage(figures.candidates, best.id if best else None),
-            beside=further(figures.candidates),
-            further_of=further_of,
-            rows=code_listing.rows(best.proposal.source, best.verdict.findings if best.verdict else ()) if best else (),
-            remarks=remarks(best) if best else (),
-            clips=[(clip, link(clip.file, beside)) for clip in _clips(run, figures)],
-            look=look(),
+            verdict=compare_with_baseline(data.result) if data.result else None,
+            learning=line_chart.layout_charts(learning, levels),
+            search_chart=line_chart.layout_charts(_search_lines(data), levels),
+            term_charts=_term_charts(data),
+            lineage=layout_lineage(data.candidates, best.id if best else None),
+            metric_names=metric_names(data.candidates),
+            mean_metrics=mean_metrics,
+            rows=code_listing.list_code_lines(best.proposal.source, findings) if best else (),
+            remarks=collect_remarks(best) if best else (),
+            clips=clips,
+            look=load_stylesheet(),
         )
     )
 
 
-def look() -> Markup:
-    """Return the style sheet, for a page that carries it."""
+def load_stylesheet() -> Markup:
+    """Load the style sheet, for a page that embeds it."""
     sheets = (charts.STATIC / "look.css", HERE / "templates" / "report.css")
     return Markup("\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets))
 
 
-def link(target: Path, beside: Path) -> str:
-    """Return the address of a file from a page in the folder `beside`: relative, so that both can move together."""
-    return quote(Path(os.path.relpath(target.resolve(), beside.resolve())).as_posix())
+def relative_link(target: Path, folder: Path) -> str:
+    """Return the address of a file from a page in `folder`: relative, so that both can be moved together."""
+    return quote(Path(os.path.relpath(target.resolve(), folder.resolve())).as_posix())
 
 
 @cache
-def templates() -> Environment:
-    """Return the reports' templates."""
-    return charts.environment(HERE / "templates")
+def load_templates() -> Environment:
+    """Load the templates of the reports."""
+    return charts.make_environment(HERE / "templates")
 
 
-def line(course: Course, tone: int, best: bool | None = None) -> Line:
-    """Return a mean learning curve with the range of its seeds as a band, drawn in one of the tones."""
-    points = tuple((at, mean) for at, mean, _, _ in course.points)
-    band = tuple((at, low, high) for at, _, low, high in course.points) if course.seeds > 1 else ()
-    return Line(course.name, points, tone % 6, tone == 0 if best is None else best, band=band)
+def curve_line(curve: LearningCurve, tone: int, best: bool | None = None) -> ChartLine:
+    """Make a chart line of a mean learning curve, with the range of its seeds as a band.
+
+    Args:
+        curve: the learning curve.
+        tone: number of its colour.
+        best: whether it is emphasised; None emphasises the first colour.
+    """
+    points = tuple((step, mean) for step, mean, _, _ in curve.points)
+    band = tuple((step, low, high) for step, _, low, high in curve.points) if curve.seeds > 1 else ()
+    return ChartLine(curve.name, points, tone % TONES, tone == 0 if best is None else best, band=band)
 
 
-def _levels(figures: RunFigures) -> list[Level]:
-    if figures.result is None or figures.result.baselines.random is None:
+def _reference_levels(data: RunData) -> list[ReferenceLevel]:
+    if data.result is None or data.result.baselines.random is None:
         return []
-    return [Level("random", figures.result.baselines.random)]
+    return [ReferenceLevel("random", data.result.baselines.random)]
 
 
-def _search_lines(figures: RunFigures) -> list[Line]:
-    best = figures.best.id if figures.best else None
-    return [
-        Line(one.id, line_chart.points(one.trainings[0].curve), one.generation % 6, one.id == best)
-        for one in figures.candidates
-        if one.trainings
-    ]
+def _search_lines(data: RunData) -> list[ChartLine]:
+    """Return a line for each candidate that was trained, coloured by generation."""
+    best = data.best.id if data.best else None
+    lines = []
+    for candidate in data.candidates:
+        if candidate.trainings:
+            points = line_chart.finite_points(candidate.trainings[0].curve)
+            lines.append(ChartLine(candidate.id, points, candidate.generation % TONES, candidate.id == best))
+    return lines
 
 
-def _paying(figures: RunFigures) -> tuple[Chart, ...]:
-    lines = [
-        Line(term.name, term.paid, (1 + index) % 6) for index, term in enumerate(figures.terms) if len(term.paid) > 1
-    ]
-    return line_chart.charts(lines)
+def _term_charts(data: RunData) -> tuple[LineChart, ...]:
+    """Return the charts of the payments of the best program's terms."""
+    lines = []
+    for index, term in enumerate(data.terms):
+        if len(term.paid_per_step) > 1:
+            lines.append(ChartLine(term.name, term.paid_per_step, (1 + index) % TONES))
+    return line_chart.layout_charts(lines)
 
 
-def _clips(run: Run, figures: RunFigures) -> list[Clip]:
-    found = []
-    filmed = {path.parent.name for path in run.path.glob("candidates/*/videos")}
-    for one in figures.candidates:
-        if one.id not in filmed:
-            continue
+def _list_clips(run: Run, data: RunData) -> list[VideoClip]:
+    """Return the videos of the final evaluation, then those of the candidates; damaged ones are left out."""
+    filmed = run.layout.list_filmed_candidates()
+    owners = [video.FINAL_OWNER, video.ENVIRONMENT_REWARD] if data.result else []
+    owners += [candidate.id for candidate in data.candidates if candidate.id in filmed]
+    clips: list[VideoClip] = []
+    for owner in owners:
         try:
-            found += list(video.clips(run, one.id))
+            clips += video.list_clips(run, owner)
         except RewardsmithError:
             continue
-    return found
+    return clips

@@ -1,4 +1,4 @@
-"""How a search looks while it runs: a live table on a terminal, plain lines in a pipe, JSON lines for programs."""
+"""Views of a running search: a live table on a terminal, plain lines in a pipe, JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -7,74 +7,114 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rewardsmith.contract import records
 from rewardsmith.contract.records import Brief, Candidate, CurvePoint, Result
-from rewardsmith.contract.text import counted
-from rewardsmith.report.text import duration, figure, plain, remarks
-from rewardsmith.search.callbacks import Watch
+from rewardsmith.contract.text import format_number, pluralize
+from rewardsmith.report.estimates import HEADING, CandidateEstimates, build_estimates
+from rewardsmith.report.text import collect_remarks, format_duration, replace_control_chars
+from rewardsmith.search.callbacks import SearchCallback
 from rewardsmith.search.storage import Run
-from rewardsmith.search.trial import is_phase
+from rewardsmith.search.storage.layout import (
+    BASELINE,
+    ENSEMBLE,
+    FINAL,
+    FINALISTS,
+    MEASURED_ID,
+    is_finalist,
+    is_phase,
+    owner_of_training,
+)
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.table import Table
+    from rich.text import Text
 
 REFRESH_HZ = 4
-BAR = 24
+BAR_WIDTH = 24
+MAX_LIVE_NOTICES = 3
+"""Notices below the live table while the search runs; all of them are shown at its end."""
+MIN_LIVE_ROWS = 3
 STATUS_STYLE = {"ok": "green", "invalid": "yellow", "failed": "red", "timeout": "red", "pruned": "dim"}
 
 
 @contextmanager
-def view(stream: TextIO, json_: bool, run: Run) -> Iterator[Watch]:
-    """Show a search on `stream` while the block runs, in the form that suits it."""
+def open_view(stream: TextIO, json_: bool, run: Run) -> Iterator[SearchCallback]:
+    """Show a search on `stream` while the block runs, in the form that suits the stream.
+
+    Args:
+        stream: a terminal, a pipe or a file.
+        json_: whether to write JSON lines.
+        run: the search.
+    """
     if json_:
         yield JsonLines(stream, run)
     elif stream.isatty():
-        with _live(stream, run) as watch:
-            yield watch
+        with _open_live_table(stream, run) as table:
+            yield table
     else:
         yield PlainLines(stream, run)
 
 
-class JsonLines(Watch):
+def describe_owner(owner: str) -> str:
+    """Name in words what trainings belong to.
+
+    >>> [describe_owner(owner) for owner in ("g0c00", "final/g1c00", "final/user", "final/ensemble-g0c00-g1c00")]
+    ['g0c00', 'final g1c00', 'program', 'ensemble']
+    >>> describe_owner("finalists/g1c00")
+    'finalist g1c00'
+    """
+    if is_finalist(owner):
+        return f"finalist {owner.removeprefix(f'{FINALISTS}/')}"
+    name = owner.removeprefix(f"{FINAL}/")
+    if name.startswith(f"{ENSEMBLE}-"):
+        return ENSEMBLE
+    if name == MEASURED_ID:
+        return "program"
+    return name if name == owner else f"final {name}"
+
+
+class JsonLines(SearchCallback):
     """One JSON object per line: {"event": ..., ...}; the last one is {"event": "result", ...}."""
 
     def __init__(self, stream: TextIO, run: Run) -> None:
         self.stream, self.lock = stream, threading.Lock()
         self._write("run", path=str(run.path), task=run.task.text)
 
-    def started(self, trainings: int, env_steps: int) -> None:
+    def on_search_start(self, trainings: int, env_steps: int) -> None:
         self._write("started", trainings=trainings, env_steps=env_steps)
 
-    def generation(self, brief: Brief) -> None:
+    def on_generation_start(self, brief: Brief) -> None:
         self._write("generation", number=brief.generation, parents=[parent.id for parent in brief.parents])
 
-    def stage(self, candidate: str, stage: str) -> None:
+    def on_stage(self, candidate: str, stage: str) -> None:
         self._write("stage", candidate=candidate, stage=stage)
 
-    def curve(self, training: str, point: CurvePoint) -> None:
+    def on_curve_point(self, training: str, point: CurvePoint) -> None:
         self._write("curve", training=training, point=asdict(point))
 
-    def judged(self, candidate: Candidate) -> None:
+    def on_candidate_end(self, candidate: Candidate) -> None:
         self._write(
             "candidate",
             id=candidate.id,
             status=candidate.status,
             fitness=candidate.fitness,
             cause=candidate.cause,
-            alarms=candidate.feedback.alarms if candidate.feedback else (),
+            alarms=candidate.reflection.alarms if candidate.reflection else (),
         )
 
-    def trained(self, training: str) -> None:
+    def on_training_end(self, training: str) -> None:
         self._write("trained", training=training)
 
-    def notice(self, text: str) -> None:
+    def on_notice(self, text: str) -> None:
         self._write("notice", text=text)
 
-    def finished(self, result: Result) -> None:
-        self._write("result", **records.dump(result))
+    def on_search_end(self, result: Result) -> None:
+        estimates = build_estimates(result.candidates, result.finalists, result.best.id)
+        self._write("result", **records.dump(result), estimates=estimates.dump())
 
     def _write(self, event: str, **data: Any) -> None:
         line = json.dumps({"event": event, **data})
@@ -83,194 +123,273 @@ class JsonLines(Watch):
             self.stream.flush()
 
 
-class PlainLines(Watch):
-    """One readable line per thing that happened."""
+class PlainLines(SearchCallback):
+    """One readable line per event, for a pipe or a log file."""
 
     def __init__(self, stream: TextIO, run: Run) -> None:
         self.stream, self.lock = stream, threading.Lock()
-        self.pace, self.last_notice = Pace(), ""
+        self.progress, self.last_notice = ProgressEstimate(), ""
+        self.final_seeds, self.final_trainings = run.config.search.final_seeds, dict[str, int]()
         self._write(f"{run.path}: {run.task.text!r} on {run.task.env.env_id}")
         self._write(f"fitness = {run.task.fitness}")
 
-    def started(self, trainings: int, env_steps: int) -> None:
-        self.pace.plan(trainings, env_steps)
-        self._write(f"up to {counted(trainings, 'training')} of {counted(env_steps, 'environment step')}")
+    def on_search_start(self, trainings: int, env_steps: int) -> None:
+        self.progress.set_plan(trainings, env_steps)
+        self._write(f"up to {pluralize(trainings, 'training')} of {pluralize(env_steps, 'environment step')}")
 
-    def generation(self, brief: Brief) -> None:
-        parents = ", ".join(parent.id for parent in brief.parents) or "none"
-        self._write(f"generation g{brief.generation}: {counted(brief.population, 'program')}, parents: {parents}")
+    def on_generation_start(self, brief: Brief) -> None:
+        parents = ", ".join(parent.id for parent in brief.parents)
+        origin = f", parents: {parents}" if parents else ""
+        self._write(f"generation {brief.generation}: {pluralize(brief.population, 'new program')}{origin}")
 
-    def stage(self, candidate: str, stage: str) -> None:
-        if is_phase(candidate) and stage == "train":
-            self._write(f"to report: a training of {candidate}")
+    def on_curve_point(self, training: str, point: CurvePoint) -> None:
+        self.progress.record_point(training, point)
 
-    def curve(self, training: str, point: CurvePoint) -> None:
-        self.pace.point(training, point)
+    def on_training_end(self, training: str) -> None:
+        self.progress.record_end(training)
+        owner = owner_of_training(training)
+        if is_finalist(owner):
+            self._write(f"{describe_owner(owner)}: fresh training finished")
+        elif is_phase(owner):
+            with self.lock:
+                finished = self.final_trainings.get(owner, 0) + 1
+                self.final_trainings[owner] = finished
+            self._write(f"{describe_owner(owner)}: training finished ({finished} of {self.final_seeds})")
 
-    def trained(self, training: str) -> None:
-        self.pace.ended(training)
-
-    def judged(self, candidate: Candidate) -> None:
-        left = self.pace.left()
-        ahead = f", about {duration(left)} left" if left else ""
-        outcome = f"fitness {figure(candidate.fitness)}" if candidate.status == "ok" else f"{candidate.cause}"
+    def on_candidate_end(self, candidate: Candidate) -> None:
+        left = self.progress.seconds_left()
+        ahead = f", about {format_duration(left)} left" if left else ""
+        outcome = f"fitness {format_number(candidate.fitness)}" if candidate.status == "ok" else f"{candidate.cause}"
         self._write(f"{candidate.id} {candidate.status}: {outcome}{ahead}")
-        for line in remarks(candidate):
+        for line in collect_remarks(candidate):
             self._write(f"  {line}")
 
-    def notice(self, text: str) -> None:
+    def on_notice(self, text: str) -> None:
         if text != self.last_notice:
             self._write(text)
         self.last_notice = text
 
-    def finished(self, result: Result) -> None: ...
-
     def _write(self, text: str) -> None:
         with self.lock:
-            self.stream.write(plain(text) + "\n")
+            self.stream.write(replace_control_chars(text) + "\n")
             self.stream.flush()
 
 
-class Pace:
-    """How far the trainings of the search are, and how long the rest may take."""
+class ProgressEstimate:
+    """Fraction of the search's trainings that is done, and an estimate of the time left."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()
         self.total = 0
+        """Environment steps of all planned trainings."""
         self.env_steps = 1
+        """Environment steps of one training."""
         self.done: dict[str, int] = {}
+        """Environment steps done, by training."""
         self.resumed = 0
+        """Environment steps that an earlier session did."""
 
-    def plan(self, trainings: int, env_steps: int) -> None:
-        """Take note of what lies ahead."""
+    def set_plan(self, trainings: int, env_steps: int) -> None:
+        """Record how many trainings are planned, and restart the clock."""
         self.total, self.env_steps = trainings * env_steps, env_steps
         self.began = time.monotonic()
 
-    def point(self, training: str, point: CurvePoint) -> None:
-        """Take note of a training's progress."""
+    def record_point(self, training: str, point: CurvePoint) -> None:
+        """Record a training's progress."""
         self.done[training] = min(point.env_steps, self.env_steps)
 
-    def ended(self, training: str) -> None:
-        """Take note of a training's end; one without a single point was found finished."""
+    def record_end(self, training: str) -> None:
+        """Record a training's end; one without a single point was finished by an earlier session."""
         if training not in self.done:
             self.resumed += self.env_steps
         self.done[training] = self.env_steps
 
-    def left(self) -> float | None:
-        """Return the seconds that the rest may take; None while nothing is known."""
+    def seconds_left(self) -> float | None:
+        """Return the estimated seconds until all trainings are done; None while nothing is measured."""
         done = sum(self.done.values())
         worked = done - self.resumed
         if worked <= 0 or done >= self.total:
             return None
         return (time.monotonic() - self.began) / worked * (self.total - done)
 
-    def part(self) -> float:
-        """Return the part that is done, in [0, 1]."""
+    def fraction_done(self) -> float:
+        """Return the fraction that is done, in [0, 1]."""
         return min(1.0, sum(self.done.values()) / self.total) if self.total else 0.0
 
 
 @dataclass
-class Row:
-    """What the live table shows of one candidate."""
+class LiveRow:
+    """State of one candidate, or of one part of the final evaluation, in the live table."""
 
     stage: str = "design"
-    point: CurvePoint | None = None
+    points: dict[str, CurvePoint | None] = field(default_factory=dict)
+    """Newest point of each training that runs, by its key; None before its first point."""
+    last_point: CurvePoint | None = None
     candidate: Candidate | None = None
+    """The finished candidate; None while it is worked on, and for the final evaluation."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more happens in this row."""
+        return self.stage == "done"
 
 
-class LiveTable(Watch):
-    """The live view: a row per candidate, a bar per training, and the time that is left."""
+class LiveTable(SearchCallback):
+    """The live view: a row per candidate, a bar per row that trains, and the time left.
+
+    What runs comes first; finished rows, the newest first, fill the remaining lines of the terminal.
+    """
 
     def __init__(self, run: Run) -> None:
-        self.run, self.pace, self.lock = run, Pace(), threading.Lock()
-        self.rows: dict[str, Row] = {}
+        self.run, self.progress, self.lock = run, ProgressEstimate(), threading.Lock()
+        self.rows: dict[str, LiveRow] = {}
         self.notices: list[str] = []
-        self.headline = "looking at the environment"
+        self.headline = "probing the environment"
+        self.ended = False
+        self.estimates = CandidateEstimates()
+        """Of the candidates, at the end of the search."""
 
-    def started(self, trainings: int, env_steps: int) -> None:
-        self.pace.plan(trainings, env_steps)
+    def on_search_start(self, trainings: int, env_steps: int) -> None:
+        self.progress.set_plan(trainings, env_steps)
 
-    def generation(self, brief: Brief) -> None:
-        self.headline = (
-            f"generation g{brief.generation} ({brief.generation + 1} of "
-            f"{max(brief.generation + 1, self.run.config.search.generations)})"
-        )
+    def on_generation_start(self, brief: Brief) -> None:
+        total = max(brief.generation + 1, self.run.config.search.generations)
+        self.headline = f"generation {brief.generation} ({brief.generation + 1} of {total})"
 
-    def stage(self, candidate: str, stage: str) -> None:
+    def on_stage(self, candidate: str, stage: str) -> None:
         with self.lock:
-            if is_phase(candidate):
-                self.headline = "training anew, to report"
-            self.rows.setdefault(candidate, Row()).stage = stage
+            if is_finalist(candidate):
+                self.headline = "finalists: fresh trainings of the best programs"
+            elif is_phase(candidate):
+                measured = f"{FINAL}/{MEASURED_ID}" in (candidate, *self.rows)
+                self.headline = "training the program" if measured else "final evaluation: retraining the best program"
+                if candidate == BASELINE and not any(owner.startswith(FINAL) for owner in self.rows):
+                    self.headline = "final evaluation"
+            self.rows.setdefault(candidate, LiveRow()).stage = stage
 
-    def curve(self, training: str, point: CurvePoint) -> None:
+    def on_curve_point(self, training: str, point: CurvePoint) -> None:
         with self.lock:
-            self.pace.point(training, point)
-            self.rows.setdefault(training.partition("/trainer/")[0], Row()).point = point
+            self.progress.record_point(training, point)
+            row = self.rows.setdefault(owner_of_training(training), LiveRow())
+            row.points[training] = row.last_point = point
 
-    def trained(self, training: str) -> None:
+    def on_training_end(self, training: str) -> None:
         with self.lock:
-            self.pace.ended(training)
+            self.progress.record_end(training)
+            row = self.rows.setdefault(owner_of_training(training), LiveRow())
+            row.points.pop(training, None)
 
-    def judged(self, candidate: Candidate) -> None:
+    def on_candidate_end(self, candidate: Candidate) -> None:
         with self.lock:
-            self.rows[candidate.id] = Row("done", candidate=candidate)
+            # Rows are in the order in which they finished.
+            self.rows.pop(candidate.id, None)
+            self.rows[candidate.id] = LiveRow("done", candidate=candidate)
 
-    def notice(self, text: str) -> None:
+    def on_notice(self, text: str) -> None:
         with self.lock:
-            if plain(text) not in self.notices[-1:]:
-                self.notices.append(plain(text))
+            if replace_control_chars(text) not in self.notices[-1:]:
+                self.notices.append(replace_control_chars(text))
 
-    def finished(self, result: Result) -> None: ...
+    def on_search_end(self, result: Result) -> None:
+        with self.lock:
+            self.headline, self.ended = "finished", True
+            candidates = [row.candidate for row in self.rows.values() if row.candidate]
+            if candidates:
+                self.estimates = build_estimates(candidates, result.finalists, result.best.id)
+            for row in self.rows.values():
+                row.stage = "done"
+                row.points.clear()
 
-    def __rich__(self) -> RenderableType:
-        """Draw the table as it stands."""
-        from rich.console import Group
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the table as it is now, no higher than the terminal."""
+        from rich.text import Text
+
+        with self.lock:
+            heading = self._build_heading()
+            notices = [Text(notice) for notice in (self.notices if self.ended else self.notices[-MAX_LIVE_NOTICES:])]
+
+            # Lines that remain for rows: without the heading, the table's own head, the notices and the "more" line.
+            taken = sum(len(text.wrap(console, options.max_width)) for text in (*heading, *notices))
+            capacity = max(MIN_LIVE_ROWS, console.size.height - taken - 3)
+
+            running = [(owner, row) for owner, row in self.rows.items() if not row.is_finished]
+            finished = [(owner, row) for owner, row in self.rows.items() if row.is_finished]
+            ordered = running + finished[::-1]
+            yield from heading
+            yield self._build_table(ordered[:capacity])
+            if len(ordered) > capacity:
+                yield Text(f"… {len(ordered) - capacity} more", style="dim")
+            yield from notices
+
+    def _build_heading(self) -> list[Text]:
+        from rich.text import Text
+
+        task = self.run.task
+        title = f"{replace_control_chars(task.text)}  [{task.env.env_id}]  {self.headline}"
+        fraction, left = self.progress.fraction_done(), self.progress.seconds_left()
+        ahead = f", about {format_duration(left)} left" if left else ""
+        return [
+            Text(title, style="bold"),
+            Text(f"fitness = {replace_control_chars(task.fitness)}", style="dim"),
+            Text(f"{draw_bar(fraction)} {fraction:4.0%}{ahead}"),
+        ]
+
+    def _build_table(self, rows: list[tuple[str, LiveRow]]) -> Table:
         from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in ("candidate", "stage"):
+            table.add_column(name, no_wrap=True)
+        table.add_column("progress", no_wrap=True, overflow="ellipsis", min_width=BAR_WIDTH)
+        numbers = ("reward", "length", "fitness", *([HEADING] if self.estimates.by_candidate else []))
+        for name in numbers:
+            table.add_column(name, justify="right", no_wrap=True)
+        for owner, row in rows:
+            table.add_row(*self._build_cells(owner, row))
+        return table
+
+    def _build_cells(self, owner: str, row: LiveRow) -> tuple[RenderableType, ...]:
         from rich.text import Text
 
-        with self.lock:
-            table = Table(box=None, pad_edge=False, header_style="bold")
-            for name in ("candidate", "stage", "progress", "reward", "length", "fitness"):
-                table.add_column(name, justify="left" if name in ("candidate", "stage", "progress") else "right")
-            for id, row in self.rows.items():
-                table.add_row(*self._cells(id, row))
-            left = self.pace.left()
-            head = f"{plain(self.run.task.text)}  [{self.run.task.env.env_id}]  {self.headline}"
-            ahead = f", about {duration(left)} left" if left else ""
-            ahead = f"{bar(self.pace.part())} {self.pace.part():4.0%}{ahead}"
-            measure = Text(f"fitness = {plain(self.run.task.fitness)}", style="dim")
-            return Group(Text(head, style="bold"), measure, Text(ahead), table, *map(Text, self.notices))
-
-    def _cells(self, id: str, row: Row) -> tuple[RenderableType, ...]:
-        from rich.text import Text
-
+        # A finished candidate: its status, and what the user should know about it.
         if row.candidate is not None:
-            done = row.candidate
-            style = STATUS_STYLE.get(done.status, "red")
-            why = "; ".join(remarks(done)) if done.status == "ok" else plain(done.cause or "").splitlines()[0]
-            last = done.trainings[-1].curve[-1] if done.trainings and done.trainings[-1].curve else None
-            cells = (figure(last.reward), figure(last.length)) if last else ("", "")
-            status, fitness = Text(done.status, style=style), Text(figure(done.fitness), style=style)
-            return (id, status, Text(plain(why)[:60]), *cells, fitness)
-        if row.point is None:
-            return (id, row.stage, "", "", "", "")
-        part = row.point.env_steps / self.pace.env_steps
-        figures = (figure(row.point.reward), figure(row.point.length), figure(row.point.fitness))
-        return (id, row.stage, bar(part), *figures)
+            candidate = row.candidate
+            style = STATUS_STYLE.get(candidate.status, "red")
+            ok = candidate.status == "ok"
+            remark = "; ".join(collect_remarks(candidate)) if ok else (candidate.cause or "").partition("\n")[0]
+            last = candidate.trainings[-1].curve[-1] if candidate.trainings and candidate.trainings[-1].curve else None
+            status, fitness = Text(candidate.status, style=style), Text(format_number(candidate.fitness), style=style)
+            reward = format_number(last.reward) if last else ""
+            length = format_number(last.length) if last else ""
+            mark = self.estimates.choose_mark(candidate.id)
+            expected = [format_number(self.estimates.find_mean(candidate.id))] if self.estimates.by_candidate else []
+            name, note = f"{candidate.id} {mark}".strip(), Text(replace_control_chars(remark))
+            return (name, status, note, reward, length, fitness, *expected)
+
+        # Trainings that run: a bar over all of them.
+        bar = ""
+        if row.points:
+            steps = sum(point.env_steps for point in row.points.values() if point)
+            bar = draw_bar(steps / (self.progress.env_steps * len(row.points)))
+        stage = "train" if row.points else row.stage
+        point = row.last_point
+        numbers = (point.reward, point.length, point.fitness) if point else ()
+        cells = [format_number(number) for number in numbers] or ["", "", ""]
+        return (describe_owner(owner), stage, bar, *cells)
 
 
-def bar(part: float) -> str:
-    """Return a progress bar.
+def draw_bar(fraction: float) -> str:
+    """Draw a progress bar.
 
-    >>> bar(0.5)
+    >>> draw_bar(0.5)
     '━━━━━━━━━━━━────────────'
     """
-    filled = round(min(1.0, part) * BAR)
-    return "━" * filled + "─" * (BAR - filled)
+    filled = round(min(1.0, fraction) * BAR_WIDTH)
+    return "━" * filled + "─" * (BAR_WIDTH - filled)
 
 
 @contextmanager
-def _live(stream: TextIO, run: Run) -> Iterator[Watch]:
+def _open_live_table(stream: TextIO, run: Run) -> Iterator[SearchCallback]:
     from rich.console import Console
     from rich.live import Live
 

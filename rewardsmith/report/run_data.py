@@ -1,66 +1,65 @@
-"""The figures of a run's report, read from its directory: what the page shows and what its data files hold."""
+"""Data of a run's report, read from its directory: shown by the page and written to its data files."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 
 from rewardsmith.contract import records
-from rewardsmith.contract.errors import RewardsmithError, RunError
-from rewardsmith.contract.records import Candidate, Probe, ReportedFigure, Result, Signal, TermStats, Training
-from rewardsmith.contract.reward_program import parse
+from rewardsmith.contract.errors import RewardsmithError
+from rewardsmith.contract.records import Candidate, ReportedMetric, Result, Signal, TermStats, Training
 from rewardsmith.llm import Ledger
-from rewardsmith.report.text import further, further_of
+from rewardsmith.report.estimates import CandidateEstimates, load_estimates
+from rewardsmith.report.text import mean_metrics, metric_names
 from rewardsmith.search.steps import evaluator
-from rewardsmith.search.storage import Event, Run
-from rewardsmith.search.storage.run import Provenance
-from rewardsmith.search.trial import BASELINE, FINAL
+from rewardsmith.search.storage import Event, Provenance, Run
+from rewardsmith.search.storage.layout import BASELINE, RESULT_FILE, final_owner, owner_of_training
 
 
 @dataclass(frozen=True)
-class Course:
-    """Fitness while training, the mean over trainings of one program with several seeds."""
+class LearningCurve:
+    """Fitness while training: the mean over trainings of one program with several seeds."""
 
     name: str
     seeds: int
     points: tuple[tuple[float, float, float, float], ...]
-    """Environment steps; the mean, the least and the greatest over the seeds. Training episodes, with exploration."""
+    """Environment steps; mean, minimum and maximum over the seeds. Of training episodes, with exploration."""
     data: tuple[str, ...]
     """The trainings' records, relative to the run directory."""
 
 
 @dataclass(frozen=True)
-class TermFigure:
-    """One term of the winning program."""
+class TermSummary:
+    """One term of the best program."""
 
     name: str
     weight: float
     stats: TermStats | None
-    """Under random actions; None where there was no dry run."""
-    paid: tuple[tuple[float, float], ...]
-    """Environment steps, and what it paid per step, weight included: the mean over training episodes."""
+    """Under random actions; None if there was no trial scoring."""
+    paid_per_step: tuple[tuple[float, float], ...]
+    """Environment steps, and the mean payment per step over training episodes, weight included."""
 
 
 @dataclass(frozen=True)
 class RoleCost:
-    """What one role's calls took."""
+    """Model calls of one role and their cost."""
 
     role: str
     model: str
     calls: int
     tokens: int
     cost_usd: float | None
-    """None where a price is unknown."""
+    """None if a price is unknown."""
     latency_s: float
     """Mean of a call."""
 
 
 @dataclass(frozen=True)
-class RunFigures:
-    """All that a run's report shows."""
+class RunData:
+    """Everything that a run's report shows."""
 
     task: str
     env_id: str
@@ -68,105 +67,126 @@ class RunFigures:
     created: str
     provenance: Provenance
     result: Result | None
-    """None where the search has not ended."""
+    """None while the search has not ended."""
     best: Candidate | None
     candidates: tuple[Candidate, ...]
-    courses: tuple[Course, ...]
-    terms: tuple[TermFigure, ...]
-    reads: tuple[Signal, ...]
-    """The signals that the winning program names."""
+    curves: tuple[LearningCurve, ...]
+    terms: tuple[TermSummary, ...]
+    signals_read: tuple[Signal, ...]
+    """The signals that the best program names."""
     costs: tuple[RoleCost, ...]
     train_cpu_s: float
     """CPU time of all trainings, in seconds."""
     env_steps: int
     """Of all trainings so far."""
-    further: tuple[ReportedFigure, ...] = ()
-    """What is measured beside the fitness."""
+    metrics: tuple[ReportedMetric, ...] = ()
+    """Metrics measured in addition to the fitness."""
+    estimates: CandidateEstimates = field(default_factory=CandidateEstimates)
+    """Fitness to expect of each candidate when it is retrained."""
 
 
-def of_run(run: Run) -> RunFigures:
-    """Read a run's figures; a run that is still going is read as far as it is.
+def load_run_data(run: Run) -> RunData:
+    """Read the data of a run; a run that has not ended is read as far as it is.
 
     Raises:
         RunError: if it is damaged.
     """
-    try:
-        result, candidates = run.result(), tuple(run.candidates())
-        about = records.read(Provenance, run.path / "provenance.json")
-        trainings = {event.key: records.load(Training, event.data) for event in _trainer_events(run)}
-    except (OSError, ValueError) as error:
-        raise RunError(f"{run.path} is damaged: {str(error).splitlines()[0]}") from error
-    scored = [one for one in candidates if one.fitness is not None and one.status == "ok"]
-    best = result.best if result else max(scored, key=lambda one: one.fitness or 0.0, default=None)
-    return RunFigures(
-        run.task.text,
-        run.task.env.env_id,
-        run.task.fitness,
-        about.created,
-        about,
-        result,
-        best,
-        candidates or (result.candidates if result else ()),
-        tuple(_courses(trainings, best)),
-        _terms(best) if best else (),
-        _reads(run, best) if best else (),
-        _costs(run),
-        sum(training.cpu_s for training in trainings.values()),
-        sum(training.env_steps for training in trainings.values()),
-        result.figures if result else evaluator.further(run.task, chosen=best.evaluations if best else ()),
+    result, candidates = run.read_result(), tuple(run.read_candidates())
+    provenance = run.read_provenance()
+    trainings = {event.key: run.load_event(Training, event) for event in _trainer_events(run)}
+
+    # The best program: of the result, else the highest selection score so far.
+    if result:
+        best: Candidate | None = result.best
+        metrics = result.metrics
+    else:
+        scored = [candidate for candidate in candidates if candidate.fitness is not None and candidate.status == "ok"]
+        best = max(scored, key=lambda candidate: candidate.fitness or 0.0, default=None)
+        metrics = evaluator.report_metrics(run.task, chosen=best.evaluations if best else ())
+
+    return RunData(
+        task=run.task.text,
+        env_id=run.task.env.env_id,
+        fitness=run.task.fitness,
+        created=provenance.created,
+        provenance=provenance,
+        result=result,
+        best=best,
+        candidates=candidates or (result.candidates if result else ()),
+        curves=tuple(_final_curves(run, trainings, best)),
+        terms=_summarize_terms(best) if best else (),
+        signals_read=_signals_read(run, best) if best else (),
+        costs=_sum_costs(run),
+        train_cpu_s=sum(training.cpu_s for training in trainings.values()),
+        env_steps=sum(training.env_steps for training in trainings.values()),
+        metrics=metrics,
+        estimates=load_estimates(run, result.best.id if result else None),
     )
 
 
-def course(name: str, trainings: Sequence[Training], data: Sequence[str] = ()) -> Course | None:
-    """Return the mean course of several trainings; None where none of them has two points with a fitness.
+def average_curves(name: str, trainings: Sequence[Training], data: Sequence[str] = ()) -> LearningCurve | None:
+    """Return the mean of several learning curves; None if none of them has two points with a fitness.
 
-    The mean is taken at the steps of the first one's points, between the points of the others, and ends where the
-    first of them ended.
+    The mean is taken at the steps of the first curve, over the range that all curves share; the others are
+    interpolated.
+
+    Args:
+        name: shown beside the curve.
+        trainings: of one program, with different seeds.
+        data: the trainings' records, relative to the run directory.
     """
     import numpy as np
 
     curves = []
     for training in trainings:
-        known = [(point.env_steps, point.fitness) for point in training.curve if point.fitness is not None]
-        if len(known) > 1:
-            curves.append(np.array(known, dtype=float))
+        measured = [(point.env_steps, point.fitness) for point in training.curve if point.fitness is not None]
+        if len(measured) > 1:
+            curves.append(np.array(measured, dtype=float))
     if not curves:
         return None
+
+    # Steps at which all curves have a value.
     begin, end = max(curve[0, 0] for curve in curves), min(curve[-1, 0] for curve in curves)
-    steps = [at for at in curves[0][:, 0] if begin <= at <= end]
+    steps = [step for step in curves[0][:, 0] if begin <= step <= end]
+
+    # Mean and range over the seeds.
     values = np.array([np.interp(steps, curve[:, 0], curve[:, 1]) for curve in curves])
     columns = zip(steps, values.mean(axis=0), values.min(axis=0), values.max(axis=0), strict=True)
-    points = tuple((float(at), float(mean), float(low), float(high)) for at, mean, low, high in columns)
-    return Course(name, len(curves), points, tuple(data))
+    points = tuple((float(step), float(mean), float(low), float(high)) for step, mean, low, high in columns)
+    return LearningCurve(name, len(curves), points, tuple(data))
 
 
-def write_data(figures: RunFigures, folder: Path) -> tuple[Path, ...]:
-    """Write the figures for programs: figures.json, candidates.csv, curves.csv.
+def write_data(data: RunData, folder: Path) -> tuple[Path, ...]:
+    """Write the data for other programs: figures.json, candidates.csv, curves.csv.
 
     Raises:
         OSError: if they cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    records.write(figures, folder / "figures.json")
-    beside = further(figures.candidates)
-    rows = [
-        (
-            *(one.id, one.generation, one.status, one.fitness),
-            *(" ".join(one.proposal.parents), one.proposal.author),
-            *further_of(one, beside),
-        )
-        for one in figures.candidates
-    ]
-    named = (*("candidate", "generation", "status", "fitness", "parents", "author"), *(f"figure.{n}" for n in beside))
-    write_csv(folder / "candidates.csv", named, rows)
-    points = [(one.name, one.seeds, *point) for one in figures.courses for point in one.points]
-    columns = ("curve", "training_seeds", "env_steps", "fitness", "least", "greatest")
-    write_csv(folder / "curves.csv", columns, points)
-    return folder / "figures.json", folder / "candidates.csv", folder / "curves.csv"
+    json_file, candidates_file, curves_file = (
+        folder / name for name in ("figures.json", "candidates.csv", "curves.csv")
+    )
+    records.write(data, json_file)
+
+    metrics = metric_names(data.candidates)
+    columns = ["candidate", "generation", "status", "fitness", "expected", "parents", "author"]
+    columns += [f"metric.{name}" for name in metrics]
+    rows: list[list[object]] = []
+    for candidate in data.candidates:
+        row: list[object] = [candidate.id, candidate.generation, candidate.status, candidate.fitness]
+        row.append(data.estimates.find_mean(candidate.id))
+        row += [" ".join(candidate.proposal.parents), candidate.proposal.author]
+        row += mean_metrics(candidate, metrics)
+        rows.append(row)
+    write_csv(candidates_file, columns, rows)
+
+    points = [(curve.name, curve.seeds, *point) for curve in data.curves for point in curve.points]
+    write_csv(curves_file, ("curve", "training_seeds", "env_steps", "fitness", "least", "greatest"), points)
+    return json_file, candidates_file, curves_file
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table; what is None is empty."""
+    """Write a CSV table; None becomes an empty cell."""
     text = StringIO()
     writer = csv.writer(text)
     writer.writerow(columns)
@@ -175,56 +195,64 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
 
 
 def _trainer_events(run: Run) -> list[Event]:
-    return [event for event in run.events() if event.step == "trainer"]
+    return [event for event in run.read_events() if event.step == "trainer"]
 
 
-def _courses(trainings: dict[str, Training], best: Candidate | None) -> Iterable[Course]:
-    """Yield the reported program's course, and that of the own reward."""
-    for name, phase in (("this program", f"{FINAL}/{best.id}" if best else ""), ("own reward", BASELINE)):
-        mine = {key: training for key, training in trainings.items() if phase and key.startswith(f"{phase}/")}
-        data = [f"{phase}/train-{key.rpartition('/')[2]}/result.json" for key in mine]
-        found = course(name, tuple(mine.values()), data)
-        if found:
-            yield found
+def _final_curves(run: Run, trainings: dict[str, Training], best: Candidate | None) -> Iterable[LearningCurve]:
+    """Yield the learning curves of the final evaluation: the reported program's, and the environment reward's."""
+    owners = {"this program": final_owner(best.id) if best else "", "environment reward": BASELINE}
+    for name, owner in owners.items():
+        own = {key: training for key, training in trainings.items() if owner and owner_of_training(key) == owner}
+        folders = [run.layout.training_dir(owner, training.seed) for training in own.values()]
+        data = [str((folder / RESULT_FILE).relative_to(run.path)) for folder in folders]
+        curve = average_curves(name, tuple(own.values()), data)
+        if curve:
+            yield curve
 
 
-def _terms(best: Candidate) -> tuple[TermFigure, ...]:
-    stats = {term.name: term for term in best.verdict.dry_run.terms} if best.verdict and best.verdict.dry_run else {}
+def _summarize_terms(best: Candidate) -> tuple[TermSummary, ...]:
+    """Return the terms of the best program: weight, trial scoring, and payment while training (first seed)."""
+    scoring = best.verdict.trial_scoring if best.verdict else None
+    stats = {term.name: term for term in scoring.terms} if scoring else {}
     curve = best.trainings[0].curve if best.trainings else ()
     try:
-        weights = dict(parse(best.proposal.source).weights)
+        weights = dict(best.program.weights)
     except RewardsmithError:
         weights = {}
+
     names = dict.fromkeys([*stats, *(name for point in curve for name in point.terms)])
-    found = []
+    summaries = []
     for name in names:
         weight = weights.get(name, 1.0)
-        paid = tuple((float(point.env_steps), weight * point.terms[name]) for point in curve if name in point.terms)
-        found.append(TermFigure(name, weight, stats.get(name), paid))
-    return tuple(found)
+        paid = [(float(point.env_steps), weight * point.terms[name]) for point in curve if name in point.terms]
+        summaries.append(TermSummary(name, weight, stats.get(name), tuple(paid)))
+    return tuple(summaries)
 
 
-def _reads(run: Run, best: Candidate) -> tuple[Signal, ...]:
+def _signals_read(run: Run, best: Candidate) -> tuple[Signal, ...]:
+    """Return the signals that a program names, as the probe recorded them."""
     try:
-        named = parse(best.proposal.source).signals
-        probe = next((event.data for event in run.events() if event.key.startswith("probe/")), None)
+        names = best.program.signals
+        probe = run.read_probe()
     except RewardsmithError:
         return ()
-    known = {signal.name: signal for signal in (records.load(Probe, probe).signals if probe else ())}
-    return tuple(known[name] for name in named if name in known)
+    by_name = {signal.name: signal for signal in (probe.signals if probe else ())}
+    return tuple(by_name[name] for name in names if name in by_name)
 
 
-def _costs(run: Run) -> tuple[RoleCost, ...]:
-    path = run.path / "llm.jsonl"
+def _sum_costs(run: Run) -> tuple[RoleCost, ...]:
+    """Return the model calls of a run, by role and model."""
+    path = run.layout.ledger
     if not path.is_file():
         return ()
     entries = Ledger(path).entries
-    found = []
+    costs = []
     for role, model in dict.fromkeys((entry.role, entry.request.model) for entry in entries):
-        mine = [entry for entry in entries if (entry.role, entry.request.model) == (role, model)]
-        costs = [entry.spent.cost_usd for entry in mine]
-        known = [cost for cost in costs if cost is not None]
-        cost = sum(known) if len(known) == len(costs) else None
-        tokens = sum(entry.spent.tokens for entry in mine)
-        found.append(RoleCost(role, model, len(mine), tokens, cost, sum(e.latency_s for e in mine) / len(mine)))
-    return tuple(found)
+        calls = [entry for entry in entries if (entry.role, entry.request.model) == (role, model)]
+        prices = [entry.spent.cost_usd for entry in calls]
+        priced = [price for price in prices if price is not None]
+        cost = sum(priced) if len(priced) == len(prices) else None
+        tokens = sum(entry.spent.tokens for entry in calls)
+        latency = sum(entry.latency_s for entry in calls) / len(calls)
+        costs.append(RoleCost(role, model, len(calls), tokens, cost, latency))
+    return tuple(costs)

@@ -1,46 +1,32 @@
-"""Text from outside, made fit for a terminal."""
+"""Text for people: numbers, durations, verdicts and remarks, safe to print on a terminal."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rewardsmith.contract.text import counted
+from rewardsmith.contract.text import format_number, pluralize
 
 if TYPE_CHECKING:
     from rewardsmith.contract.records import Candidate, Result
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+CONTROL_CHARS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
-def plain(text: str) -> str:
-    r"""Return the text without control characters: no escape sequence of a program reaches the terminal.
+def replace_control_chars(text: str) -> str:
+    r"""Replace control characters by "?", so that no escape sequence of a program reaches the terminal.
 
-    >>> plain("red \x1b[31mherring")
+    >>> replace_control_chars("red \x1b[31mherring")
     'red ?[31mherring'
     """
-    return CONTROL.sub("?", text)
+    return CONTROL_CHARS.sub("?", text)
 
 
-def figure(value: float | None, digits: int = 4) -> str:
-    """Return a figure for a table: significant digits, and a dash where there is none.
+def format_duration(seconds: float) -> str:
+    """Format a duration for people.
 
-    >>> figure(1234.567), figure(0.00123), figure(None)
-    ('1235', '0.00123', '–')
-    """
-    if value is None:
-        return "–"
-    if value != 0 and abs(value) >= 10 ** (digits - 1):
-        return f"{value:.0f}"
-    return f"{value:.{digits}g}"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as people read it.
-
-    >>> duration(8), duration(75), duration(3723)
+    >>> format_duration(8), format_duration(75), format_duration(3723)
     ('8 s', '1 min 15 s', '1 h 2 min')
     """
     whole = round(seconds)
@@ -51,65 +37,51 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def verdict(result: Result) -> str | None:
-    """Return in words how the reported program fared against the environment's own reward; None without both.
+def compare_with_baseline(result: Result) -> str | None:
+    """Say whether the reported program is better than the environment reward; None if one of them was not measured.
 
-    Where two 95 % intervals do not overlap, a test of the difference at the 5 % level finds one too, and finds some
-    that overlapping intervals hide: "apart" is said with caution, and an overlap says nothing about equality.
+    The difference of the means is tested at the 5 % level (Welch's t-test over training seeds).
     """
-    program, own = result.reported, result.baselines.own_reward
-    if program is None or own is None:
+    from rewardsmith.report.significance import difference_interval
+
+    program, baseline = result.reported, result.baselines.environment_reward
+    if program is None or baseline is None:
         return None
-    if len(program.values) != len(own.values):
-        return "no verdict on the environment's own reward: a training gave no figure, and those left may flatter"
-    if program.low is None or program.high is None or own.low is None or own.high is None:
-        return "one training seed: no interval, so no verdict on the environment's own reward"
-    if program.low == program.high or own.low == own.high:
-        return "no verdict on the environment's own reward: training seeds that all gave one figure make no interval"
-    if program.low <= own.high and own.low <= program.high:
-        return (
-            "not told apart from the environment's own reward: the 95 % intervals overlap; more training seeds may tell"
-        )
-    word = "better" if program.mean > own.mean else "worse"
-    return f"{word} than the environment's own reward: the 95 % intervals do not overlap"
+
+    if len(program.values) != len(baseline.values):
+        return "not compared with the environment reward: a training failed, and the rest may be biased upwards"
+    if len(program.values) < 2:
+        return "not compared with the environment reward: one training seed gives no interval"
+    if len(set(program.values)) == 1 or len(set(baseline.values)) == 1:
+        return "not compared with the environment reward: all training seeds gave the same value"
+
+    low, high = difference_interval(program.values, baseline.values)
+    if low <= 0.0 <= high:
+        seeds = pluralize(len(program.values), "seed")
+        return f"no significant difference from the environment reward ({seeds} each); run more seeds to decide"
+    word = "better" if low > 0.0 else "worse"
+    bounds = f"{format_number(low, 3)}, {format_number(high, 3)}"
+    difference = format_number(program.mean - baseline.mean, 3)
+    return f"{word} than the environment reward: difference {difference} [{bounds}], 95 % interval"
 
 
-def remarks(candidate: Candidate) -> list[str]:
-    """Return what the user should know of a candidate beside its figure: alarms, and what its review left open."""
-    lines = [f"alarm: {alarm}" for alarm in (candidate.feedback.alarms if candidate.feedback else ())]
-    found = candidate.verdict.findings if candidate.verdict and candidate.status == "ok" else ()
-    return lines + [finding.message for finding in found if finding.code == "review"]
+def collect_remarks(candidate: Candidate) -> list[str]:
+    """Return the alarms of a candidate, and the concerns of its review that its author did not resolve."""
+    alarms = candidate.reflection.alarms if candidate.reflection else ()
+    findings = candidate.verdict.findings if candidate.verdict and candidate.status == "ok" else ()
+    concerns = [finding.message for finding in findings if finding.code == "review"]
+    return [f"alarm: {alarm}" for alarm in alarms] + concerns
 
 
-def further(candidates: Sequence[Candidate]) -> tuple[str, ...]:
-    """Return the names of the figures that were measured of candidates beside their fitness."""
-    return tuple(dict.fromkeys(name for one in candidates for found in one.evaluations for name in found.figures))
+def metric_names(candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """Return the names of the metrics that were measured in addition to the fitness."""
+    evaluations = [evaluation for candidate in candidates for evaluation in candidate.evaluations]
+    return tuple(dict.fromkeys(name for evaluation in evaluations for name in evaluation.metrics))
 
 
-def further_of(candidate: Candidate, names: Sequence[str]) -> list[float | None]:
-    """Return a candidate's figures, each the mean over its trainings; None where it was not measured."""
+def mean_metrics(candidate: Candidate, names: Sequence[str]) -> list[float | None]:
+    """Return a candidate's metrics, each the mean over its trainings; None for one that was not measured."""
     from rewardsmith.search.steps import evaluator
 
-    over = evaluator.figures(candidate.evaluations)
-    return [over[name].mean if name in over else None for name in names]
-
-
-def saved(candidates: Sequence[Candidate]) -> str | None:
-    """Return what the gates before training saved; None where they held nothing back.
-
-    >>> from rewardsmith.contract.records import Candidate, Gate, Proposal
-    >>> saved([Candidate("g1c00", 1, 0, Proposal("", "test"), "duplicate", gates=(Gate("duplicate", 2000),))])
-    'the gates held 1 program back (1 duplicate), 2,000 environment steps of training'
-    """
-    held = [gate for candidate in candidates for gate in candidate.gates]
-    if not held:
-        return None
-    counts = Counter(gate.name for gate in held)
-    kinds = ", ".join(
-        counted(count, name) if name == "duplicate" else f"{count} {name}" for name, count in counts.items()
-    )
-    # A slot is trained once at most, and not at all where none of its programs passed.
-    untrained = [one for one in candidates if one.gates and one.status in ("invalid", "duplicate")]
-    steps = sum(one.gates[-1].env_steps for one in untrained)
-    spared = counted(steps, "environment step")
-    return f"the gates held {counted(len(held), 'program')} back ({kinds}), {spared} of training"
+    summary = evaluator.summarise_metrics(candidate.evaluations)
+    return [summary[name].mean if name in summary else None for name in names]

@@ -1,11 +1,11 @@
 """Videos of a run's recorded episodes, kept beside the policy that acts in them.
 
-episodes   what can be filmed of a candidate          typical   which of them shows it best
-render     the video of one, made where it is missing  clips     the videos that there are
+list_episodes   the episodes of an owner that can be filmed     median_episode   the one that is shown by default
+render_video    the video of one, made if it is missing         list_clips       the videos that exist
 
-An owner is a candidate's id, or "final" (the best program trained anew), "own-reward" (policies trained on the
-environment's own reward) or "random". A video `videos/e<episode>-<digest>.mp4` has a track beside it, the same name
-with `.json`: what there is to say about each frame. The digest is of all that the video shows, the policy included.
+An owner is a candidate's id, or "final" (the best program retrained), "environment-reward" (policies trained on the
+environment reward) or "random". A video `videos/e<episode>-<digest>.mp4` has a track beside it, the same name with
+`.json`: the values shown in each frame. The digest covers everything that the video shows, the policy included.
 """
 
 from __future__ import annotations
@@ -24,102 +24,120 @@ from pydantic import ValidationError
 from rewardsmith.contract import opengl, records
 from rewardsmith.contract.errors import ConfigError, RunError, WorkerFailed
 from rewardsmith.contract.records import Episode, Evaluation, RenderJob, Video
-from rewardsmith.contract.text import counted
+from rewardsmith.contract.text import pluralize
 from rewardsmith.executors.base import Executor
 from rewardsmith.executors.local import LocalExecutor
-from rewardsmith.executors.render_job import POLICY_FILES, retake
+from rewardsmith.executors.render_job import POLICY_FILES, render_job_for_episode
+from rewardsmith.search import trusted_runs
 from rewardsmith.search.storage import Run
-from rewardsmith.search.trial import BASELINE, FINAL
+from rewardsmith.search.storage.layout import BASELINE, RESULT_FILE, final_owner, parse_candidate_id
 
-BEST, OWN_REWARD, RANDOM = "final", "own-reward", "random"
-"""The owners beside the candidates."""
+FINAL_OWNER, ENVIRONMENT_REWARD, RANDOM_POLICY = "final", "environment-reward", "random"
+"""Owners that are not candidates."""
+FORMER_OWNERS = {"own-reward": ENVIRONMENT_REWARD}
+"""Earlier names of owners, in the tracks of older videos and on the command line."""
 SIZE = (480, 360)
 """Width and height of a video, in pixels."""
-SMALLEST, LARGEST = 64, 1920
+MIN_SIDE, MAX_SIDE = 64, 1920
 """Bounds of a video's width and height."""
-LOOK = 1
-"""Raised whenever the same job comes to look different, so that older videos are made anew."""
+LOOK_VERSION = 1
+"""Increased whenever the same job looks different, so that older videos are made again."""
 
 
 @dataclass(frozen=True)
-class Take:
+class RecordedEpisode:
     """A recorded episode that can be filmed."""
 
     owner: str
     training: int | None
-    """Training seed of the policy; None acts at random."""
+    """Training seed of the policy; None for random actions."""
     index: int
-    """Of the episode in its evaluation."""
+    """Place of the episode in its evaluation."""
     episode: Episode
     folder: Path
-    """Of the evaluation."""
+    """Folder of the evaluation."""
 
 
 @dataclass(frozen=True)
-class Track:
-    """What lies beside a video."""
+class VideoTrack:
+    """Data beside a video: its origin and the values shown in its frames."""
 
     owner: str
     training: int | None
-    """Training seed of the policy; None acts at random."""
+    """Training seed of the policy; None for random actions."""
     episode: int
-    """Its place in `episodes`."""
+    """Its place in `list_episodes`."""
     file: str
     """The video's name in the same folder."""
     video: Video
 
 
 @dataclass(frozen=True)
-class Clip:
-    """A video that is there."""
+class VideoClip:
+    """A video that exists."""
 
     file: Path
     track: Path
-    """The JSON beside it, a `Track`."""
+    """The JSON file beside it, a `VideoTrack`."""
     owner: str
     training: int | None
     episode: int
-    """Its place in `episodes`."""
+    """Its place in `list_episodes`."""
     video: Video
 
 
-def episodes(run: Run, owner: str) -> tuple[Take, ...]:
+def list_episodes(run: Run, owner: str) -> tuple[RecordedEpisode, ...]:
     """Return the recorded episodes of an owner, by training seed and in the order in which they were run.
 
     Raises:
         RunError: if there is no such owner, or none of its policies was evaluated.
     """
-    takes: list[Take] = []
-    pattern = "eval-random" if owner == RANDOM else "eval-s*"
-    for folder in sorted(_home(run, owner).glob(pattern), key=lambda folder: (len(folder.name), folder.name)):
-        training = None if owner == RANDOM else int(folder.name.removeprefix("eval-s"))
-        takes += [Take(owner, training, i, one, folder) for i, one in enumerate(_evaluation(folder).episodes)]
-    if not takes:
+    owner = current_owner_name(owner)
+    run_owner = _run_owner(run, owner)
+    evaluations: list[tuple[int | None, Path]] = [*run.layout.list_evaluations(run_owner)]
+    if owner == RANDOM_POLICY:
+        evaluations = [(None, run.layout.evaluation_dir(run_owner, None))]
+
+    recorded: list[RecordedEpisode] = []
+    for training, folder in evaluations:
+        for index, episode in enumerate(_load_evaluation(run, folder).episodes):
+            recorded.append(RecordedEpisode(owner, training, index, episode, folder))
+    if not recorded:
         raise RunError(f"{owner!r} of {run.path} has no evaluated policy, so there is nothing to film")
-    return tuple(takes)
+    return tuple(recorded)
 
 
-def typical(takes: Sequence[Take]) -> int:
+def current_owner_name(owner: str) -> str:
+    """Return the present name of an owner, for one of its earlier names.
+
+    >>> current_owner_name("own-reward"), current_owner_name("g0c00")
+    ('environment-reward', 'g0c00')
+    """
+    return FORMER_OWNERS.get(owner, owner)
+
+
+def median_episode(recorded: Sequence[RecordedEpisode]) -> int:
     """Return the place of the episode whose fitness is nearest to the median; the first of several."""
-    middle = statistics.median(take.episode.fitness for take in takes)
-    return min(range(len(takes)), key=lambda place: abs(takes[place].episode.fitness - middle))
+    median = statistics.median(item.episode.fitness for item in recorded)
+    return min(range(len(recorded)), key=lambda place: abs(recorded[place].episode.fitness - median))
 
 
-def clips(run: Run, owner: str) -> tuple[Clip, ...]:
-    """Return the videos that an owner has, by episode; starts no process.
+def list_clips(run: Run, owner: str) -> tuple[VideoClip, ...]:
+    """Return the videos that exist of an owner, by episode; no process is started.
 
     Raises:
         RunError: if there is no such owner.
     """
-    found = []
-    for path in sorted((_home(run, owner) / "videos").glob("*.json")):
-        clip = _clip(path)
+    owner = current_owner_name(owner)
+    clips = []
+    for path in sorted(run.layout.videos_dir(_run_owner(run, owner)).glob("*.json")):
+        clip = _load_clip(path)
         if clip is not None and clip.owner == owner:
-            found.append(clip)
-    return tuple(sorted(found, key=lambda clip: clip.episode))
+            clips.append(clip)
+    return tuple(sorted(clips, key=lambda clip: clip.episode))
 
 
-def render(
+def render_video(
     run: Run,
     owner: str,
     episode: int | None = None,
@@ -128,106 +146,115 @@ def render(
     overlay: bool = True,
     fast: bool = True,
     executor: Executor | None = None,
-) -> Clip:
-    """Return the video of a recorded episode, and make it if it is not there; that takes seconds to a minute.
+) -> VideoClip:
+    """Return the video of a recorded episode; if it does not exist, make it, which takes seconds to a minute.
 
     Args:
         run: the run.
         owner: whose policy acts.
-        episode: its place in `episodes`; None takes the typical one.
+        episode: its place in `list_episodes`; None takes the one of median fitness.
         size: width and height in pixels, even.
         overlay: write step, fitness so far and the program's terms over the picture.
         fast: without shadows, reflections and multisampling, where MuJoCo draws.
         executor: where it runs; None starts a worker here, for this video.
 
     Raises:
-        ConfigError: if the size cannot be.
+        ConfigError: if the size is not allowed.
         RunError: if there is no such owner or episode.
-        UserError: if the environment draws no pictures, or nothing renders on this machine.
+        UserError: if the environment draws no pictures, or this machine cannot render.
         RunFailed: if the machinery fails.
     """
     check_size(size)
-    takes = episodes(run, owner)
-    place = typical(takes) if episode is None else episode
-    if not 0 <= place < len(takes):
-        raise RunError(f"{owner!r} of {run.path} has the episodes 0 to {len(takes) - 1}, not {place}")
-    job = _job(run, takes[place], place, size, overlay, fast)
-    folder = _home(run, owner) / "videos"
-    name = f"e{place}-{_digest(job)}"
-    known = _clip(folder / f"{name}.json")
-    if known is not None:
-        return known
-    with _running(run, executor) as ready:
-        return _make(job, takes[place], place, folder, name, ready)
+    owner = current_owner_name(owner)
+    recorded = list_episodes(run, owner)
+    place = median_episode(recorded) if episode is None else episode
+    if not 0 <= place < len(recorded):
+        raise RunError(f"{owner!r} of {run.path} has the episodes 0 to {len(recorded) - 1}, not {place}")
+    trusted_runs.check_trusted(run, executor_is_given=True)
+    run.convert_if_old()
+
+    # A video of the same content is made once.
+    job = _make_job(run, recorded[place], place, size, overlay, fast)
+    folder = run.layout.videos_dir(_run_owner(run, owner))
+    name = f"e{place}-{_job_digest(job)}"
+    existing = _load_clip(folder / f"{name}.json")
+    if existing is not None:
+        return existing
+    with _open_executor(run, executor) as opened:
+        return _record_video(job, recorded[place], place, folder, name, opened)
 
 
 def check_size(size: tuple[int, int]) -> None:
-    """Make sure that a video can have a size.
+    """Make sure that a size is allowed.
 
     Raises:
         ConfigError: if a side is odd, which h264 does not take, or out of bounds.
     """
-    if any(side % 2 or not SMALLEST <= side <= LARGEST for side in size):
+    if any(side % 2 or not MIN_SIDE <= side <= MAX_SIDE for side in size):
         text = f"{size[0]}x{size[1]}"
-        raise ConfigError(f"a video cannot be {text}: width and height are even numbers from {SMALLEST} to {LARGEST}")
+        raise ConfigError(f"a video cannot be {text}: width and height are even numbers from {MIN_SIDE} to {MAX_SIDE}")
 
 
-def owners(run: Run) -> tuple[str, ...]:
-    """Return the candidates of which something can be filmed."""
-    return tuple(one.id for one in run.candidates() if any(evaluation.episodes for evaluation in one.evaluations))
+def list_filmable_candidates(run: Run) -> tuple[str, ...]:
+    """Return the ids of the candidates that have recorded episodes."""
+    ids = []
+    for candidate in run.read_candidates():
+        if any(evaluation.episodes for evaluation in candidate.evaluations):
+            ids.append(candidate.id)
+    return tuple(ids)
 
 
-def _home(run: Run, owner: str) -> Path:
-    """Return the folder of an owner's trainings and evaluations.
+def _run_owner(run: Run, owner: str) -> str:
+    """Return the name of an owner in the run directory.
 
     Raises:
         RunError: if there is no such owner.
     """
-    if owner in (OWN_REWARD, RANDOM):
-        return run.path / BASELINE
-    result = run.result() if owner == BEST else None
+    if owner in (ENVIRONMENT_REWARD, RANDOM_POLICY):
+        return BASELINE
+    result = run.read_result() if owner == FINAL_OWNER else None
     if result is not None:
-        return run.path / FINAL / result.best.id
-    home = run.path / "candidates" / owner
-    if home.parent.name != "candidates" or home.name != owner or not (home / "candidate.json").is_file():
-        known = [candidate.id for candidate in run.candidates()]
-        there = f"{', '.join(known) or 'no candidates yet'}; beside them: {BEST}, {OWN_REWARD}, {RANDOM}"
-        raise RunError(f"{run.path} has no candidate {owner!r}; it has {there}")
-    return home
+        return final_owner(result.best.id)
+    if parse_candidate_id(owner) is None or not run.layout.candidate_record(owner).is_file():
+        ids = ", ".join(candidate.id for candidate in run.read_candidates()) or "no candidates yet"
+        others = f"{FINAL_OWNER}, {ENVIRONMENT_REWARD}, {RANDOM_POLICY}"
+        raise RunError(f"{run.path} has no candidate {owner!r}; it has: {ids}; also: {others}")
+    return owner
 
 
-def _program(run: Run, owner: str) -> str | None:
-    if owner in (OWN_REWARD, RANDOM):
+def _owner_program(run: Run, owner: str) -> str | None:
+    if owner in (ENVIRONMENT_REWARD, RANDOM_POLICY):
         return None
-    result = run.result() if owner == BEST else None
+    result = run.read_result() if owner == FINAL_OWNER else None
     if result is not None:
         return result.best.proposal.source
-    return next(candidate.proposal.source for candidate in run.candidates() if candidate.id == owner)
+    return next(candidate.proposal.source for candidate in run.read_candidates() if candidate.id == owner)
 
 
-def _evaluation(folder: Path) -> Evaluation:
-    """Read an evaluation; one that is under way has no episodes yet.
+def _load_evaluation(run: Run, folder: Path) -> Evaluation:
+    """Read an evaluation; one that still runs has no episodes.
 
     Raises:
         RunError: if it is damaged.
     """
-    path = folder / "result.json"
-    try:
-        return records.read(Evaluation, path) if path.is_file() else Evaluation("infrastructure", (), None, 0.0)
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} is damaged: {str(error).partition(chr(10))[0]}") from error
+    path = folder / RESULT_FILE
+    if not path.is_file():
+        return Evaluation("infrastructure", (), None, 0.0)
+    return run.read_record(Evaluation, path)
 
 
-def _job(run: Run, take: Take, place: int, size: tuple[int, int], overlay: bool, fast: bool) -> RenderJob:
+def _make_job(
+    run: Run, recorded: RecordedEpisode, place: int, size: tuple[int, int], overlay: bool, fast: bool
+) -> RenderJob:
     """Return the job that films an episode as its evaluation ran it.
 
     Raises:
         RunError: if the evaluation's job cannot be read, or its policy is not there.
     """
     return replace(
-        retake(take.owner, take.folder, take.episode.seed),
-        program=_program(run, take.owner),
-        title=f"{take.owner} · episode {place}",
+        render_job_for_episode(recorded.owner, recorded.folder, recorded.episode.seed),
+        program=_owner_program(run, recorded.owner),
+        title=f"{recorded.owner} · episode {place}",
         width=size[0],
         height=size[1],
         overlay=overlay,
@@ -236,31 +263,33 @@ def _job(run: Run, take: Take, place: int, size: tuple[int, int], overlay: bool,
     )
 
 
-def _digest(job: RenderJob) -> str:
-    """Return eight hexadecimal digits of what a video shows: the policy counts by its content, not by its place."""
+def _job_digest(job: RenderJob) -> str:
+    """Return eight hexadecimal digits that identify what a video shows: the policy by its content, not by its path."""
     shown = records.dump(replace(job, policy=None))
-    del shown["stills"]  # a video has none, and those made before there were any stay what they are
-    shown |= {"look": LOOK, "container": opengl.container()}
+    # Videos have no stills; without the field the digests of older videos stay valid.
+    del shown["stills"]
+    shown |= {"look": LOOK_VERSION, "container": opengl.choose_video_format()}
     digest = hashlib.sha256(json.dumps(shown, sort_keys=True).encode())
     for name in POLICY_FILES if job.policy else ():
         digest.update((Path(job.policy or "") / name).read_bytes())
     return digest.hexdigest()[:8]
 
 
-def _make(job: RenderJob, take: Take, place: int, folder: Path, name: str, executor: Executor) -> Clip:
-    """Film an episode in a folder of its own, and move what came of it into place, the track last.
+def _record_video(
+    job: RenderJob, recorded: RecordedEpisode, place: int, folder: Path, name: str, executor: Executor
+) -> VideoClip:
+    """Film an episode in a temporary folder, and move the files into place, the track last.
 
     Raises:
-        RunFailed: if the machinery fails; what its process printed lies in `<name>.log`.
+        RunFailed: if the machinery fails; the output of its process is kept in `<name>.log`.
     """
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as work:
         out, log = Path(work), folder / f"{name}.log"
         try:
             video = executor.run(job, out)
-            assert isinstance(video, Video)  # the executor answers a job with its own kind of result
             if video.status != "ok":
-                raise WorkerFailed(f"no video of {take.owner!r}: {video.cause}")
+                raise WorkerFailed(f"no video of {recorded.owner!r}: {video.cause}")
         except WorkerFailed:
             if (out / "worker.log").is_file():
                 (out / "worker.log").replace(log)
@@ -268,41 +297,44 @@ def _make(job: RenderJob, take: Take, place: int, folder: Path, name: str, execu
         log.unlink(missing_ok=True)
         file = folder / f"{name}{Path(video.file).suffix}"
         (out / video.file).replace(file)
-    video = replace(video, file=file.name, note=_notes(video, take.episode))
-    records.write(Track(take.owner, take.training, place, file.name, video), file.with_suffix(".json"))
-    return Clip(file, file.with_suffix(".json"), take.owner, take.training, place, video)
+    video = replace(video, file=file.name, note=_describe_notes(video, recorded.episode))
+    records.write(VideoTrack(recorded.owner, recorded.training, place, file.name, video), file.with_suffix(".json"))
+    return VideoClip(file, file.with_suffix(".json"), recorded.owner, recorded.training, place, video)
 
 
-def _notes(video: Video, recorded: Episode) -> str | None:
-    """Return what a viewer should know; an episode that came out otherwise than recorded among it."""
+def _describe_notes(video: Video, expected: Episode) -> str | None:
+    """Return notes for the viewer, such as that the episode differs from the recorded one; None without any."""
     notes = [video.note] if video.note else []
-    if (video.length, video.fitness) != (recorded.length, recorded.fitness):
-        shown = f"{counted(video.length, 'step')}, fitness {video.fitness}"
+    if (video.length, video.fitness) != (expected.length, expected.fitness):
+        shown = f"{pluralize(video.length, 'step')}, fitness {video.fitness}"
         notes.append(
-            f"the episode came out otherwise ({shown}) than its evaluation recorded "
-            f"({counted(recorded.length, 'step')}, fitness {recorded.fitness:g}): another machine, other versions, or "
-            "an environment that ignores its seed"
+            f"the episode differs ({shown}) from the recorded one ({pluralize(expected.length, 'step')}, "
+            f"fitness {expected.fitness:g}): another machine, other versions, or an environment that ignores its seed"
         )
     return "; ".join(notes) or None
 
 
-def _clip(track: Path) -> Clip | None:
-    """Read a video that is there; None where it or its track is missing, or of another version."""
+def _load_clip(track: Path) -> VideoClip | None:
+    """Read a video; None if it or its track is missing, or of another version."""
     try:
-        about = records.read(Track, track)
+        data = records.read(VideoTrack, track)
     except (OSError, ValidationError, ValueError):
         return None
-    file = track.with_name(Path(about.file).name)
-    return Clip(file, track, about.owner, about.training, about.episode, about.video) if file.is_file() else None
+    file = track.with_name(Path(data.file).name)
+    if not file.is_file():
+        return None
+    return VideoClip(file, track, current_owner_name(data.owner), data.training, data.episode, data.video)
 
 
 @contextmanager
-def _running(run: Run, executor: Executor | None) -> Iterator[Executor]:
+def _open_executor(run: Run, executor: Executor | None) -> Iterator[Executor]:
     if executor is not None:
         yield executor
         return
-    own = LocalExecutor(1, run.config.limits.job_s, run.config.limits.memory_mib)
+    local = LocalExecutor(
+        1, run.config.limits.job_s, run.config.limits.memory_mib, trusted_runs.find_module_folder(run)
+    )
     try:
-        yield own
+        yield local
     finally:
-        own.close()
+        local.close()

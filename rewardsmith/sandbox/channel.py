@@ -1,4 +1,4 @@
-"""The seam between the contract of a reward process, the same everywhere, and the backends that run one."""
+"""The interface between the trusted end of a reward process, which is always the same, and its backends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ START_TIMEOUT_S = 30.0
 """Wall clock until a process is sealed; that takes milliseconds here, a second in a container."""
 
 
-class Hangup(Exception):
+class ProcessHangup(Exception):
     """Raised when a reward process ended instead of answering; says how, as the program's author should read it."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -22,7 +22,7 @@ class Hangup(Exception):
 
 
 class Channel(Protocol):
-    """A live reward process, of whichever backend."""
+    """A running reward process of any backend."""
 
     capacity: int
     """The most transitions of one call."""
@@ -54,12 +54,16 @@ class Channel(Protocol):
         """End the process. May be called twice."""
 
 
-def ended(status: int) -> Exception:
-    """Return what to raise where a process ended with an exit code, or with minus a signal, instead of answering."""
+def build_exit_error(status: int) -> Exception:
+    """Build the error for a process that ended instead of answering.
+
+    Args:
+        status: its exit code, or minus the number of the signal that ended it.
+    """
     if status == -signal.SIGSYS:
-        return Hangup("killed", "the program tried a forbidden system call")
+        return ProcessHangup("killed", "the program tried a forbidden system call")
     if status == -signal.SIGKILL:
         return WorkerFailed("a reward process was killed from outside (SIGKILL); is the machine short of memory?")
     if status < 0:
-        return Hangup("killed", f"the program crashed its interpreter ({signal.Signals(-status).name})")
-    return Hangup("killed", f"the program ended its process (exit code {status})")
+        return ProcessHangup("killed", f"the program crashed its interpreter ({signal.Signals(-status).name})")
+    return ProcessHangup("killed", f"the program ended its process (exit code {status})")

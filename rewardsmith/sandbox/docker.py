@@ -29,8 +29,8 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from docker.utils import kwargs_from_env
 
 from rewardsmith.contract.errors import SandboxUnavailable, WorkerFailed
-from rewardsmith.contract.package_data import folder
-from rewardsmith.sandbox.channel import START_TIMEOUT_S, Hangup, ended
+from rewardsmith.contract.package_data import find_data_folder
+from rewardsmith.sandbox.channel import START_TIMEOUT_S, ProcessHangup, build_exit_error
 from rewardsmith.sandbox.inside import wire
 from rewardsmith.sandbox.inside.wire import Array
 from rewardsmith.sandbox.inside.zygote import FORK
@@ -53,7 +53,7 @@ STDOUT = 1
 HOST = re.sub(r"[^\w.-]", "-", socket.gethostname())
 
 
-def connect() -> docker.DockerClient:
+def connect_engine() -> docker.DockerClient:
     """Return a client of the engine that DOCKER_HOST or the current context of `docker` names.
 
     Raises:
@@ -86,11 +86,11 @@ def provide_image(client: docker.DockerClient) -> str:
     try:
         client.images.get(name)
     except ImageNotFound:
-        _build(client, name, context, arguments)
+        _build_image(client, name, context, arguments)
     return name
 
 
-def _build(client: docker.DockerClient, name: str, context: bytes, arguments: Mapping[str, str]) -> None:
+def _build_image(client: docker.DockerClient, name: str, context: bytes, arguments: Mapping[str, str]) -> None:
     archive = io.BytesIO(context)
     try:
         client.images.build(
@@ -106,7 +106,10 @@ def _build(client: docker.DockerClient, name: str, context: bytes, arguments: Ma
 def _build_context() -> bytes:
     """Return the image's files as a tar archive, the same bytes for the same files."""
     package = Path(__file__).parent
-    files = {"Dockerfile": folder("sandbox") / "Dockerfile", "shaping.py": package.parent / "contract" / "shaping.py"}
+    files = {
+        "Dockerfile": find_data_folder("sandbox") / "Dockerfile",
+        "shaping.py": package.parent / "contract" / "shaping.py",
+    }
     files |= {f"inside/{path.name}": path for path in sorted((package / "inside").glob("*.py"))}
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
@@ -118,24 +121,24 @@ def _build_context() -> bytes:
     return data.getvalue()
 
 
-def cleanup() -> tuple[str, ...]:
-    """Remove the containers whose owner, a process of this machine, has ended; return their names.
+def remove_containers() -> tuple[str, ...]:
+    """Remove containers whose owner, a process of this machine, has ended; return their names.
 
     Raises:
         SandboxUnavailable: if no engine answers.
     """
     removed = []
-    with contextlib.closing(connect()) as client:
+    with contextlib.closing(connect_engine()) as client:
         for container in client.containers.list(all=True, ignore_removed=True, filters={"label": LABEL}):
             host, _, pid = container.labels[LABEL].rpartition(":")
-            if host == HOST and not _runs(int(pid)):
-                _remove(container)
+            if host == HOST and not _is_running(int(pid)):
+                _remove_container(container)
                 removed.append(str(container.name))
     return tuple(removed)
 
 
-def _runs(pid: int) -> bool:
-    """Tell whether a process of this machine runs; where that cannot be asked without harm (Windows), say so."""
+def _is_running(pid: int) -> bool:
+    """Return whether a process of this machine runs; True on Windows, where asking would end it."""
     if os.name == "nt":
         return True
     try:
@@ -147,7 +150,7 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def _remove(container: Any) -> None:
+def _remove_container(container: Any) -> None:
     """Kill and remove a container, which may be ending by itself meanwhile."""
     with contextlib.suppress(APIError, OSError):
         container.remove(force=True)
@@ -169,13 +172,13 @@ class DockerChannel:
         self._frames, self._stdout, self._last_words, self._scores = b"", b"", b"", b""
         text = spec.to_bytes()
         sizes = len(self._inputs) or 1, spec.output_bytes(self.capacity, spec.max_terms)
-        self._client = connect()
+        self._client = connect_engine()
         self._container: Any = None
         self._stream: Any = None
         try:
-            self._start(provide_image(self._client), sum(sizes))
+            self._start_container(provide_image(self._client), sum(sizes))
             request = FORK.pack(b"fork", memory_mib * MIB, *sizes, len(text))
-            self._send(request + text, time.monotonic() + START_TIMEOUT_S)
+            self._send_all(request + text, time.monotonic() + START_TIMEOUT_S)
         except (DockerException, OSError) as error:
             self.close()
             raise WorkerFailed(f"the container of a reward process did not start: {error}") from error
@@ -183,7 +186,7 @@ class DockerChannel:
             self.close()
             raise
 
-    def _start(self, image: str, arenas: int) -> None:
+    def _start_container(self, image: str, arenas: int) -> None:
         """Create the container, attach to it and start it, in this order, so that no output is missed."""
         memory = (self._memory_mib + INTERPRETER_MIB) * MIB + arenas
         self._container = self._client.containers.create(
@@ -211,7 +214,7 @@ class DockerChannel:
 
     def inputs(self, n: int) -> wire.Inputs:
         """Return the arrays to fill before a call."""
-        return wire.inputs(self._spec, memoryview(self._inputs), n)
+        return wire.map_inputs(self._spec, memoryview(self._inputs), n)
 
     def call(self, n: int, rows: int, timeout_s: float) -> None:
         """Send the transitions that lie in `inputs(n)`, and ask for their scores."""
@@ -219,24 +222,24 @@ class DockerChannel:
         inputs = memoryview(self._inputs)[: self._spec.input_bytes(n)]
         # A container that has ended breaks the connection; how it ended is told where its answer is missing.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._send(b"".join((wire.CALLED.pack(wire.CALL, n, rows), inputs)), time.monotonic() + timeout_s)
+            self._send_all(b"".join((wire.CALLED.pack(wire.CALL, n, rows), inputs)), time.monotonic() + timeout_s)
 
     def answer(self, n: int, timeout_s: float) -> tuple[int, bytes]:
         """Wait for a message, and for the scores that follow it; return its kind and payload."""
         deadline = time.monotonic() + timeout_s
         while True:
-            split = wire.split(self._stdout)
+            split = wire.split_message(self._stdout)
             if split is not None:
                 kind, payload, rest = split
                 scores = self._score_bytes(n, payload) if kind == wire.SCORED else 0
                 if len(rest) >= scores:
                     self._scores, self._stdout = rest[:scores], rest[scores:]
                     return kind, payload
-            self._receive(deadline)
+            self._receive_output(deadline)
 
     def outputs(self, n: int, terms: int) -> Array:
         """Return a copy of the outputs (m + terms, n) of the last answer."""
-        return np.array(wire.outputs(self._spec, memoryview(self._scores), n, terms))
+        return np.array(wire.map_outputs(self._spec, memoryview(self._scores), n, terms))
 
     def close(self) -> None:
         """End the process and remove the container. May be called twice."""
@@ -246,7 +249,7 @@ class DockerChannel:
             self._socket.close()
             self._stream.close()
         if self._container is not None:
-            _remove(self._container)
+            _remove_container(self._container)
         self._client.close()
         self._client = None
 
@@ -256,17 +259,17 @@ class DockerChannel:
             raise ValueError(f"{terms} terms")
         return self._spec.output_bytes(n, terms)
 
-    def _send(self, data: bytes, deadline: float) -> None:
+    def _send_all(self, data: bytes, deadline: float) -> None:
         """Send all of the data; a process that does not read it runs into the deadline."""
         self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
         self._socket.sendall(data)
 
-    def _receive(self, deadline: float) -> None:
+    def _receive_output(self, deadline: float) -> None:
         """Take in some output."""
         self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
         data = self._socket.recv(CHUNK)
         if not data:
-            raise self._hangup()
+            raise self._build_hangup()
         self._frames += data
         while len(self._frames) >= FRAME.size:
             stream, length = FRAME.unpack_from(self._frames)
@@ -279,12 +282,14 @@ class DockerChannel:
             else:
                 self._last_words = piece
 
-    def _hangup(self) -> Exception:
+    def _build_hangup(self) -> Exception:
         """Return what to raise for a container whose output has ended."""
         try:
             status = int(self._last_words)
         except ValueError:
             return WorkerFailed("the container of a reward process was ended from outside")
         if status == -signal.SIGKILL:
-            return Hangup("memory", f"the program used more than the container's {self._memory_mib} MiB of memory")
-        return ended(status)
+            return ProcessHangup(
+                "memory", f"the program used more than the container's {self._memory_mib} MiB of memory"
+            )
+        return build_exit_error(status)

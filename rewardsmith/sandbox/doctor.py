@@ -1,4 +1,4 @@
-"""What of the seal works on this machine, found out by sealing a process, and what to do about the rest."""
+"""The sandbox checks of `rewardsmith doctor`: they seal a process, and say which layers held it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import platform
 import numpy as np
 
 from rewardsmith.contract.errors import SandboxUnavailable, WorkerFailed
-from rewardsmith.contract.records import Check, Limits
-from rewardsmith.contract.reward_program import Transitions, parse
+from rewardsmith.contract.records import DoctorCheck, Limits
+from rewardsmith.contract.reward_program import Transitions, parse_program
+from rewardsmith.sandbox.layers import describe_layers
 from rewardsmith.sandbox.local import LocalChannel, Zygote
-from rewardsmith.sandbox.process import Layout, SealedReward
+from rewardsmith.sandbox.process import ProgramLayout, SealedReward
 
-_PROBE = "def reward(action):\n    return {'effort': -np.sum(action**2, axis=1)}\n"
+_TRIVIAL_PROGRAM = "def reward(action):\n    return {'effort': -np.sum(action**2, axis=1)}\n"
 _BEST_EFFORT = {
     "landlock": (
         "Landlock refuses files, TCP and signals once more",
@@ -26,34 +27,38 @@ _BEST_EFFORT = {
     "empty-root": ("the root of all paths is an empty folder", "the same as for namespaces"),
     "no-privileges": ("an ordinary user without capabilities", "do not run as root"),
 }
-"""Layer to what it adds, and what it takes."""
+"""Layer to what it adds, and what the machine needs for it."""
 
 
-def report() -> tuple[Check, ...]:
-    """Return what works: sealing, which the local backend needs; its extra layers; and the Docker backend."""
+def check_sandbox() -> tuple[DoctorCheck, ...]:
+    """Check sealing, which the local backend needs; its additional layers; and the Docker backend."""
     try:
-        layers = _sealed_layers()
+        layers = _list_seal_layers()
     except (SandboxUnavailable, WorkerFailed) as error:
         fix = "use --sandbox docker, or a Linux kernel with seccomp on x86_64 or aarch64"
-        docker = _docker()
-        return (Check("seal", False, str(error), fix, needed=not docker.ok), docker)
+        docker = _check_docker()
+        return (DoctorCheck("seal", False, str(error), fix, needed=not docker.ok), docker)
     extra = tuple(
-        Check(name, True, detail, needed=False)
+        DoctorCheck(name, True, detail, needed=False)
         if name in layers
-        else Check(name, False, "missing; the seal holds without it", fix, needed=False)
+        else DoctorCheck(name, False, "missing; the seal holds without it", fix, needed=False)
         for name, (detail, fix) in _BEST_EFFORT.items()
     )
-    return (Check("seal", True, f"seccomp on {platform.machine()}, a program was run in it"), *extra, _docker())
+    return (
+        DoctorCheck("seal", True, f"a program was run in it on {platform.machine()}: {describe_layers(layers)}"),
+        *extra,
+        _check_docker(),
+    )
 
 
-def _sealed_layers() -> tuple[str, ...]:
+def _list_seal_layers() -> tuple[str, ...]:
     """Seal a process, run a program in it, and return the layers that held it."""
     with Zygote() as zygote, contextlib.ExitStack() as stack:
         limits = Limits()
         process = stack.enter_context(
             SealedReward(
-                parse(_PROBE),
-                Layout({}, (1,)),
+                parse_program(_TRIVIAL_PROGRAM),
+                ProgramLayout({}, (1,)),
                 limits,
                 lambda spec, capacity: LocalChannel(zygote, spec, capacity, limits.memory_mib),
             )
@@ -62,13 +67,13 @@ def _sealed_layers() -> tuple[str, ...]:
         return process.layers
 
 
-def _docker() -> Check:
+def _check_docker() -> DoctorCheck:
     try:
-        from rewardsmith.sandbox.docker import connect
+        from rewardsmith.sandbox.docker import connect_engine
 
-        with contextlib.closing(connect()) as client:
+        with contextlib.closing(connect_engine()) as client:
             version = client.version()["Version"]
     except SandboxUnavailable as error:
         fix = "only --sandbox docker needs it: start Docker, or set DOCKER_HOST"
-        return Check("docker", False, str(error), fix, needed=False)
-    return Check("docker", True, f"engine {version}", needed=False)
+        return DoctorCheck("docker", False, str(error), fix, needed=False)
+    return DoctorCheck("docker", True, f"engine {version}", needed=False)

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Self
 
 from rewardsmith.contract.errors import SandboxUnavailable, WorkerFailed
-from rewardsmith.sandbox.channel import ended
+from rewardsmith.sandbox.channel import build_exit_error
 from rewardsmith.sandbox.inside import wire
-from rewardsmith.sandbox.inside.syscalls import TABLES, call
+from rewardsmith.sandbox.inside.syscalls import TABLES, make_syscall
 from rewardsmith.sandbox.inside.wire import Array
 from rewardsmith.sandbox.inside.zygote import ANSWER, END, FORK
 
@@ -34,13 +34,17 @@ DETERMINISTIC = {"PYTHONHASHSEED": "0"}
 """A set of names has the same order in every process."""
 BOOT = "import sys; sys.path[:0] = sys.argv[4:]; from inside.zygote import main; main()"
 END_TIMEOUT_S = 5.0
+ROOT_PREFIX = "rewardsmith-root-"
+"""Beginning of the names of the empty folders that become zygotes' root folders."""
+STALE_S = 7 * 86_400.0
+"""Age from which such a folder is taken for one that a killed zygote left: no job runs for a week."""
 MFD_CLOEXEC, MFD_ALLOW_SEALING = 1, 2
 F_ADD_SEALS, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_FUTURE_WRITE = 1033, 2, 4, 0x10
 """Of memfd_create and fcntl; builds of Python for old C libraries have neither the names nor the function."""
 
 
 def can_seal() -> bool:
-    """Tell whether this machine's kernel has what sealing takes."""
+    """Return whether this machine's kernel can seal a process."""
     return platform.machine() in TABLES and Path("/proc/sys/kernel/seccomp/actions_avail").exists()
 
 
@@ -64,8 +68,9 @@ class Zygote:
                 f"reward programs are sealed by Linux's seccomp, which {sys.platform} lacks; use --sandbox docker"
             )
         self._lock = threading.Lock()
-        self._owed = 0
-        self._root = tempfile.mkdtemp(prefix="rewardsmith-root-")
+        self._pending_answers = 0
+        _remove_stale_roots()
+        self._root = tempfile.mkdtemp(prefix=ROOT_PREFIX)
         if user is not None:
             os.chown(self._root, user, -1)
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -91,7 +96,7 @@ class Zygote:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def fork(self, descriptors: tuple[int, int, int, int], memory: int, sizes: tuple[int, int, int]) -> int:
+    def fork_process(self, descriptors: tuple[int, int, int, int], memory: int, sizes: tuple[int, int, int]) -> int:
         """Fork a reward process and return its number, which `end` takes.
 
         Args:
@@ -102,15 +107,15 @@ class Zygote:
         Raises:
             WorkerFailed: if the zygote has ended.
         """
-        return self._ask(FORK.pack(b"fork", memory, *sizes), descriptors)
+        return self._send_request(FORK.pack(b"fork", memory, *sizes), descriptors)
 
-    def end(self, process: int) -> int:
+    def end_process(self, process: int) -> int:
         """Kill a reward process, if it still runs; return its exit code, or minus the signal that ended it.
 
         Raises:
             WorkerFailed: if the zygote has ended, and every process with it.
         """
-        return self._ask(END.pack(b"end ", process))
+        return self._send_request(END.pack(b"end ", process))
 
     @property
     def alive(self) -> bool:
@@ -130,16 +135,16 @@ class Zygote:
         with contextlib.suppress(FileNotFoundError):
             Path(self._root).rmdir()
 
-    def _ask(self, request: bytes, descriptors: tuple[int, ...] = ()) -> int:
+    def _send_request(self, request: bytes, descriptors: tuple[int, ...] = ()) -> int:
         try:
             with self._lock:
-                while self._owed:  # to a caller that was interrupted
+                while self._pending_answers:  # to a caller that was interrupted
                     self._control.recv(ANSWER.size)
-                    self._owed -= 1
+                    self._pending_answers -= 1
                 socket.send_fds(self._control, [request], descriptors)
-                self._owed += 1
+                self._pending_answers += 1
                 answer = self._control.recv(ANSWER.size)
-                self._owed -= 1
+                self._pending_answers -= 1
         except OSError:
             answer = b""
         if len(answer) != ANSWER.size:
@@ -201,13 +206,13 @@ class LocalChannel:
         sizes = max(spec.input_bytes(capacity), len(text)), spec.output_bytes(capacity, spec.max_terms)
         calls, self._calls = os.pipe()
         self._answers, answers = os.pipe()
-        arenas = _shared_memory(sizes[0]), _shared_memory(sizes[1])
+        arenas = _create_shared_memory(sizes[0]), _create_shared_memory(sizes[1])
         self._inputs, self._outputs = (mmap.mmap(arena, size) for arena, size in zip(arenas, sizes, strict=True))
         try:
             with contextlib.suppress(OSError):  # kernels before 5.1 lack it
                 fcntl.fcntl(arenas[0], F_ADD_SEALS, F_SEAL_FUTURE_WRITE)
             self._inputs[: len(text)] = text
-            self._process = zygote.fork((calls, answers, *arenas), memory_mib * MIB, (*sizes, len(text)))
+            self._process = zygote.fork_process((calls, answers, *arenas), memory_mib * MIB, (*sizes, len(text)))
         finally:
             if self._process is None:
                 os.close(self._calls)
@@ -219,7 +224,7 @@ class LocalChannel:
 
     def inputs(self, n: int) -> wire.Inputs:
         """Return the arrays to fill before a call."""
-        return wire.inputs(self._spec, self._inputs, n)
+        return wire.map_inputs(self._spec, self._inputs, n)
 
     def call(self, n: int, rows: int, timeout_s: float) -> None:
         """Ask for the scores of the transitions that lie in `inputs(n)`."""
@@ -231,7 +236,7 @@ class LocalChannel:
         """Wait for a message and return its kind and payload."""
         deadline = time.monotonic() + timeout_s
         while True:
-            split = wire.split(self._received)
+            split = wire.split_message(self._received)
             if split is not None:
                 kind, payload, self._received = split
                 return kind, payload
@@ -241,14 +246,14 @@ class LocalChannel:
             data = os.read(self._answers, wire.MAX_BYTES)
             if not data:
                 assert self._process is not None
-                raise ended(self._end(self._process))
+                raise build_exit_error(self._end_process(self._process))
             self._received += data
 
     def outputs(self, n: int, terms: int) -> Array:
         """Return a copy of the outputs (m + terms, n) of the last answer."""
         view = self._views.get((n, terms))
         if view is None:
-            view = self._views[n, terms] = wire.outputs(self._spec, self._outputs, n, terms)
+            view = self._views[n, terms] = wire.map_outputs(self._spec, self._outputs, n, terms)
         return view.copy()
 
     def close(self) -> None:
@@ -256,18 +261,28 @@ class LocalChannel:
         if self._process is not None:
             # Without its zygote, a process has ended already.
             with contextlib.suppress(WorkerFailed):
-                self._end(self._process)
+                self._end_process(self._process)
 
-    def _end(self, process: int) -> int:
+    def _end_process(self, process: int) -> int:
         """End the process and return how it ended."""
         self._process = None
         os.close(self._calls)
         os.close(self._answers)
-        return self._zygote.end(process)
+        return self._zygote.end_process(process)
 
 
-def _shared_memory(size: int) -> int:
-    descriptor = call("memfd_create", b"rewardsmith", MFD_CLOEXEC | MFD_ALLOW_SEALING)
+def _remove_stale_roots() -> None:
+    """Remove the empty root folders that killed zygotes left behind."""
+    with contextlib.suppress(OSError):
+        oldest = time.time() - STALE_S
+        for folder in Path(tempfile.gettempdir()).glob(f"{ROOT_PREFIX}*"):
+            with contextlib.suppress(OSError):
+                if folder.lstat().st_mtime < oldest:
+                    folder.rmdir()  # which fails for a folder of another user, a link, and one that holds something
+
+
+def _create_shared_memory(size: int) -> int:
+    descriptor = make_syscall("memfd_create", b"rewardsmith", MFD_CLOEXEC | MFD_ALLOW_SEALING)
     os.ftruncate(descriptor, size)
     # Cut short by the other side, it would kill this process at the next access.
     fcntl.fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW)

@@ -18,19 +18,20 @@ from rewardsmith.contract import build_id
 from rewardsmith.contract.errors import RewardFailed, SandboxUnavailable, WorkerFailed
 from rewardsmith.contract.records import Limits
 from rewardsmith.contract.reward_program import STATES, RewardProgram, Scores, Transitions
-from rewardsmith.sandbox.channel import START_TIMEOUT_S, Channel, Hangup
+from rewardsmith.contract.text import flatten_text
+from rewardsmith.sandbox.channel import START_TIMEOUT_S, Channel, ProcessHangup
 from rewardsmith.sandbox.inside import wire
 from rewardsmith.sandbox.inside.wire import Array, Bools
 
 FIRST_CAPACITY = 256
-"""Transitions that a process is first opened for; it is opened anew, larger, for a call that has more."""
+"""Transitions that the first process has room for; a call with more opens a new, larger process."""
 CODES = ("error", "memory", "shape", "killed")
 """Codes that a process may give its own failure."""
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The shapes that cross the border."""
+class ProgramLayout:
+    """The shapes of a program's inputs."""
 
     signals: Mapping[str, tuple[int, ...]]
     """Every signal that a program may read, to the shape of one transition's value."""
@@ -42,6 +43,8 @@ class RewardProcess(Protocol):
     """A program that can be asked for scores; a context manager that closes it."""
 
     program: RewardProgram
+    layers: tuple[str, ...]
+    """Names of the layers of the seal that hold it, e.g. "seccomp", "landlock"."""
 
     def score(self, transitions: Transitions, memory: Mapping[str, Array] | None = None) -> Scores:
         """Return the scores of n transitions; see `SealedReward.score`."""
@@ -60,8 +63,8 @@ class RewardProcess(Protocol):
 
 
 @dataclass(frozen=True)
-class Terms:
-    """The terms of an answer; the same from call to call, so they are checked once."""
+class TermNames:
+    """The names and weights of an answer's terms; the same from call to call, so they are checked once."""
 
     payload: bytes
     names: tuple[str, ...]
@@ -78,7 +81,11 @@ class SealedReward:
     """
 
     def __init__(
-        self, program: RewardProgram, layout: Layout, limits: Limits, connect: Callable[[wire.Spec, int], Channel]
+        self,
+        program: RewardProgram,
+        layout: ProgramLayout,
+        limits: Limits,
+        connect: Callable[[wire.Spec, int], Channel],
     ) -> None:
         """Start the process and wait until it is sealed; the text is compiled while the caller goes on.
 
@@ -93,14 +100,14 @@ class SealedReward:
             WorkerFailed: if it cannot be started, or is of another version.
         """
         self.program = program
-        self._spec = specify(program, layout, limits)
+        self._spec = build_spec(program, layout, limits)
         self._timeout_s = limits.call_timeout_s
         self._connect = connect
         self._failure: RewardFailed | None = None
         self._channel: Channel | None = None
         self._views: dict[int, wire.Inputs] = {}
-        self._terms = Terms(b"", (), np.empty((0, 1)))
-        self._open(FIRST_CAPACITY)
+        self._term_names = TermNames(b"", (), np.empty((0, 1)))
+        self._open_channel(FIRST_CAPACITY)
 
     def __enter__(self) -> Self:
         return self
@@ -114,7 +121,8 @@ class SealedReward:
         """Return the scores of n transitions.
 
         Args:
-            transitions: the action, and every signal that the program names and the layout has.
+            transitions: the action, every signal that the program names and the layout has, and `terminated` where the
+                program takes it.
             memory: memory name to (n,); None stands for the values at an episode's start.
 
         Raises:
@@ -124,7 +132,7 @@ class SealedReward:
         """
         start = {name: np.full(transitions.n, value) for name, value in self.program.memory.items()}
         never = np.zeros((1, transitions.n), np.bool_)
-        return self._scored(transitions, never, start if memory is None else memory)
+        return self._score_steps(transitions, never, start if memory is None else memory)
 
     def walk(self, transitions: Transitions, ended: Bools, memory: Mapping[str, Array]) -> Scores:
         """Return the scores of T steps of r transitions each, walked through in time order, the memory handed on.
@@ -134,7 +142,7 @@ class SealedReward:
 
         Args:
             transitions: T * r, step after step; the rows of a step are the same environments at each.
-            ended: (T, r), where an episode ended with the transition: there, memory starts anew with the next step.
+            ended: (T, r), where an episode ended with the transition: memory is reset there before the next step.
             memory: memory name to (r,), before the first step.
 
         Returns:
@@ -145,24 +153,24 @@ class SealedReward:
             WorkerFailed: as `score`.
             ValueError: if the transitions do not fit the layout.
         """
-        scores = self._scored(transitions, ended, memory)
+        scores = self._score_steps(transitions, ended, memory)
         values = {
             name: np.where(ended[-1], self.program.memory[name], value[-ended.shape[1] :])
             for name, value in scores.memory.items()
         }
         return Scores(scores.total, scores.terms, values)
 
-    def _scored(self, transitions: Transitions, ended: Bools, memory: Mapping[str, Array]) -> Scores:
+    def _score_steps(self, transitions: Transitions, ended: Bools, memory: Mapping[str, Array]) -> Scores:
         """Return the scores of (T, r) transitions, the memory (T * r,) after each among them."""
         n, rows = transitions.n, ended.shape[1]
         if n < 1 or ended.size != n:
             raise ValueError(f"{n} transitions in {ended.shape[0]} steps of {rows}")
-        channel = self._provide(n)
-        self._fill(channel, transitions, ended, memory)
+        channel = self._provide_channel(n)
+        self._fill_inputs(channel, transitions, ended, memory)
         try:
-            return self._scores(channel, self._ask(channel, n, rows), n)
+            return self._collect_scores(channel, self._request_scores(channel, n, rows), n)
         except RewardFailed as error:
-            self._failure = _copy(error)
+            self._failure = _copy_failure(error)
             self.close()
             raise
         except WorkerFailed:
@@ -176,52 +184,56 @@ class SealedReward:
         self._channel = None
         self._views = {}
 
-    def _open(self, capacity: int) -> None:
+    def _open_channel(self, capacity: int) -> None:
         """Start a process for at most `capacity` transitions a call and wait until it is sealed."""
         channel = self._channel = self._connect(self._spec, capacity)
         self._views = {}
         self._ready = self._asked = False
         try:
             kind, payload = channel.answer(0, START_TIMEOUT_S)
-        except (TimeoutError, Hangup) as error:
+        except (TimeoutError, ProcessHangup) as error:
             self.close()
             reason = str(error) or f"it was not sealed within {START_TIMEOUT_S:g} s"
             raise WorkerFailed(f"a reward process did not start: {reason}") from error
         if kind == wire.UNSEALED:
             self.close()
+            reason = flatten_text(payload.decode(errors="replace"))
             raise SandboxUnavailable(
-                f"a reward program cannot be sealed here: {_printable(payload)}; use --sandbox docker, "
+                f"a reward program cannot be sealed here: {reason}; use --sandbox docker, "
                 "and see what `rewardsmith doctor` says"
             )
         its, *layers = payload.decode("ascii", "replace").split(",")
         if kind != wire.SEALED or its != wire.VERSION:
             self.close()
-            raise build_id.changed("its reward processes are of another version")
+            raise build_id.build_upgrade_error("its reward processes are of another version")
         self.layers = tuple(layers)
 
-    def _provide(self, n: int) -> Channel:
+    def _provide_channel(self, n: int) -> Channel:
         """Return a channel that can take n transitions and is not in the middle of a call."""
         if self._failure is not None:
-            raise _copy(self._failure)
+            raise _copy_failure(self._failure)
         if self._channel is None:
             raise WorkerFailed("the reward process was closed")
         if n > self._channel.capacity or self._asked:
             capacity = max(n, 2 * self._channel.capacity) if n > self._channel.capacity else self._channel.capacity
             self.close()
-            self._open(capacity)
+            self._open_channel(capacity)
         assert self._channel is not None
         return self._channel
 
-    def _fill(self, channel: Channel, transitions: Transitions, ended: Bools, memory: Mapping[str, Array]) -> None:
+    def _fill_inputs(
+        self, channel: Channel, transitions: Transitions, ended: Bools, memory: Mapping[str, Array]
+    ) -> None:
         """Lay the transitions into the input arena, and what the first step remembers."""
         n, rows = transitions.n, ended.shape[1]
         if n not in self._views:
             self._views[n] = channel.inputs(n)
-        groups: dict[str, Mapping[str, Array]] = {
+        groups: dict[str, Mapping[str, Array] | Mapping[str, Bools]] = {
             "action": {"action": transitions.action},
             "before": transitions.before,
             "after": transitions.after,
             "start": transitions.start,
+            "terminated": {} if transitions.terminated is None else {"terminated": transitions.terminated},
             "memory": memory,
             "episode": {"ended": ended.ravel().astype(np.float64)},
         }
@@ -234,17 +246,17 @@ class SealedReward:
                 raise ValueError(f"{group}.{name} must have shape {view.shape}, has {has}")
             view[...] = array
 
-    def _ask(self, channel: Channel, n: int, rows: int) -> bytes:
+    def _request_scores(self, channel: Channel, n: int, rows: int) -> bytes:
         """Return the names of the terms, once the scores lie in the output arena."""
         if not self._ready:
-            self._expect(channel, wire.READY, 0, 0)
+            self._expect_message(channel, wire.READY, 0, 0)
             self._ready = True
         self._asked = True
-        names = self._expect(channel, wire.SCORED, n, rows)
+        names = self._expect_message(channel, wire.SCORED, n, rows)
         self._asked = False
         return names
 
-    def _expect(self, channel: Channel, kind: int, n: int, rows: int) -> bytes:
+    def _expect_message(self, channel: Channel, kind: int, n: int, rows: int) -> bytes:
         """Return the payload of the next message, which must be of this kind; if n is not 0, call first."""
         try:
             if n:
@@ -254,31 +266,31 @@ class SealedReward:
             doing = f"to score {n:,} transitions" if n else "to run its top level"
             text = f"the program took longer than {self._timeout_s:g} s {doing}"
             raise RewardFailed(text, code="timeout") from None
-        except Hangup as error:
+        except ProcessHangup as error:
             raise RewardFailed(str(error), code=error.code) from None
         except ValueError as error:
-            raise _forged(str(error)) from None
+            raise _forgery_error(str(error)) from None
         if got == kind:
             return payload
-        raise self._failed(payload) if got == wire.FAILED else _forged(f"a message of kind {got}")
+        raise self._read_failure(payload) if got == wire.FAILED else _forgery_error(f"a message of kind {got}")
 
-    def _failed(self, payload: bytes) -> RewardFailed:
+    def _read_failure(self, payload: bytes) -> RewardFailed:
         """Return the failure that a process told of itself."""
         try:
             fields = json.loads(payload)
             code, text, line = fields["code"], fields["message"], fields["line"]
         except (ValueError, TypeError, KeyError, RecursionError):
-            return _forged("a failure that cannot be read")
+            return _forgery_error("a failure that cannot be read")
         is_line = line is None or (type(line) is int and 0 < line <= len(self.program.source.splitlines()))
         if code not in CODES or not isinstance(text, str) or not is_line:
-            return _forged("a failure that cannot be read")
-        return RewardFailed(_printable(text), code=code, line=line)
+            return _forgery_error("a failure that cannot be read")
+        return RewardFailed(flatten_text(text), code=code, line=line)
 
-    def _scores(self, channel: Channel, payload: bytes, n: int) -> Scores:
+    def _collect_scores(self, channel: Channel, payload: bytes, n: int) -> Scores:
         """Check what lies in the output arena and add it up."""
-        if payload != self._terms.payload:
-            self._terms = self._read_names(payload)
-        names, weights, m = self._terms.names, self._terms.weights, len(self._spec.memory)
+        if payload != self._term_names.payload:
+            self._term_names = self._read_names(payload)
+        names, weights, m = self._term_names.names, self._term_names.weights, len(self._spec.memory)
         rows = channel.outputs(n, len(names))
         with np.errstate(all="ignore"):
             total: Array = np.add.reduce(weights * rows[m:])
@@ -297,18 +309,20 @@ class SealedReward:
                 where = f"{len(wrong):,} of {len(row):,} transitions, first at {wrong[0]}: {row[wrong[0]]}"
                 raise RewardFailed(f"{label} is not finite for {where}", code="not-finite")
 
-    def _read_names(self, payload: bytes) -> Terms:
+    def _read_names(self, payload: bytes) -> TermNames:
         names = tuple(payload.decode("ascii", "replace").split("\n"))
         if len(set(names)) != len(names) or len(names) > self._spec.max_terms or not all(map(wire.is_term_name, names)):
-            raise _forged("names that no terms have")
-        return Terms(payload, names, np.array([[self.program.weight(name)] for name in names]))
+            raise _forgery_error("names that no terms have")
+        return TermNames(payload, names, np.array([[self.program.weight(name)] for name in names]))
 
 
-def specify(program: RewardProgram, layout: Layout, limits: Limits) -> wire.Spec:
-    """Return what a reward process has to know: of the signals, only those that the program names."""
+def build_spec(program: RewardProgram, layout: ProgramLayout, limits: Limits) -> wire.Spec:
+    """Build the spec of a reward process; of the signals it has only those that the program names."""
     inputs: list[tuple[str, str, tuple[int, ...]]] = []
     if "action" in program.arguments:
         inputs.append(("action", "action", layout.action_shape))
+    if "terminated" in program.arguments:
+        inputs.append(("terminated", "terminated", ()))
     for state in STATES:
         if state in program.arguments:
             named = program.reads.get(state, ())
@@ -326,17 +340,10 @@ def specify(program: RewardProgram, layout: Layout, limits: Limits) -> wire.Spec
     )
 
 
-def _copy(failure: RewardFailed) -> RewardFailed:
+def _copy_failure(failure: RewardFailed) -> RewardFailed:
     """Return the failure without its traceback, which would keep the arenas alive."""
     return RewardFailed(str(failure), code=failure.code, line=failure.line)
 
 
-def _forged(what: str) -> RewardFailed:
+def _forgery_error(what: str) -> RewardFailed:
     return RewardFailed(f"the program answered past its harness: {what}", code="protocol")
-
-
-def _printable(text: str | bytes) -> str:
-    """Return text of a program without what could steer a terminal."""
-    if isinstance(text, bytes):
-        text = text.decode(errors="replace")
-    return "".join(character if character.isprintable() or character == "\n" else " " for character in text)

@@ -1,44 +1,51 @@
-"""Recorded transitions, and what a reward program gives for them in the sealed reward process.
+"""Recorded transitions on disk, and their scores by a program in the sealed reward process.
 
-A program without memory scores a recording in one call. One with memory is walked through it as a training would:
-the episodes side by side, one call per step in time.
+EpisodeFile       `episodes.npz` of an evaluation: written by the worker, read by the analyzer, the judge and others
+TransitionFile    `transitions.npz` of a probe: transitions under random actions, for the trial scoring of a program
+score_recording   scores recorded transitions with a running reward process
 
-probe       the transitions that the probe recorded under random actions
-episodes    those of an evaluation's recorded episodes
-score       a recording scored by a running process
+These two classes own the layout of the files; no other module names an array in them. A program without memory scores a
+recording in one call. One with memory is walked through it as a training would: the episodes side by side, one call per
+step in time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rewardsmith.contract.records import Probe
-from rewardsmith.contract.reward_program import STATES, Array, RewardProgram, Transitions
-from rewardsmith.sandbox import Layout, RewardProcess
+from rewardsmith.contract.errors import RewardFailed
+from rewardsmith.contract.fitness import Rollout
+from rewardsmith.contract.records import Limits, Probe
+from rewardsmith.contract.reward_program import STATES, Array, Bools, RewardProgram, Transitions
+from rewardsmith.sandbox import ProgramLayout, RewardProcess, open_process
 
-FILE = "episodes.npz"
-"""Where an evaluation keeps its episodes."""
+EPISODES_FILE = "episodes.npz"
+"""Name of the file in an evaluation's folder."""
+TRANSITIONS_FILE = "transitions.npz"
+"""Name of the file in a probe's folder."""
 Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Recording:
-    """The recorded transitions that a program needs."""
+class RecordedTransitions:
+    """Recorded transitions as far as a program needs them, grouped by episode."""
 
     transitions: Transitions
     episodes: tuple[Indices, ...]
-    """The transitions of each episode, in time order; the longest first."""
+    """The transitions of each episode, in time order; the longest episode first."""
 
-    def part(self, *episodes: Indices) -> Recording:
-        """Return the transitions of these index lists alone, one list after the other, each as an episode."""
+    def select_episodes(self, *episodes: Indices) -> RecordedTransitions:
+        """Return only the transitions of these index lists, one list after the other, each as an episode."""
         chosen = np.concatenate(episodes)
         ends = np.cumsum([len(episode) for episode in episodes])
-        return Recording(_take(self.transitions, chosen), tuple(np.split(np.arange(len(chosen)), ends[:-1])))
+        return RecordedTransitions(
+            self.transitions.select_rows(chosen), tuple(np.split(np.arange(len(chosen)), ends[:-1]))
+        )
 
     @property
     def in_order(self) -> list[Indices]:
@@ -47,124 +54,338 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a program gave for n transitions."""
+class RecordedScores:
+    """Scores of a program for n recorded transitions."""
 
     total: Array
     """(n,)"""
     terms: Mapping[str, Array]
     """Term name to (n,); NaN where a term was not returned."""
 
-    def at(self, chosen: Indices) -> Outcome:
-        """Return what it gave for the chosen transitions."""
-        return Outcome(self.total[chosen], {name: values[chosen] for name, values in self.terms.items()})
+    def select_rows(self, rows: Indices) -> RecordedScores:
+        """Return the scores of the chosen transitions."""
+        return RecordedScores(self.total[rows], {name: values[rows] for name, values in self.terms.items()})
 
 
-def probe(path: Path, program: RewardProgram) -> Recording:
-    """Read what a program needs of a recording; one long episode counts as two, so that there are some side by side.
+@dataclass(frozen=True)
+class EpisodeFile:
+    """The recorded episodes of an evaluation, in one .npz; an episode is addressed by its index.
 
-    Raises:
-        OSError: if the file cannot be read.
+    The arrays are `<index>/<signal>` of shape (T, *shape), the values after each of the episode's T steps,
+    `<index>/start/<signal>` (*shape), the value at the start, and `<index>/action` (T, a). How an episode ended stands
+    in the record `Evaluation`, not here.
     """
-    with np.load(path, allow_pickle=False) as arrays:
-        states = {state: {name: arrays[f"{state}/{name}"] for name in program.reads[state]} for state in STATES}
-        transitions = Transitions(arrays["action"], **states)
-        starts = np.flatnonzero(arrays["step"] == 0)
-    cuts = starts[starts > 0] if len(starts) > 1 else [transitions.n // 2]
-    episodes = np.split(np.arange(transitions.n), cuts)
-    return Recording(transitions, tuple(sorted(episodes, key=len, reverse=True)))
 
+    path: Path
 
-def terminated(path: Path) -> Array:
-    """Return 1 for each recorded transition with which an episode ended by the environment's rule, (n,).
+    @classmethod
+    def in_folder(cls, folder: Path) -> EpisodeFile:
+        """Return the file of an evaluation's folder, whether it exists or not."""
+        return cls(folder / EPISODES_FILE)
 
-    A recording by an older version does not tell; there every episode that another follows counts as ended.
+    def exists(self) -> bool:
+        """Return whether the file is there: whether the episodes were recorded and kept."""
+        return self.path.is_file()
 
-    Raises:
-        OSError: if the file cannot be read.
-    """
-    with np.load(path, allow_pickle=False) as arrays:
-        known = arrays["terminated"] if "terminated" in arrays else np.append(arrays["step"][1:] == 0, False)
-        return np.asarray(known, dtype=np.float64)
+    def write(self, episodes: Iterable[Rollout]) -> None:
+        """Write the episodes, in the order of their indices.
 
+        Raises:
+            OSError: if the file cannot be written.
+        """
+        arrays: dict[str, Array] = {}
+        for index, episode in enumerate(episodes):
+            arrays[_action_key(index)] = episode.actions
+            arrays |= {_step_key(index, name): values for name, values in episode.signals.items()}
+            arrays |= {_start_key(index, name): value for name, value in episode.start.items()}
+        np.savez(self.path, allow_pickle=False, **arrays)
 
-def episodes(path: Path, program: RewardProgram, chosen: Sequence[int]) -> Recording | None:
-    """Read episodes of an evaluation; None where a signal that the program names was not recorded.
+    def count_episodes(self) -> int:
+        """Return how many episodes the file has.
 
-    Args:
-        path: the .npz, whose layout stands at `Evaluation`.
-        program: says which signals are needed.
-        chosen: indices of the episodes, in any order; the recording has them in this order.
+        Raises:
+            OSError: if the file cannot be read.
+        """
+        with np.load(self.path, allow_pickle=False) as arrays:
+            return len({key.partition("/")[0] for key in arrays})
 
-    Raises:
-        OSError: if the file cannot be read.
-    """
-    with np.load(path, allow_pickle=False) as arrays:
-        if not all(f"{index}/{name}" in arrays for index in chosen for name in ("action", *program.signals)):
+    def read_rollout(self, index: int, terminated: bool) -> Rollout:
+        """Read one episode as a fitness expression takes it.
+
+        Args:
+            index: of the episode.
+            terminated: whether it ended by the environment's rule; from the record of the evaluation.
+
+        Raises:
+            OSError: if the file cannot be read.
+            KeyError: if the file has no such episode.
+        """
+        with np.load(self.path, allow_pickle=False) as arrays:
+            prefix = _start_key(index, "")
+            names = [key.removeprefix(prefix) for key in arrays if key.startswith(prefix)]
+            signals = {name: _as_float(arrays[_step_key(index, name)]) for name in names}
+            start = {name: _as_float(arrays[_start_key(index, name)]) for name in names}
+            return Rollout(signals, start, _as_float(arrays[_action_key(index)]), terminated)
+
+    def read_actions(self, index: int) -> Array | None:
+        """Read the actions of an episode, (T, a); None where they were not recorded.
+
+        Raises:
+            OSError: if the file cannot be read.
+        """
+        with np.load(self.path, allow_pickle=False) as arrays:
+            key = _action_key(index)
+            return np.asarray(arrays[key]) if key in arrays else None
+
+    def read_columns(self, index: int, names: Sequence[str], max_components: int | None = None) -> dict[str, Array]:
+        """Read signals of an episode as the columns of a table.
+
+        Args:
+            index: of the episode.
+            names: the signals to read; those that were not recorded are left out.
+            max_components: how many components of a signal to read at most; None reads all.
+
+        Returns:
+            Column name to (1 + T,): the value at the start and after each step, in the order of `names`. A signal with
+            several components has one column for each, "tilt[0]", "tilt[1]" and so on.
+
+        Raises:
+            OSError: if the file cannot be read.
+        """
+        columns: dict[str, Array] = {}
+        with np.load(self.path, allow_pickle=False) as arrays:
+            for name in names:
+                if _step_key(index, name) not in arrays or _start_key(index, name) not in arrays:
+                    continue
+
+                start, steps = _as_float(arrays[_start_key(index, name)]), _as_float(arrays[_step_key(index, name)])
+                values = np.concatenate([start[None], steps])
+                if values.ndim == 1:
+                    columns[name] = values
+                    continue
+
+                components = values.reshape(len(values), -1).T[:max_components]
+                columns |= {f"{name}[{number}]": component for number, component in enumerate(components)}
+        return columns
+
+    def read_transitions(
+        self, program: RewardProgram, indices: Sequence[int], terminated: Sequence[bool]
+    ) -> RecordedTransitions | None:
+        """Read the transitions of episodes as a program takes them.
+
+        Args:
+            program: says which signals are needed.
+            indices: of the episodes, in any order; the result has them in this order.
+            terminated: whether each of these episodes ended by the environment's rule; from the evaluation's record.
+
+        Returns:
+            None where a signal that the program names was not recorded.
+
+        Raises:
+            OSError: if the file cannot be read.
+        """
+        with np.load(self.path, allow_pickle=False) as arrays:
+            for index in indices:
+                needed = (_action_key(index), *(_step_key(index, name) for name in program.signals))
+                if not all(key in arrays for key in needed):
+                    return None
+            ends = zip(indices, terminated, strict=True)
+            episodes = [_read_episode(arrays, index, program, is_terminated) for index, is_terminated in ends]
+        return join_episodes(episodes)
+
+    def score_episodes(
+        self,
+        program: RewardProgram,
+        indices: Sequence[int],
+        terminated: Sequence[bool],
+        probe: Probe,
+        limits: Limits,
+    ) -> list[RecordedScores] | None:
+        """Score episodes with a program, in a sealed process of their own.
+
+        Args:
+            program: what scores.
+            indices: of the episodes.
+            terminated: whether each of these episodes ended by the environment's rule; from the evaluation's record.
+            probe: what the environment offers.
+            limits: of the reward process.
+
+        Returns:
+            The scores of each episode in the order of `indices`; None where a signal that the program names was not
+            recorded, or the program fails.
+
+        Raises:
+            SandboxUnavailable: if reward programs cannot be sealed on this machine.
+            WorkerFailed: if the reward process fails for another reason than the program.
+            OSError: if the file cannot be read.
+        """
+        recording = self.read_transitions(program, indices, terminated)
+        if recording is None:
             return None
-        parts = [_episode(arrays, index, program) for index in chosen]
-    return join(parts)
+        try:
+            with open_process(program, build_layout(probe), limits) as process:
+                scores = score_recording(process, recording)
+        except RewardFailed:
+            return None
+        return [scores.select_rows(rows) for rows in recording.in_order]
 
 
-def _episode(arrays: np.lib.npyio.NpzFile, index: int, program: RewardProgram) -> Transitions:
-    action = np.asarray(arrays[f"{index}/action"], dtype=np.float64)
-    states: dict[str, dict[str, Array]] = {state: {} for state in STATES}
-    for name in program.signals:
-        after = np.asarray(arrays[f"{index}/{name}"], dtype=np.float64)
-        start = np.asarray(arrays[f"{index}/start/{name}"], dtype=np.float64)[None]
-        states["after"][name] = after
-        states["before"][name] = np.concatenate([start, after[:-1]])
-        states["start"][name] = np.repeat(start, len(after), axis=0)
-    needed = {state: {name: states[state][name] for name in program.reads[state]} for state in STATES}
-    return Transitions(action.reshape(len(action), -1), **needed)
+@dataclass(frozen=True)
+class TransitionFile:
+    """The transitions that a probe recorded under random actions, in one .npz.
+
+    The arrays are `before/<signal>`, `after/<signal>` and `start/<signal>` of shape (n, *shape), `action` (n, a),
+    `step` (n,), the transition's index in its episode, and `terminated` (n,), 1 where the episode ended with the
+    transition by the environment's rule. The transitions of an episode lie together, in time order.
+    """
+
+    path: Path
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> TransitionFile:
+        """Return the file of a probe's folder, whether it exists or not."""
+        return cls(folder / TRANSITIONS_FILE)
+
+    def write(self, transitions: Transitions, step: Array, terminated: Array | None = None) -> None:
+        """Write n transitions.
+
+        Args:
+            transitions: action, and the signals before, after and at the episode's start.
+            step: (n,), the transition's index in its episode.
+            terminated: (n,), 1 where the episode ended by the environment's rule; None where that is not known.
+
+        Raises:
+            OSError: if the file cannot be written.
+        """
+        arrays = {"action": transitions.action, "step": step}
+        if terminated is not None:
+            arrays["terminated"] = terminated
+        for state in STATES:
+            arrays |= {f"{state}/{name}": values for name, values in getattr(transitions, state).items()}
+        np.savez(self.path, allow_pickle=False, **arrays)
+
+    def read(self, program: RewardProgram) -> RecordedTransitions:
+        """Read what a program needs; one long episode counts as two, so that there are some side by side.
+
+        Raises:
+            OSError: if the file cannot be read.
+            KeyError: if a signal that the program names was not recorded.
+        """
+        with np.load(self.path, allow_pickle=False) as arrays:
+            states = {state: {name: arrays[f"{state}/{name}"] for name in program.reads[state]} for state in STATES}
+            terminated = self.read_terminated() != 0.0 if "terminated" in program.arguments else None
+            transitions = Transitions(arrays["action"], **states, terminated=terminated)
+            starts = np.flatnonzero(arrays["step"] == 0)
+        cuts = starts[starts > 0] if len(starts) > 1 else [transitions.n // 2]
+        episodes = np.split(np.arange(transitions.n), cuts)
+        return RecordedTransitions(transitions, tuple(sorted(episodes, key=len, reverse=True)))
+
+    def read_signals(self, state: str, names: Iterable[str]) -> dict[str, Array]:
+        """Read signals of all transitions.
+
+        Args:
+            state: "before", "after" or "start".
+            names: of the signals.
+
+        Returns:
+            Signal name to (n, *shape).
+
+        Raises:
+            OSError: if the file cannot be read.
+            KeyError: if a signal was not recorded.
+        """
+        with np.load(self.path, allow_pickle=False) as arrays:
+            return {name: arrays[f"{state}/{name}"] for name in names}
+
+    def read_terminated(self) -> Array:
+        """Read 1 for each transition with which an episode ended by the environment's rule, (n,).
+
+        A file of an older version does not tell; there every episode that another follows counts as ended.
+
+        Raises:
+            OSError: if the file cannot be read.
+        """
+        with np.load(self.path, allow_pickle=False) as arrays:
+            if "terminated" in arrays:
+                return _as_float(arrays["terminated"])
+            return _as_float(np.append(arrays["step"][1:] == 0, False))
 
 
-def join(parts: Sequence[Transitions]) -> Recording:
-    """Return transitions as one recording in which each part is an episode; at least one part."""
-    ends = np.cumsum([part.n for part in parts])
-    found = np.split(np.arange(ends[-1]), ends[:-1])
-    states: dict[str, dict[str, Array]] = {}
-    for state in STATES:
-        arrays = [getattr(part, state) for part in parts]
-        states[state] = {name: np.concatenate([array[name] for array in arrays]) for name in arrays[0]}
-    action = np.concatenate([part.action for part in parts])
-    return Recording(Transitions(action, **states), tuple(sorted(found, key=len, reverse=True)))
+def join_episodes(episodes: Sequence[Transitions]) -> RecordedTransitions:
+    """Join the transitions of at least one episode into one recording."""
+    ends = np.cumsum([episode.n for episode in episodes])
+    indices = np.split(np.arange(ends[-1]), ends[:-1])
+    return RecordedTransitions(Transitions.concatenate(episodes), tuple(sorted(indices, key=len, reverse=True)))
 
 
-def layout(probe: Probe) -> Layout:
-    """Return the shapes that a reward process is opened with."""
-    return Layout({signal.name: signal.shape for signal in probe.signals}, probe.action_shape)
+def mark_last_step(length: int, terminated: bool) -> Bools:
+    """Return the contract's `terminated` (length,) of one episode: true at its last step where the rule ended it."""
+    ends = np.zeros(length, np.bool_)
+    ends[-1:] = terminated
+    return ends
 
 
-def score(process: RewardProcess, recording: Recording) -> Outcome:
-    """Score a recording: in one call, or step by step where the program has memory.
+def build_layout(probe: Probe) -> ProgramLayout:
+    """Return the shapes with which a reward process is opened."""
+    return ProgramLayout({signal.name: signal.shape for signal in probe.signals}, probe.action_shape)
+
+
+def score_recording(process: RewardProcess, recording: RecordedTransitions) -> RecordedScores:
+    """Score recorded transitions: in one call, or step by step where the program has memory.
 
     Raises:
         RewardFailed: if the program misbehaves.
         WorkerFailed: if the process fails otherwise.
     """
     if process.program.memory:
-        return _walk(process, recording)
+        return _score_stepwise(process, recording)
     scores = process.score(recording.transitions)
-    return Outcome(scores.total, scores.terms)
+    return RecordedScores(scores.total, scores.terms)
 
 
-def _walk(process: RewardProcess, recording: Recording) -> Outcome:
-    """Score the episodes side by side in time order, the memory handed on."""
+def _score_stepwise(process: RewardProcess, recording: RecordedTransitions) -> RecordedScores:
+    """Score the episodes side by side in time order, handing the memory on from step to step."""
     n, episodes = recording.transitions.n, recording.episodes
     total, terms = np.zeros(n), dict[str, Array]()
     memory: Mapping[str, Array] | None = None
     for now in range(len(episodes[0])):
+        # The longest episode comes first, so those that have ended are always the last rows.
         rows = np.array([episode[now] for episode in episodes if now < len(episode)])
         if memory is not None:
             memory = {name: values[: len(rows)] for name, values in memory.items()}
-        scores = process.score(_take(recording.transitions, rows), memory)
+
+        scores = process.score(recording.transitions.select_rows(rows), memory)
         memory, total[rows] = scores.memory, scores.total
         for name, values in scores.terms.items():
             terms.setdefault(name, np.full(n, np.nan))[rows] = values
-    return Outcome(total, terms)
+    return RecordedScores(total, terms)
 
 
-def _take(transitions: Transitions, chosen: Indices) -> Transitions:
-    states = {state: {name: array[chosen] for name, array in getattr(transitions, state).items()} for state in STATES}
-    return Transitions(transitions.action[chosen], **states)
+def _read_episode(arrays: np.lib.npyio.NpzFile, index: int, program: RewardProgram, terminated: bool) -> Transitions:
+    action = _as_float(arrays[_action_key(index)])
+    states: dict[str, dict[str, Array]] = {state: {} for state in STATES}
+    for name in program.signals:
+        after = _as_float(arrays[_step_key(index, name)])
+        start = _as_float(arrays[_start_key(index, name)])[None]
+        states["after"][name] = after
+        states["before"][name] = np.concatenate([start, after[:-1]])
+        states["start"][name] = np.repeat(start, len(after), axis=0)
+    needed = {state: {name: states[state][name] for name in program.reads[state]} for state in STATES}
+    ends = mark_last_step(len(action), terminated) if "terminated" in program.arguments else None
+    return Transitions(action.reshape(len(action), -1), **needed, terminated=ends)
+
+
+def _action_key(index: int) -> str:
+    return f"{index}/action"
+
+
+def _step_key(index: int, signal: str) -> str:
+    return f"{index}/{signal}"
+
+
+def _start_key(index: int, signal: str) -> str:
+    return f"{index}/start/{signal}"
+
+
+def _as_float(array: object) -> Array:
+    return np.asarray(array, dtype=np.float64)

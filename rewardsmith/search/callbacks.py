@@ -1,48 +1,60 @@
-"""Who wants to know how a search goes: the live view, the plain lines, the JSON lines, or nobody."""
+"""Callbacks of a search: the live view, plain lines, JSON lines, trackers, or nobody."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from rewardsmith.contract.records import Brief, Candidate, CurvePoint, Result
 
 
-class Watch(Protocol):
-    """Told by the loop what happens, from several threads."""
+class SearchCallback:
+    """Base class of callbacks; the loop calls the methods from several threads, and each does nothing by default."""
 
-    def started(self, trainings: int, env_steps: int) -> None:
-        """The search begins; at most `trainings` of `env_steps` each lie ahead."""
+    def on_search_start(self, trainings: int, env_steps: int) -> None:
+        """The search begins, with at most `trainings` of `env_steps` each."""
 
-    def generation(self, brief: Brief) -> None:
+    def on_generation_start(self, brief: Brief) -> None:
         """A generation begins."""
 
-    def stage(self, candidate: str, stage: str) -> None:
+    def on_stage(self, candidate: str, stage: str) -> None:
         """A candidate, or a training of the final phase, enters a stage such as "design" or "train"."""
 
-    def curve(self, training: str, point: CurvePoint) -> None:
+    def on_curve_point(self, training: str, point: CurvePoint) -> None:
         """A training has a new point on its curve; `training` is its key in the journal."""
 
-    def trained(self, training: str) -> None:
-        """A training ended, or was found finished."""
+    def on_training_end(self, training: str) -> None:
+        """A training ended, or was already finished."""
 
-    def judged(self, candidate: Candidate) -> None:
+    def on_candidate_end(self, candidate: Candidate) -> None:
         """A candidate has its fitness, or the reason why it has none."""
 
-    def notice(self, text: str) -> None:
-        """Something that the user should know."""
+    def on_notice(self, text: str) -> None:
+        """There is something that the user should know."""
 
-    def finished(self, result: Result) -> None:
+    def on_search_end(self, result: Result) -> None:
         """The search has its result."""
 
 
-class Silent(Watch):
+class NullCallback(SearchCallback):
     """Tells nobody."""
 
-    def started(self, trainings: int, env_steps: int) -> None: ...
-    def generation(self, brief: Brief) -> None: ...
-    def stage(self, candidate: str, stage: str) -> None: ...
-    def curve(self, training: str, point: CurvePoint) -> None: ...
-    def trained(self, training: str) -> None: ...
-    def judged(self, candidate: Candidate) -> None: ...
-    def notice(self, text: str) -> None: ...
-    def finished(self, result: Result) -> None: ...
+
+class CallbackList(SearchCallback):
+    """Forwards every event to several callbacks, in their order."""
+
+    def __init__(self, callbacks: Sequence[SearchCallback]) -> None:
+        """Take the callbacks."""
+        self.callbacks = callbacks
+
+
+def _forward(event: str) -> Callable[..., None]:
+    def call_all(self: CallbackList, *arguments: Any, **named: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, event)(*arguments, **named)
+
+    return call_all
+
+
+for _event in [name for name in vars(SearchCallback) if name.startswith("on_")]:
+    setattr(CallbackList, _event, _forward(_event))

@@ -1,7 +1,8 @@
-"""Doing several things at once, each in a thread that an interrupt need not wait for."""
+"""Concurrency of a search: a function called on several items at once, in daemon threads."""
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -10,12 +11,12 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-def together(function: Callable[[In], Out], items: Iterable[In]) -> list[Out | BaseException]:
-    """Call `function` on every item, each in a thread of its own; return its values, or what it raised.
+def run_in_threads(function: Callable[[In], Out], items: Iterable[In]) -> list[Out | BaseException]:
+    """Call a function on every item, each in its own thread; return its values, or the errors that it raised.
 
-    The threads are daemons: an interrupt leaves at once, whatever they wait for.
+    The threads are daemons: an interrupt ends the process at once, whatever they wait for.
 
-    >>> together(lambda x: 6 // x, [1, 2])
+    >>> run_in_threads(lambda x: 6 // x, [1, 2])
     [6, 3]
     """
     items = list(items)
@@ -27,7 +28,11 @@ def together(function: Callable[[In], Out], items: Iterable[In]) -> list[Out | B
         except BaseException as error:  # noqa: BLE001  carried to the caller's thread, which raises it
             outcomes[index] = error
 
-    threads = [threading.Thread(target=call, args=(index,), daemon=True) for index in range(len(items))]
+    # Each thread gets the caller's context, by which the log knows the run that it works for.
+    threads = [
+        threading.Thread(target=contextvars.copy_context().run, args=(call, index), daemon=True)
+        for index in range(len(items))
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -35,7 +40,7 @@ def together(function: Callable[[In], Out], items: Iterable[In]) -> list[Out | B
     return outcomes
 
 
-def raised(outcomes: Iterable[Out | BaseException]) -> list[Out]:
+def results_or_raise(outcomes: Iterable[Out | BaseException]) -> list[Out]:
     """Return the values; raise the first that is an error."""
     values: list[Out] = []
     for outcome in outcomes:

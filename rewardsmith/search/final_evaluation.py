@@ -1,7 +1,8 @@
-"""The reported figures: the best program trained on fresh seeds, beside what it is compared with."""
+"""Final evaluation: the best program retrained on fresh seeds, with baselines and, where asked for, an ensemble."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rewardsmith.contract import records
@@ -11,117 +12,210 @@ from rewardsmith.contract.records import (
     Candidate,
     Ensemble,
     Evaluation,
+    Finalist,
     Interval,
+    ModelUsage,
     Proposal,
-    ReportedFigure,
     Result,
-    Spent,
+    Training,
 )
-from rewardsmith.contract.reward_program import RewardProgram, refusal
+from rewardsmith.contract.reward_program import RewardProgram, build_program_error
 from rewardsmith.executors.base import Executor
-from rewardsmith.search.callbacks import Watch
-from rewardsmith.search.concurrency import raised, together
-from rewardsmith.search.probe import look
+from rewardsmith.search import finalists as finalist_phase
+from rewardsmith.search.callbacks import SearchCallback
+from rewardsmith.search.concurrency import results_or_raise, run_in_threads
+from rewardsmith.search.probe import probe_environment
 from rewardsmith.search.steps import critic, evaluator, evolution, trainer
 from rewardsmith.search.steps.evolution import ensemble
 from rewardsmith.search.storage import Journal, Run
-from rewardsmith.search.trial import BASELINE, FINAL, Trials
+from rewardsmith.search.storage.layout import (
+    BASELINE,
+    MEASURED_ID,
+    RANDOM_EVALUATION_KEY,
+    ensemble_owner,
+    evaluator_key,
+    final_owner,
+    trainer_key,
+)
+from rewardsmith.search.trial import TrialRunner
 
-ENSEMBLE = "ensemble"
-MEASURED = "user"
-"""Id of the one program of such a run."""
-OFFER = "What the three best programs agree on is harder to cheat: `rewardsmith resume {run} --ensemble 3` trains on it"
+ENSEMBLE_OFFER = (
+    "What the three best programs agree on is harder to cheat: `rewardsmith resume {run} --ensemble 3` trains on it"
+)
 
 
-def report(trials: Trials, best: Candidate, history: list[Candidate], spent: Spent, stopped: str | None) -> Result:
+@dataclass(frozen=True)
+class JoinedProgram:
+    """The best programs joined into one."""
+
+    members: tuple[str, ...]
+    """Ids of the candidates, best first."""
+    source: str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The trainings of one owner on the final seeds."""
+
+    fitness: Interval | None
+    """None where no training gave one."""
+    evaluations: tuple[Evaluation, ...] = ()
+
+
+# ---------------------------------------------------------------- outcomes
+
+
+def report_best(
+    trials: TrialRunner,
+    best: Candidate,
+    history: Sequence[Candidate],
+    finalists: tuple[Finalist, ...],
+    spent: ModelUsage,
+    stopped: str | None,
+) -> Result:
     """Measure the best program and write the outcome.
 
     Args:
         trials: runs and remembers the trainings.
         best: the candidate to report.
         history: every candidate.
-        spent: what the language model cost.
+        finalists: their fresh trainings, which the choice rests on too.
+        spent: what the language models cost.
         stopped: why the search ended early, if it did.
 
     Raises:
         WorkerFailed: if the machinery failed repeatedly.
         SandboxUnavailable: if an ensemble's text cannot be checked on this machine.
     """
-    found = _measure(trials, best, history)
-    baselines, every = found.baselines, trials.run.config.search.final_seeds
-    result = replace(
-        _result(trials, best, history, spent, stopped),
-        reported=found.reported,
-        baselines=baselines,
-        normalised=evaluator.normalised(
-            _of_every_seed(found.reported, every), baselines.random, _of_every_seed(baselines.own_reward, every)
-        ),
-        ensemble=found.ensemble,
-        figures=found.figures,
+    task, config = trials.run.task, trials.run.config.search
+
+    # What is trained: the best program, the environment reward, and the best programs joined.
+    best_owner = final_owner(best.id)
+    programs: dict[str, str | None] = {best_owner: best.proposal.source}
+    if config.baseline:
+        programs[BASELINE] = None
+    joined = _join_best_programs(trials, best, history)
+    joined_owner = ensemble_owner(joined.members) if joined else ""
+    if joined:
+        programs[joined_owner] = joined.source
+
+    # Every owner is trained on the same seeds, and evaluated on the same episodes as random actions.
+    episodes = evaluator.episode_seeds(trials.run.config, evaluator.REPORT, trials.run.config.evaluation.final_episodes)
+    random = trials.evaluate(BASELINE, None, episodes)
+    measured = _measure_programs(trials, programs, episodes)
+    of_best = measured[best_owner]
+    of_baseline = measured.get(BASELINE, Measurement(None))
+    of_ensemble = measured.get(joined_owner, Measurement(None))
+
+    normalised = evaluator.normalise_fitness(
+        _mean_of_all_seeds(of_best.fitness, config.final_seeds),
+        random.fitness,
+        _mean_of_all_seeds(of_baseline.fitness, config.final_seeds),
     )
-    trials.run.finish(result)
+    metrics = evaluator.report_metrics(
+        task,
+        reported=of_best.evaluations,
+        environment_reward=of_baseline.evaluations,
+        random=random,
+        ensemble=of_ensemble.evaluations,
+        chosen=best.evaluations,
+    )
+    result = replace(
+        _unmeasured_result(trials, best, history, spent, stopped),
+        reported=of_best.fitness,
+        baselines=Baselines(random.fitness, of_baseline.fitness),
+        normalised=normalised,
+        ensemble=Ensemble(joined.members, config.ensemble_rule, of_ensemble.fitness) if joined else None,
+        metrics=metrics,
+        finalists=finalists,
+    )
+    trials.run.save_result(result)
     return result
 
 
-def measure(run: Run, program: RewardProgram, journal: Journal, executor: Executor, watch: Watch) -> Result:
-    """Measure a program as a search measures its best: trained on fresh seeds, run on held-out episodes.
+def pause_search(trials: TrialRunner, history: Sequence[Candidate], spent: ModelUsage, waiting: str) -> Result:
+    """Write the state of a search that waits for people: nothing is retrained, and the search goes on later.
+
+    Args:
+        trials: of the search.
+        history: every candidate; at least one has a policy.
+        spent: what the language models cost.
+        waiting: what the search waits for.
+    """
+    best = evolution.rank_candidates(history)[0]
+    result = _unmeasured_result(trials, best, history, spent, waiting)
+    trials.run.save_result(result)
+    trials.callback.on_search_end(result)
+    return result
+
+
+def measure_program(
+    run: Run, program: RewardProgram, journal: Journal, executor: Executor, callback: SearchCallback
+) -> Result:
+    """Measure a program as a search measures its best one: trained on fresh seeds, run on held-out episodes.
 
     Raises:
         ProgramError: if the critic refuses it.
         TaskError: if the environment cannot be made.
         WorkerFailed: if the machinery fails; the same call goes on from there.
     """
-    probe = look(run, journal, executor)
-    verdict = critic.review(program.source, probe, run.transitions, run.config.sandbox)
+    for notice in run.take_notices():
+        callback.on_notice(notice)
+    probe = probe_environment(run, journal, executor)
+    verdict = critic.check_program(program.source, probe, run.transitions, run.config.sandbox)
     if not verdict.accepted:
-        raise refusal(verdict.findings)
-    trials = Trials(run, journal, executor, watch, probe)
+        raise build_program_error(verdict.findings)
+
+    trials = TrialRunner(run, journal, executor, callback, probe)
+    trials.remember_verdict(program.source, verdict)
     config = run.config.search
-    watch.started(config.final_seeds * (1 + config.baseline), config.env_steps)
-    candidate = Candidate(MEASURED, 0, 0, Proposal(program.source, "user"), "ok", verdict)
-    run.save(candidate)
-    result = report(trials, candidate, [candidate], Spent(), None)
-    watch.finished(result)
+    callback.on_search_start(config.final_seeds * (1 + config.baseline), config.env_steps)
+    candidate = Candidate(MEASURED_ID, 0, 0, Proposal(program.source, "user"), "ok", verdict)
+    run.save_candidate(candidate)
+    result = report_best(trials, candidate, [candidate], (), ModelUsage(), None)
+    callback.on_search_end(result)
     return result
 
 
-def broken_off(run: Run, result: Result) -> bool:
-    """Return whether a failure of the machine left an outcome without a figure: what it ended is in no journal.
+def lacks_results(run: Run, result: Result) -> bool:
+    """Return whether a failure of the machine left holes in an outcome, which a resumed run fills.
 
     Args:
-        run: which was reported.
+        run: the run that was reported.
         result: its outcome.
     """
     if any(candidate.status == "infrastructure" for candidate in result.candidates):
         return True
-    known, search = {event.key: event.data for event in run.events()}, run.config.search
-    owners = [f"{FINAL}/{result.best.id}", *[BASELINE] * search.baseline]
-    owners += [_ensemble_owner(result.ensemble.members)] if result.ensemble else []
-    seeds = trainer.seeds(run.config, trainer.FINAL_SEEDS, search.final_seeds)
-    for owner, seed in ((owner, seed) for owner in owners for seed in seeds):
-        training = known.get(f"{owner}/trainer/s{seed}")
-        if training is None or (training["status"] == "ok" and f"{owner}/evaluator/s{seed}" not in known):
-            return True
-    return f"{BASELINE}/evaluator/random" not in known
+    events = {event.key: event for event in run.read_events()}
+    if RANDOM_EVALUATION_KEY not in events:
+        return True
+
+    # What a failure of the machine ended is in no journal.
+    config = run.config.search
+    if finalist_phase.lacks_trainings(run):
+        return True
+    owners = [final_owner(result.best.id)]
+    if config.baseline:
+        owners.append(BASELINE)
+    if result.ensemble:
+        owners.append(ensemble_owner(result.ensemble.members))
+    for owner in owners:
+        for seed in trainer.training_seeds(run.config, trainer.FINAL_SEEDS, config.final_seeds):
+            training = events.get(trainer_key(owner, seed))
+            if training is None:
+                return True
+            if run.load_event(Training, training).status == "ok" and evaluator_key(owner, seed) not in events:
+                return True
+    return False
 
 
-def pause(trials: Trials, history: list[Candidate], spent: Spent, waits: str) -> Result:
-    """Write how far a search is that waits for people: nothing is trained anew, and it will go on.
-
-    Args:
-        trials: of the search.
-        history: every candidate; at least one has a policy.
-        spent: what the language models cost.
-        waits: for what.
-    """
-    result = _result(trials, evolution.ranked(history)[0], history, spent, waits)
-    trials.run.finish(result)
-    trials.watch.finished(result)
-    return result
+# ---------------------------------------------------------------- parts
 
 
-def _result(trials: Trials, best: Candidate, history: list[Candidate], spent: Spent, stopped: str | None) -> Result:
-    """Return an outcome without reported figures."""
+def _unmeasured_result(
+    trials: TrialRunner, best: Candidate, history: Sequence[Candidate], spent: ModelUsage, stopped: str | None
+) -> Result:
+    """Return an outcome without anything that the final evaluation measures."""
     run = trials.run
     return Result(
         run=str(run.path),
@@ -133,111 +227,76 @@ def _result(trials: Trials, best: Candidate, history: list[Candidate], spent: Sp
         reported=None,
         baselines=Baselines(),
         normalised=None,
-        env_steps=_env_steps(trials.journal),
+        env_steps=sum(event.data["env_steps"] for event in trials.journal if event.step == "trainer"),
         spent=spent,
         stopped=stopped,
-        figures=evaluator.further(run.task, chosen=best.evaluations),
+        metrics=evaluator.report_metrics(run.task, chosen=best.evaluations),
     )
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What was measured anew."""
+def _measure_programs(
+    trials: TrialRunner, programs: Mapping[str, str | None], episodes: tuple[int, ...]
+) -> dict[str, Measurement]:
+    """Train every program on the final seeds, all at once, and say which trainings gave no fitness.
 
-    reported: Interval | None
-    baselines: Baselines
-    ensemble: Ensemble | None
-    figures: tuple[ReportedFigure, ...]
-
-
-def _measure(trials: Trials, best: Candidate, history: list[Candidate]) -> _Found:
-    config = trials.run.config
-    episodes = evaluator.seeds(config, evaluator.REPORT, config.evaluation.final_episodes)
-    seeds = trainer.seeds(config, trainer.FINAL_SEEDS, config.search.final_seeds)
-    final = f"{FINAL}/{best.id}"
-    programs: dict[str, str | None] = {final: best.proposal.source}
-    if config.search.baseline:
-        programs[BASELINE] = None
-    joined = _joined(trials, best, history)
-    if joined:
-        programs[joined.owner] = joined.source
-    random = trials.evaluate(BASELINE, None, "random", episodes)
-    measured = raised(together(lambda owner: trials.of(owner, programs[owner], seeds, episodes), programs))
-    fitness: dict[str, Interval | None] = {}
-    evaluations: dict[str, list[Evaluation]] = {}
-    for owner, outcomes in zip(programs, measured, strict=True):
-        values = [trial.fitness for trial in outcomes if trial.fitness is not None]
-        fitness[owner] = evaluator.interval(values, trials.run.task.fitness)
-        evaluations[owner] = [trial.evaluation for trial in outcomes if trial.evaluation]
-        for trial in outcomes:
-            if trial.fitness is None:
-                again = f"; `rewardsmith resume {trials.run.path}` tries again" * (trial.status == "infrastructure")
-                what = f"a training of {owner} (seed {trial.training.seed}) gave no figure"
-                trials.watch.notice(f"{what}: {trial.cause}{again}")
-    figures = evaluator.further(
-        trials.run.task,
-        reported=evaluations[final],
-        own_reward=evaluations.get(BASELINE, ()),
-        random=random,
-        ensemble=evaluations[joined.owner] if joined else (),
-        chosen=best.evaluations,
-    )
-    robust = Ensemble(joined.members, config.search.ensemble_rule, fitness[joined.owner]) if joined else None
-    return _Found(fitness[final], Baselines(random.fitness, fitness.get(BASELINE)), robust, figures)
-
-
-@dataclass(frozen=True)
-class _Joined:
-    """The best programs as one."""
-
-    members: tuple[str, ...]
-    source: str
-
-    @property
-    def owner(self) -> str:
-        """What its trainings are kept under: other members are another program."""
-        return _ensemble_owner(self.members)
-
-
-def _joined(trials: Trials, best: Candidate, history: list[Candidate]) -> _Joined | None:
-    """Join the best programs where the search asks for it; where that cannot be done, say why.
-
-    Where it does not ask, and the best program raised an alarm, say that it could.
+    Args:
+        trials: runs and remembers the trainings.
+        programs: owner to text; None for the environment reward.
+        episodes: seeds of the held-out episodes.
     """
-    config = trials.run.config
-    count = config.search.ensemble
+    run = trials.run
+    seeds = trainer.training_seeds(run.config, trainer.FINAL_SEEDS, run.config.search.final_seeds)
+    outcomes = results_or_raise(
+        run_in_threads(lambda owner: trials.run_trials(owner, programs[owner], seeds, episodes), programs)
+    )
+    measured = {}
+    for owner, owner_trials in zip(programs, outcomes, strict=True):
+        values = [trial.fitness for trial in owner_trials if trial.fitness is not None]
+        evaluations = tuple(trial.evaluation for trial in owner_trials if trial.evaluation)
+        measured[owner] = Measurement(evaluator.confidence_interval(values, run.task.fitness), evaluations)
+        for trial in owner_trials:
+            if trial.fitness is None:
+                is_retried = trial.status == "infrastructure"
+                retry = f"; `rewardsmith resume {run.path}` tries again" if is_retried else ""
+                what = f"a training of {owner} (seed {trial.training.seed}) gave no fitness"
+                trials.callback.on_notice(f"{what}: {trial.cause}{retry}")
+    return measured
+
+
+def _join_best_programs(trials: TrialRunner, best: Candidate, history: Sequence[Candidate]) -> JoinedProgram | None:
+    """Join the best programs where the search asks for it, or say why that cannot be done.
+
+    Where it does not ask and the best program raised an alarm, say that it could.
+    """
+    run, notify = trials.run, trials.callback.on_notice
+    count = run.config.search.ensemble
     if not count:
-        if best.feedback and best.feedback.alarms:
-            offer = OFFER.format(run=trials.run.path)
-            trials.watch.notice(f"{best.id} raised an alarm: {best.feedback.alarms[0]}. {offer}")
+        if best.reflection and best.reflection.alarms:
+            offer = ENSEMBLE_OFFER.format(run=run.path)
+            notify(f"{best.id} raised an alarm: {best.reflection.alarms[0]}. {offer}")
         return None
-    members = evolution.members(history, count, config.evolution)
+
+    members = evolution.choose_ensemble_members(history, count, run.config.evolution)
     names = ", ".join(member.id for member in members)
     if len(members) < 2:
-        trials.watch.notice(f"no ensemble: it takes two different programs with a fitness, and there is {names}")
+        notify(f"no ensemble: it takes two different programs with a fitness, and there is {names}")
         return None
     try:
-        source = ensemble.join(members, config.search.ensemble_rule)
+        source = ensemble.join_programs(members, run.config.search.ensemble_rule)
     except ProgramError as error:
-        trials.watch.notice(f"no ensemble: {error}")
+        notify(f"no ensemble: {error}")
         return None
-    records.write_text(trials.run.path / f"{ENSEMBLE}.py", source)
-    verdict = critic.review(source, trials.probe, trials.run.transitions, config.sandbox)
-    if verdict.trainable:
-        return _Joined(tuple(member.id for member in members), source)
-    errors = "; ".join(finding.message for finding in verdict.findings if finding.severity == "error")
-    trials.watch.notice(f"no ensemble: {names} joined into one are refused: {errors}")
-    return None
+
+    records.write_text(run.layout.ensemble_program, source)
+    verdict = critic.check_program(source, trials.probe, run.transitions, run.config.sandbox)
+    if not verdict.trainable:
+        errors = "; ".join(finding.message for finding in verdict.findings if finding.severity == "error")
+        notify(f"no ensemble: {names} joined into one are refused: {errors}")
+        return None
+    trials.remember_verdict(source, verdict)
+    return JoinedProgram(tuple(member.id for member in members), source)
 
 
-def _ensemble_owner(members: tuple[str, ...]) -> str:
-    return f"{FINAL}/{ENSEMBLE}-{'-'.join(members)}"
-
-
-def _of_every_seed(figure: Interval | None, seeds: int) -> float | None:
-    """Return the mean; None where a training gave no figure: the mean of those that are left flatters the program."""
-    return figure.mean if figure and len(figure.values) == seeds else None
-
-
-def _env_steps(journal: Journal) -> int:
-    return sum(event.data["env_steps"] for event in journal if event.step == "trainer")
+def _mean_of_all_seeds(fitness: Interval | None, seeds: int) -> float | None:
+    """Return the mean; None where a training gave no fitness, as the mean of the others flatters the program."""
+    return fitness.mean if fitness and len(fitness.values) == seeds else None

@@ -1,33 +1,34 @@
-"""The loop: designer, critic, trainer, evaluator, analyzer, evolution, until the generations or the budget end.
+"""The search loop: designer, critic, trainer, evaluator, analyzer, evolution, until the generations or the budget end.
 
-Every step goes through the journal, which answers for a step that is already done: a resumed search runs this
-same code from its beginning. What one candidate goes through is told in `course.py`, what happens inside a step in
-`rewardsmith/search/steps/`.
+`Search.run_generation` shows the six steps of one generation; `candidate.py` has what one candidate goes through. The
+journal answers for a step that is already done: a resumed search runs this same code from its beginning.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from rewardsmith.contract.records import Brief, Candidate, Generation, Probe, Result, Spent
-from rewardsmith.contract.reward_program import refusal
+from rewardsmith.contract.records import Candidate, GenerationPlan, ModelUsage, Probe, Result
+from rewardsmith.contract.reward_program import build_program_error
 from rewardsmith.executors.base import Executor
-from rewardsmith.executors.frames import Stills
-from rewardsmith.llm import Models
-from rewardsmith.search import feedback, final_evaluation, stopping
-from rewardsmith.search.brief import brief_of
-from rewardsmith.search.callbacks import Watch
-from rewardsmith.search.candidate import Course
-from rewardsmith.search.concurrency import together
-from rewardsmith.search.feedback import State, llm_judge, prompt_notes
-from rewardsmith.search.probe import look
+from rewardsmith.executors.frames import FrameRenderer
+from rewardsmith.llm import ModelPool
+from rewardsmith.search import feedback, final_evaluation, finalists, stopping
+from rewardsmith.search.brief import build_brief
+from rewardsmith.search.callbacks import SearchCallback
+from rewardsmith.search.candidate import CandidatePipeline
+from rewardsmith.search.concurrency import run_in_threads
+from rewardsmith.search.feedback import FeedbackState, llm_judge, prompt_notes
+from rewardsmith.search.probe import probe_environment
 from rewardsmith.search.steps import analyzer, critic, evolution, trainer
+from rewardsmith.search.steps.critic.behaviour_signature import BehaviourDistance
 from rewardsmith.search.steps.designer import Designer
 from rewardsmith.search.storage import Clock, Journal, Run
-from rewardsmith.search.successive_halving import Lane, Race
-from rewardsmith.search.trial import Trials
-from rewardsmith.spec.task_cards import unnamed
-from rewardsmith.spec.task_warnings import doubts
+from rewardsmith.search.storage.layout import candidate_id, generation_name, plan_key
+from rewardsmith.search.successive_halving import SuccessiveHalving
+from rewardsmith.search.trial import TrialRunner
+from rewardsmith.spec.task_cards import describe_unnamed_signals
+from rewardsmith.spec.task_warnings import task_warnings
 
 
 class Search:
@@ -39,8 +40,8 @@ class Search:
         journal: Journal,
         designer: Designer,
         executor: Executor,
-        watch: Watch,
-        models: Models | None = None,
+        callback: SearchCallback,
+        models: ModelPool | None = None,
     ) -> None:
         """Put the parts together.
 
@@ -49,137 +50,160 @@ class Search:
             journal: of the run, open for writing.
             designer: proposes and repairs programs.
             executor: runs probes, trainings and evaluations.
-            watch: is told what happens.
+            callback: is told what happens.
             models: of the roles that ask one; None where none does.
         """
-        self.run, self.journal, self.executor, self.watch = run, journal, executor, watch
-        self.designer = evolution.Reweighing(designer, run.config.evolution)
-        self.models = models
+        self.run, self.journal, self.executor, self.callback = run, journal, executor, callback
+        self.designer, self.models = designer, models
 
-    def result(self) -> Result:
+    def run_search(self) -> Result:
         """Run the search to its end.
 
         Raises:
             ProgramError: if the user's own program is refused, before anything is trained or paid for.
             NoValidCandidate: if no program of any generation could be scored.
-            ModelError: if the language model cannot be had; what is done stays done.
+            ModelError: if the language model cannot be reached; what is done stays done.
             WorkerFailed: if the machinery fails beyond its retries.
             RunError: if the run directory cannot be written.
         """
-        with Clock(self.run.path / "clock.json") as clock:
-            return self.searched(clock)
+        with Clock(self.run.layout.clock) as clock:
+            probe = self.probe_and_check()
+            self.assemble_steps(probe)
+            history: list[Candidate] = []
+            plans: list[GenerationPlan] = []
+            stopped: str | None = None
 
-    def searched(self, clock: Clock) -> Result:
-        """Go from generation to generation while the clock counts; see `result`."""
-        run, config = self.run, self.run.config.search
-        probe = look(run, self.journal, self.executor)
-        for remark in (*doubts(run.task), unnamed(probe.signals), trainer.remark(run.config, probe)):
-            if remark:
-                self.watch.notice(remark)
-        self.check_user_program(probe)
-        trials, stills = (
-            Trials(run, self.journal, self.executor, self.watch, probe),
-            Stills(self.executor, self.watch.notice),
-        )
-        course = Course(
-            trials,
-            self.designer,
-            critic.Critic(run, probe, self.models),
-            analyzer.Analyzer(run, probe, self.models, stills),
-        )
-        panel = feedback.Panel(run, self.journal, llm_judge.of(run, self.journal, self.models, stills))
-        added = (panel.generations - config.generations) * config.population * config.seeds
-        self.watch.started(config.trainings + added, config.env_steps)
-        history: list[Candidate] = []
-        plans: list[Generation] = []
-        stopped = None
-        for generation in range(panel.generations):
-            history = panel.rank(history, generation)
-            heard = panel.hear(generation)
-            if not self.has_begun(generation):
-                waits = panel.waits(history, generation)
-                if waits:
-                    return final_evaluation.pause(trials, history, self.spent, waits)
-                added, asked = len(heard.programs), panel.asked(generation)
-                stopped = stopping.due(run.config, history, clock.wall_s, programs=added, target=not asked)
+            for generation in range(self.feedback.generations):
+                history = self.feedback.rank_candidates(history, generation)
+                state = self.feedback.state_at(generation)
+                # A generation that is planned is finished, whatever the budget or people say by now.
+                if plan_key(generation) not in self.journal:
+                    waiting = self.feedback.blocked_reason(history, generation)
+                    if waiting:
+                        return final_evaluation.pause_search(self.trials, history, self.spent, waiting)
+                    stopped = self.stop_reason(history, generation, state, clock.wall_s)
+                    if stopped:
+                        break
+                outcomes = self.run_generation(history, plans, state)
+                history += [outcome for outcome in outcomes if isinstance(outcome, Candidate)]
+                stopped = stopping.raise_or_budget_reason(outcomes)
                 if stopped:
                     break
-            plans.append(self.plan(course, history, plans, heard))
-            briefs = [brief_of(run, probe, generation, history, slot, heard) for slot in plans[-1].slots]
-            outcomes = self.generation(course, briefs)
-            history += [outcome for outcome in outcomes if isinstance(outcome, Candidate)]
-            stopped = stopping.of_budget(outcomes)
-            if stopped:
-                break
-        history = panel.rank(history, len(plans))
-        waits = None if stopped else panel.waits(history, len(plans))
-        if waits:
-            return final_evaluation.pause(trials, history, self.spent, waits)
-        best = evolution.incumbent(history, run.config.evolution)
-        if best is None:
-            raise stopping.without_result(history, stopped, run)
-        result = final_evaluation.report(trials, best, history, self.spent, stopped)
-        self.watch.finished(result)
+
+            history = self.feedback.rank_candidates(history, len(plans))
+            waiting = None if stopped else self.feedback.blocked_reason(history, len(plans))
+            if waiting:
+                return final_evaluation.pause_search(self.trials, history, self.spent, waiting)
+            return self.report_result(history, stopped, clock)
+
+    def run_generation(
+        self, history: list[Candidate], plans: list[GenerationPlan], state: FeedbackState
+    ) -> list[Candidate | BaseException]:
+        """Run the six steps of one generation: evolution plans it, and its slots go through the other five at once.
+
+        Args:
+            history: every candidate so far.
+            plans: of the generations before; this one's is added.
+            state: the feedback of people that the generation hears.
+
+        Returns:
+            A candidate for each slot, or the error that ended it.
+        """
+        generation, config = len(plans), self.run.config.search
+        plan = self.plan_generation(history, plans, state)  # evolution
+        plans.append(plan)
+        briefs = [build_brief(self.run, self.trials.probe, generation, history, slot, state) for slot in plan.slots]
+        ids = [candidate_id(generation, slot) for slot in range(len(briefs))]
+        parents = {parent.id: parent for brief in briefs for parent in brief.parents}
+        self.callback.on_generation_start(replace(briefs[0], parents=tuple(parents.values())))
+        halving = SuccessiveHalving(self.journal, generation, ids, trainer.search_seeds(self.run.config), config.keep)
+
+        def run_slot(slot: int) -> Candidate:
+            with halving.handle_for(ids[slot]) as handle:  # whatever happens, the other slots do not wait for this one
+                candidate = self.pipeline.run_designer_and_critic(ids[slot], briefs[slot], slot)
+                if candidate.status == "ok":
+                    candidate = self.pipeline.run_trainer_and_evaluator(candidate, handle)
+            return self.pipeline.run_analyzer(candidate)
+
+        return run_in_threads(run_slot, range(len(briefs)))
+
+    # ---------------------------------------------------------------- the parts
+
+    def probe_and_check(self) -> Probe:
+        """Probe the environment, and check what can be checked before anything is trained or paid for."""
+        run = self.run
+        for notice in run.take_notices():
+            self.callback.on_notice(notice)
+        probe = probe_environment(run, self.journal, self.executor, self.callback.on_notice)
+        warnings = [*task_warnings(run.task), describe_unnamed_signals(probe.signals), *probe.remarks]
+        warnings.append(trainer.observation_remark(run.config, probe))
+        for warning in filter(None, warnings):
+            self.callback.on_notice(warning)
+        source = run.read_user_program()
+        if source is not None:
+            verdict = critic.check_program(source, probe, run.transitions, run.config.sandbox)
+            if not verdict.trainable:
+                raise build_program_error(verdict.findings)
+        return probe
+
+    def assemble_steps(self, probe: Probe) -> None:
+        """Make the steps for a probed environment, and announce the search."""
+        run, journal, models = self.run, self.journal, self.models
+        frames = FrameRenderer(self.executor, self.callback.on_notice)
+        self.trials = TrialRunner(run, journal, self.executor, self.callback, probe)
+        self.pipeline = CandidatePipeline(
+            self.trials, self.designer, critic.Critic(run, probe, models), analyzer.Analyzer(run, probe, models, frames)
+        )
+        self.feedback = feedback.SearchFeedback(run, journal, llm_judge.build_judge(run, journal, models, frames))
+        self.behaviour_distance = BehaviourDistance.for_run(run, probe)
+
+        config = run.config.search
+        planned = config.model_copy(update={"generations": self.feedback.generations})
+        self.callback.on_search_start(planned.trainings, config.env_steps)
+
+    def stop_reason(self, history: list[Candidate], generation: int, state: FeedbackState, wall_s: float) -> str | None:
+        """Return why the search ends before a generation; None if it does not."""
+        added, was_requested = len(state.pending_programs), self.feedback.was_requested(generation)
+        return stopping.stop_reason(self.run.config, history, wall_s, programs=added, target=not was_requested)
+
+    def plan_generation(
+        self, history: list[Candidate], plans: list[GenerationPlan], state: FeedbackState
+    ) -> GenerationPlan:
+        """Let evolution decide what each slot is made from; the user's programs get slots behind these."""
+        generation, config = len(plans), self.run.config
+        signals = [signal.name for signal in self.trials.probe.signals]
+
+        def make_plan() -> GenerationPlan:
+            plan = evolution.plan_generation(config, history, plans, signals, self.behaviour_distance)
+            return prompt_notes.add_program_slots(plan, state)
+
+        plan = self.journal.once(plan_key(generation), GenerationPlan, make_plan)
+        if generation == 0 and config.search.user_alone and self.run.read_user_program() is not None:
+            plan = replace(plan, slots=plan.slots[:1])
+        for note in plan.notes:
+            self.callback.on_notice(f"{generation_name(generation)}: {note}")
+        return plan
+
+    def report_result(self, history: list[Candidate], stopped: str | None, clock: Clock) -> Result:
+        """Let fresh trainings decide between the best programs, measure the one that is named, and report it."""
+        settings, generations = self.run.config.evolution, self.feedback.generations
+        incumbent = evolution.find_incumbent(history, settings)
+        if incumbent is None:
+            raise stopping.no_result_error(history, stopped, self.run)
+        trained, limit = finalists.train_finalists(
+            self.trials,
+            history,
+            stopping.count_finalist_trainings(self.run.config, history, generations),
+            lambda: stopping.wall_time_reason(self.run.config, clock.wall_s),
+        )
+        best = finalists.name_best(history, trained, settings) or incumbent
+        if trained:
+            self.callback.on_notice(finalists.describe_choice(incumbent, best, trained))
+        result = final_evaluation.report_best(self.trials, best, history, trained, self.spent, stopped or limit)
+        self.callback.on_search_end(result)
         return result
 
     @property
-    def spent(self) -> Spent:
-        """What the language models have cost so far."""
-        return self.models.spent if self.models else Spent()
-
-    def check_user_program(self, probe: Probe) -> None:
-        """Critic: check the program that the user gave, whose failure ends the search before it begins."""
-        source = self.run.user_program()
-        if source is not None:
-            verdict = critic.review(source, probe, self.run.transitions, self.run.config.sandbox)
-            if not verdict.trainable:
-                raise refusal(verdict.findings)
-
-    def has_begun(self, generation: int) -> bool:
-        """Whether a generation is planned; it is then finished, whatever a failure that was tried again has come to."""
-        return plan_key(generation) in self.journal
-
-    def plan(self, course: Course, history: list[Candidate], plans: list[Generation], heard: State) -> Generation:
-        """Evolution: decide what each slot of the next generation is made from; the user's programs have their own."""
-        generation = len(plans)
-        names, unlike = [signal.name for signal in course.trials.probe.signals], course.critic.gates.distance
-
-        def decide() -> Generation:
-            return prompt_notes.with_programs(evolution.plan(self.run.config, history, plans, names, unlike), heard)
-
-        plan = self.journal.once(plan_key(generation), Generation, decide)
-        if generation == 0 and self.run.config.search.user_alone and self.run.user_program() is not None:
-            plan = replace(plan, slots=plan.slots[:1])
-        for note in plan.notes:
-            self.watch.notice(f"g{generation}: {note}")
-        return plan
-
-    def generation(self, course: Course, briefs: list[Brief]) -> list[Candidate | BaseException]:
-        """Take every slot of a generation through the steps, at once."""
-        parents = {parent.id: parent for brief in briefs for parent in brief.parents}
-        self.watch.generation(replace(briefs[0], parents=tuple(parents.values())))
-        name, slots = f"g{briefs[0].generation}", range(len(briefs))
-        ids = [f"{name}c{slot:02d}" for slot in slots]
-        race = Race(self.journal, name, ids, trainer.search_seeds(self.run.config), self.run.config.search.keep)
-        return together(lambda slot: self.candidate(course, briefs[slot], slot, race.lane(ids[slot])), slots)
-
-    def candidate(self, course: Course, brief: Brief, slot: int, lane: Lane) -> Candidate:
-        """Take one slot of a generation through the steps; the analyzer is the last."""
-        try:
-            return course.explain(self.scored(course, brief, slot, lane))
-        finally:
-            course.critic.gates.leave(lane.candidate)
-
-    def scored(self, course: Course, brief: Brief, slot: int, lane: Lane) -> Candidate:
-        """Designer and critic, trainer and evaluator; whatever comes of it, the other slots do not wait for more."""
-        try:
-            candidate = course.design(lane.candidate, brief, slot)
-            return course.score(candidate, lane) if candidate.status == "ok" else candidate
-        finally:
-            course.critic.gates.tell(brief.generation, slot, None)
-            lane.leave()
-
-
-def plan_key(generation: int) -> str:
-    """Return the journal's key of a generation's plan."""
-    return f"g{generation}/evolution/plan"
+    def spent(self) -> ModelUsage:
+        """Costs of the language models so far."""
+        return self.models.spent if self.models else ModelUsage()

@@ -1,4 +1,4 @@
-"""Who writes a run's programs: its language models, its designer, and what the designer is shown of the library."""
+"""Setup of a search: its language models, its designer, and the library programs that prompts show."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 from rewardsmith.contract import records
 from rewardsmith.contract.records import Example
-from rewardsmith.search.callbacks import Watch
+from rewardsmith.search.callbacks import SearchCallback
 from rewardsmith.search.storage import Run
 from rewardsmith.spec.config import Layer
 
 if TYPE_CHECKING:
-    from rewardsmith.llm import Models
+    from rewardsmith.llm import ModelPool
     from rewardsmith.search.steps.designer import Designer
 
-SYMBOLIC = "the symbolic designer reads no language: fitness alone drives it"
+SYMBOLIC_NOTICE = "the symbolic designer ignores the text; only the fitness guides it"
 
 
 @contextmanager
-def models(run: Run, watch: Watch) -> Iterator[Models | None]:
-    """Open the language models of a run; None where nobody asks one.
+def open_models(run: Run, callback: SearchCallback) -> Iterator[ModelPool | None]:
+    """Open the language models of a run; None where no role asks one.
 
     Raises:
         ConfigError: if the run names an endpoint that is not known on this machine.
@@ -33,11 +33,13 @@ def models(run: Run, watch: Watch) -> Iterator[Models | None]:
     from rewardsmith import llm
 
     config = run.config
-    built = llm.build(config.llm, config.budget, run.path / "llm.jsonl", roles=config.roles, notice=watch.notice)
+    models = llm.build_model_pool(
+        config.llm, config.budget, run.layout.ledger, roles=config.roles, notice=callback.on_notice
+    )
     try:
-        yield built
+        yield models
     finally:
-        built.close()
+        models.close()
 
 
 def check_endpoints(run: Run) -> None:
@@ -49,56 +51,59 @@ def check_endpoints(run: Run) -> None:
     if run.config.roles:
         from rewardsmith.llm import trusted_endpoints
 
-        trusted_endpoints.check(run.config.llm, run.config.roles, run.path)
+        trusted_endpoints.check_trusted(run.config.llm, run.config.roles, run.path)
 
 
 def trust_endpoints(run: Run, named: Layer | None = None) -> None:
-    """Take the endpoints of a run as the user's own; with `named`, those that this part of its configuration names."""
+    """Remember the endpoints of a run as the user's own; with `named`, those that this part of its settings names."""
     if run.config.roles:
         from rewardsmith.llm import trusted_endpoints
 
-        trusted_endpoints.trust(run.config.llm, run.config.roles, named)
+        trusted_endpoints.remember_endpoints(run.config.llm, run.config.roles, named)
 
 
-def designer(run: Run, models: Models | None, watch: Watch) -> Designer:
-    """Make the designer that the configuration names; the user's own program comes before its own."""
-    from rewardsmith.search.steps.designer.user_program import GivenFirst
+def build_designer(run: Run, models: ModelPool | None, callback: SearchCallback) -> Designer:
+    """Build the designer that the configuration names; the user's own program comes before its own."""
+    from rewardsmith.search.steps.designer.user_program import UserProgramFirst
 
-    source = run.user_program()
-    author = _author(run, models, watch)
-    return author if source is None else GivenFirst(author, source)
+    source = run.read_user_program()
+    designer = _build_configured_designer(run, models, callback)
+    return designer if source is None else UserProgramFirst(designer, source)
 
 
-def _author(run: Run, models: Models | None, watch: Watch) -> Designer:
+def select_examples(run: Run, callback: SearchCallback) -> tuple[Example, ...]:
+    """Return the programs of the library that prompts show; a run keeps the selection that it began with."""
+    from rewardsmith.search import library
+
+    settings, env, file = run.config.designer, run.task.env, run.layout.examples
+    if not settings.examples:
+        return ()
+    if file.is_file():
+        return tuple(run.read_record(list[Example], file))
+
+    entries = [entry for entry in library.load_entries() if settings.examples_same_env or entry.env_id != env.env_id]
+    signals = [signal.name for signal in env.signals]
+    by_similarity = library.rank_by_similarity(entries, run.task.text, env.env_id, signals)
+    examples = [entry.example for entry, _ in by_similarity[: settings.examples]]
+    if len(examples) < settings.examples:
+        wanted = f"{settings.examples} examples that are asked for"
+        callback.on_notice(f"the reward library has {len(examples)} of the {wanted}")
+    records.write(examples, file)
+    return tuple(examples)
+
+
+def _build_configured_designer(run: Run, models: ModelPool | None, callback: SearchCallback) -> Designer:
     if run.config.search.designer == "llm":
         from rewardsmith.search.steps.designer.llm_designer import LlmDesigner
-        from rewardsmith.search.steps.designer.prompt_builder import Manner
+        from rewardsmith.search.steps.designer.prompt_builder import PromptOptions
 
         assert models is not None  # the designer is one of the roles
         config = run.config
-        manner = Manner(config.designer, config.sandbox.max_terms, config.llm.catalogue_tokens, examples(run, watch))
-        return LlmDesigner(models.of("designer"), manner)
-    from rewardsmith.search.steps.designer.enforce_terms import Heeding
+        examples = select_examples(run, callback)
+        options = PromptOptions(config.designer, config.sandbox.max_terms, config.llm.catalogue_tokens, examples)
+        return LlmDesigner(models.for_role("designer"), options)
+    from rewardsmith.search.steps.designer.enforce_terms import TermEnforcer
     from rewardsmith.search.steps.designer.symbolic import SymbolicDesigner
 
-    watch.notice(SYMBOLIC)
-    return Heeding(SymbolicDesigner())
-
-
-def examples(run: Run, watch: Watch) -> tuple[Example, ...]:
-    """Return the programs of the library that prompts show; a run keeps to those that it began with."""
-    from rewardsmith.search import library
-
-    settings, env = run.config.designer, run.task.env
-    kept = run.path / "examples.json"
-    if not settings.examples:
-        return ()
-    if kept.is_file():
-        return tuple(records.read(list[Example], kept))
-    known = [one for one in library.entries() if settings.examples_same_env or one.env_id != env.env_id]
-    found = library.nearest(known, run.task.text, env.env_id, [signal.name for signal in env.signals])
-    chosen = [entry.example for entry, _ in found[: settings.examples]]
-    if len(chosen) < settings.examples:
-        watch.notice(f"the reward library has {len(chosen)} of the {settings.examples} examples that are asked for")
-    records.write(chosen, kept)
-    return tuple(chosen)
+    callback.on_notice(SYMBOLIC_NOTICE)
+    return TermEnforcer(SymbolicDesigner())

@@ -1,23 +1,24 @@
-"""A trial: one training seed of a program, trained, run on held-out episodes, and kept in the journal."""
+"""A trial: one training seed of a program, trained, evaluated on held-out episodes, and kept in the journal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from rewardsmith.contract.records import Evaluation, Probe, Status, Training
-from rewardsmith.contract.reward_program import parse
+from rewardsmith.contract.records import Evaluation, Probe, ReferenceScores, ScoredSample, Status, Training, Verdict
+from rewardsmith.contract.reward_program import parse_program
 from rewardsmith.executors.base import Executor
-from rewardsmith.search.callbacks import Watch
-from rewardsmith.search.concurrency import raised, together
+from rewardsmith.sandbox.layers import describe_layers, list_missing_layers
+from rewardsmith.sandbox.recorded import EpisodeFile
+from rewardsmith.sandbox.reference_scores import build_reference
+from rewardsmith.search import lost_files
+from rewardsmith.search.callbacks import SearchCallback
+from rewardsmith.search.concurrency import results_or_raise, run_in_threads
 from rewardsmith.search.steps import evaluator, trainer
 from rewardsmith.search.storage import Journal, Run
-from rewardsmith.search.successive_halving import Lane
-
-FINAL, BASELINE = "final", "baseline"
-"""Phases of the report: the best program trained anew ("final/<candidate>"), and what it is compared with."""
+from rewardsmith.search.storage.layout import analyzer_key, evaluator_key, is_phase, trainer_key
+from rewardsmith.search.successive_halving import CandidateHandle
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,12 @@ class Trial:
 
     @property
     def status(self) -> Status:
-        """How it ended."""
+        """Status of the evaluation, or of a training that gave no policy."""
         return self.evaluation.status if self.evaluation else self.training.status
 
     @property
     def cause(self) -> str | None:
-        """Why it has no figure, unless ok."""
+        """Reason why it has no fitness, unless ok."""
         return self.evaluation.cause if self.evaluation else self.training.cause
 
     @property
@@ -44,81 +45,165 @@ class Trial:
         return self.evaluation.fitness if self.evaluation else None
 
 
-class Trials:
-    """Runs the trials of one search; what the journal knows is not run again."""
+class TrialRunner:
+    """Runs the trials of one search; what the journal has is not run again."""
 
-    def __init__(self, run: Run, journal: Journal, executor: Executor, watch: Watch, probe: Probe) -> None:
-        self.run, self.journal, self.executor, self.watch, self.probe = run, journal, executor, watch, probe
+    def __init__(self, run: Run, journal: Journal, executor: Executor, callback: SearchCallback, probe: Probe) -> None:
+        """Take what every trial needs.
 
-    def of(
+        Args:
+            run: with the task and the settings.
+            journal: of the run, open for writing.
+            executor: where trainings and evaluations run.
+            callback: is told of stages, curve points and ends.
+            probe: the environment's catalogue.
+        """
+        self.run, self.journal, self.executor, self.callback, self.probe = run, journal, executor, callback, probe
+        self._trained_now: set[str] = set()
+        """Keys of the trainings that this session did itself."""
+        self._samples: dict[str, ScoredSample] = {}
+
+    def remember_verdict(self, source: str, verdict: Verdict) -> None:
+        """Keep what a program's trial scoring gave; its trainings are compared with it."""
+        if verdict.trial_scoring and verdict.trial_scoring.sample:
+            self._samples[source] = verdict.trial_scoring.sample
+
+    def run_trials(
         self,
         owner: str,
         program: str | None,
         seeds: Sequence[int],
         episodes: tuple[int, ...],
-        lane: Lane | None = None,
+        handle: CandidateHandle | None = None,
     ) -> list[Trial]:
-        """Run a trial per training seed, at once.
+        """Run a trial for each training seed, at once.
 
         Args:
             owner: a candidate's id, "final/<candidate>" or "baseline".
-            program: the program's text; None for the environment's own reward.
+            program: the program's text; None for the environment reward.
             seeds: of the trainings.
             episodes: seeds of the held-out episodes.
-            lane: of the race that the trainings run in; None: they all run to their end.
+            handle: of the candidate in successive halving; None: the trainings all run to their end.
 
         Raises:
             WorkerFailed: if the machinery failed repeatedly.
         """
-        return raised(together(lambda seed: self._trial(owner, program, seed, episodes, lane), seeds))
+        run_trial = partial(self._run_trial, owner, program, episodes, handle)
+        return results_or_raise(run_in_threads(run_trial, seeds))
 
     def evaluate(
-        self, owner: str, policy: Path | None, name: str, episodes: tuple[int, ...], program: str | None = None
+        self, owner: str, seed: int | None, episodes: tuple[int, ...], program: str | None = None
     ) -> Evaluation:
-        """Run a policy, or random actions, on held-out episodes, and record what its program read.
+        """Run a policy on held-out episodes, and record the signals that its program reads.
 
-        See `of` for what it raises.
+        Args:
+            owner: as in `run_trials`.
+            seed: of the training that made the policy; None acts at random.
+            episodes: seeds of the held-out episodes.
+            program: the program's text; None for the environment reward and for random actions.
+
+        Raises:
+            WorkerFailed: if the machinery failed repeatedly.
         """
-        out = self.home(owner) / f"eval-{name}"
-        key = f"{owner}/evaluator/{name}"
-        reads = parse(program).signals if program else ()
-        best = self.run.config.evaluation.deterministic
-        make = partial(evaluator.evaluate, self.executor, self.run.task, self.probe, policy, episodes, out, reads, best)
-        found = self.journal.once(key, Evaluation, make, keep=is_final)
-        if found.status == "ok" and found.cause:
-            self.watch.notice(f"{key}: {found.cause}")
-        return found
+        layout, task, key = self.run.layout, self.run.task, evaluator_key(owner, seed)
+        policy = None if seed is None else layout.training_dir(owner, seed)
+        out = layout.evaluation_dir(owner, seed)
+        signals = parse_program(program).signals if program else ()
+        deterministic = self.run.config.evaluation.deterministic
 
-    def home(self, owner: str) -> Path:
-        """Return the folder of a candidate or of a phase."""
-        return self.run.folder(owner) if is_phase(owner) else self.run.folder("candidates", owner)
+        def run_policy() -> Evaluation:
+            if seed is not None:
+                self._restore_policy(owner, seed, program)
+            return evaluator.evaluate_policy(
+                self.executor, task, self.probe, policy, episodes, out, signals, deterministic
+            )
 
-    def _trial(self, owner: str, program: str | None, seed: int, episodes: tuple[int, ...], lane: Lane | None) -> Trial:
-        key, out = f"{owner}/trainer/s{seed}", self.home(owner) / f"train-s{seed}"
-        watch = partial(self.watch.curve, key)
-        task, config = self.run.task, self.run.config
-        decide = partial(lane.goes_on, seed) if lane and config.search.rungs else None
-        make = partial(trainer.train, self.executor, task, self.probe, config, program, seed, out, watch, decide)
-        self.watch.stage(owner, "train")
-        try:
-            training = self.journal.once(key, Training, make, keep=is_final)
-        finally:
-            if lane:
-                lane.leave(seed)
-        self.watch.trained(key)
+        recorded = self.journal.get(key, Evaluation)
+        evaluation = self.journal.once(key, Evaluation, run_policy, keep=is_settled)
+        if recorded is not None and self._reads_episodes_later(owner):
+            fault = lost_files.find_arrays_fault(EpisodeFile.in_folder(out).path)
+            if fault:
+                lost_files.repeat_job(key, fault, recorded, out, run_policy, self.callback.on_notice)
+        if evaluation.status == "ok" and evaluation.cause:
+            self.callback.on_notice(f"{key}: {evaluation.cause}")
+        return evaluation
+
+    def _run_trial(
+        self, owner: str, program: str | None, episodes: tuple[int, ...], handle: CandidateHandle | None, seed: int
+    ) -> Trial:
+        """Train on one seed, then evaluate the policy if there is one."""
+        self.callback.on_stage(owner, "train")
+        training = self._train(owner, program, handle, seed)
         if training.status != "ok":
             return Trial(training, None)
         if training.cause:
-            self.watch.notice(f"{key}: {training.cause}")
-        self.watch.stage(owner, "evaluate")
-        return Trial(training, self.evaluate(owner, out, f"s{seed}", episodes, program))
+            self.callback.on_notice(f"{trainer_key(owner, seed)}: {training.cause}")
+
+        self.callback.on_stage(owner, "evaluate")
+        return Trial(training, self.evaluate(owner, seed, episodes, program))
+
+    def _train(self, owner: str, program: str | None, handle: CandidateHandle | None, seed: int) -> Training:
+        """Train on one seed; however it ends, the trainings that wait at a rung do not wait for it any more."""
+        key, out = trainer_key(owner, seed), self.run.layout.training_dir(owner, seed)
+        task, config = self.run.task, self.run.config
+        on_point = partial(self.callback.on_curve_point, key)
+        decide = partial(handle.should_continue, seed) if handle and config.search.rungs else None
+
+        def train() -> Training:
+            reference = self._build_reference(program)
+            return trainer.train_policy(
+                self.executor, task, self.probe, config, program, seed, out, on_point, decide, reference
+            )
+
+        try:
+            if key not in self.journal:
+                self._trained_now.add(key)
+            training = self.journal.once(key, Training, train, keep=is_settled)
+        finally:
+            if handle:
+                handle.withdraw(seed)
+        self._record_layers(training)
+        self.callback.on_training_end(key)
+        return training
+
+    def _restore_policy(self, owner: str, seed: int, program: str | None) -> None:
+        """Train again where an earlier session trained, and the policy is gone or damaged."""
+        key, out = trainer_key(owner, seed), self.run.layout.training_dir(owner, seed)
+        recorded = self.journal.get(key, Training)
+        fault = None if key in self._trained_now or recorded is None else lost_files.find_policy_fault(out)
+        if fault is None or recorded is None:
+            return
+
+        def train_through_rungs() -> Training:
+            config, reference = self.run.config, self._build_reference(program)
+            on_point = partial(self.callback.on_curve_point, key)
+            decide = (lambda _: True) if config.search.rungs and not is_phase(owner) else None
+            return trainer.train_policy(
+                self.executor, self.run.task, self.probe, config, program, seed, out, on_point, decide, reference
+            )
+
+        lost_files.repeat_job(key, fault, recorded, out, train_through_rungs, self.callback.on_notice)
+
+    def _reads_episodes_later(self, owner: str) -> bool:
+        """Return whether a step that is not in the journal yet may read the episodes of a candidate."""
+        if is_phase(owner):
+            return False
+        return self.run.config.feedback.rank == "judge" or analyzer_key(owner) not in self.journal
+
+    def _record_layers(self, training: Training) -> None:
+        """Put the layers that held a program into the run's provenance, and say where they are fewer than usual."""
+        if training.layers and self.run.record_sandbox(describe_layers(training.layers)):
+            if list_missing_layers(training.layers):
+                self.callback.on_notice(f"reward programs are held by {describe_layers(training.layers)}")
+
+    def _build_reference(self, program: str | None) -> ReferenceScores | None:
+        """Return what the trial scoring of a program gave; None where that is not known."""
+        sample = self._samples.get(program) if program else None
+        if program is None or sample is None or not self.run.transitions.is_file():
+            return None
+        return build_reference(self.run.transitions, parse_program(program), sample)
 
 
-def is_phase(owner: str) -> bool:
-    """Return whether trials belong to the report rather than to a candidate of the search."""
-    return owner.split("/")[0] in (FINAL, BASELINE)
-
-
-def is_final(record: Training | Evaluation | Probe) -> bool:
+def is_settled(record: Training | Evaluation | Probe) -> bool:
     """Return whether a resumed search takes the record as it is; a failure of the machine is tried again."""
     return record.status != "infrastructure"

@@ -1,1 +1,1 @@
-"""What people write: task cards, settings, presets and model files of other tools."""
+"""Files and options that people write: task cards, settings, presets and model files of other tools."""

@@ -1,4 +1,4 @@
-"""The configuration of a search: defaults < preset < task card < file < environment < --set; unknown keys are errors.
+"""Configuration of a search: defaults < preset < task card < file < environment < --set; unknown keys are errors.
 
 A file is TOML with the sections below. An environment variable names a key as REWARDSMITH_SECTION__KEY, and
 `--set section.key=value` does the same on the command line; values are read as TOML, else as text.
@@ -6,21 +6,19 @@ A file is TOML with the sections below. An environment variable names a key as R
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
 from annotated_types import Ge
-from pydantic import (
-    ValidationError,
-    model_validator,
-)
+from pydantic import ValidationError, model_validator
 
+from rewardsmith.contract import bounded_files
+from rewardsmith.contract.bounded_files import DamagedFile
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import Limits, TrainSettings
+from rewardsmith.spec.removed_settings import describe_removed_settings
 from rewardsmith.spec.settings import (
     NONE,
     ROLES,
@@ -32,7 +30,6 @@ from rewardsmith.spec.settings import (
     EvolutionSettings,
     ExecutorSettings,
     FeedbackSettings,
-    GateSettings,
     LimitSettings,
     LlmSettings,
     ModelSettings,
@@ -40,7 +37,12 @@ from rewardsmith.spec.settings import (
     SearchSettings,
     Section,
 )
+from rewardsmith.spec.validation_errors import collect_faults, join_lines
 
+GENERATIONAL = ("islands", "crossover", "restart_after", "novelty", "selection")
+"""Settings of `[evolution]` that a tree search has no use for."""
+SETTINGS_SINCE_FORMAT_2: frozenset[str] = frozenset()
+"""Dotted names of settings that were added after format 2 of run directories: earlier runs lack them."""
 ENVIRONMENT_PREFIX = "REWARDSMITH_"
 Layer = Mapping[str, Any]
 """Part of a configuration as read: section to key to value."""
@@ -50,7 +52,7 @@ class Config(Section):
     """Everything that a search depends on beside its task."""
 
     preset: str = "smith"
-    """The recipe that the settings begin with: a name that `rewardsmith presets` lists, or a TOML file."""
+    """Beneath the other settings: a name that `rewardsmith presets` lists, or a TOML file."""
     search: SearchSettings = SearchSettings()
     evolution: EvolutionSettings = EvolutionSettings()
     training: TrainSettings = TrainSettings()
@@ -62,7 +64,6 @@ class Config(Section):
     limits: LimitSettings = LimitSettings()
     sandbox: Limits = Limits()
     critic: CriticSettings = CriticSettings()
-    gates: GateSettings = GateSettings()
     analyzer: AnalyzerSettings = AnalyzerSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     trackers: tuple[Literal["tensorboard", "wandb"], ...] = ()
@@ -88,23 +89,61 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check_budget(self) -> Config:
-        steps, least = self.budget.env_steps, self.search.steps_of_a_generation
+        steps, least = self.budget.env_steps, self.search.steps_per_generation
         if steps is not None and steps < least:
             raise ValueError(f"budget.env_steps = {steps:,} is less than one generation takes, which is {least:,}")
         return self
 
     @model_validator(mode="after")
     def _check_designer(self) -> Config:
-        conflict = _told_in_vain(self)
-        if conflict:
-            raise ValueError(conflict)
+        designer = self.designer
+        changed = [name for name in DesignerSettings.model_fields if name in _changed_keys(designer)]
+        if self.search.designer == "symbolic" and changed:
+            raise ValueError(
+                f"search.designer = 'symbolic' reads no prompt, so designer.{changed[0]} changes nothing; leave it out,"
+                " take --preset smith, or --designer llm"
+            )
+        if designer.conversation and not designer.history:
+            raise ValueError("designer.conversation = true tells earlier turns: designer.history must be 1 or more")
+        if designer.conversation and self.evolution.crossover:
+            raise ValueError("designer.conversation = true tells of one parent: evolution.crossover must be 0")
+        if designer.form == "terms" and {"sparse_weight", "dense_weight"} & set(changed):
+            raise ValueError(
+                "designer.sparse_weight and designer.dense_weight belong to designer.form = 'sparse-dense'"
+            )
         return self
 
     @model_validator(mode="after")
     def _check_evolution(self) -> Config:
-        conflict = _conflict(self.search, self.evolution)
-        if conflict:
-            raise ValueError(conflict)
+        search, evolution = self.search, self.evolution
+        if evolution.islands > search.population:
+            raise ValueError(
+                f"evolution.islands = {evolution.islands} needs a search.population of at least as many slots; it is"
+                f" {search.population}"
+            )
+        if evolution.crossover > search.population:
+            raise ValueError(
+                f"evolution.crossover takes {evolution.crossover} slots of a generation, and search.population gives"
+                f" {search.population}"
+            )
+        if search.strategy == "mcts":
+            generational = [f"evolution.{name}" for name in GENERATIONAL if name in _changed_keys(evolution)]
+            named = ", ".join([*["search.rungs"] * bool(search.rungs), *generational])
+            if named:
+                raise ValueError(f"{named} belongs to search.strategy = 'generations'; leave it out with 'mcts'")
+        return self
+
+    @model_validator(mode="after")
+    def _check_ensemble(self) -> Config:
+        search = self.search
+        if search.ensemble == 1:
+            raise ValueError("search.ensemble = 1: an ensemble has at least 2 programs; 0 switches it off")
+        if search.ensemble > search.population * search.generations:
+            raise ValueError(f"search.ensemble = {search.ensemble} needs as many candidates; the search has fewer")
+        if search.ensemble and not search.final_seeds:
+            raise ValueError(
+                f"search.ensemble = {search.ensemble} is measured at the end: search.final_seeds must not be 0"
+            )
         return self
 
     @model_validator(mode="after")
@@ -131,7 +170,7 @@ class Config(Section):
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """Who asks a language model in this search."""
+        """The roles that ask a language model in this search."""
         asks: dict[Role, bool] = {
             "designer": self.search.designer == "llm",
             "critic": self.critic.review,
@@ -141,115 +180,93 @@ class Config(Section):
         return tuple(role for role, does in asks.items() if does)
 
 
-def _conflict(search: SearchSettings, evolution: EvolutionSettings) -> str | None:
-    """Return what contradicts in how a search goes on; None where nothing does."""
-    special = evolution.weight_slots + evolution.crossover
-    if evolution.islands > search.population:
-        what = f"evolution.islands = {evolution.islands} needs a search.population of at least as many slots"
-        return f"{what}; it is {search.population}"
-    if special > search.population:
-        what = f"evolution.weight_slots and evolution.crossover take {special} slots of a generation"
-        return f"{what}, and search.population gives {search.population}"
-    if search.strategy == "mcts":
-        generational = {
-            "search.rungs": search.rungs,
-            "evolution.islands": evolution.islands > 1,
-            "evolution.crossover": evolution.crossover,
-            "evolution.weight_slots": evolution.weight_slots,
-            "evolution.restart_after": evolution.restart_after,
-            "evolution.novelty": evolution.novelty,
-            "evolution.selection": evolution.selection != "incumbent",
-        }
-        named = ", ".join(name for name, given in generational.items() if given)
-        if named:
-            return f"{named} belongs to search.strategy = 'generations'; leave it out with 'mcts'"
-    if search.ensemble == 1:
-        return "search.ensemble = 1: an ensemble has at least 2 programs; 0 switches it off"
-    if search.ensemble > search.population * search.generations:
-        return f"search.ensemble = {search.ensemble} needs as many candidates; the search has fewer"
-    if search.ensemble and not search.final_seeds:
-        return f"search.ensemble = {search.ensemble} is measured at the end: search.final_seeds must not be 0"
-    return None
+def _changed_keys(section: Section) -> set[str]:
+    """Return the settings of a section that differ from their defaults."""
+    defaults = type(section)()
+    return {name for name in type(section).model_fields if getattr(section, name) != getattr(defaults, name)}
 
 
-def _told_in_vain(config: Config) -> str | None:
-    """Return which settings of the designer contradict others; None where none does."""
-    told, evolution = config.designer, config.evolution
-    given = [name for name in DesignerSettings.model_fields if getattr(told, name) != getattr(DesignerSettings(), name)]
-    if config.search.designer == "symbolic" and given:
-        return (
-            f"search.designer = 'symbolic' reads no prompt, so designer.{given[0]} changes nothing; leave it out, take "
-            "--preset smith, or --designer llm"
-        )
-    if told.conversation and not told.history:
-        return "designer.conversation = true tells earlier turns: designer.history must be 1 or more"
-    if told.conversation and evolution.crossover:
-        return "designer.conversation = true tells of one parent: evolution.crossover must be 0"
-    if told.form == "sparse-dense" and told.edits == "diff":
-        return "designer.edits = 'diff' is for designer.form = 'terms': the other form is put together anew each time"
-    if told.form == "sparse-dense" and evolution.weight_slots:
-        return "designer.form = 'sparse-dense' has fixed weights: evolution.weight_slots must be 0"
-    if told.form == "terms" and {"sparse_weight", "dense_weight"} & set(given):
-        return "designer.sparse_weight and designer.dense_weight belong to designer.form = 'sparse-dense'"
-    return None
-
-
-def resolve(*layers: Layer) -> Config:
+def resolve_config(*layers: Layer) -> Config:
     """Merge layers, later ones over earlier ones, and check them.
 
     Raises:
-        ConfigError: if a key is unknown (with the nearest one) or a value is not allowed.
+        ConfigError: if a key is unknown (with the nearest one) or was removed, or a value is not allowed.
     """
     merged: dict[str, Any] = {}
     for layer in layers:
-        merge(merged, layer)
+        merge_layer(merged, layer)
+    removed = describe_removed_settings(merged)
+    if removed:
+        raise ConfigError(join_lines([line for _, line in removed]))
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
-        raise ConfigError("; ".join(_complaint(detail) for detail in error.errors())) from error
+        raise ConfigError(join_lines([line for _, line in _describe_faults(error, merged)])) from error
 
 
-def merge(into: dict[str, Any], layer: Layer) -> None:
+def describe_setting_faults(layer: Layer) -> list[tuple[tuple[str, ...], str]]:
+    """Return what is wrong with a layer: where each mistake stands, and a line about it.
+
+    Use it in place of `resolve` for settings in a file of another kind, to name the file's line too.
+    """
+    removed = describe_removed_settings(layer)
+    if removed:
+        return removed
+    try:
+        Config.model_validate(layer)
+    except ValidationError as error:
+        return _describe_faults(error, layer)
+    return []
+
+
+def _describe_faults(error: ValidationError, layer: Layer) -> list[tuple[tuple[str, ...], str]]:
+    return [
+        (fault.location, fault.describe("setting", _known_keys(fault.location)))
+        for fault in collect_faults(error, document=layer)
+    ]
+
+
+def merge_layer(into: dict[str, Any], layer: Layer) -> None:
     """Merge `layer` into `into`, section by section."""
     for key, value in layer.items():
         if isinstance(value, Mapping) and isinstance(into.get(key), dict):
-            merge(into[key], value)
+            merge_layer(into[key], value)
         else:
             into[key] = dict(value) if isinstance(value, Mapping) else value
 
 
-def from_file(path: Path) -> Layer:
+def read_layer(path: Path) -> Layer:
     """Read a TOML file.
 
     Raises:
         ConfigError: if it cannot be read or is no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return bounded_files.parse_toml(bounded_files.read_text(path), path)
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {str(path)!r}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
+    except DamagedFile as error:
+        raise ConfigError(f"{path} is not TOML: {error.reason}") from error
 
 
-def from_environment(environment: Mapping[str, str]) -> Layer:
+def read_environment_layer(environment: Mapping[str, str]) -> Layer:
     """Read the variables REWARDSMITH_SECTION__KEY, and REWARDSMITH_JOBS; others of that prefix are no settings.
 
-    >>> from_environment({"REWARDSMITH_SEARCH__POPULATION": "8", "REWARDSMITH_JOBS": "1", "HOME": "/"})
+    >>> read_environment_layer({"REWARDSMITH_SEARCH__POPULATION": "8", "REWARDSMITH_JOBS": "1", "HOME": "/"})
     {'jobs': 1, 'search': {'population': 8}}
     """
     layer: dict[str, Any] = {}
     for name, text in sorted(environment.items()):
         keys = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
         if name.startswith(ENVIRONMENT_PREFIX) and (len(keys) > 1 or keys[0] in Config.model_fields):
-            merge(layer, _nest(keys, _value(text)))
+            merge_layer(layer, _nest_keys(keys, _parse_value(text)))
     return layer
 
 
-def from_sets(assignments: Iterable[str]) -> Layer:
+def parse_assignments(assignments: Iterable[str]) -> Layer:
     """Read `section.key=value` assignments.
 
-    >>> from_sets(["search.population=8", "llm.model=small"])
+    >>> parse_assignments(["search.population=8", "llm.model=small"])
     {'search': {'population': 8}, 'llm': {'model': 'small'}}
 
     Raises:
@@ -260,7 +277,7 @@ def from_sets(assignments: Iterable[str]) -> Layer:
         name, equals, text = assignment.partition("=")
         if not equals:
             raise ConfigError(f"--set {assignment!r}: write section.key=value, e.g. --set search.population=8")
-        merge(layer, _nest(name.strip().split("."), _value(text.strip())))
+        merge_layer(layer, _nest_keys(name.strip().split("."), _parse_value(text.strip())))
     return layer
 
 
@@ -276,69 +293,89 @@ def refuse_contradictions(options: Layer, sets: Layer, name: str = "") -> None:
         ConfigError: if there is one.
     """
     for key, value in sets.items():
-        given = options.get(key)
-        if isinstance(value, Mapping) and isinstance(given, Mapping):
-            refuse_contradictions(given, value, f"{name}{key}.")
-        elif given is not None and given != value:
+        option = options.get(key)
+        if isinstance(value, Mapping) and isinstance(option, Mapping):
+            refuse_contradictions(option, value, f"{name}{key}.")
+        elif option is not None and option != value:
             setting = f"{name}{key}"
-            raise ConfigError(f"{setting} is given twice: {given!r} by the command and {value!r} by --set; say it once")
+            raise ConfigError(
+                f"{setting} is given twice: {option!r} by the command and {value!r} by --set; say it once"
+            )
 
 
-def to_toml(config: Config) -> str:
+def dump_config(config: Config) -> str:
     """Return the configuration as TOML that reads back equal; a key without a value is the word "none"."""
-    return tomli_w.dumps(_spell_none(config.model_dump(mode="json")))
+    return tomli_w.dumps(_spell_out_none(config.model_dump(mode="json")))
 
 
-def beside_defaults(config: Config) -> str:
+def list_missing_settings(recorded: Layer, *, whole_sections_only: bool = False) -> list[str]:
+    """Return the settings that a configuration written by `dump_config` should have and lacks.
+
+    >>> list_missing_settings({"jobs": 1}, whole_sections_only=True)[:2]
+    ['preset', 'search']
+
+    Args:
+        recorded: the configuration as read.
+        whole_sections_only: of an earlier format, whose sections had other settings: look for sections alone.
+    """
+    spelled_out = _spell_out_none(Config().model_dump(mode="json"))
+    missing = [key for key in spelled_out if key not in recorded and key not in SETTINGS_SINCE_FORMAT_2]
+    for section, settings in spelled_out.items():
+        values = recorded.get(section)
+        if whole_sections_only or not isinstance(settings, dict) or not isinstance(values, Mapping):
+            continue
+        names = {f"{section}.{key}": key for key in settings}
+        missing += [name for name, key in names.items() if key not in values and name not in SETTINGS_SINCE_FORMAT_2]
+    return missing
+
+
+def dump_changed_settings(config: Config) -> str:
     """Return as TOML what differs from the defaults; "" where nothing does."""
     return tomli_w.dumps(
-        _differing(_spell_none(config.model_dump(mode="json")), _spell_none(Config().model_dump(mode="json")))
+        _select_differing(
+            _spell_out_none(config.model_dump(mode="json")), _spell_out_none(Config().model_dump(mode="json"))
+        )
     )
 
 
-def _differing(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    nested = {key: _differing(value, defaults.get(key, {})) for key, value in values.items() if isinstance(value, dict)}
+def _select_differing(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    nested = {
+        key: _select_differing(value, defaults.get(key, {})) for key, value in values.items() if isinstance(value, dict)
+    }
     plain = {key: value for key, value in values.items() if key not in nested and value != defaults.get(key, NONE)}
     return plain | {key: value for key, value in nested.items() if value}
 
 
-def _nest(keys: list[str], value: Any) -> dict[str, Any]:
+def _nest_keys(keys: list[str], value: Any) -> dict[str, Any]:
     for key in reversed(keys):
         value = {key: value}
     return dict(value)
 
 
-def _value(text: str) -> Any:
+def _parse_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return bounded_files.parse_toml(f"value = {text}", Path())["value"]
+    except DamagedFile:
         return text
 
 
-def _spell_none(values: dict[str, Any]) -> dict[str, Any]:
+def _spell_out_none(values: dict[str, Any]) -> dict[str, Any]:
     return {
-        key: _spell_none(value) if isinstance(value, dict) else NONE if value is None else value
+        key: _spell_out_none(value) if isinstance(value, dict) else NONE if value is None else value
         for key, value in values.items()
     }
 
 
-def _complaint(detail: Any) -> str:
-    """Return one line for one of pydantic's complaints."""
-    if not detail["loc"]:
-        return str(detail["ctx"]["error"])
-    location = [str(part) for part in detail["loc"]]
-    name = ".".join(location)
-    if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = _keys(location[:-1])
-        elsewhere = [f"{section}.{location[-1]}" for section in _keys([]) if location[-1] in _keys([section])]
-        nearest = elsewhere or difflib.get_close_matches(location[-1], known, n=1)
-        hint = f"did you mean {' or '.join(map(repr, nearest))}?" if nearest else f"allowed are: {', '.join(known)}"
-        return f"there is no setting {name!r}; {hint}"
-    return f"{name} = {detail['input']!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+def _known_keys(location: tuple[str, ...]) -> list[str]:
+    """Return the keys that may stand at the place of an unknown one; those of other sections, where it exists there."""
+    key = location[-1] if location else ""
+    elsewhere = [f"{section}.{key}" for section in _section_keys(()) if key in _section_keys((section,))]
+    return elsewhere or _section_keys(location[:-1])
 
 
-def _keys(sections: list[str]) -> list[str]:
-    if sections[:2] == ["llm", "roles"]:
+def _section_keys(sections: tuple[str, ...]) -> list[str]:
+    """Return the keys of a section; the sections themselves where none is named."""
+    if sections[:2] == ("llm", "roles"):
         return sorted(ROLES if len(sections) == 2 else ModelSettings.model_fields)
     defaults: Any = Config().model_dump()
     for section in sections:

@@ -1,44 +1,63 @@
-"""The beginning of a task card for an environment.
+"""New task cards: a card for an environment, to be filled in.
 
-A card that `card_text` writes can be run as it is, with a remark: its fitness is the environment's own verdict, which
+A card that `render_card` writes can be run as it is, with a remark: its fitness is the environment's own verdict, which
 the author replaces. It names the signals that a task most often needs; a worker derives the others in any case.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import EnvSpec, Probe, Signal
-from rewardsmith.contract.text import counted
+from rewardsmith.contract.signal_source import ENVIRONMENT_REWARD
+from rewardsmith.contract.text import pluralize
 from rewardsmith.spec.task_cards import UNFILLED
 
 CARD_SIGNALS = 40
 """At most so many are written into a new card."""
-TOLD = ("_position", "_velocity", "_angle", "_offset", "_rate", "_pose", "_length", "_sensor", "_centre_of_mass")
-"""Endings of the derived signals that tasks name most often; beside them everything that is of its own kind."""
-UNTOLD = ("_angular_velocity", "_contact_force", "_orientation", "_actuator_force", "_length_rate")
+LISTED_ENDINGS = (
+    "_position",
+    "_velocity",
+    "_angle",
+    "_offset",
+    "_rate",
+    "_pose",
+    "_length",
+    "_sensor",
+    "_centre_of_mass",
+)
+"""Endings of the derived signals that tasks name most often; signals that are one of their kind are listed too."""
+OMITTED_ENDINGS = ("_angular_velocity", "_contact_force", "_orientation", "_actuator_force", "_length_rate")
+
+DOCSTRING_CHARS = 3_000
+"""Longest text of a class's docstring in a new card."""
+_HEADING = re.compile(r"#+ .*|[^\n]+\n[-=]{3,}|\*\*[^\n*]+\*\*\s*$")
+_REWARD_WORDS = re.compile(r"reward|score|success|solved|penal|\bpaid\b|\bpays\b", re.IGNORECASE)
 
 CARD = """\
 # A task card for {env_id}. Fill in the lines that say so; every other line can stay, change or go.
 # Use it with: rewardsmith design "..." --env THIS_FILE.toml
 env_id = "{env_id}"
 {kwargs}
+{pass_env}
 # max_episode_steps = {limit}
 text = "FILL IN: what the agent should do, in a sentence."
 about = \"\"\"
 The Gymnasium environment {env_id}. FILL IN: what it is, for a reader who has never seen it: the body, the
 surroundings, how an episode starts and ends, which way is forward, how long a step is.
-\"\"\"
+{docstring}\"\"\"
 action = {action}
-# FILL IN one figure for an episode, which no program sees. {fitness_says}
+# FILL IN one number for an episode, which no program sees. {fitness_says}
 fitness = {fitness}
 
-# Further figures for an episode, which are measured and told beside the fitness, and by which nothing is chosen:
-# [figures]
+# Metrics: further numbers for an episode, which are reported next to the fitness and never used for selection:
+# [metrics]
 # fell = {{ expression = "1 - survived", meaning = "share of episodes that the environment ended" }}
 
 # FILL IN names that say what they are, the signals that matter for the task first: a prompt lists all of these.
@@ -46,9 +65,9 @@ fitness = {fitness}
 [signals]
 {signals}
 
-# For the fitness alone, never for a program: what tells the environment's own reward or success.
-[measures]
-{measures}
+# For the fitness alone, never for a program: what tells the environment's reward or success.
+[privileged_signals]
+{privileged_signals}
 
 # Settings that suit the task:
 # [search]
@@ -58,31 +77,37 @@ fitness = {fitness}
 """
 
 
-def card_text(env: EnvSpec, probe: Probe) -> str:
+def render_card(env: EnvSpec, probe: Probe) -> str:
     """Return a card to fill in, as TOML.
 
     Args:
         env: the environment.
         probe: what was found in it.
     """
-    fitness, says = _fitness(probe)
-    kwargs = ", ".join(f"{key} = {json.dumps(value)}" for key, value in env.kwargs.items())
+    fitness, says = _suggest_fitness(probe)
     return CARD.format(
         env_id=env.env_id,
-        kwargs=f"kwargs = {{ {kwargs} }}" if kwargs else "# kwargs = {}    for gymnasium.make",
+        kwargs=f"kwargs = {_render_value(env.kwargs)}" if env.kwargs else "# kwargs = {}    for gymnasium.make",
+        pass_env=f"pass_env = {_render_value(env.pass_env)}" if env.pass_env else '# pass_env = ["NAME"]    variables',
+        docstring=_render_docstring(probe.about),
         limit=probe.max_episode_steps or "1_000    (it has no limit of its own)",
-        action=json.dumps(_action(probe)),
+        action=json.dumps(_describe_action(probe)),
         fitness_says=says,
         fitness=json.dumps(fitness),
-        signals="\n".join(map(_entry, card_signals(probe.signals))),
-        measures="\n".join(map(_entry, probe.measures)),
+        signals="\n".join(map(_render_entry, select_card_signals(probe.signals))),
+        privileged_signals="\n".join(map(_render_entry, probe.privileged_signals)),
     )
 
 
-def card_signals(signals: Iterable[Signal]) -> tuple[Signal, ...]:
+def select_card_signals(signals: Iterable[Signal]) -> tuple[Signal, ...]:
     """Return the signals of a catalogue that a new card names."""
-    telling = [s for s in signals if not s.name.endswith(UNTOLD) and (s.name.endswith(TOLD) or not _derived(s))]
-    return tuple(telling[:CARD_SIGNALS])
+    listed = [
+        signal
+        for signal in signals
+        if not signal.name.endswith(OMITTED_ENDINGS)
+        and (signal.name.endswith(LISTED_ENDINGS) or not _is_derived(signal))
+    ]
+    return tuple(listed[:CARD_SIGNALS])
 
 
 def write_card(text: str, path: Path) -> None:
@@ -100,7 +125,7 @@ def write_card(text: str, path: Path) -> None:
         raise TaskError(f"cannot write the card {str(path)!r}: {error.strerror}") from error
 
 
-def check_free(path: Path) -> None:
+def check_card_path(path: Path) -> None:
     """Make sure that a card can be written to a path, before time is spent on it.
 
     Raises:
@@ -112,47 +137,85 @@ def check_free(path: Path) -> None:
         raise TaskError(f"there is no folder {str(path.parent)!r} for the card")
 
 
-def default_path(env: EnvSpec) -> Path:
+def default_card_path(env: EnvSpec) -> Path:
     """Return where a new card goes unless the user says otherwise.
 
-    >>> default_path(EnvSpec("my_package:MyEnv-v0")).as_posix()
+    >>> default_card_path(EnvSpec("my_package:MyEnv-v0")).as_posix()
     'myenv.toml'
     """
     name = re.split(r"[:/]", env.env_id)[-1]
     return Path(re.sub(r"\W+", "_", re.sub(r"-v\d+$", "", name)).lower() + ".toml")
 
 
-def _derived(signal: Signal) -> bool:
+def _is_derived(signal: Signal) -> bool:
     """Tell whether a signal is one of many of its kind, read from a model's element."""
     return bool(re.search(r"(body|joint|site|tendon|sensor|actuator) '", signal.meaning))
 
 
-def _fitness(probe: Probe) -> tuple[str, str]:
+def _suggest_fitness(probe: Probe) -> tuple[str, str]:
     """Return the environment's own verdict as an expression, and what that is."""
-    flags = [measure.name for measure in probe.measures if "success" in measure.name and not measure.shape]
+    flags = [signal.name for signal in probe.privileged_signals if "success" in signal.name and not signal.shape]
     if flags:
         return f"any({flags[0]})", "Now: whether the environment ever reported success."
-    own = next(measure.name for measure in probe.measures if measure.source == "own_reward")
-    return (
-        f"sum({own})",
-        "Now: the environment's own return.",
-    )
+    reward = next(signal.name for signal in probe.privileged_signals if signal.source == ENVIRONMENT_REWARD)
+    return f"sum({reward})", "Now: the environment's own return."
 
 
-def _action(probe: Probe) -> str:
+def _describe_action(probe: Probe) -> str:
     if probe.discrete_actions is not None:
         return f"one of {probe.discrete_actions} choices, numbered from 0. {UNFILLED}: what each does"
     low, high = sorted(set(probe.action_low)), sorted(set(probe.action_high))
     bounds = f"in [{low[0]:g}, {high[0]:g}]" if len(low) == len(high) == 1 else "each in bounds of its own"
-    return f"{counted(len(probe.action_low), 'number')} {bounds}. {UNFILLED}: what each does"
+    bounds = "without bounds" if (low, high) == ([-math.inf], [math.inf]) else bounds
+    return f"{pluralize(len(probe.action_low), 'number')} {bounds}. {UNFILLED}: what each does"
 
 
-def _entry(signal: Signal) -> str:
+def _render_docstring(about: str) -> str:
+    """Return what an environment's class says, to be edited; paragraphs on its reward and success are left out.
+
+    A prompt has the text of the card, and no language model is told how the environment pays.
+    """
+    kept, is_reward_section = list[str](), False
+    for paragraph in re.split(r"\n\s*\n", about):
+        heading = _HEADING.match(paragraph)
+        if heading:
+            is_reward_section = bool(_REWARD_WORDS.search(heading[0]))
+        if not is_reward_section and not _REWARD_WORDS.search(paragraph):
+            kept.append(paragraph)
+    text = "\n\n".join(kept).strip()
+    if not text:
+        return ""
+    text = text if len(text) <= DOCSTRING_CHARS else text[:DOCSTRING_CHARS].rsplit("\n", 1)[0]
+    # Quotes and backslashes as TOML's strings of several lines have them; it takes no control characters.
+    text = "".join(letter for letter in text if letter.isprintable() or letter in "\n\t")
+    text = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return f"\n{UNFILLED}, from what its class says (edit it, or delete it):\n\n{text}\n"
+
+
+def _render_value(value: Any) -> str:
+    """Return a JSON value as TOML; null, which TOML has not, is left out of tables and lists.
+
+    >>> _render_value({"a b": [1, 2.5, None], "c": {"d": True}})
+    '{ "a b" = [1, 2.5], c = { d = true } }'
+    """
+    if isinstance(value, dict):
+        entries = (f"{_render_key(key)} = {_render_value(entry)}" for key, entry in value.items() if entry is not None)
+        return f"{{ {', '.join(entries)} }}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_render_value(entry) for entry in value if entry is not None)}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _render_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _quote(key)
+
+
+def _render_entry(signal: Signal) -> str:
     shape = f"shape = {list(signal.shape)}, " if signal.shape else ""
-    fields = f"unit = {_text(signal.unit)}, meaning = {_text(signal.meaning)}"
-    return f"{signal.name} = {{ source = {_text(signal.source)}, {shape}{fields} }}"
+    fields = f"unit = {_quote(signal.unit)}, meaning = {_quote(signal.meaning)}"
+    return f"{signal.name} = {{ source = {_quote(signal.source)}, {shape}{fields} }}"
 
 
-def _text(text: str) -> str:
+def _quote(text: str) -> str:
     """Return a TOML string."""
     return json.dumps(text, ensure_ascii=False)

@@ -1,21 +1,39 @@
-"""The sections of a configuration: every setting with its default, its bounds and what it does.
+"""Sections of a configuration: every setting with its default, its bounds and what it does.
 
 `rewardsmith/spec/config.py` puts them together and reads them.
 """
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    model_serializer,
+    model_validator,
+)
 
-from rewardsmith.contract.records import Count, Effort, Positive, Rule
+from rewardsmith.contract.records import Count, Effort, EnsembleRule, Positive
+from rewardsmith.spec.addresses import remove_secrets
 
 NONE = "none"
 Role = Literal["designer", "critic", "analyzer", "judge"]
-"""Who asks a language model."""
+"""The roles that ask a language model."""
 ROLES: tuple[Role, ...] = get_args(Role)
+SLURM_PARAMETERS = (
+    *("name", "timeout_min", "mem_gb", "cpus_per_task", "gpus_per_node", "nodes", "tasks_per_node", "stderr_to_stdout"),
+    *("slurm_account", "slurm_array_parallelism", "slurm_comment", "slurm_constraint", "slurm_cpus_per_gpu"),
+    *("slurm_dependency", "slurm_exclude", "slurm_exclusive", "slurm_gpus_per_task", "slurm_gres", "slurm_job_name"),
+    *("slurm_mail_type", "slurm_mail_user", "slurm_mem", "slurm_mem_per_cpu", "slurm_mem_per_gpu", "slurm_nodelist"),
+    *("slurm_ntasks_per_node", "slurm_partition", "slurm_qos", "slurm_signal_delay_s", "slurm_time", "slurm_use_srun"),
+    "slurm_wckey",
+)
+"""Parameters of sbatch that may be set. submitit takes others (setup, srun_args), which are commands of a shell."""
 
 
 class Section(BaseModel):
@@ -33,17 +51,20 @@ class Section(BaseModel):
 
 
 class SearchSettings(Section):
-    """How many programs to try, and how to choose among them."""
+    """Number of programs to try, and the choice among them."""
 
     designer: Literal["auto", "llm", "symbolic"] = "auto"
     """auto: the language model where one is named or a key is set, else the symbolic designer."""
     population: Count = 4
     """Candidates per generation."""
     generations: Count = 3
-    seeds: Count = 1
+    seeds: Annotated[Count, Le(500)] = 1
     """Training seeds per candidate during the search."""
-    final_seeds: Annotated[int, Ge(0)] = 3
-    """Fresh training seeds for the reported figure and for the baseline; 0 switches both off."""
+    finalist_share: Annotated[float, Ge(0.0), Le(0.9)] = 0.0
+    """Part of the search's environment steps that goes into fresh training seeds of its best programs after the last
+    generation, to choose between them; 0: the fitness of the search decides."""
+    final_seeds: Annotated[int, Ge(0), Le(1_000)] = 3
+    """Fresh training seeds for the reported fitness and for the baseline; 0 switches both off."""
     seed: Annotated[int, Ge(0)] = 0
     """Seed of everything random in the search."""
     user_alone: bool = False
@@ -65,23 +86,30 @@ class SearchSettings(Section):
     nodes are expanded at once, `generations` times."""
     ensemble: Annotated[int, Ge(0)] = 0
     """At the end a policy is also trained on so many of the best programs joined into one; 0: on none."""
-    ensemble_rule: Rule = "worst"
+    ensemble_rule: EnsembleRule = "worst"
     """worst: the least of what the programs give. cautious: their mean less their standard deviation."""
 
     @property
-    def steps_of_a_generation(self) -> int:
-        """How many environment steps a generation takes at most."""
+    def steps_per_generation(self) -> int:
+        """The largest number of environment steps that a generation takes."""
         return self.population * self.seeds * self.env_steps
 
     @property
+    def finalist_trainings(self) -> int:
+        """Number of trainings that the finalists get: `finalist_share` of all trainings that select."""
+        in_generations = self.population * self.generations * self.seeds
+        return round(in_generations * self.finalist_share / (1.0 - self.finalist_share))
+
+    @property
     def trainings(self) -> int:
-        """How many trainings there are at most, those of the report included."""
+        """The largest number of trainings, those of the finalists and of the report included."""
         reports = 1 + self.baseline + bool(self.ensemble)
-        return self.population * self.generations * self.seeds + self.final_seeds * reports
+        selecting = self.population * self.generations * self.seeds + self.finalist_trainings
+        return selecting + self.final_seeds * reports
 
 
 class EvolutionSettings(Section):
-    """What the next generation is made from; docs/evolution.md explains each."""
+    """Choice of the parents of a generation; docs/evolution.md explains each setting."""
 
     selection: Literal["incumbent", "greedy-last"] = "incumbent"
     """incumbent: the best so far stays a parent until it is beaten. greedy-last: the best of the last generation is
@@ -92,37 +120,29 @@ class EvolutionSettings(Section):
     """Standard errors over its training seeds that are taken off a candidate's fitness before it is ranked; with one
     training seed there are none."""
     novelty: Annotated[float, Ge(0.0)] = 0.0
-    """How much being unlike the parents already chosen counts beside fitness; 0: fitness alone."""
+    """Weight of being unlike the parents already chosen, next to fitness; 0: fitness alone."""
     crossover: Annotated[int, Ge(0)] = 0
     """Slots of a generation that join two parents."""
-    weight_slots: Annotated[int, Ge(0)] = 0
-    """Slots of a generation that change the best program's weights and nothing else, without a model's call."""
-    weight_method: Literal["cma", "log-normal"] = "cma"
-    """cma: by CMA-ES over the logarithms. log-normal: by steps of one size around the best program."""
-    weight_step: Positive = 0.5
-    """Standard deviation of the first step, in units of the logarithm."""
     islands: Count = 1
     """Lineages that know nothing of each other between migrations; slot s belongs to island s modulo this."""
     migration: Count = 2
     """Generations from one migration to the next: each island takes in the best program of the one before it."""
     restart_after: Annotated[int, Ge(0)] = 0
-    """Generations without improvement after which a lineage begins anew; 0: never."""
+    """Generations without improvement after which a lineage starts again from nothing; 0: never."""
     exploration: Annotated[float, Ge(0.0)] = 0.7
     """UCT's constant with search.strategy = "mcts": how much a seldom visited branch counts."""
 
 
 class EvaluationSettings(Section):
-    """How policies are measured."""
+    """Evaluation of policies."""
 
     episodes: Count = 10
     """Episodes per candidate and training seed, on which selection is based."""
     final_episodes: Count = 20
-    """Episodes per training seed for the reported figure, on seeds of their own."""
+    """Episodes per training seed for the reported fitness, on other seeds than those of the search."""
     deterministic: bool = True
     """Policies act by their mean or their likeliest choice; false: by chance, as in training. Of few choices the
     likeliest may be the same one for ever, where the policy as a whole gets along."""
-    probe_transitions: Annotated[int, Ge(16)] = 1024
-    """Transitions recorded under random actions for the critic's dry run."""
 
 
 class ModelSettings(Section):
@@ -148,9 +168,14 @@ class ModelSettings(Section):
     price_out_usd: Annotated[float, Ge(0.0)] | None = None
     """Price of a million completion tokens."""
 
+    @field_serializer("base_url", when_used="json")
+    def _drop_secrets(self, base_url: str | None) -> str | None:
+        """Keep a password out of every file that settings are written to."""
+        return None if base_url is None else remove_secrets(base_url)
+
 
 class RoleSettings(ModelSettings):
-    """What one role's model has of its own; every key that is not written is that of `llm`."""
+    """Settings of one role's model; every key that is not written is that of `llm`."""
 
     @model_serializer(mode="wrap")
     def _as_written(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -158,39 +183,41 @@ class RoleSettings(ModelSettings):
 
 
 class LlmSettings(ModelSettings):
-    """Which language model, and how to ask it."""
+    """The language model, and how to ask it."""
 
     roles: dict[Role, RoleSettings] = {}
-    """Models of their own: `[llm.roles.critic]` with any of the keys above."""
+    """Other models for single roles: `[llm.roles.critic]` with any of the keys above."""
     catalogue_tokens: Count = 1_500
     """About how long a prompt's list of signals may be; a card's own signals are always listed."""
     replay: str | None = None
     """A ledger to answer from; a request that it lacks is an error."""
     replay_by: Literal["request", "position"] = "request"
     """request: the same words. position: the same role, sample and turn, whatever the words; another processor may
-    train a little differently, and the figures in later prompts then differ in their last digits."""
+    train a little differently, and the numbers in later prompts then differ in their last digits."""
     cache: str | None = None
     """A ledger to answer from; a request that it lacks is sent."""
 
-    def of(self, role: Role) -> LlmSettings:
-        """Return the settings of a role's model: these, with what the role has of its own.
+    def for_role(self, role: Role) -> LlmSettings:
+        """Return the settings of a role's model: these, with what is written for the role over them.
 
         A role with another model or another endpoint takes no price over: it would be a wrong one.
         """
-        own = self.roles.get(role)
-        written = {name: getattr(own, name) for name in own.model_fields_set} if own else {}
+        role_settings = self.roles.get(role)
+        written = (
+            {name: getattr(role_settings, name) for name in role_settings.model_fields_set} if role_settings else {}
+        )
         if any(name in written and written[name] != getattr(self, name) for name in ("model", "base_url")):
             written = {"price_in_usd": None, "price_out_usd": None} | written
         return self.model_copy(update={**written, "roles": {}})
 
 
 class DesignerSettings(Section):
-    """What the language model is told and how it answers; the symbolic designer reads nothing of it."""
+    """Prompt and answer of the language model; the symbolic designer reads nothing of it."""
 
     history: Annotated[int, Ge(0)] = 4
     """Generations in the history's table, or turns of the conversation; 0: none. BIRD found a few to be what helps."""
     conversation: bool = False
-    """Earlier turns are told as a conversation (task, program, feedback, program, ...) instead of a table."""
+    """Show earlier turns as a conversation (task, program, reflection, program, ...) instead of a table."""
     view: Literal["signals", "class"] = "signals"
     """The environment as a table of signals, or as a Python class."""
     reasoning_first: bool = False
@@ -201,12 +228,10 @@ class DesignerSettings(Section):
     dense_weight: float = 0.1
     memory: bool = False
     """Encourage programs that remember across steps; they may in any case."""
-    edits: Literal["whole", "diff"] = "whole"
-    """diff: a program may be given as edits of the one that it builds on."""
     emphasis: bool = True
-    """Give every slot of a generation an emphasis of its own; else all get the same prompt."""
+    """Give every slot of a generation another emphasis; else all get the same prompt."""
     tips: bool = True
-    """Say beside the feedback how it is read."""
+    """Explain how the reflection is read."""
     examples: Annotated[int, Ge(0)] = 0
     """Programs of other tasks from the reward library that are shown."""
     examples_same_env: bool = True
@@ -214,7 +239,7 @@ class DesignerSettings(Section):
 
 
 class BudgetSettings(Section):
-    """Where to stop; None is no limit."""
+    """Limits at which a search stops; None is no limit."""
 
     cost_usd: Positive | None = None
     tokens: Count | None = None
@@ -227,7 +252,7 @@ class BudgetSettings(Section):
 
 
 class CriticSettings(Section):
-    """Whether a language model reviews programs before they are trained."""
+    """Review of programs by a language model before they are trained."""
 
     review: bool = False
     """Ask whether the program rewards what the task asks; a call per program, and a repair where it objects."""
@@ -235,48 +260,31 @@ class CriticSettings(Section):
     """How often it may object; then the program is trained as it is (Auto MC-Reward allows 3)."""
 
 
-class GateSettings(Section):
-    """What is not worth a training."""
-
-    duplicates: bool = False
-    """Send back a program that pays what an earlier one pays, and do not train it again."""
-    same: Literal["affine", "shaping"] = "affine"
-    """What makes no difference. affine: a positive factor, and a constant where no episode ends early. shaping: also
-    potential shaping, which leaves the best policy as it is but not how fast it is learnt."""
-    tolerance: Annotated[float, Ge(0.0), Le(1.0)] = 1e-3
-    """STARC distance, in [0, 1], up to which two programs pay the same. It is meant for equal ones: at 0.01 the fitness
-    of two programs differed by half of the run's range (benchmarks/LOG.md)."""
-    order: bool = False
-    """Send back a program under which random actions earn more than the best policy's successful episodes."""
-
-
 class AnalyzerSettings(Section):
-    """Whether a language model reads the recorded episodes."""
+    """Reading of recorded episodes by a language model."""
 
     model_reads: bool = False
     """Ask what went wrong in them; a call per trained program. What it claims is checked against the data."""
     frames: Annotated[int, Ge(0), Le(8)] = 0
-    """Frames of each episode that it is shown beside the table, for a model that sees images."""
+    """Frames of each episode that it is shown next to the table, for a model that sees images."""
 
 
 class FeedbackSettings(Section):
-    """What people, or a judge, decide; docs/feedback.md."""
+    """Decisions of people, or of a judge; docs/feedback.md."""
 
     rank: Literal["metric", "people", "judge"] = "metric"
     """What ranks the programs. metric: the fitness expression. people: comparisons by people; the search waits for them
     after each generation. judge: comparisons by a language model, and people's with them."""
     blend: Annotated[float, Ge(0.0)] = 0.0
-    """What one standard deviation of the metric counts beside comparisons, in log-odds to be preferred; 0: nothing."""
-    prior: Positive = 1.5
-    """Standard deviation of a program's log-odds before any comparison."""
+    """Weight of one standard deviation of the metric next to comparisons, in log-odds to be preferred; 0: none."""
     judge_pairs: Count = 6
     """Comparisons that the judge makes after each generation, each in both orders."""
     judge_frames: Annotated[int, Ge(0), Le(8)] = 0
-    """Frames of each episode that the judge is shown beside the table, for a model that sees images."""
+    """Frames of each episode that the judge is shown next to the table, for a model that sees images."""
 
 
 class ExecutorSettings(Section):
-    """Where jobs run; what comes of a search does not depend on it."""
+    """Place where jobs run; the result of a search does not depend on it."""
 
     kind: Literal["local", "ray", "slurm"] = "local"
     """ray and slurm are extras: `pip install 'rewardsmith[ray]'`."""
@@ -288,9 +296,23 @@ class ExecutorSettings(Section):
     slurm: dict[str, str | int | float] = {}
     """What submitit hands to sbatch: timeout_min, slurm_partition, slurm_account."""
 
+    @model_validator(mode="after")
+    def _check_slurm(self) -> ExecutorSettings:
+        """Refuse what could become a command: these values are written into a script."""
+        for name, value in self.slurm.items():
+            if name not in SLURM_PARAMETERS:
+                near = difflib.get_close_matches(name, SLURM_PARAMETERS, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(SLURM_PARAMETERS)}"
+                raise ValueError(f"executor.slurm.{name} is no parameter of Slurm that can be set; {hint}")
+            if isinstance(value, str) and not value.isprintable():
+                raise ValueError(f"executor.slurm.{name} = {value!r}: it must have no line break or control character")
+        if not self.folder.isprintable():
+            raise ValueError(f"executor.folder = {self.folder!r}: it must have no line break or control character")
+        return self
+
 
 class LimitSettings(Section):
-    """What one job, a training as a rule, may use before it is ended; None is no limit."""
+    """Limits of one job, a training as a rule, at which it is ended; None is no limit."""
 
     job_s: Positive | None = 43_200.0
     """Wall clock, its waiting at rungs not counted; beyond it the job ends as "timeout". What is longer than half a

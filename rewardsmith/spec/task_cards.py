@@ -1,15 +1,18 @@
-"""Tasks: what to search for. A card describes one; a registered Gymnasium id without a card works with a fitness.
+"""Tasks that a search is for. A card describes one; a registered Gymnasium id without a card works with a fitness.
 
 A card is `envs/<family>/<name>.toml`:
 
     env_id = "Hopper-v5"            kwargs = { ... }      max_episode_steps = 1000      for `gymnasium.make`
+    pass_env = ["SUMO_HOME"]        environment variables that reach the environment; never a key
     main = true                     the card that stands for its environment's id, where several share it
-    text, about, action, fitness    the task's sentence; what the environment and an action are; the measure
+    text, about, action, fitness    the task's sentence; the environment and an action in words; the expression
     [signals]                       name = { source, shape, unit, meaning }
-    [measures]                      the same, for the fitness alone: no program or prompt gets them (success flags)
-    [figures]                       name = { expression, meaning }: measured beside the fitness, never selected by
+    [privileged_signals]            the same, for the fitness alone: no program or prompt gets them (success flags)
+    [metrics]                       name = { expression, meaning }: reported next to the fitness, never selected by
     [training], [search], [evaluation]    settings that suit the task, as in a configuration file
     [[anchors]]                     measured fitness to compare with, with the versions it was measured with
+
+Cards of earlier versions call two sections `[measures]` and `[figures]`; both are still read.
 """
 
 from __future__ import annotations
@@ -20,14 +23,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from rewardsmith.contract.errors import FitnessError, TaskError
-from rewardsmith.contract.package_data import folder
-from rewardsmith.contract.records import EnvSpec, Figure, Scalar, Signal
+from rewardsmith.contract.package_data import find_data_folder
+from rewardsmith.contract.records import EnvSpec, Metric, Scalar, Signal
 from rewardsmith.spec import toml_files
+from rewardsmith.spec.env_options import EnvOptions, check_kwargs, check_pass_env
 
 Setting = Scalar | tuple[Scalar, ...]
 
@@ -37,13 +41,28 @@ UNFILLED = "FILL IN"
 _ENV_ID = re.compile(r"(?:[\w.]+:)?(?:[\w.-]+/)?[\w.-]+-v\d+|[\w.]+:[\w./-]+")
 """What may be registered with Gymnasium: a name with a version, or any name of a given package."""
 
+OLD_SECTIONS: Mapping[str, str] = {"measures": "privileged_signals", "figures": "metrics"}
+"""Sections of a card as earlier versions called them, to their names now."""
+
+
+def current_policy(policy: str) -> str:
+    """Return the name of an anchor's policy; the spelling of earlier versions is translated.
+
+    >>> current_policy("own-reward"), current_policy("random")
+    ('environment-reward', 'random')
+    """
+    return "environment-reward" if policy == "own-reward" else policy
+
+
+AnchorPolicy = Annotated[Literal["random", "environment-reward"], BeforeValidator(current_policy)]
+
 
 @dataclass(frozen=True)
 class Anchor:
     """A measured fitness to compare with."""
 
-    policy: Literal["random", "own-reward"]
-    """own-reward: trained on the environment's own reward."""
+    policy: AnchorPolicy
+    """environment-reward: trained on the environment's own reward."""
     fitness: float
     """Mean over the seeds."""
     std: float | None = None
@@ -58,7 +77,7 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Task:
-    """What to search for: a sentence, an environment and a measure."""
+    """A task: a sentence, an environment and a fitness."""
 
     name: str
     """Of its card; the environment's id where it has none."""
@@ -74,13 +93,13 @@ class Task:
     settings: dict[str, dict[str, Setting]] = field(default_factory=dict)
     """Section to key to value: the layer of configuration that suits the task."""
     anchors: tuple[Anchor, ...] = ()
-    figures: tuple[Figure, ...] = ()
-    """Measured in every evaluation beside the fitness; nothing is selected by them."""
+    metrics: tuple[Metric, ...] = ()
+    """Reported next to the fitness in every evaluation; nothing is selected by them."""
 
     @property
-    def expressions(self) -> dict[str, str]:
-        """The figures' expressions by name."""
-        return {figure.name: figure.expression for figure in self.figures}
+    def metric_expressions(self) -> dict[str, str]:
+        """The metrics' expressions by name."""
+        return {metric.name: metric.expression for metric in self.metrics}
 
 
 class _Model(BaseModel):
@@ -94,13 +113,13 @@ class _SignalEntry(_Model):
     shape: tuple[int, ...] = ()
 
 
-class _FigureEntry(_Model):
+class _MetricEntry(_Model):
     expression: str
     meaning: str
 
 
 class _AnchorEntry(_Model):
-    policy: Literal["random", "own-reward"]
+    policy: AnchorPolicy
     fitness: float
     versions: str
     std: float | None = None
@@ -115,9 +134,10 @@ class _Card(_Model):
     action: str
     fitness: str
     signals: dict[str, _SignalEntry]
-    measures: dict[str, _SignalEntry] = {}
-    figures: dict[str, _FigureEntry] = {}
-    kwargs: dict[str, Scalar] = {}
+    privileged_signals: dict[str, _SignalEntry] = {}
+    metrics: dict[str, _MetricEntry] = {}
+    kwargs: dict[str, Any] = {}
+    pass_env: tuple[str, ...] = ()
     max_episode_steps: int | None = None
     main: bool = True
     training: dict[str, Setting] = {}
@@ -138,12 +158,18 @@ def load_task(text: str | None, env: str, fitness: str | None = None) -> Task:
         TaskError: if nothing of that name can exist, or there is no card to take a sentence or a fitness from.
         FitnessError: if the fitness expression does not parse.
     """
-    from rewardsmith.contract.fitness.expression import Fitness
+    from rewardsmith.contract.fitness import Fitness
 
-    card = _find(env)
-    task = _without_card(text, env, fitness) if card is None else _adjusted(card, text, fitness)
+    card = _find_card(env)
+    task = _make_task_without_card(text, env, fitness) if card is None else _adjust_card(card, text, fitness)
     Fitness.parse(task.fitness)
     return task
+
+
+def adjust_environment(task: Task, options: EnvOptions) -> Task:
+    """Return the task in the environment with these options; anchors of another environment are dropped."""
+    spec = options.apply(task.env)
+    return replace(task, env=spec, anchors=task.anchors if spec.kwargs == task.env.kwargs else ())
 
 
 def find_env(env: str) -> tuple[EnvSpec, Task | None]:
@@ -155,48 +181,48 @@ def find_env(env: str) -> tuple[EnvSpec, Task | None]:
     Raises:
         TaskError: if nothing of that name can exist, or a card's file is wrong.
     """
-    card = _find(env)
+    card = _find_card(env)
     if card is None and not _ENV_ID.fullmatch(env):
-        raise _unknown(env)
+        raise _unknown_task_error(env)
     return (EnvSpec(env), None) if card is None else (card.env, card)
 
 
-def card_file(env: str) -> Path | None:
-    """Return the file of the card that a user names as `load_task` takes it; None where there is none.
+def find_card_file(env: str) -> Path | None:
+    """Return the file of the card that a user names as `load_task` takes it; None if there is no such card.
 
     Raises:
         TaskError: if a card's file is wrong.
     """
-    card = _find(env)
+    card = _find_card(env)
     if card is None or env.endswith(".toml"):
         return Path(env) if card else None
-    return next(path for path in folder("envs").glob("*/*.toml") if path.stem == card.name)
+    return next(path for path in find_data_folder("envs").glob("*/*.toml") if path.stem == card.name)
 
 
-def unnamed(signals: Iterable[Signal]) -> str | None:
+def describe_unnamed_signals(signals: Iterable[Signal]) -> str | None:
     """Return a remark on an environment in which nothing has a name but the observation as a whole; else None."""
-    known = list(signals)
-    if not known:
+    listed = list(signals)
+    if not listed:
         return (
             "this environment has no signals: its observation is an image, and its info holds no numbers; a program"
             " sees the action alone; wrap the environment so that its `info` holds what a reward needs"
         )
-    if [signal.name for signal in known] != ["obs"]:
+    if [signal.name for signal in listed] != ["obs"]:
         return None
     return (
-        f"nothing in this environment has a name: programs see the observation alone, `obs`, {known[0].shape[0]}"
+        f"nothing in this environment has a name: programs see the observation alone, `obs`, {listed[0].shape[0]}"
         " numbers; a task card can name its parts (`rewardsmith envs new ID`)"
     )
 
 
 @cache
-def cards() -> tuple[Task, ...]:
+def load_cards() -> tuple[Task, ...]:
     """Return the tasks that come with a card, by name.
 
     Raises:
         TaskError: if a card is malformed.
     """
-    return tuple(task for _, task in _loaded())
+    return tuple(task for _, task in _load_shipped_cards())
 
 
 def load_card(path: Path) -> Task:
@@ -205,87 +231,117 @@ def load_card(path: Path) -> Task:
     Raises:
         TaskError: if it cannot be read, or a key or a value is wrong: names the file, the line and the nearest key.
     """
-    card = _parsed(path)
+    card = _read_card(path)
     _check_names(path, card)
-    _check_figures(path, card)
+    _check_metrics(path, card)
+
+    env = EnvSpec(
+        card.env_id,
+        check_kwargs(card.kwargs, str(path)),
+        _make_signals(card.signals),
+        card.max_episode_steps,
+        _make_signals(card.privileged_signals),
+        check_pass_env(card.pass_env, str(path)),
+    )
+    sections = {name: dict(getattr(card, name)) for name in ("training", "search", "evaluation")}
     return Task(
         name=path.stem,
         text=card.text,
-        env=EnvSpec(
-            card.env_id, dict(card.kwargs), _signals(card.signals), card.max_episode_steps, _signals(card.measures)
-        ),
+        env=env,
         env_about=card.about.strip(),
         action=card.action.strip(),
         fitness=card.fitness,
-        settings={
-            key: dict(section) for key in ("training", "search", "evaluation") if (section := getattr(card, key))
-        },
+        settings={name: section for name, section in sections.items() if section},
         anchors=tuple(Anchor(**entry.model_dump()) for entry in card.anchors),
-        figures=tuple(Figure(name, entry.expression, entry.meaning) for name, entry in card.figures.items()),
+        metrics=tuple(Metric(name, entry.expression, entry.meaning) for name, entry in card.metrics.items()),
     )
 
 
-def _signals(entries: Mapping[str, _SignalEntry]) -> tuple[Signal, ...]:
-    return tuple(Signal(name, entry.shape, entry.unit, entry.meaning, entry.source) for name, entry in entries.items())
+def _read_card(path: Path) -> _Card:
+    """Read a card's file into its model; nothing is checked across its entries."""
+    entries: dict[str, type[BaseModel]] = {
+        "signals": _SignalEntry,
+        "privileged_signals": _SignalEntry,
+        "metrics": _MetricEntry,
+        "anchors": _AnchorEntry,
+    }
+    return toml_files.load_validated_toml(path, "task card", _Card, TaskError, entries, OLD_SECTIONS)
+
+
+def _make_signals(entries: Mapping[str, _SignalEntry]) -> tuple[Signal, ...]:
+    from rewardsmith.contract.signal_source import current_name
+
+    return tuple(
+        Signal(current_name(name), entry.shape, entry.unit, entry.meaning, entry.source)
+        for name, entry in entries.items()
+    )
 
 
 def _check_names(path: Path, card: _Card) -> None:
     """Refuse names that no program can say, and signals that tell what no program may know."""
-    from rewardsmith.contract.signal_source import leak
+    from rewardsmith.contract.signal_source import find_privileged_field
 
-    for name in (*card.signals, *card.measures):
+    for name in (*card.signals, *card.privileged_signals):
         if not name.isidentifier():
             raise TaskError(f"{path}: signal {name!r} is no valid Python name")
     for name, entry in card.signals.items():
-        told = leak(entry.source)
-        if told:
-            raise TaskError(f"{path}: signal {name!r} reads {told}, which no program may know; move it to [measures]")
-        if name in card.measures:
-            raise TaskError(f"{path}: {name!r} is a signal and a measure; a program reads signals, the fitness both")
+        field_read = find_privileged_field(entry.source)
+        if field_read:
+            raise TaskError(
+                f"{path}: signal {name!r} reads {field_read}, which no program may know; move it to"
+                " [privileged_signals]"
+            )
+        if name in card.privileged_signals:
+            raise TaskError(
+                f"{path}: {name!r} stands in [signals] and in [privileged_signals]; keep one: a program reads the"
+                " first, the fitness reads both"
+            )
 
 
-def _check_figures(path: Path, card: _Card) -> None:
-    """Refuse figures without a usable name, and expressions that do not parse; the line is named."""
-    if not card.figures:
+def _check_metrics(path: Path, card: _Card) -> None:
+    """Refuse metrics without a usable name, and expressions that do not parse; the line is named."""
+    if not card.metrics:
         return
-    from rewardsmith.contract.fitness.metrics import Figures
+    from rewardsmith.contract.fitness import AuxiliaryMetrics
 
     text = path.read_text(encoding="utf-8")
-    for name, entry in card.figures.items():
-        where = toml_files.place(path, text, ("figures", name))
+    for name, entry in card.metrics.items():
+        where = toml_files.locate_key(path, text, ("metrics", name))
         if not name.isidentifier() or name == "fitness":
-            raise TaskError(f"{where}: a figure cannot be called {name!r}; a name of letters, digits and _ can")
+            raise TaskError(f"{where}: a metric cannot be called {name!r}; a name of letters, digits and _ can")
         try:
-            Figures.parse({name: entry.expression})
+            AuxiliaryMetrics.parse({name: entry.expression})
         except FitnessError as error:
             raise TaskError(f"{where}: {error}") from error
 
 
 @cache
-def _loaded() -> tuple[tuple[bool, Task], ...]:
-    paths = sorted(folder("envs").glob("*/*.toml"), key=lambda path: path.stem)
-    return tuple((_parsed(path).main, load_card(path)) for path in paths)
+def _load_shipped_cards() -> tuple[tuple[bool, Task], ...]:
+    """Return every card of `envs/` with whether it stands for its environment's id."""
+    paths = sorted(find_data_folder("envs").glob("*/*.toml"), key=lambda path: path.stem)
+    return tuple((_read_card(path).main, load_card(path)) for path in paths)
 
 
-def _find(env: str) -> Task | None:
+def _find_card(env: str) -> Task | None:
+    """Return the card of a file, a task's name or an environment's id; None if there is no such card."""
     if env.endswith(".toml"):
         return load_card(Path(env))
-    loaded = _loaded()
-    named = [task for _, task in loaded if task.name == env]
-    main = [task for is_main, task in loaded if is_main and task.env.env_id == env]
-    return next(iter(named + main), None)
+    shipped = _load_shipped_cards()
+    by_name = [task for _, task in shipped if task.name == env]
+    by_id = [task for is_main, task in shipped if is_main and task.env.env_id == env]
+    return next(iter(by_name + by_id), None)
 
 
-def _adjusted(card: Task, text: str | None, fitness: str | None) -> Task:
+def _adjust_card(card: Task, text: str | None, fitness: str | None) -> Task:
     # Anchors were measured with the card's own fitness.
     anchors = card.anchors if fitness is None or fitness == card.fitness else ()
     return replace(card, text=text or card.text, fitness=fitness or card.fitness, anchors=anchors)
 
 
-def _without_card(text: str | None, env: str, fitness: str | None) -> Task:
-    hint = _near(env)
+def _make_task_without_card(text: str | None, env: str, fitness: str | None) -> Task:
+    hint = _suggest_tasks(env)
     if not _ENV_ID.fullmatch(env):
-        raise _unknown(env)
+        raise _unknown_task_error(env)
     if fitness is None:
         raise TaskError(
             f"{env!r} has no task card{hint}; say how to measure success with --fitness 'EXPRESSION', or choose one of"
@@ -297,17 +353,14 @@ def _without_card(text: str | None, env: str, fitness: str | None) -> Task:
     return Task(env, text, EnvSpec(env), about, "", fitness)
 
 
-def _unknown(env: str) -> TaskError:
-    return TaskError(f"there is no task or environment {env!r}{_near(env)}; `rewardsmith envs` lists the tasks")
+def _unknown_task_error(env: str) -> TaskError:
+    return TaskError(
+        f"there is no task or environment {env!r}{_suggest_tasks(env)}; `rewardsmith envs` lists the tasks"
+    )
 
 
-def _near(env: str) -> str:
-    names = {name.lower(): name for task in cards() for name in (task.name, task.env.env_id)}
+def _suggest_tasks(env: str) -> str:
+    """Return the tasks and ids nearest to a name, in brackets; "" where none is near."""
+    names = {name.lower(): name for task in load_cards() for name in (task.name, task.env.env_id)}
     near = difflib.get_close_matches(env.lower(), names, n=3, cutoff=0.5)
     return f" (near it: {', '.join(names[name] for name in near)})" if near else ""
-
-
-def _parsed(path: Path) -> _Card:
-    nested: dict[str, type[BaseModel]] = {"signals": _SignalEntry, "measures": _SignalEntry, "anchors": _AnchorEntry}
-    nested["figures"] = _FigureEntry
-    return toml_files.load(path, "task card", _Card, TaskError, nested)

@@ -1,44 +1,58 @@
-"""What a user should hear about a task before a search begins: an unfilled card, or one that suits the task better."""
+"""Warnings shown before a search starts: unfilled card fields, a sentence that states another card's task."""
 
 from __future__ import annotations
 
-from rewardsmith.spec.task_cards import UNFILLED, Task, cards
-from rewardsmith.spec.text_similarity import likenesses
+import re
 
-CLEARLY = 0.15
-"""By so much another card has to be more like the user's sentence than the chosen one; likeness is in [0, 1]."""
+from rewardsmith.spec.task_cards import UNFILLED, Task, load_cards
+from rewardsmith.spec.text_similarity import split_words
 
-
-def doubts(task: Task) -> tuple[str, ...]:
-    """Return remarks on a task, each in one line; none where nothing looks wrong."""
-    return tuple(remark for remark in (unfilled(task), better_card(task)) if remark)
+_NEGATION = re.compile(r"\b(not|no|never|without|instead|avoid)\b|n't\b", re.IGNORECASE)
+"""A sentence with one of these may name a task in order to exclude it."""
 
 
-def unfilled(task: Task) -> str | None:
+def task_warnings(task: Task) -> tuple[str, ...]:
+    """Return warnings about a task, each in one line; none where nothing looks wrong."""
+    return tuple(warning for warning in (unfilled_card_warning(task), matching_card_warning(task)) if warning)
+
+
+def unfilled_card_warning(task: Task) -> str | None:
     """Return which lines of its card still are what `rewardsmith envs new` wrote."""
-    said = {"text": task.text, "about": task.env_about, "action": task.action}
-    keys = [key for key, text in said.items() if UNFILLED in text]
-    if not keys:
+    texts = {"text": task.text, "about": task.env_about, "action": task.action}
+    unfilled = [key for key, text in texts.items() if UNFILLED in text]
+    if not unfilled:
         return None
-    verb = "says" if len(keys) == 1 else "say"
-    return f"the card {task.name!r} is not filled in: its {' and '.join(keys)} still {verb} {UNFILLED!r}"
+    verb = "says" if len(unfilled) == 1 else "say"
+    return f"the card {task.name!r} is not filled in: its {' and '.join(unfilled)} still {verb} {UNFILLED!r}"
 
 
-def better_card(task: Task) -> str | None:
-    """Return that another card of the environment is nearer to the task's sentence, where its measure is a card's own.
+def matching_card_warning(task: Task) -> str | None:
+    """Return that the task's sentence states another card of its environment, whose fitness would measure it.
 
-    The measure alone drives a search: a sentence about something else changes no figure.
+    The fitness alone drives a search, so a sentence about another task changes nothing that is measured. A card is
+    stated where all words of its name, or all of its sentence, stand in the task's sentence: a shared word is not
+    enough.
     """
-    family = [card for card in cards() if card.env.env_id == task.env.env_id]
-    chosen = next((card for card in family if card.name == task.name and card.fitness == task.fitness), None)
-    if chosen is None or task.text == chosen.text:
+    # A fitness of the user's own measures what the user says.
+    cards_of_env = [card for card in load_cards() if card.env.env_id == task.env.env_id]
+    chosen = next((card for card in cards_of_env if card.name == task.name and card.fitness == task.fitness), None)
+    if chosen is None or task.text == chosen.text or _NEGATION.search(task.text):
         return None
-    every = {card.name: f"{card.text} {card.name.replace('_', ' ')}" for card in cards()}
-    likeness = dict(zip(every, likenesses(task.text, list(every.values())), strict=True))
-    best = max(family, key=lambda card: likeness[card.name])
-    if likeness[best.name] < likeness[chosen.name] + CLEARLY:
+
+    sentence = frozenset(split_words(task.text))
+    if _states_card(sentence, chosen):
+        return None
+    stated = next((card for card in cards_of_env if card is not chosen and _states_card(sentence, card)), None)
+    if stated is None:
         return None
     return (
-        f"what is measured is the card's {chosen.text!r}; {task.text!r} sounds more like {best.text!r}: "
-        f"--env {best.name} measures that, --fitness 'EXPRESSION' anything else"
+        f"the fitness is that of the card {chosen.name!r} ({chosen.text!r}), and the sentence states {stated.name!r}: "
+        f"--env {stated.name} measures that, --fitness 'EXPRESSION' anything else"
     )
+
+
+def _states_card(sentence: frozenset[str], card: Task) -> bool:
+    """Tell whether a sentence's words hold the words that a card's name adds to its environment, or the card's text."""
+    environment = frozenset(split_words(card.env.env_id))
+    name = frozenset(split_words(card.name.replace("_", " "))) - environment
+    return bool(name and name <= sentence) or frozenset(split_words(card.text)) <= sentence

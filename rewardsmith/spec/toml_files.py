@@ -1,72 +1,101 @@
-"""TOML files that people write: read into a model, with complaints that name the file, the line and the nearest key."""
+"""TOML files that people write: read into a model, with errors that name the file, the line and the nearest key."""
 
 from __future__ import annotations
 
-import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from rewardsmith.contract import bounded_files
+from rewardsmith.contract.bounded_files import DamagedFile
 from rewardsmith.contract.errors import UserError
+from rewardsmith.spec.validation_errors import Fault, collect_faults, join_lines
 
 M = TypeVar("M", bound=BaseModel)
 Nested = Mapping[str, type[BaseModel]]
 """The model of the entries below a key, where it is a table of tables."""
 
 
-def load(path: Path, what: str, model: type[M], error: type[UserError], nested: Nested | None = None) -> M:
+def load_validated_toml(
+    path: Path,
+    what: str,
+    model: type[M],
+    error: type[UserError],
+    nested: Nested | None = None,
+    old_names: Mapping[str, str] | None = None,
+) -> M:
     """Read a file.
 
     Args:
         path: of the file.
-        what: it is, for the complaint: "task card".
+        what: it is, for the message: "task card".
         model: what it has to be; forbids keys that it does not know.
         error: what to raise.
         nested: the models of the entries below keys, to name their keys.
+        old_names: key at the top as earlier versions spelled it to its name now; both are read.
 
     Raises:
         UserError: of the kind `error`, if it cannot be read, or a key or a value is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as cause:
-        raise error(f"cannot read the {what} {str(path)!r}: {cause}") from cause
+        text = bounded_files.read_text(path)
+    except OSError as cause:
+        raise error(f"cannot read the {what} {str(path)!r}: {cause.strerror}") from cause
+    except DamagedFile as cause:
+        raise error(f"cannot read the {what} {str(path)!r}: {cause.reason}") from cause
     try:
-        return model.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as cause:
-        raise error(f"{path}: {cause}") from cause
+        document = bounded_files.parse_toml(text, path)
+    except DamagedFile as cause:
+        raise error(f"{path}: {cause.reason}") from cause
+
+    spelled_now = _rename_keys(path, text, document, old_names or {}, error)
+    try:
+        return model.model_validate(spelled_now)
     except ValidationError as cause:
-        lines = (_complaint(path, text, detail, model, nested or {}) for detail in cause.errors())
-        raise error("\n".join(lines)) from cause
+        faults = collect_faults(cause, document=spelled_now)
+        lines = [
+            f"{_locate_fault(path, text, fault)}: {describe_fault(fault, model, nested or {})}" for fault in faults
+        ]
+        raise error(join_lines(lines)) from cause
 
 
-def place(path: Path, text: str, location: Iterable[str]) -> str:
+def describe_fault(fault: Fault, model: type[BaseModel], nested: Nested) -> str:
+    """Return a fault in one line, with the nearest key where a key is unknown.
+
+    Args:
+        fault: in a document.
+        model: of the document.
+        nested: the models of the entries below keys.
+    """
+    table = nested.get(fault.location[0], model) if len(fault.location) > 1 else model
+    return fault.describe(known_keys=table.model_fields)
+
+
+def locate_key(path: Path, text: str, location: Iterable[str]) -> str:
     """Return "file:line" of a key, the file alone where a search of the text does not find it."""
-    line = _line(text, location)
+    line = _find_line(text, location)
     return f"{path}:{line}" if line else str(path)
 
 
-def _complaint(path: Path, text: str, detail: Mapping[str, Any], model: type[BaseModel], nested: Nested) -> str:
-    """Return one line for one of pydantic's complaints."""
-    location = [str(part) for part in detail["loc"]]
-    where = place(path, text, location[:-1] if detail["type"] == "missing" else location)
-    name = ".".join(location)
-    if detail["type"] == "extra_forbidden":
-        known = sorted(nested.get(location[0] if len(location) > 1 else "", model).model_fields)
-        near = difflib.get_close_matches(location[-1], known, n=1)
-        return f"{where}: there is no key {name!r}; " + (
-            f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(known)}"
-        )
-    if detail["type"] == "missing":
-        return f"{where}: the key {name!r} is missing"
-    return f"{where}: {name} = {detail['input']!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+def _rename_keys(
+    path: Path, text: str, document: Mapping[str, Any], old_names: Mapping[str, str], error: type[UserError]
+) -> dict[str, Any]:
+    """Return a document with its keys as they are spelled now; a key in both spellings is refused."""
+    for old, new in old_names.items():
+        if old in document and new in document:
+            raise error(f"{locate_key(path, text, (old,))}: {old!r} is the old name of {new!r}; keep {new!r} alone")
+    return {old_names.get(key, key): value for key, value in document.items()}
 
 
-def _line(text: str, location: Iterable[str]) -> int | None:
+def _locate_fault(path: Path, text: str, fault: Fault) -> str:
+    """Return "file:line" of a fault; of the table that lacks a key, where one is missing."""
+    return locate_key(path, text, fault.location[:-1] if fault.kind == "missing key" else fault.location)
+
+
+def _find_line(text: str, location: Iterable[str]) -> int | None:
     """Return the line of the innermost part of a location that a search of the text finds; None where none is."""
     number = None
     for part in location:

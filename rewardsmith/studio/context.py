@@ -1,4 +1,4 @@
-"""What every page and every form of one studio shares: its runs, its commands, its templates."""
+"""Parts that every page and every form of one studio shares: its runs, its commands, its templates."""
 
 from __future__ import annotations
 
@@ -15,123 +15,128 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from rewardsmith.contract.records import Candidate
 from rewardsmith.report import charts
-from rewardsmith.report.text import plain
+from rewardsmith.report.text import replace_control_chars
 from rewardsmith.studio import run_state
-from rewardsmith.studio.run_index import Place, Shelf
-from rewardsmith.studio.run_state import Facts
-from rewardsmith.studio.subprocesses import Children
+from rewardsmith.studio.run_index import RunIndex, RunRef
+from rewardsmith.studio.run_state import RunState
+from rewardsmith.studio.subprocesses import Subprocesses
 
-HERE = Path(__file__).parent
+STUDIO_DIR = Path(__file__).parent
 RATER, THEME = "rewardsmith_rater", "rewardsmith_theme"
-"""Cookies: who rates, and light or dark."""
-SAID = {
-    "said": "Noted. The next generation will be told.",
-    "preferred": "Your answer is recorded.",
-    "pinned": "The term will stay.",
-    "banned": "The term must not come back.",
-    "released": "The term is free again.",
-    "weighed": "These weights will be tried in the next generation.",
-    "edited": "Your program will be tried in the next generation.",
-    "begun": "It begins; this page follows it.",
-    "stopping": "It stops in an orderly way; what is done is kept.",
-    "rendering": "The video is being rendered; it appears here when it is done.",
+"""Cookies: the name of the person who gives feedback; light or dark."""
+FLASH_MESSAGES = {
+    "remark": "Recorded. The next generation uses it.",
+    "preference": "Your answer is recorded.",
+    "pinned": "Pinned: every later program keeps the term.",
+    "banned": "Banned: no later program may have the term.",
+    "released": "Released: the term is neither pinned nor banned.",
+    "weights": "The next generation trains the program with these weights.",
+    "program": "The next generation trains your program.",
+    "started": "Started. This page updates by itself.",
+    "stopping": "Stopping. Finished work is kept.",
+    "rendering": "The video is being rendered and appears here when it is ready.",
 }
-"""What a page says after a form; an address can only name one of these, not words of its own."""
+"""Messages after a form; an address names one of them, so that it cannot put other words on a page."""
 
 
 @dataclass(frozen=True)
-class Desk:
-    """One studio."""
+class StudioContext:
+    """The parts of one studio."""
 
-    shelf: Shelf
-    children: Children
-    writing: threading.Lock = field(default_factory=threading.Lock)
-    """Held while an input is written, so that two tabs do not refuse each other the journal."""
+    index: RunIndex
+    subprocesses: Subprocesses
+    write_lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while an input is written, so that two tabs do not block each other's access to the journal."""
 
 
-def desk(request: Request) -> Desk:
+def get_context(request: Request) -> StudioContext:
     """Return the studio that a request is for."""
-    found: Desk = request.app.state.desk
-    return found
+    context: StudioContext = request.app.state.context
+    return context
 
 
-def place(request: Request) -> Place:
+def get_run_ref(request: Request) -> RunRef:
     """Return the run that an address names.
 
     Raises:
-        HTTPException: 404 if there is none.
+        HTTPException: 404 if there is no such run.
     """
-    found = desk(request).shelf.find(request.path_params["slug"])
-    if found is None:
+    ref = get_context(request).index.find_run(request.path_params["slug"])
+    if ref is None:
         raise HTTPException(404, "There is no such run here.")
-    return found
+    return ref
 
 
-def known(request: Request) -> Facts:
-    """Return what is known of the run that an address names.
+def get_run_state(request: Request) -> RunState:
+    """Read the state of the run that an address names.
 
     Raises:
-        HTTPException: 404 if there is none.
+        HTTPException: 404 if there is no such run.
         RunError: if it cannot be read.
     """
-    return run_state.facts(place(request))
+    return run_state.load_run_state(get_run_ref(request))
 
 
-def named(about: Facts, id: str) -> Candidate:
+def get_candidate(state: RunState, id: str) -> Candidate:
     """Return a candidate of a run.
 
     Raises:
-        HTTPException: 404 if there is none of that id.
+        HTTPException: 404 if no candidate has that id.
     """
-    found = about.candidate(id)
-    if found is None:
+    candidate = state.find_candidate(id)
+    if candidate is None:
         raise HTTPException(404, "This run has no such candidate.")
-    return found
+    return candidate
 
 
-def page(request: Request, template: str, status: int = 200, **values: object) -> Response:
-    """Render a page."""
+def render_page(request: Request, template: str, status: int = 200, **values: object) -> Response:
+    """Render a page from a template and its values."""
     theme = request.cookies.get(THEME, "")
     common = {
         "theme": theme if theme in ("light", "dark") else "",
-        "rater": rater(request),
-        "flash": flash(request),
-        "single": desk(request).shelf.single,
+        "rater": get_rater(request),
+        "flash": get_flash_message(request),
     }
-    return HTMLResponse(templates().get_template(template).render({**common, **values}), status)
+    return HTMLResponse(load_templates().get_template(template).render({**common, **values}), status)
 
 
-def flash(request: Request) -> str | None:
-    """Return what a page says after a form; None where none was sent."""
-    return SAID.get(request.query_params.get("ok", ""))
+def get_flash_message(request: Request) -> str | None:
+    """Return the message after a form; None where no form was sent."""
+    return FLASH_MESSAGES.get(request.query_params.get("ok", ""))
 
 
-def back(address: str, ok: str, by: str = "") -> Response:
-    """Return to a page after a form, with a word about what happened."""
-    response = RedirectResponse(f"{address}{'&' if '?' in address else '?'}ok={ok}", 303)
+def redirect_back(address: str, message: str, by: str = "") -> Response:
+    """Redirect to a page after a form.
+
+    Args:
+        address: of the page.
+        message: key of the message that the page shows.
+        by: name of the person, which is remembered in a cookie.
+    """
+    response = RedirectResponse(f"{address}{'&' if '?' in address else '?'}ok={message}", 303)
     if by:
         response.set_cookie(RATER, quote(by), max_age=365 * 86_400, httponly=True, samesite="strict", path="/")
     return response
 
 
-def rater(request: Request) -> str:
+def get_rater(request: Request) -> str:
     """Return the name that the person gave last; empty where none was given."""
-    return plain(unquote(request.cookies.get(RATER, "")))[:60]
+    return replace_control_chars(unquote(request.cookies.get(RATER, "")))[:60]
 
 
-def address(*parts: str) -> str:
-    """Return the address of a run's page.
+def build_address(*parts: str) -> str:
+    """Build the address of a run's page.
 
-    >>> address("~67a5", "c", "g0c01")
+    >>> build_address("~67a5", "c", "g0c01")
     '/r/~67a5/c/g0c01'
     """
     return "/r/" + "/".join(quote(part, safe="~") for part in parts)
 
 
 @cache
-def templates() -> Environment:
-    """Return the templates: everything in them is escaped, and an undefined name is an error."""
-    environment = charts.environment(HERE / "templates")
-    environment.filters.update(label=run_state.label)
-    environment.globals.update(address=address)
+def load_templates() -> Environment:
+    """Load the templates: all values are escaped, and an undefined name is an error."""
+    environment = charts.make_environment(STUDIO_DIR / "templates")
+    environment.filters.update(author=run_state.describe_author)
+    environment.globals.update(address=build_address)
     return environment

@@ -1,4 +1,4 @@
-"""The forms: what a person says, asks for or hands in. Each is one event of the run's journal, or one command."""
+"""Forms of the studio: feedback, of which each input is one event of the run's journal, and commands."""
 
 from __future__ import annotations
 
@@ -21,226 +21,275 @@ from rewardsmith.contract.records import Candidate
 from rewardsmith.report.charts import code_listing
 from rewardsmith.search import feedback
 from rewardsmith.search.feedback import Answer
-from rewardsmith.search.storage.run import default_path
+from rewardsmith.search.storage.run import choose_run_path
 from rewardsmith.studio import pages
-from rewardsmith.studio.context import address, back, desk, known, named, page
-from rewardsmith.studio.run_index import slug
-from rewardsmith.studio.security import MAX_BODY
+from rewardsmith.studio.context import (
+    build_address,
+    get_candidate,
+    get_context,
+    get_run_state,
+    redirect_back,
+    render_page,
+)
+from rewardsmith.studio.run_index import make_slug
+from rewardsmith.studio.run_state import RunState
+from rewardsmith.studio.security import MAX_BODY_BYTES
 
 MAX_FIELDS = 200
+SIZE_FIELDS = {"population": "population", "generations": "generations", "steps": "env_steps"}
+"""Fields of a new search that are whole numbers, which are options of `design`, and their settings."""
 Form = Mapping[str, str]
 Action = Callable[[Request, Form], Response]
 
 
-def form(action: Action) -> Callable[[Request], Awaitable[Response]]:
-    """Make a form's handler: its fields are read here, and it runs in a thread of its own."""
+def handle_form(action: Action) -> Callable[[Request], Awaitable[Response]]:
+    """Make a handler of an action: it reads the form's fields, and runs the action in its own thread."""
 
     @wraps(action)
     async def handler(request: Request) -> Response:
         body = b""
         async for chunk in request.stream():
             body += chunk
-            if len(body) > MAX_BODY:
-                raise HTTPException(413, f"A form has at most {MAX_BODY:,} bytes.")
+            if len(body) > MAX_BODY_BYTES:
+                raise HTTPException(413, f"A form has at most {MAX_BODY_BYTES:,} bytes.")
         try:
             pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
         except ValueError as error:
-            raise HTTPException(400, "This is no form that a page of the studio sends.") from error
+            raise HTTPException(400, "This is not a form of a page of the studio.") from error
         fields = {name: value.replace("\r\n", "\n") for name, value in pairs}
         return await run_in_threadpool(action, request, fields)
 
     return handler
 
 
-@form
-def say(request: Request, fields: Form) -> Response:
-    """Take a remark in words."""
-    about, by = known(request), _by(fields)
-    id = named(about, fields["about"]).id if fields.get("about") else None
-    with desk(request).writing:
-        feedback.say(about.run, fields.get("text", ""), by=by, about=id)
-    return back(address(about.place.slug, *(("c", id) if id else ())), "said", by)
+# ---------------------------------------------------------------- feedback
 
 
-@form
-def prefer(request: Request, fields: Form) -> Response:
-    """Take an answer to which of two is better."""
-    about, by = known(request), _by(fields)
-    answer = _answer(fields.get("answer", ""))
-    with desk(request).writing:
-        reason = fields.get("reason", "")
-        feedback.prefer(about.run, fields.get("a", ""), fields.get("b", ""), answer, reason=reason, by=by)
-    return back(address(about.place.slug, "compare"), "preferred", by)
+@handle_form
+def add_remark(request: Request, fields: Form) -> Response:
+    """Record a remark in words."""
+    state, by = get_run_state(request), _read_rater(fields)
+    about = get_candidate(state, fields["about"]).id if fields.get("about") else None
+    with get_context(request).write_lock:
+        feedback.add_remark(state.run, fields.get("text", ""), by=by, about=about)
+    return redirect_back(_build_page_address(state, about), "remark", by)
 
 
-@form
-def wish(request: Request, fields: Form) -> Response:
-    """Pin a term, ban it, or lift that."""
-    about, by = known(request), _by(fields)
-    (what, _, term), id = fields.get("pick", "").partition(" "), fields.get("candidate") or None
+@handle_form
+def add_preference(request: Request, fields: Form) -> Response:
+    """Record an answer to which of two is better."""
+    state, by = get_run_state(request), _read_rater(fields)
+    a, b, reason = fields.get("a", ""), fields.get("b", ""), fields.get("reason", "")
+    answer = _parse_answer(fields.get("answer", ""))
+    with get_context(request).write_lock:
+        feedback.add_preference(state.run, a, b, answer, reason=reason, by=by)
+    return redirect_back(build_address(state.ref.slug, "compare"), "preference", by)
+
+
+@handle_form
+def change_constraint(request: Request, fields: Form) -> Response:
+    """Pin a term, ban it, or release it; the field `pick` is such as "pin height"."""
+    state, by = get_run_state(request), _read_rater(fields)
+    (action, _, term), id = fields.get("pick", "").partition(" "), fields.get("candidate") or None
     if id:
-        named(about, id)
-    with desk(request).writing:
-        if what == "pin":
-            feedback.pin(about.run, term, candidate=id, by=by)
-        elif what == "ban":
-            feedback.ban(about.run, term, candidate=id, by=by)
-        elif what == "release":
-            feedback.release(about.run, term, by=by)
+        get_candidate(state, id)
+
+    with get_context(request).write_lock:
+        if action == "pin":
+            feedback.pin_term(state.run, term, candidate=id, by=by)
+        elif action == "ban":
+            feedback.ban_term(state.run, term, candidate=id, by=by)
+        elif action == "release":
+            feedback.release_term(state.run, term, by=by)
         else:
             raise UserError("a term can be pinned, banned or released")
-    done = {"pin": "pinned", "ban": "banned", "release": "released"}[what]
-    return back(address(about.place.slug, *(("c", id) if id else ())), done, by)
+
+    message = {"pin": "pinned", "ban": "banned", "release": "released"}[action]
+    return redirect_back(_build_page_address(state, id), message, by)
 
 
-@form
-def weigh(request: Request, fields: Form) -> Response:
-    """Take other weights for a candidate's program."""
-    about, by = known(request), _by(fields)
-    one = named(about, request.path_params["id"])
-    changed = _changed(pages.terms(about, one), fields)
-    with desk(request).writing:
-        feedback.weigh(about.run, one.id, changed, by=by)
-    return back(address(about.place.slug, "c", one.id), "weighed", by)
+@handle_form
+def submit_weights(request: Request, fields: Form) -> Response:
+    """Record other weights for a candidate's program."""
+    state, by = get_run_state(request), _read_rater(fields)
+    candidate = get_candidate(state, request.path_params["id"])
+    weights = _read_changed_weights(pages.list_terms(state, candidate), fields)
+    with get_context(request).write_lock:
+        feedback.submit_weights(state.run, candidate.id, weights, by=by)
+    return redirect_back(_build_page_address(state, candidate.id), "weights", by)
 
 
-@form
-def edit(request: Request, fields: Form) -> Response:
-    """Take a program that the person edited; one that the critic refuses comes back with its findings."""
-    about, by = known(request), _by(fields)
-    one, source = named(about, request.path_params["id"]), fields.get("source", "")
+@handle_form
+def submit_program(request: Request, fields: Form) -> Response:
+    """Record a program that the person edited; one that the critic refuses comes back with its findings."""
+    state, by = get_run_state(request), _read_rater(fields)
+    candidate, source = get_candidate(state, request.path_params["id"]), fields.get("source", "")
     try:
-        with desk(request).writing:
-            feedback.edit(about.run, one.id, source, by=by)
+        with get_context(request).write_lock:
+            feedback.submit_program(state.run, candidate.id, source, by=by)
     except ProgramError as error:
-        return editor(request, one, source, error.findings, str(error))
-    return back(address(about.place.slug), "edited", by)
+        return render_editor(request, candidate, source, error.findings, str(error))
+    return redirect_back(build_address(state.ref.slug), "program", by)
 
 
-def edited(request: Request) -> Response:
+def show_editor(request: Request) -> Response:
     """Show the editor with a candidate's program."""
-    one = named(known(request), request.path_params["id"])
-    return editor(request, one, one.proposal.source, one.verdict.findings if one.verdict else (), None)
+    candidate = get_candidate(get_run_state(request), request.path_params["id"])
+    findings = candidate.verdict.findings if candidate.verdict else ()
+    return render_editor(request, candidate, candidate.proposal.source, findings, None)
 
 
-def editor(
-    request: Request, one: Candidate, source: str, findings: tuple[records.Finding, ...], problem: str | None
+def render_editor(
+    request: Request, candidate: Candidate, source: str, findings: tuple[records.Finding, ...], problem: str | None
 ) -> Response:
-    """Show the editor: a program with what the critic finds in it."""
-    return page(
+    """Render the editor: a program with the critic's findings."""
+    return render_page(
         request,
         "edit.html",
         422 if problem else 200,
-        about=known(request),
-        one=one,
+        state=get_run_state(request),
+        candidate=candidate,
         source=source,
         findings=findings,
         problem=problem,
-        rows=code_listing.rows(source, findings),
+        rows=code_listing.list_code_lines(source, findings),
     )
 
 
-@form
-def check(request: Request, fields: Form) -> Response:
-    """Answer what the critic says of a program, as JSON; nothing is written."""
-    about = known(request)
-    named(about, request.path_params["id"])
+@handle_form
+def check_program(request: Request, fields: Form) -> Response:
+    """Return the critic's findings about a program as JSON; nothing is written."""
+    state = get_run_state(request)
+    get_candidate(state, request.path_params["id"])
     try:
-        verdict = feedback.check(about.run, fields.get("source", ""))
+        verdict = feedback.check_program(state.run, fields.get("source", ""))
+        accepted, findings = verdict.accepted, verdict.findings
     except ProgramError as error:
-        return JSONResponse({"accepted": False, "findings": [records.dump(one) for one in error.findings]})
-    return JSONResponse({"accepted": verdict.accepted, "findings": [records.dump(one) for one in verdict.findings]})
+        accepted, findings = False, error.findings
+    return JSONResponse({"accepted": accepted, "findings": [records.dump(finding) for finding in findings]})
 
 
-@form
-def go(request: Request, fields: Form) -> Response:
-    """Begin the next generation, or go on with a search that was interrupted."""
-    about, at = known(request), desk(request)
-    if about.standing == "going":
-        raise UserError("a search is going on in this run; wait for it, or stop it first")
-    path, unfinished = str(about.place.path), about.standing == "interrupted"
-    at.children.start(pages.GO + about.place.slug, ["resume", path] if unfinished else ["refine", path, "--yes"])
-    return back(address(about.place.slug), "begun")
+# ---------------------------------------------------------------- commands
 
 
-@form
-def stop(request: Request, fields: Form) -> Response:
+@handle_form
+def continue_search(request: Request, fields: Form) -> Response:
+    """Resume a search that was interrupted, or start the next generation of a finished one."""
+    state = get_run_state(request)
+    if state.status == "running":
+        raise UserError("a search is running in this run; wait for it, or stop it first")
+    path = str(state.ref.path)
+    command = ["resume", path] if state.status == "interrupted" else ["refine", path, "--yes"]
+    get_context(request).subprocesses.start(pages.SEARCH_KEY + state.ref.slug, command)
+    return redirect_back(build_address(state.ref.slug), "started")
+
+
+@handle_form
+def stop_search(request: Request, fields: Form) -> Response:
     """Stop the command that this studio started for a run."""
-    about = known(request)
-    desk(request).children.stop(pages.GO + about.place.slug)
-    return back(address(about.place.slug), "stopping")
+    state = get_run_state(request)
+    get_context(request).subprocesses.stop(pages.SEARCH_KEY + state.ref.slug)
+    return redirect_back(build_address(state.ref.slug), "stopping")
 
 
-@form
-def render(request: Request, fields: Form) -> Response:
+@handle_form
+def render_videos(request: Request, fields: Form) -> Response:
     """Render an episode of one or two candidates."""
-    about, at = known(request), desk(request)
-    ids = [named(about, id).id for id in fields.get("owners", "").split()][:2]
-    episode = fields.get("episode", "")
-    number = int(episode) if episode.isascii() and episode.isdigit() and len(episode) < 6 else 0
+    state, subprocesses = get_run_state(request), get_context(request).subprocesses
+    slug, episode = state.ref.slug, pages.parse_episode(fields.get("episode", "")) or 0
+    ids = [get_candidate(state, id).id for id in fields.get("owners", "").split()][:2]
     for id in ids:
-        if number >= len(pages.takes(about, id)):
-            raise UserError(f"{id} has no recorded episode {number}")
-        command = ["video", str(about.place.path), "--candidate", id, "--episode", str(number)]
-        at.children.start(pages.video_key(about.place, id, number), command)
-    slug, both = about.place.slug, [named(about, id).id for id in fields.get("then", "").split()]
-    if len(both) == 2:
-        return back(f"{address(slug, 'compare')}?a={both[0]}&b={both[1]}&episode={number}", "rendering")
-    return back(address(slug, *(("c", ids[0]) if ids else ())), "rendering")
+        if episode >= len(pages.list_episodes(state, id)):
+            raise UserError(f"{id} has no recorded episode {episode}")
+        command = ["video", str(state.ref.path), "--candidate", id, "--episode", str(episode)]
+        subprocesses.start(pages.make_video_key(state.ref, id, episode), command)
+
+    # Back to the comparison, where the form was sent from there.
+    compared = [get_candidate(state, id).id for id in fields.get("then", "").split()]
+    if len(compared) == 2:
+        a, b = compared
+        return redirect_back(f"{build_address(slug, 'compare')}?a={a}&b={b}&episode={episode}", "rendering")
+    return redirect_back(_build_page_address(state, ids[0] if ids else None), "rendering")
 
 
-@form
-def begin(request: Request, fields: Form) -> Response:
-    """Begin a search of a new task in the folder of runs."""
-    at = desk(request)
-    if at.shelf.single:
-        raise HTTPException(404, "This studio shows one run; open one on a folder of runs to begin another.")
-    sizes = {key: fields.get(key, "").strip() for key in ("population", "generations", "steps")}
+@handle_form
+def start_search(request: Request, fields: Form) -> Response:
+    """Start a search for a new task in the folder of runs."""
+    context = get_context(request)
+    if context.index.is_single_run:
+        raise HTTPException(404, "This studio shows one run; open one on a folder of runs to start another search.")
+    text, env, fitness = (fields.get(name, "").strip() for name in ("text", "env", "fitness"))
+
+    # The same checks as those of the command, so that the form comes back with what is wrong.
     try:
-        if not all(value.isascii() and value.isdigit() for value in sizes.values() if value):
-            raise UserError("population, generations and steps are whole numbers")
-        search = {key: int(value) for key, value in sizes.items() if value}
-        settings = {("env_steps" if key == "steps" else key): value for key, value in search.items()}
-        text, env = fields.get("text", "").strip(), fields.get("env", "").strip()
-        planned = searches.plan(text, env, fields.get("fitness", "").strip() or None, overrides={"search": settings})
+        sizes = _read_sizes(fields)
+        settings = {SIZE_FIELDS[name]: value for name, value in sizes.items()}
+        plan = searches.plan_search(text, env, fitness or None, overrides={"search": settings})
     except UserError as error:
-        return page(request, "new.html", 422, problem=str(error), given=fields)
-    path = default_path(at.shelf.path, planned.task, datetime.now())
-    command = ["design", f"--env={env}", f"--out={path}", *(f"--{key}={value}" for key, value in search.items())]
-    command += [f"--fitness={fields['fitness'].strip()}"] if fields.get("fitness", "").strip() else []
-    at.children.start(pages.GO + slug(path.name), [*command, "--", text])
-    return back("/", "begun")
+        return render_page(request, "new.html", 422, problem=str(error), fields=fields)
+
+    path = choose_run_path(context.index.path, plan.task, datetime.now())
+    options = [f"--env={env}", f"--out={path}", *(f"--{name}={value}" for name, value in sizes.items())]
+    if fitness:
+        options.append(f"--fitness={fitness}")
+    context.subprocesses.start(pages.SEARCH_KEY + make_slug(path.name), ["design", *options, "--", text])
+    return redirect_back("/", "started")
 
 
-def _by(fields: Form) -> str:
+# ---------------------------------------------------------------- fields
+
+
+def _build_page_address(state: RunState, id: str | None) -> str:
+    """Return the address of a candidate's page, or of the run's without a candidate."""
+    return build_address(state.ref.slug, "c", id) if id else build_address(state.ref.slug)
+
+
+def _read_rater(fields: Form) -> str:
     return fields.get("by", "").strip()
 
 
-def _answer(given: str) -> Answer:
+def _parse_answer(text: str) -> Answer:
     for known_answer in get_args(Answer):
-        if given == known_answer:
+        if text == known_answer:
             answer: Answer = known_answer
             return answer
     raise UserError(f"an answer is one of {', '.join(get_args(Answer))}")
 
 
-def _changed(terms: tuple[pages.Term, ...], fields: Form) -> dict[str, float]:
+def _read_sizes(fields: Form) -> dict[str, int]:
+    """Return the sizes of a search that the form gives.
+
+    Raises:
+        UserError: if one is not a whole number.
+    """
+    sizes = {}
+    for name in SIZE_FIELDS:
+        text = fields.get(name, "").strip()
+        if not text:
+            continue
+        if not (text.isascii() and text.isdigit()):
+            raise UserError("population, generations and steps are whole numbers")
+        sizes[name] = int(text)
+    return sizes
+
+
+def _read_changed_weights(terms: tuple[pages.TermControl, ...], fields: Form) -> dict[str, float]:
     """Return the weights that differ from the program's own.
 
     Raises:
-        UserError: if one is no number, or none differs.
+        UserError: if one is not a number, or none differs.
     """
     changed = {}
     for term in terms:
-        given = fields.get(f"w.{term.name}", "").strip()
+        text = fields.get(f"w.{term.name}", "").strip()
         try:
-            value = float(given) if given else term.weight
+            weight = float(text) if text else term.weight
         except ValueError as error:
-            raise UserError(f"the weight of {term.name!r} is no number: {given[:40]!r}") from error
-        if not math.isfinite(value):
+            raise UserError(f"the weight of {term.name!r} is not a number: {text[:40]!r}") from error
+        if not math.isfinite(weight):
             raise UserError(f"the weight of {term.name!r} is not finite")
-        if value != term.weight:
-            changed[term.name] = value
+        if weight != term.weight:
+            changed[term.name] = weight
     if not changed:
         raise UserError("no weight was changed; move a slider first")
     return changed

@@ -1,7 +1,8 @@
-"""The pages: what a person reads of the runs, of one run, of a candidate, of two candidates side by side."""
+"""Pages of the studio: runs, a run, a candidate, two candidates side by side, and the form of a new search."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -10,28 +11,41 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 
 from rewardsmith.contract.errors import RewardsmithError
 from rewardsmith.contract.records import Candidate, TermStats
-from rewardsmith.contract.reward_program import parse
 from rewardsmith.report import video
 from rewardsmith.report.charts import code_listing, line_chart
-from rewardsmith.report.charts.lineage import lineage
-from rewardsmith.report.video import Clip, Take
+from rewardsmith.report.charts.lineage import layout_lineage
+from rewardsmith.report.estimates import build_estimates
+from rewardsmith.report.video import RecordedEpisode, VideoClip
 from rewardsmith.search import feedback
-from rewardsmith.search.feedback import Pair, Standings
+from rewardsmith.search.feedback import PreferenceRanking, SuggestedPair
+from rewardsmith.search.finalists import read_finalists
 from rewardsmith.search.steps import evaluator
 from rewardsmith.studio import run_state
-from rewardsmith.studio.context import Desk, address, desk, flash, known, named, page, place, templates
-from rewardsmith.studio.run_index import Place, contained
-from rewardsmith.studio.run_state import Facts
-from rewardsmith.studio.subprocesses import Child
+from rewardsmith.studio.context import (
+    StudioContext,
+    build_address,
+    get_candidate,
+    get_context,
+    get_flash_message,
+    get_run_ref,
+    get_run_state,
+    load_templates,
+    render_page,
+)
+from rewardsmith.studio.run_index import RunRef, is_contained
+from rewardsmith.studio.run_state import RunState
+from rewardsmith.studio.subprocesses import CommandState
 
-MEDIA = {".mp4": "video/mp4", ".webp": "image/webp"}
-GO = "go "
-"""Keys of the commands: "go <slug>" for a search, "video <slug> <candidate> <episode>" for a rendering."""
+MEDIA_TYPES = {".mp4": "video/mp4", ".webp": "image/webp"}
+SEARCH_KEY = "search "
+"""Keys of the commands: "search <slug>" for a search, "video <slug> <candidate> <episode>" for a rendering."""
+CHART_TONES = 6
+"""Colours of the learning curves, by generation."""
 
 
 @dataclass(frozen=True)
-class Term:
-    """A term of a program, for its slider."""
+class TermControl:
+    """A term of a program with its slider."""
 
     name: str
     weight: float
@@ -41,247 +55,327 @@ class Term:
 
     @property
     def reach(self) -> float:
-        """How far the slider goes, either way."""
+        """Largest weight on the slider, as an absolute value."""
         return 4.0 * abs(self.weight) or 1.0
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedSide:
     """One of two candidates side by side."""
 
     letter: str
     candidate: Candidate
-    take: Take | None
-    clip: Clip | None
-    rendering: Child | None
+    recorded: RecordedEpisode | None
+    clip: VideoClip | None
+    rendering: CommandState | None
     spark: str
-    """An SVG path of the fitness so far, 100 wide and 20 high."""
-    terms: tuple[Term, ...]
+    """SVG path of the fitness over the episode, 100 wide and 20 high."""
+    terms: tuple[TermControl, ...]
 
     @property
-    def shown(self) -> str:
-        """What an answer is about: the episode where there is a video of it, else the candidate."""
-        if self.clip is None or self.take is None or self.take.training is None:
+    def subject(self) -> str:
+        """Name that an answer is about: the episode if its video is shown, else the candidate."""
+        if self.clip is None or self.recorded is None or self.recorded.training is None:
             return self.candidate.id
-        return f"{self.candidate.id}/s{self.take.training}/{self.take.index}"
+        return f"{self.candidate.id}/s{self.recorded.training}/{self.recorded.index}"
 
 
-def runs(request: Request) -> Response:
-    """Show the runs; the only one at once."""
-    shelf, children = desk(request).shelf, desk(request).children
-    places = shelf.places()
-    if shelf.single and places:
-        return RedirectResponse(address(places[0].slug), 303)
-    listed = {GO + one.slug for one in places}
-    begun = [state for key, state in children.states(GO).items() if key not in listed]
-    return page(request, "runs.html", rows=[run_state.row(one) for one in places], folder=str(shelf.path), begun=begun)
+# ---------------------------------------------------------------- handlers
 
 
-def run(request: Request) -> Response:
+def show_runs(request: Request) -> Response:
+    """Show the list of runs; a studio of one run redirects to that run."""
+    context = get_context(request)
+    refs = context.index.list_runs()
+    if context.index.is_single_run and refs:
+        return RedirectResponse(build_address(refs[0].slug), 303)
+
+    # Searches that were started here and have no run directory yet.
+    listed_keys = {SEARCH_KEY + ref.slug for ref in refs}
+    commands = context.subprocesses.list_states(SEARCH_KEY)
+    starting = [command for key, command in commands.items() if key not in listed_keys]
+    summaries = [run_state.summarize_run(ref) for ref in refs]
+    return render_page(request, "runs.html", runs=summaries, folder=str(context.index.path), starting=starting)
+
+
+def show_run(request: Request) -> Response:
     """Show one run."""
-    about = known(request)
-    return page(request, "run.html", 200, **live(desk(request), about), **opinions(about))
+    context, state = get_context(request), get_run_state(request)
+    return render_page(request, "run.html", 200, **build_live_view(context, state), **build_feedback_view(state))
 
 
-def moving(request: Request) -> Response:
-    """Answer what moves of a run's page; 304 where nothing has."""
-    here, at = place(request), desk(request)
-    tag = f'"{run_state.version(here, [repr(at.children.state(GO + here.slug))])}"'
+def show_live_part(request: Request) -> Response:
+    """Return the part of a run's page that changes while it runs; 304 if it has not changed."""
+    ref, context = get_run_ref(request), get_context(request)
+    command = context.subprocesses.get_state(SEARCH_KEY + ref.slug)
+    tag = f'"{run_state.compute_version_tag(ref, [repr(command)])}"'
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"ETag": tag})
-    body = templates().get_template("_live.html").render(live(at, run_state.facts(here)))
+    view = build_live_view(context, run_state.load_run_state(ref))
+    body = load_templates().get_template("_live.html").render(view)
     return HTMLResponse(body, headers={"ETag": tag, "Cache-Control": "no-cache"})
 
 
-def candidate(request: Request) -> Response:
+def show_candidate(request: Request) -> Response:
     """Show one candidate."""
-    about = known(request)
-    one = named(about, request.path_params["id"])
-    place_in = [other.id for other in about.candidates].index(one.id)
-    parents = [parent for id in one.proposal.parents if (parent := about.candidate(id))]
-    wanted = request.query_params.get("to", "")
-    parent = next((other for other in parents if other.id == wanted), parents[0] if parents else None)
-    findings, recorded = one.verdict.findings if one.verdict else (), takes(about, one.id)
-    return page(
+    context, state = get_context(request), get_run_state(request)
+    candidate = get_candidate(state, request.path_params["id"])
+    source, findings = candidate.proposal.source, candidate.verdict.findings if candidate.verdict else ()
+
+    # Neighbours in the list and relatives in the lineage; the difference is shown to one parent.
+    ids = [other.id for other in state.candidates]
+    position = ids.index(candidate.id)
+    parents = [parent for id in candidate.proposal.parents if (parent := state.find_candidate(id))]
+    chosen_parent = request.query_params.get("to", "")
+    parent = next((other for other in parents if other.id == chosen_parent), parents[0] if parents else None)
+
+    episodes = list_episodes(state, candidate.id)
+    return render_page(
         request,
         "candidate.html",
-        about=about,
-        one=one,
-        previous=about.candidates[place_in - 1].id if place_in else None,
-        following=about.candidates[place_in + 1].id if place_in + 1 < len(about.candidates) else None,
+        state=state,
+        candidate=candidate,
+        previous=ids[position - 1] if position else None,
+        following=ids[position + 1] if position + 1 < len(ids) else None,
         parents=parents,
         parent=parent,
-        children=[other for other in about.candidates if one.id in other.proposal.parents],
-        changes=code_listing.changes(parent.proposal.source, one.proposal.source) if parent else (),
-        rows=code_listing.rows(one.proposal.source, findings),
-        elsewhere=code_listing.elsewhere(one.proposal.source, findings),
-        terms=terms(about, one),
-        beside=evaluator.further(about.run.task, chosen=one.evaluations),
-        chart=line_chart.chart(_lines([one], one.id)),
-        takes=recorded,
-        typical=video.typical(recorded) if recorded else None,
-        clips=clips(about, one.id),
-        rendering=_rendering(desk(request), about, one.id, len(recorded)),
-        remarks=[said for said in about.state.remarks if said.about == one.id],
+        children=[other for other in state.candidates if candidate.id in other.proposal.parents],
+        changes=code_listing.diff_programs(parent.proposal.source, source) if parent else (),
+        rows=code_listing.list_code_lines(source, findings),
+        unplaced=code_listing.unplaced_findings(source, findings),
+        terms=list_terms(state, candidate),
+        metrics=evaluator.report_metrics(state.run.task, chosen=candidate.evaluations),
+        chart=line_chart.layout_chart(_build_lines([candidate], candidate.id)),
+        episodes=episodes,
+        median=video.median_episode(episodes) if episodes else None,
+        clips=list_videos(state, candidate.id),
+        renderings=_list_renderings(context, state, candidate.id, len(episodes)),
+        remarks=[remark for remark in state.feedback_state.remarks if remark.about == candidate.id],
     )
 
 
-def compare(request: Request) -> Response:
+def show_comparison(request: Request) -> Response:
     """Show two candidates side by side."""
-    about = known(request)
-    scored = [one for one in about.candidates if any(known.episodes for known in one.evaluations)]
-    if len(scored) < 2:
+    context, state = get_context(request), get_run_state(request)
+    evaluated = [one for one in state.candidates if any(evaluation.episodes for evaluation in one.evaluations)]
+    if len(evaluated) < 2:
         raise HTTPException(404, "There are no two candidates with recorded episodes yet.")
-    pairs = next_pairs(about)
-    asked = [request.query_params.get(name) for name in ("a", "b")]
-    if asked == [None, None] and pairs:
-        asked = [pairs[0].a, pairs[0].b]
-    a, b = _two(scored, asked)
-    episode = request.query_params.get("episode", "")
-    number = int(episode) if episode.isascii() and episode.isdigit() and len(episode) < 6 else _shared(about, a, b)
-    sides = [_side(desk(request), about, letter, one, number) for letter, one in (("A", a), ("B", b))]
-    done = all(side.clip for side in sides) and request.query_params.get("ok") == "rendering"
-    return page(
+
+    # The two that the address names, else the most informative pair.
+    pairs = suggest_pairs(state)
+    ids = [request.query_params.get(name) for name in ("a", "b")]
+    if ids == [None, None] and pairs:
+        ids = [pairs[0].a, pairs[0].b]
+    a, b = _choose_two(evaluated, ids)
+
+    episode = parse_episode(request.query_params.get("episode", ""))
+    if episode is None:
+        episode = _choose_common_episode(state, a, b)
+    sides = [_build_side(context, state, letter, one, episode) for letter, one in (("A", a), ("B", b))]
+    is_rendered = all(side.clip for side in sides) and request.query_params.get("ok") == "rendering"
+    return render_page(
         request,
         "compare.html",
-        about=about,
+        state=state,
         sides=sides,
-        scored=scored,
-        episode=number,
-        episodes=range(min(len(takes(about, side.candidate.id)) for side in sides)),
+        evaluated=evaluated,
+        episode=episode,
+        episodes=range(min(len(list_episodes(state, side.candidate.id)) for side in sides)),
         pairs=pairs,
-        flash=None if done else flash(request),
+        effect=describe_comparison_effect(state),
+        flash=None if is_rendered else get_flash_message(request),
     )
 
 
-def film(request: Request) -> Response:
+def serve_video(request: Request) -> Response:
     """Serve a video of a candidate."""
-    about = known(request)
-    owner = named(about, request.path_params["id"]).id
-    clip = next((one for one in clips(about, owner) if one.file.name == request.path_params["file"]), None)
-    if clip is None or clip.file.suffix not in MEDIA:
+    state = get_run_state(request)
+    owner = get_candidate(state, request.path_params["id"]).id
+    file_name = request.path_params["file"]
+    clip = next((clip for clip in list_videos(state, owner) if clip.file.name == file_name), None)
+    if clip is None or clip.file.suffix not in MEDIA_TYPES:
         raise HTTPException(404, "There is no such video.")
-    return FileResponse(
-        clip.file, media_type=MEDIA[clip.file.suffix], headers={"Cache-Control": "private, max-age=3600"}
-    )
+    media_type = MEDIA_TYPES[clip.file.suffix]
+    return FileResponse(clip.file, media_type=media_type, headers={"Cache-Control": "private, max-age=3600"})
 
 
-def new(request: Request) -> Response:
-    """Show the form that begins a search."""
-    if desk(request).shelf.single:
-        raise HTTPException(404, "This studio shows one run; open one on a folder of runs to begin another.")
-    return page(request, "new.html", problem=None, given={})
+def show_new_search(request: Request) -> Response:
+    """Show the form of a new search."""
+    if get_context(request).index.is_single_run:
+        raise HTTPException(404, "This studio shows one run; open one on a folder of runs to start another search.")
+    return render_page(request, "new.html", problem=None, fields={})
 
 
-def live(at: Desk, about: Facts) -> dict[str, object]:
-    """Return what the moving part of a run's page is drawn from."""
-    best = about.best
+# ---------------------------------------------------------------- values of the pages
+
+
+def build_live_view(context: StudioContext, state: RunState) -> dict[str, object]:
+    """Return the values of the part of a run's page that changes while it runs."""
+    best_id = state.best.id if state.best else None
+    lines = _build_lines(state.candidates, best_id)
+    for training in state.active_trainings:
+        points = line_chart.finite_points(training.curve)
+        lines.append(line_chart.ChartLine(training.owner, points, -1, best=False, live=True))
+
     levels = []
-    if about.result is not None:
-        own, random = about.result.baselines.own_reward, about.result.baselines.random
-        levels += [line_chart.Level("own reward", own.mean)] if own else []
-        levels += [line_chart.Level("random", random)] if random is not None else []
-    now = [line_chart.Line(f"{one.owner}", line_chart.points(one.curve), -1, False, True) for one in about.active]
+    if state.result is not None:
+        baselines = state.result.baselines
+        if baselines.environment_reward is not None:
+            levels.append(line_chart.ReferenceLevel("environment reward", baselines.environment_reward.mean))
+        if baselines.random is not None:
+            levels.append(line_chart.ReferenceLevel("random", baselines.random))
+
     return {
-        "about": about,
-        "best": best,
-        "lineage": lineage(about.candidates, best.id if best else None),
-        "chart": line_chart.chart([*_lines(about.candidates, best.id if best else None), *now], levels),
-        "child": at.children.state(GO + about.place.slug),
-        "tree": [(number, list(members)) for number, members in enumerate(about.generations)],
+        "state": state,
+        "best": state.best,
+        "estimates": build_estimates(state.candidates, read_finalists(state.run), best_id),
+        "lineage": layout_lineage(state.candidates, best_id),
+        "chart": line_chart.layout_chart(lines, levels),
+        "command": context.subprocesses.get_state(SEARCH_KEY + state.ref.slug),
     }
 
 
-def opinions(about: Facts) -> dict[str, object]:
-    """Return what people said of a run, and whom an answer would tell most about."""
-    standings: Standings | None = feedback.standings(about.run) if about.state.preferences else None
-    return {"standings": standings, "pairs": next_pairs(about)}
+def build_feedback_view(state: RunState) -> dict[str, object]:
+    """Return the values of the feedback on a run's page: the ranking by comparisons and the next pairs."""
+    ranking: PreferenceRanking | None = None
+    if state.feedback_state.preferences:
+        ranking = feedback.load_ranking(state.run)
+    return {"ranking": ranking, "pairs": suggest_pairs(state), "effect": describe_comparison_effect(state)}
 
 
-def next_pairs(about: Facts) -> tuple[Pair, ...]:
-    """Return the pairs of candidates about which an answer would tell most."""
-    if len(about.candidates) < 2:
+def describe_comparison_effect(state: RunState) -> str:
+    """Return a sentence on what comparisons change in a run; `rewardsmith refine` says the same."""
+    if state.rank == "people":
+        return "Comparisons rank the programs of this run."
+    if state.rank == "judge":
+        return "A model compares the programs of this run; your comparisons count together with its answers."
+    if state.run.config.search.designer == "symbolic":
+        return (
+            "Comparisons have no effect in this run: the metric ranks the programs, and the symbolic designer does not "
+            "read comparisons."
+        )
+    return "Comparisons go to the designer; the metric ranks the programs."
+
+
+def suggest_pairs(state: RunState) -> tuple[SuggestedPair, ...]:
+    """Return the pairs of candidates whose comparison is the most informative."""
+    if len(state.candidates) < 2:
         return ()
-    found = feedback.next_pairs(about.run)
-    return tuple(pair for pair in found if about.candidate(pair.a) and about.candidate(pair.b))
+    pairs = feedback.suggest_pairs(state.run)
+    return tuple(pair for pair in pairs if state.find_candidate(pair.a) and state.find_candidate(pair.b))
 
 
-def terms(about: Facts, one: Candidate) -> tuple[Term, ...]:
-    """Return a program's terms with their weights; empty where it is no program."""
-    stats = {term.name: term for term in one.verdict.dry_run.terms} if one.verdict and one.verdict.dry_run else {}
+def list_terms(state: RunState, candidate: Candidate) -> tuple[TermControl, ...]:
+    """Return a program's terms with their weights; empty if it cannot be parsed."""
+    trial_scoring = candidate.verdict.trial_scoring if candidate.verdict else None
+    stats = {term.name: term for term in trial_scoring.terms} if trial_scoring else {}
     try:
-        weights = dict(parse(one.proposal.source).weights)
+        weights = dict(candidate.program.weights)
     except RewardsmithError:
         return ()
     weights |= {name: term.weight for name, term in stats.items() if name not in weights}
-    pins, bans = ({wish.term for wish in wishes} for wishes in (about.state.pins, about.state.bans))
-    return tuple(Term(name, weight, stats.get(name), name in pins, name in bans) for name, weight in weights.items())
+
+    pinned = {pin.term for pin in state.feedback_state.pins}
+    banned = {ban.term for ban in state.feedback_state.bans}
+    return tuple(
+        TermControl(name, weight, stats.get(name), name in pinned, name in banned) for name, weight in weights.items()
+    )
 
 
-def takes(about: Facts, id: str) -> tuple[Take, ...]:
-    """Return a candidate's recorded episodes; empty where nothing was evaluated."""
+def list_episodes(state: RunState, id: str) -> tuple[RecordedEpisode, ...]:
+    """Return a candidate's recorded episodes; empty if it was not evaluated."""
     try:
-        return video.episodes(about.run, id)
+        return video.list_episodes(state.run, id)
     except RewardsmithError:
         return ()
 
 
-def clips(about: Facts, id: str) -> tuple[Clip, ...]:
-    """Return a candidate's rendered videos, of those files that really lie in the run."""
-    if not contained(about.place.path, about.place.path / "candidates" / id / "videos"):
+def list_videos(state: RunState, id: str) -> tuple[VideoClip, ...]:
+    """Return a candidate's rendered videos whose files really lie in the run."""
+    root = state.ref.path
+    if not is_contained(root, state.run.layout.videos_dir(id)):
         return ()
-    return tuple(clip for clip in video.clips(about.run, id) if contained(about.place.path, clip.file))
+    return tuple(clip for clip in video.list_clips(state.run, id) if is_contained(root, clip.file))
 
 
-def video_key(place: Place, id: str, episode: int) -> str:
+def make_video_key(ref: RunRef, id: str, episode: int) -> str:
     """Return the key of the command that renders an episode."""
-    return f"video {place.slug} {id} {episode}"
+    return f"video {ref.slug} {id} {episode}"
 
 
-def _rendering(at: Desk, about: Facts, id: str, episodes: int) -> list[tuple[int, Child]]:
-    """Return the episodes of a candidate that are being rendered, or failed to be."""
-    states = ((number, at.children.state(video_key(about.place, id, number))) for number in range(episodes))
-    return [(number, state) for number, state in states if state and (state.running or state.failure)]
+def parse_episode(text: str) -> int | None:
+    """Parse the number of an episode in a form or an address; return None if it is not a number."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
 
 
-def _lines(candidates: list[Candidate] | tuple[Candidate, ...], best: str | None) -> list[line_chart.Line]:
-    drawn = []
-    for one in candidates:
-        for training in one.trainings[:1]:
-            drawn.append(line_chart.Line(one.id, line_chart.points(training.curve), one.generation % 6, one.id == best))
-    return drawn
+# ---------------------------------------------------------------- parts
 
 
-def _two(scored: list[Candidate], asked: list[str | None]) -> tuple[Candidate, Candidate]:
-    """Return the two candidates that are asked for, the best ones in the place of those that are missing."""
-    ranked = sorted(scored, key=lambda one: -(one.fitness if one.fitness is not None else float("-inf")))
-    chosen = [next((one for one in scored if one.id == id), None) for id in asked]
-    rest = [one for one in ranked if one not in chosen]
-    a = chosen[0] or rest.pop(0)
-    b = chosen[1] if chosen[1] and chosen[1] is not a else next(one for one in rest if one is not a)
+def _list_renderings(
+    context: StudioContext, state: RunState, id: str, episode_count: int
+) -> list[tuple[int, CommandState]]:
+    """Return the episodes of a candidate whose rendering runs or has failed."""
+    renderings = []
+    for episode in range(episode_count):
+        command = context.subprocesses.get_state(make_video_key(state.ref, id, episode))
+        if command and (command.running or command.failure):
+            renderings.append((episode, command))
+    return renderings
+
+
+def _build_lines(candidates: Sequence[Candidate], best_id: str | None) -> list[line_chart.ChartLine]:
+    """Return the learning curve of each candidate's first training."""
+    lines = []
+    for candidate in candidates:
+        for training in candidate.trainings[:1]:
+            points, tone = line_chart.finite_points(training.curve), candidate.generation % CHART_TONES
+            lines.append(line_chart.ChartLine(candidate.id, points, tone, candidate.id == best_id))
+    return lines
+
+
+def _choose_two(evaluated: list[Candidate], ids: list[str | None]) -> tuple[Candidate, Candidate]:
+    """Return the two candidates with these ids; the best ones replace missing or equal ids."""
+    by_fitness = sorted(evaluated, key=lambda one: -(one.fitness if one.fitness is not None else float("-inf")))
+    first, second = (next((one for one in evaluated if one.id == id), None) for id in ids)
+    others = [candidate for candidate in by_fitness if candidate not in (first, second)]
+    a = first or others.pop(0)
+    b = second if second and second is not a else next(one for one in others if one is not a)
     return a, b
 
 
-def _shared(about: Facts, a: Candidate, b: Candidate) -> int:
-    """Return the episode to compare: one that both have a video of, else a typical one."""
-    both = {clip.episode for clip in clips(about, a.id)} & {clip.episode for clip in clips(about, b.id)}
-    return min(both) if both else min(video.typical(takes(about, a.id)), len(takes(about, b.id)) - 1)
+def _choose_common_episode(state: RunState, a: Candidate, b: Candidate) -> int:
+    """Return the episode to compare: one with a video of both, else one with a median fitness."""
+    videos_of_a = {clip.episode for clip in list_videos(state, a.id)}
+    videos_of_b = {clip.episode for clip in list_videos(state, b.id)}
+    common = videos_of_a & videos_of_b
+    if common:
+        return min(common)
+    return min(video.median_episode(list_episodes(state, a.id)), len(list_episodes(state, b.id)) - 1)
 
 
-def _side(at: Desk, about: Facts, letter: str, one: Candidate, episode: int) -> Side:
-    recorded = takes(about, one.id)
-    clip = next((clip for clip in clips(about, one.id) if clip.episode == episode), None)
-    state = at.children.state(video_key(about.place, one.id, episode))
-    take = recorded[episode] if episode < len(recorded) else None
-    return Side(letter, one, take, clip, state, _spark(clip), terms(about, one))
+def _build_side(
+    context: StudioContext, state: RunState, letter: str, candidate: Candidate, episode: int
+) -> ComparedSide:
+    episodes = list_episodes(state, candidate.id)
+    clip = next((clip for clip in list_videos(state, candidate.id) if clip.episode == episode), None)
+    return ComparedSide(
+        letter=letter,
+        candidate=candidate,
+        recorded=episodes[episode] if episode < len(episodes) else None,
+        clip=clip,
+        rendering=context.subprocesses.get_state(make_video_key(state.ref, candidate.id, episode)),
+        spark=_spark_path(clip),
+        terms=list_terms(state, candidate),
+    )
 
 
-def _spark(clip: Clip | None) -> str:
-    """Return the fitness so far, frame by frame, as a path 100 wide and 20 high."""
+def _spark_path(clip: VideoClip | None) -> str:
+    """Return the fitness over the frames of a video as an SVG path, 100 wide and 20 high."""
     values = clip.video.fitness_so_far if clip else ()
-    found = [(index, value) for index, value in enumerate(values) if value is not None]
-    if len(found) < 2:
+    points = [(index, value) for index, value in enumerate(values) if value is not None]
+    if len(points) < 2:
         return ""
-    low, high = min(value for _, value in found), max(value for _, value in found)
-    last, span = max(len(values) - 1, 1), (high - low) or 1.0
-    return "M" + "L".join(f"{100 * index / last:.1f} {19 - 18 * (value - low) / span:.1f}" for index, value in found)
+    low, high = min(value for _, value in points), max(value for _, value in points)
+    last_index, span = max(len(values) - 1, 1), (high - low) or 1.0
+    coordinates = [f"{100 * index / last_index:.1f} {19 - 18 * (value - low) / span:.1f}" for index, value in points]
+    return "M" + "L".join(coordinates)

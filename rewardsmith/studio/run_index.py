@@ -1,6 +1,6 @@
-"""The runs that a studio shows, found by name in its folder, and the files of theirs that it may read or serve.
+"""Index of the runs that a studio shows, found by name in its folder, and of the files that it may serve.
 
-No text of a request ever becomes part of a path: a run and a video are looked up in the listing of what is there. A run
+No text of a request ever becomes part of a path: a run and a video are looked up in the listing of a folder. A run
 directory may come from anybody, so a symbolic link in it is refused instead of followed.
 """
 
@@ -14,70 +14,65 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rewardsmith.contract.errors import RunError
-from rewardsmith.search.storage import Run
+from rewardsmith.search.storage import Run, RunLayout, layout
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
-MARK = "config.toml"
-"""A folder with this file is a run directory."""
-READ = (
-    *(MARK, "task.json", "provenance.json", "journal.jsonl", "result.json", "llm.jsonl"),
-    *("probe", "candidates", "final", "baseline"),
-)
-"""What the studio reads of a run directory, beside what lies below these folders."""
+CHECKED_PATHS = (*layout.TOP_LEVEL_FILES, *layout.FOLDERS)
+"""Files and folders of a run directory that the studio reads."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a run lies, and what it is called in an address."""
+class RunRef:
+    """A run's directory, and its name in an address."""
 
     slug: str
     path: Path
 
     @property
     def name(self) -> str:
-        """The folder's name, for people; what is not UTF-8 is marked."""
+        """The folder's name for display; bytes that are not UTF-8 are replaced."""
         return os.fsencode(self.path.name).decode("utf-8", "replace")
 
 
-class Shelf:
+class RunIndex:
     """One run, or every run directly below a folder."""
 
     def __init__(self, path: Path) -> None:
-        """Look at what the user named.
+        """Open the path that the user named.
 
         Raises:
-            RunError: if it is no folder.
+            RunError: if it is not a folder.
         """
         if not path.is_dir():
-            raise RunError(f"{path} is no folder; name a run directory, or a folder of runs")
+            raise RunError(f"{path} is not a folder; name a run directory, or a folder of runs")
         self.path = path.resolve()
-        self.single = (self.path / MARK).is_file()
+        self.is_single_run = (self.path / layout.CONFIG_FILE).is_file()
 
-    def places(self) -> list[Place]:
+    def list_runs(self) -> list[RunRef]:
         """Return the runs, the newest first."""
-        if self.single:
-            return [Place(slug(self.path.name), self.path)]
-        begun = {path: _begun(path) for path in self.path.iterdir()}
-        found = sorted((time, path) for path, time in begun.items() if time is not None)
-        return [Place(slug(path.name), path) for _, path in reversed(found)]
+        if self.is_single_run:
+            return [RunRef(make_slug(self.path.name), self.path)]
+        start_times = {path: _read_start_time(path) for path in self.path.iterdir()}
+        runs = sorted((time, path) for path, time in start_times.items() if time is not None)
+        return [RunRef(make_slug(path.name), path) for _, path in reversed(runs)]
 
-    def find(self, wanted: str) -> Place | None:
-        """Return the run of that slug; None where there is none."""
-        return next((place for place in self.places() if place.slug == wanted), None)
+    def find_run(self, slug: str) -> RunRef | None:
+        """Return the run with this slug; None if there is no such run."""
+        return next((ref for ref in self.list_runs() if ref.slug == slug), None)
 
 
-def _begun(path: Path) -> float | None:
-    """Return when a run was begun; None for what is no run, or cannot be read."""
+def _read_start_time(path: Path) -> float | None:
+    """Return when a run was started; None if it is not a run, or cannot be read."""
     try:
-        return None if path.is_symlink() else (path / MARK).stat().st_mtime
+        return None if path.is_symlink() else (path / layout.CONFIG_FILE).stat().st_mtime
     except OSError:
         return None
 
 
-def slug(name: str) -> str:
-    """Return a run's name in an address: as it is if harmless, else its hash.
+def make_slug(name: str) -> str:
+    """Return a run's name in an address: the name itself if it is plain, else its hash.
 
-    >>> slug("20250101-hopper"), slug("<b>")
+    >>> make_slug("20250101-hopper"), make_slug("<b>")
     ('20250101-hopper', '~507ca5a2742e')
     """
     if PLAIN_NAME.fullmatch(name):
@@ -85,36 +80,37 @@ def slug(name: str) -> str:
     return "~" + hashlib.sha256(os.fsencode(name)).hexdigest()[:12]
 
 
-def opened(place: Place) -> Run:
+def open_run(ref: RunRef) -> Run:
     """Open a run for reading.
 
     Raises:
-        RunError: if it is damaged, of another version, or holds a symbolic link where the studio reads.
+        RunError: if it is damaged, of another version, or contains a symbolic link where the studio reads.
     """
-    root = place.path
-    owners = [folder for name in ("candidates", "final") for folder in _inside(root / name)]
-    read = [root / name for name in READ] + owners + [owner / "candidate.json" for owner in owners]
-    for path in read:
+    root = ref.path
+    owner_folders = [folder for name in (layout.CANDIDATES, layout.FINAL) for folder in _list_folder(root / name)]
+    paths = [root / name for name in CHECKED_PATHS] + owner_folders
+    paths += [RunLayout(root).candidate_record(folder.name) for folder in owner_folders]
+    for path in paths:
         if path.is_symlink():
-            raise RunError(f"{path.relative_to(root)} is a symbolic link; the studio follows none out of a run")
+            raise RunError(f"{path.relative_to(root)} is a symbolic link; the studio does not follow links in a run")
     return Run.open(root)
 
 
-def contained(root: Path, file: Path) -> bool:
-    """Return whether a file really lies below `root`, and no symbolic link stands between them."""
+def is_contained(root: Path, file: Path) -> bool:
+    """Return whether a file really lies below `root`, without a symbolic link between them."""
     try:
         return file.resolve(strict=True) == root.resolve(strict=True) / file.absolute().relative_to(root.absolute())
     except (OSError, ValueError):
         return False
 
 
-def going(path: Path) -> bool:
-    """Return whether a process runs this directory now.
+def is_running(path: Path) -> bool:
+    """Return whether a process runs this directory now, by the journal's lock.
 
-    The journal's lock tells. It is held for an instant only, shared, so that two studios do not see each other.
+    The lock is taken shared and for an instant only, so that two studios do not see each other.
     """
     try:
-        with (path / "journal.jsonl").open("rb") as file:
+        with RunLayout(path).journal.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -123,5 +119,5 @@ def going(path: Path) -> bool:
     return False
 
 
-def _inside(folder: Path) -> list[Path]:
+def _list_folder(folder: Path) -> list[Path]:
     return list(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []

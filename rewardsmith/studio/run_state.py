@@ -1,52 +1,55 @@
-"""What the pages tell of a run, read from its directory; nothing here writes, and a run that is going may be read."""
+"""State of a run as the pages show it, read from its directory without writing; also while a search is running."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from rewardsmith.contract import records
-from rewardsmith.contract.errors import RunError, UserError
-from rewardsmith.contract.records import Candidate, CurvePoint, Result
-from rewardsmith.search.feedback import State, state
-from rewardsmith.search.feedback.search_feedback import WAITS
-from rewardsmith.search.storage import Run
-from rewardsmith.studio.run_index import Place, contained, going, opened
+from rewardsmith.contract import bounded_files, records
+from rewardsmith.contract.errors import UserError
+from rewardsmith.contract.records import Candidate, CurvePoint, Interval, Result
+from rewardsmith.search.feedback import FeedbackState, is_waiting_reason, load_state
+from rewardsmith.search.storage import Run, RunLayout
+from rewardsmith.search.storage.journal import unreadable_error
+from rewardsmith.search.storage.layout import BASELINE, FINAL, RESULT_FILE, parse_candidate_id
+from rewardsmith.search.storage.run import read_record
+from rewardsmith.studio.run_index import RunRef, is_contained, is_running, open_run
 
-Standing = Literal["going", "finished", "interrupted"]
-ID = re.compile(r"g\d{1,6}c\d{1,6}")
-ACTIVE = "*/train-s*/progress.jsonl"
+RunStatus = Literal["running", "finished", "interrupted"]
+PROGRESS_FILE = "progress.jsonl"
+"""File to which a training writes its learning curve while it runs."""
 
 
 @dataclass(frozen=True)
-class Row:
+class RunSummary:
     """A run in the list of runs."""
 
-    place: Place
-    standing: Standing | None
-    """None where it cannot be read."""
+    ref: RunRef
+    status: RunStatus | None
+    """None if the run cannot be read."""
     problem: str | None = None
     task: str = ""
     env: str = ""
-    fitness: float | None = None
-    """Of the best candidate."""
+    reported: Interval | None = None
+    """Fitness of the best program, retrained on fresh seeds; None until it is known."""
+    selection_score: float | None = None
+    """Fitness of the best candidate in the search; the choice of the best biases it upwards."""
     best: str | None = None
     generations: int = 0
     candidates: int = 0
 
 
 @dataclass(frozen=True)
-class Active:
-    """A training that is under way."""
+class ActiveTraining:
+    """A training that is running."""
 
     owner: str
-    """A candidate's id, or "the report", "the baseline"."""
+    """A candidate's id, "final evaluation" or "baseline"."""
     seed: str
     env_steps: int
     total: int
@@ -54,110 +57,116 @@ class Active:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """One run, read once."""
+class RunState:
+    """Everything that the pages show of one run, read once."""
 
-    place: Place
+    ref: RunRef
     run: Run
     candidates: tuple[Candidate, ...]
     result: Result | None
-    standing: Standing
-    state: State
-    active: tuple[Active, ...]
-    """Empty unless the run is going."""
+    status: RunStatus
+    feedback_state: FeedbackState
+    active_trainings: tuple[ActiveTraining, ...]
+    """Empty unless the run is running."""
 
     @property
     def best(self) -> Candidate | None:
-        """The best candidate so far: the result's, else the one of highest fitness."""
+        """The best candidate so far: the result's, else the one with the highest fitness."""
         if self.result is not None:
-            known = [one for one in self.candidates if one.id == self.result.best.id]
-            return known[0] if known else self.result.best
+            return self.find_candidate(self.result.best.id) or self.result.best
         scored = [one for one in self.candidates if one.fitness is not None and one.status == "ok"]
-        return max(scored, key=lambda one: one.fitness or 0.0, default=None)
+        return max(scored, key=lambda candidate: candidate.fitness or 0.0, default=None)
 
     @property
-    def waits(self) -> bool:
+    def waits_for_people(self) -> bool:
         """Whether the search stopped so that people compare its programs."""
         stopped = self.result.stopped if self.result else None
-        return self.standing == "interrupted" and (stopped or "").startswith(WAITS)
+        return self.status == "interrupted" and is_waiting_reason(stopped)
 
     @property
     def generations(self) -> tuple[tuple[Candidate, ...], ...]:
         """The candidates by generation."""
-        numbers = sorted({one.generation for one in self.candidates})
+        numbers = sorted({candidate.generation for candidate in self.candidates})
         return tuple(tuple(one for one in self.candidates if one.generation == number) for number in numbers)
 
     @property
-    def old(self) -> bool:
+    def rank(self) -> Literal["metric", "people", "judge"]:
+        """The ranking of the programs (metric, people or judge), by the settings and the user's latest choice."""
+        return self.feedback_state.effective_settings(self.run.config.feedback).rank
+
+    @property
+    def is_read_only(self) -> bool:
         """Whether an older rewardsmith made it, whose generations cannot be continued."""
-        return bool(self.candidates) and self.state.begun == 0
+        return bool(self.candidates) and self.feedback_state.generations_started == 0
 
-    def candidate(self, id: str) -> Candidate | None:
-        """Return a candidate; None where there is none of that id."""
-        return next((one for one in self.candidates if one.id == id), None)
+    def find_candidate(self, id: str) -> Candidate | None:
+        """Return a candidate; None if no candidate has that id."""
+        return next((candidate for candidate in self.candidates if candidate.id == id), None)
 
 
-def facts(place: Place) -> Facts:
-    """Read a run.
+def load_run_state(ref: RunRef) -> RunState:
+    """Read the state of a run.
 
     Raises:
-        RunError: if it is damaged, of another version, or holds a symbolic link where the studio reads.
+        RunError: if it is damaged, of another version, or contains a symbolic link where the studio reads.
     """
-    run = opened(place)
-    busy = going(place.path)
+    run = open_run(ref)
+    running = is_running(ref.path)
     try:
-        result, candidates = run.result(), _candidates(place.path)
+        result, candidates = run.read_result(), _load_candidates(run)
     except (OSError, ValueError) as error:
-        raise RunError(f"{place.name} is damaged: {_first_line(error)}") from error
-    said = _state(place.path, *_stamp(place.path / "journal.jsonl"))
-    whole = (
+        raise unreadable_error(ref.path, error) from error
+    feedback_state = _load_feedback_state(ref.path, *_read_stamp(run.layout.journal))
+
+    # A result is the last word unless the search waits for people, or was asked to go further.
+    is_complete = (
         result is not None
-        and not (result.stopped or "").startswith(WAITS)
-        and 1 + max(one.generation for one in result.candidates) >= (said.until or 0)
+        and not is_waiting_reason(result.stopped)
+        and 1 + max(candidate.generation for candidate in result.candidates) >= (feedback_state.target_generations or 0)
     )
-    standing: Standing = "going" if busy else "finished" if whole else "interrupted"
-    return Facts(place, run, candidates, result, standing, said, _active(run) if busy else ())
+    status: RunStatus = "running" if running else "finished" if is_complete else "interrupted"
+    active_trainings = _load_active_trainings(run) if running else ()
+    return RunState(ref, run, candidates, result, status, feedback_state, active_trainings)
 
 
-def row(place: Place) -> Row:
-    """Return a run's line in the list; a run that cannot be read says why."""
+def summarize_run(ref: RunRef) -> RunSummary:
+    """Return a run's entry in the list; for a run that cannot be read it holds the reason."""
     try:
-        known = facts(place)
+        state = load_run_state(ref)
     except UserError as error:
-        return Row(place, None, str(error))
-    best, run = known.best, known.run
-    return Row(
-        place,
-        known.standing,
-        None,
-        run.task.text,
-        run.task.env.env_id,
-        best.fitness if best else None,
-        best.id if best else None,
-        len(known.generations),
-        len(known.candidates),
+        return RunSummary(ref, None, str(error))
+    best = state.best
+    return RunSummary(
+        ref,
+        state.status,
+        task=state.run.task.text,
+        env=state.run.task.env.env_id,
+        reported=state.result.reported if state.result else None,
+        selection_score=best.fitness if best else None,
+        best=best.id if best else None,
+        generations=len(state.generations),
+        candidates=len(state.candidates),
     )
 
 
-def version(place: Place, more: Sequence[str] = ()) -> str:
-    """Return a tag that changes when what a run's page shows may have changed; costs a few `stat` calls.
+def compute_version_tag(ref: RunRef, extra: Sequence[str] = ()) -> str:
+    """Return a tag that changes when the content of a run's page may have changed; costs a few `stat` calls.
 
     Args:
-        place: the run.
-        more: what else the page depends on.
+        ref: the run.
+        extra: other values that the page depends on.
     """
-    root = place.path
-    files = [root / "journal.jsonl", root / "result.json", *root.glob("candidates/*/candidate.json")]
-    files += [path for folder in ("candidates", "final") for path in root.glob(f"{folder}/{ACTIVE}")]
-    files += root.glob(f"baseline/{ACTIVE.removeprefix('*/')}")
-    stamps = [f"{path}:{_stamp(path)}" for path in sorted(files)]
-    return hashlib.sha256("\n".join([str(going(root)), *more, *stamps]).encode()).hexdigest()[:16]
+    root, layout = ref.path, RunLayout(ref.path)
+    files = [layout.journal, layout.result, *layout.list_candidate_records()]
+    files += [folder / PROGRESS_FILE for _, _, folder in layout.iter_trainings() if (folder / PROGRESS_FILE).is_file()]
+    stamps = [f"{path}:{_read_stamp(path)}" for path in sorted(files)]
+    return hashlib.sha256("\n".join([str(is_running(root)), *extra, *stamps]).encode()).hexdigest()[:16]
 
 
-def label(candidate: Candidate) -> str:
-    """Return who wrote a candidate's program, as people say it.
+def describe_author(candidate: Candidate) -> str:
+    """Return the author of a candidate's program for display.
 
-    >>> label(Candidate("g0c00", 0, 0, records.Proposal("", "llm:small"), "ok"))
+    >>> describe_author(Candidate("g0c00", 0, 0, records.Proposal("", "llm:small"), "ok"))
     'small'
     """
     author = candidate.proposal.author
@@ -165,64 +174,55 @@ def label(candidate: Candidate) -> str:
     return name if kind == "llm" and name else f"weights of {name}" if kind == "weights" else author
 
 
-def _candidates(root: Path) -> tuple[Candidate, ...]:
-    paths = sorted(root.glob("candidates/*/candidate.json"))
-    found = [_candidate(path, *_stamp(path)) for path in paths if contained(root, path)]
-    # An id becomes part of paths and addresses: one that is none is no candidate of ours.
-    sound = [
-        one for path, one in zip(paths, found, strict=False) if ID.fullmatch(one.id) and path.parent.name == one.id
-    ]
-    return tuple(sorted(sound, key=lambda one: (one.generation, one.slot)))
+def _load_candidates(run: Run) -> tuple[Candidate, ...]:
+    candidates = []
+    for path in run.layout.list_candidate_records():
+        if not is_contained(run.path, path):
+            continue
+        candidate = _load_candidate(path, run.format, *_read_stamp(path))
+        # An id becomes part of paths and addresses: anything else than an id is ignored.
+        if parse_candidate_id(candidate.id) and path.parent.name == candidate.id:
+            candidates.append(candidate)
+    return tuple(sorted(candidates, key=lambda candidate: (candidate.generation, candidate.slot)))
 
 
 @lru_cache(maxsize=4096)
-def _candidate(path: Path, changed: int, size: int) -> Candidate:
-    return records.read(Candidate, path)
+def _load_candidate(path: Path, format: int, modified_ns: int, size: int) -> Candidate:
+    return read_record(Candidate, path, format)
 
 
 @lru_cache(maxsize=32)
-def _state(root: Path, changed: int, size: int) -> State:
-    return state(Run.open(root))
+def _load_feedback_state(root: Path, modified_ns: int, size: int) -> FeedbackState:
+    return load_state(Run.open(root))
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _read_stamp(path: Path) -> tuple[int, int]:
+    """Return modification time and size of a file; zeros if there is no such file."""
     try:
-        known = path.stat()
+        status = path.stat()
     except OSError:
         return 0, 0
-    return known.st_mtime_ns, known.st_size
+    return status.st_mtime_ns, status.st_size
 
 
-def _active(run: Run) -> tuple[Active, ...]:
-    """Return the trainings that have begun and have no result yet."""
-    root, total = run.path, run.config.search.env_steps
-    files = [
-        *root.glob(f"candidates/{ACTIVE}"),
-        *root.glob(f"final/{ACTIVE}"),
-        *root.glob("baseline/train-s*/progress.jsonl"),
-    ]
-    found = []
-    for file in sorted(files):
-        if (file.parent / "result.json").exists() or not contained(root, file):
+def _load_active_trainings(run: Run) -> tuple[ActiveTraining, ...]:
+    """Return the trainings that have started and have no result yet."""
+    total, phases = run.config.search.env_steps, {FINAL: "final evaluation", BASELINE: "baseline"}
+    trainings = []
+    for owner, seed, folder in run.layout.iter_trainings():
+        file = folder / PROGRESS_FILE
+        if not file.is_file() or (folder / RESULT_FILE).exists() or not is_contained(run.path, file):
             continue
-        phase = file.relative_to(root).parts[0]
-        owner = {"final": "the report", "baseline": "the baseline"}.get(phase, file.parent.parent.name)
-        curve = _curve(file)
-        done = curve[-1].env_steps if curve else 0
-        found.append(Active(owner, file.parent.name.removeprefix("train-s"), done, total, curve))
-    return tuple(found)
+        curve = _read_curve(file)
+        env_steps = curve[-1].env_steps if curve else 0
+        trainings.append(ActiveTraining(phases.get(owner.split("/")[0], owner), seed, env_steps, total, curve))
+    return tuple(trainings)
 
 
-def _curve(file: Path) -> tuple[CurvePoint, ...]:
-    """Read a learning curve that is being written; its last line may be half there."""
+def _read_curve(file: Path) -> tuple[CurvePoint, ...]:
+    """Read a learning curve that is being written; its last line may be incomplete."""
     points = []
-    for line in file.read_text(encoding="utf-8").splitlines():
-        try:
-            points.append(records.load(CurvePoint, json.loads(line)))
-        except ValueError:
-            break
+    with suppress(OSError, ValueError):
+        for number, line in bounded_files.iter_lines(file):
+            points.append(records.load(CurvePoint, bounded_files.parse_json(line, file, number)))
     return tuple(points)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

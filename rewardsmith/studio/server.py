@@ -1,4 +1,4 @@
-"""From a path to a studio that listens: its application, a free port, and the link that opens it."""
+"""Server of the studio: its application, a free port, and the link that opens it."""
 
 from __future__ import annotations
 
@@ -12,120 +12,126 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from rewardsmith.contract.errors import RewardsmithError, RunError, UserError
-from rewardsmith.contract.text import counted
+from rewardsmith.contract.text import pluralize
 from rewardsmith.report.charts import STATIC
 from rewardsmith.studio import forms, pages
-from rewardsmith.studio.context import HERE, Desk, page
-from rewardsmith.studio.run_index import Shelf
-from rewardsmith.studio.security import ENTER, Guard
-from rewardsmith.studio.subprocesses import Children
+from rewardsmith.studio.context import STUDIO_DIR, StudioContext, render_page
+from rewardsmith.studio.run_index import RunIndex
+from rewardsmith.studio.security import ENTER_PATH, RequestGuard
+from rewardsmith.studio.subprocesses import Subprocesses
 
 HOST = "127.0.0.1"
 PORT = 8787
-TRIES = 20
-"""How many ports after the wanted one are tried."""
-RUN = "/r/{slug}"
-CANDIDATE = RUN + "/c/{id}"
+PORT_TRIES = 20
+"""Number of ports that are tried, from the wanted one on."""
+RUN_PATH = "/r/{slug}"
+CANDIDATE_PATH = RUN_PATH + "/c/{id}"
 
 
-def application(shelf: Shelf, children: Children) -> Starlette:
-    """Return the studio's application, unguarded."""
-    post = {
-        f"{RUN}/say": forms.say,
-        f"{RUN}/prefer": forms.prefer,
-        f"{RUN}/wish": forms.wish,
-        f"{RUN}/go": forms.go,
-        f"{RUN}/stop": forms.stop,
-        f"{RUN}/render": forms.render,
-        f"{CANDIDATE}/weigh": forms.weigh,
-        f"{CANDIDATE}/edit": forms.edit,
-        f"{CANDIDATE}/check": forms.check,
-        "/new": forms.begin,
+def build_application(index: RunIndex, subprocesses: Subprocesses) -> Starlette:
+    """Build the studio's application, without the guard that checks requests."""
+    post_routes = {
+        f"{RUN_PATH}/remark": forms.add_remark,
+        f"{RUN_PATH}/preference": forms.add_preference,
+        f"{RUN_PATH}/constraint": forms.change_constraint,
+        f"{RUN_PATH}/continue": forms.continue_search,
+        f"{RUN_PATH}/stop": forms.stop_search,
+        f"{RUN_PATH}/render": forms.render_videos,
+        f"{CANDIDATE_PATH}/weights": forms.submit_weights,
+        f"{CANDIDATE_PATH}/edit": forms.submit_program,
+        f"{CANDIDATE_PATH}/check": forms.check_program,
+        "/new": forms.start_search,
     }
-    get = {
-        "/": pages.runs,
-        "/new": pages.new,
-        RUN: pages.run,
-        f"{RUN}/live": pages.moving,
-        f"{RUN}/compare": pages.compare,
-        f"{RUN}/video/{{id}}/{{file}}": pages.film,
-        CANDIDATE: pages.candidate,
-        f"{CANDIDATE}/edit": forms.edited,
+    get_routes = {
+        "/": pages.show_runs,
+        "/new": pages.show_new_search,
+        RUN_PATH: pages.show_run,
+        f"{RUN_PATH}/live": pages.show_live_part,
+        f"{RUN_PATH}/compare": pages.show_comparison,
+        f"{RUN_PATH}/video/{{id}}/{{file}}": pages.serve_video,
+        CANDIDATE_PATH: pages.show_candidate,
+        f"{CANDIDATE_PATH}/edit": forms.show_editor,
     }
-    routes = [Route(path, handler, methods=["GET"]) for path, handler in get.items()]
-    routes += [Route(path, handler, methods=["POST"]) for path, handler in post.items()]
-    static = [Mount("/static", StaticFiles(directory=HERE / "static")), Mount("/look", StaticFiles(directory=STATIC))]
-    handlers = {HTTPException: _missing, RewardsmithError: _problem}
-    app = Starlette(routes=[*routes, *static], exception_handlers=handlers)
-    app.state.desk = Desk(shelf, children)
+    routes: list[BaseRoute] = [Route(path, handler, methods=["GET"]) for path, handler in get_routes.items()]
+    routes += [Route(path, handler, methods=["POST"]) for path, handler in post_routes.items()]
+    routes.append(Mount("/static", StaticFiles(directory=STUDIO_DIR / "static")))
+    routes.append(Mount("/look", StaticFiles(directory=STATIC)))
+
+    handlers = {HTTPException: _show_http_error, RewardsmithError: _show_error}
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.state.context = StudioContext(index, subprocesses)
     return app
 
 
-def serve(path: Path, port: int, say: Callable[[str], None]) -> None:
+def serve_studio(path: Path, port: int, say: Callable[[str], None]) -> None:
     """Serve a studio until it is interrupted.
 
     Args:
         path: a run directory, or a folder of runs.
         port: the first one to try; 0 takes any.
-        say: is told the link, in a line.
+        say: prints a line, such as the link.
 
     Raises:
-        RunError: if the path is no folder, or no port is free.
+        RunError: if the path is not a folder, or no port is free.
     """
-    shelf = Shelf(path)
-    listening, found = listen(port)
-    if port not in (0, found):
-        say(f"Port {port} is in use; this studio takes {found}.")
-    children = Children()
-    guard = Guard(application(shelf, children), found)
-    count = 1 if shelf.single else len(shelf.places())
-    say(f"The studio shows {counted(count, 'run')} of {shelf.path}. Open this link; Ctrl-C ends it:")
-    say(f"  http://{HOST}:{found}{ENTER}?token={guard.token}")
+    index = RunIndex(path)
+    listening, bound_port = bind_port(port)
+    subprocesses = Subprocesses()
+    guard = RequestGuard(build_application(index, subprocesses), bound_port)
+
+    # The link, on the terminal.
+    if port not in (0, bound_port):
+        say(f"Port {port} is in use; this studio takes {bound_port}.")
+    count = 1 if index.is_single_run else len(index.list_runs())
+    say(f"The studio shows {pluralize(count, 'run')} of {index.path}. Open this link; Ctrl-C stops the studio:")
+    say(f"  http://{HOST}:{bound_port}{ENTER_PATH}?token={guard.token}")
+
     config = uvicorn.Config(
         guard, log_level="error", access_log=False, lifespan="off", ws="none", server_header=False,
         timeout_graceful_shutdown=2,
     )  # fmt: skip
-    # A studio that is terminated, or whose terminal closes, stops its commands as an interrupted one does. A shell's
-    # background job ignores SIGINT, and its commands would inherit that: then nothing could stop them.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    # A studio that is terminated, or whose terminal closes, stops its commands like an interrupted one. A background
+    # job of a shell ignores SIGINT, and its commands would inherit that: then nothing could stop them.
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, signal.default_int_handler)
     try:
         uvicorn.Server(config).run(sockets=[listening])
     except KeyboardInterrupt:
         say("The studio is closed.")
     finally:
-        for key in children.close():
-            say(f"Stopped: {key}. A search goes on with `rewardsmith resume RUN`.")
+        for key in subprocesses.close():
+            say(f"Stopped: {key}. Continue a search with `rewardsmith resume RUN`.")
 
 
-def listen(port: int) -> tuple[socket.socket, int]:
-    """Return a socket that is bound to a loopback port, and the port.
+def bind_port(port: int) -> tuple[socket.socket, int]:
+    """Bind a socket to a free loopback port; return the socket and the port.
 
     Raises:
-        RunError: if none of the ports can be had.
+        RunError: if none of the ports is free.
     """
-    for candidate in range(port, min(port + TRIES, 65_536)) if port else (0,):
+    end = min(port + PORT_TRIES, 65_536)
+    for candidate_port in range(port, end) if port else (0,):
         bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            bound.bind((HOST, candidate))
+            bound.bind((HOST, candidate_port))
             bound.listen(128)
         except OSError:
             bound.close()
             continue
         return bound, bound.getsockname()[1]
-    raise RunError(f"no port from {port} to {min(port + TRIES, 65_536) - 1} is free on {HOST}; choose one with --port")
+    raise RunError(f"no port from {port} to {end - 1} is free on {HOST}; choose one with --port")
 
 
-def _missing(request: Request, error: Exception) -> Response:
+def _show_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return page(request, "problem.html", error.status_code, problem=error.detail, back=None)
+    return render_page(request, "problem.html", error.status_code, problem=error.detail)
 
 
-def _problem(request: Request, error: Exception) -> Response:
-    status = 422 if isinstance(error, UserError) else 500
-    return page(request, "problem.html", 409 if isinstance(error, RunError) else status, problem=str(error), back=None)
+def _show_error(request: Request, error: Exception) -> Response:
+    status = 409 if isinstance(error, RunError) else 422 if isinstance(error, UserError) else 500
+    return render_page(request, "problem.html", status, problem=str(error))

@@ -1,7 +1,7 @@
-"""The commands that the studio starts: `rewardsmith design`, `refine`, `resume` and `video`, each a process of its own.
+"""Commands that the studio starts as processes: `rewardsmith design`, `refine`, `resume` and `video`.
 
-A training outlives neither its studio nor a stop button: both send the interrupt that Ctrl-C sends, after which
-`rewardsmith resume` goes on where it was. What a command prints goes to a file, whose last line tells why one failed.
+A training ends with its studio and with the stop button: both send the interrupt that Ctrl-C sends, after which
+`rewardsmith resume` continues. The output of a command goes to a file, whose last line tells why it failed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -17,27 +16,31 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from rewardsmith.contract import import_path
 from rewardsmith.contract.errors import UserError
-from rewardsmith.report.text import plain
+from rewardsmith.report.text import replace_control_chars
 
 PATIENCE_S = 15.0
 """How long an interrupted command may take to stop its workers."""
-MOST = 4
-"""Commands at once: a click too many must not take the machine down."""
+MAX_COMMANDS = 4
+"""Commands at the same time: repeated clicks must not overload the machine."""
 TAIL_BYTES = 4_000
+"""Bytes at the end of a log in which the last line is looked for."""
+INTERRUPTED = 130
+"""Exit code of a command after Ctrl-C, which is not a failure."""
 
 
 @dataclass(frozen=True)
-class Child:
-    """How a started command stands."""
+class CommandState:
+    """State of a command that was started."""
 
     running: bool
     failure: str | None
-    """Why it failed, in a line; None while it runs and if it did not."""
+    """Why it failed, in a line; None while it runs and if it did not fail."""
 
 
-class Children:
-    """The commands of one studio, each under a key of the caller's; safe to use from several threads."""
+class Subprocesses:
+    """Commands of one studio, each under a key that the caller chooses; safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -48,50 +51,52 @@ class Children:
         """Start `rewardsmith ARGUMENTS` under a key.
 
         Raises:
-            UserError: if what the key stands for is under way already, or too much is.
+            UserError: if the command of this key is running already, or too many are.
         """
         with self._lock:
-            alive = [other for other, (process, _) in self._processes.items() if process.poll() is None]
-            if key in alive:
-                raise UserError("this is under way already")
-            if len(alive) >= MOST:
-                raise UserError(f"{len(alive)} commands are under way; wait for one of them")
+            running = [other for other, (process, _) in self._processes.items() if process.poll() is None]
+            if key in running:
+                raise UserError("this is already running")
+            if len(running) >= MAX_COMMANDS:
+                raise UserError(f"{len(running)} commands are running; wait until one of them ends")
             log = Path(self._folder.name) / f"{len(self._processes)}-{os.urandom(4).hex()}.log"
             with log.open("wb") as file:
-                # A session of its own: Ctrl-C in the studio's terminal reaches it once, through `close`.
+                # In its own session, so that Ctrl-C in the studio's terminal reaches it only once, through `close`.
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "rewardsmith", *arguments],
+                    import_path.python_command("-m", "rewardsmith", *arguments),
                     stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+                    env=_build_environment(),
                 )  # fmt: skip
             self._processes[key] = (process, log)
 
-    def state(self, key: str) -> Child | None:
-        """Return how the command of a key stands; None where none was started."""
+    def get_state(self, key: str) -> CommandState | None:
+        """Return the state of a key's command; None where none was started."""
         with self._lock:
-            known = self._processes.get(key)
-        if known is None:
+            entry = self._processes.get(key)
+        if entry is None:
             return None
-        process, log = known
-        code = process.poll()
-        return Child(code is None, _last_words(log) if code and code != 130 else None)
+        process, log = entry
+        exit_code = process.poll()
+        has_failed = exit_code is not None and exit_code not in (0, INTERRUPTED)
+        return CommandState(exit_code is None, _read_last_message(log) if has_failed else None)
 
-    def states(self, prefix: str = "") -> dict[str, Child]:
-        """Return how the commands stand whose keys begin so, in the order of their start."""
+    def list_states(self, prefix: str = "") -> dict[str, CommandState]:
+        """Return the states of the commands whose keys begin with a prefix, in the order of their start."""
         with self._lock:
             keys = [key for key in self._processes if key.startswith(prefix)]
-        return {key: state for key in keys if (state := self.state(key))}
+        return {key: state for key in keys if (state := self.get_state(key))}
 
     def stop(self, key: str) -> None:
-        """Interrupt a command, as Ctrl-C would; returns at once."""
+        """Interrupt a command as Ctrl-C does, without waiting for its end."""
         with self._lock:
-            known = self._processes.get(key)
-        if known and known[0].poll() is None:
+            entry = self._processes.get(key)
+        if entry and entry[0].poll() is None:
             with suppress(ProcessLookupError):
-                known[0].send_signal(signal.SIGINT)
+                entry[0].send_signal(signal.SIGINT)
 
     def close(self) -> list[str]:
         """Stop every command; return the keys of those that were still running."""
-        stopped = [key for key, state in self.states().items() if state.running]
+        stopped = [key for key, state in self.list_states().items() if state.running]
         for key in stopped:
             self.stop(key)
         for process, _ in self._processes.values():
@@ -105,11 +110,19 @@ class Children:
         return stopped
 
 
-def _last_words(log: Path) -> str:
+def _build_environment() -> dict[str, str]:
+    """Return the environment of a command: this process's, with an import path on which no run directory is."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return inherited | import_path.build_import_environment(os.environ)
+
+
+def _read_last_message(log: Path) -> str:
+    """Return the last error in a command's output, else its last line."""
     try:
         text = log.read_bytes()[-TAIL_BYTES:].decode("utf-8", "replace")
     except OSError:
         text = ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    told = [line.removeprefix("rewardsmith: ") for line in lines if line.startswith("rewardsmith: ")]
-    return plain((told or lines or ["it ended without a word"])[-1])
+    errors = [line.removeprefix("rewardsmith: ") for line in lines if line.startswith("rewardsmith: ")]
+    messages = errors or lines or ["it ended without a message"]
+    return replace_control_chars(messages[-1])

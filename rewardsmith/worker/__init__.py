@@ -1,1 +1,1 @@
-"""Runs beside the simulator: a job in, files out."""
+"""The worker, the process with the simulator and torch: it reads a job and writes result files."""

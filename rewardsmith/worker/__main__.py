@@ -9,10 +9,11 @@ from __future__ import annotations
 import socket
 import sys
 
-from rewardsmith.contract import build_id
+from rewardsmith.contract import build_id, import_path
 from rewardsmith.worker.server import Server
 
 if __name__ == "__main__":
+    import_path.append_module_folder()
     control = socket.socket(fileno=int(sys.argv[1]))
-    control.sendall(f"{build_id.RUNNING}\n".encode())
+    control.sendall(f"{build_id.RUNNING_BUILD}\n".encode())
     Server(control, memory_limit_mib=int(sys.argv[2])).serve()

@@ -1,4 +1,4 @@
-"""Runs a policy on held-out seeds, measures its fitness and the further figures; it never sees a program."""
+"""The evaluation job: a policy's fitness and metrics on held-out seeds; no reward program is involved."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.contract.errors import FitnessError, WorkerFailed
-from rewardsmith.contract.fitness.expression import Fitness, Rollout
-from rewardsmith.contract.fitness.metrics import Figures
+from rewardsmith.contract.fitness import AuxiliaryMetrics, Fitness, Rollout
 from rewardsmith.contract.records import Episode, EvaluateJob, Evaluation
-from rewardsmith.worker.envs.base import BatchedEnv, Layout
-from rewardsmith.worker.envs.make import make
-from rewardsmith.worker.rng import action_generator
+from rewardsmith.contract.text import pluralize
+from rewardsmith.sandbox.recorded import EpisodeFile
+from rewardsmith.worker.envs.base import MAX_STEPS, BatchedEnv, SignalLayout
+from rewardsmith.worker.envs.env_faults import describe_faults
+from rewardsmith.worker.envs.make import make_envs
+from rewardsmith.worker.rng import make_action_generator
 from rewardsmith.worker.training import policy as policies
 
 Array = NDArray[np.float64]
@@ -24,14 +26,12 @@ Act = Callable[[Array], Array]
 """Observations (n, obs_dim) to actions (n, a)."""
 
 PARALLEL = 16
-"""Episodes side by side; the results do not depend on it."""
-MAX_STEPS = 10_000
-"""Longest episode of an environment without a time limit."""
+"""Largest number of episodes that run at once; the results do not depend on it."""
 
 
 @dataclass(frozen=True)
-class Recording:
-    """One episode as it was."""
+class Trajectory:
+    """A recorded episode."""
 
     seed: int
     after: Array
@@ -48,39 +48,52 @@ def run(job: EvaluateJob, out: Path) -> Evaluation:
 
     Raises:
         TaskError: if the environment or a signal cannot be used.
-        FitnessError: if the fitness or a figure does not parse or names what the environment does not have.
+        FitnessError: if the fitness or a metric does not parse or names a signal that the environment does not have.
         WorkerFailed: if the policy cannot be read or does not fit the environment.
     """
-    begun = time.perf_counter()
-    fitness, figures = Fitness.parse(job.fitness), Figures.parse(job.figures)
+    start_time = time.perf_counter()
+    # Check the expressions against the catalogue before any environment is made
+    fitness, metrics = Fitness.parse(job.fitness), AuxiliaryMetrics.parse(job.metrics)
     if job.env.signals:
-        known = [signal.name for signal in (*job.env.signals, *job.env.measures)]
-        fitness.check(known)
-        figures.check(known)
-    env = make(job.env, min(PARALLEL, len(job.seeds)), job.record, (*fitness.names, *figures.names))
+        signal_names = [signal.name for signal in (*job.env.signals, *job.env.privileged_signals)]
+        fitness.check_signals(signal_names)
+        metrics.check_signals(signal_names)
+    env = make_envs(job.env, min(PARALLEL, len(job.seeds)), job.record, (*fitness.names, *metrics.names))
     fitness.try_on(env.layout.signals)
-    figures.try_on(env.layout.signals)
+    metrics.try_on(env.layout.signals)
+
+    # Run the episodes and record them
     try:
-        recordings = record(env, job)
+        trajectories = record_trajectories(env, job)
     finally:
         env.close()
-    _save(recordings, env.layout, out / "episodes.npz")
-    rollouts = [_rollout(recording, env.layout) for recording in recordings]
-    beside, missing = _further(figures, rollouts)
+    rollouts = [_make_rollout(trajectory, env.layout) for trajectory in trajectories]
+    EpisodeFile.in_folder(out).write(rollouts)
+
+    # Measure them
+    metrics_by_episode, problems = _measure_metrics(metrics, rollouts)
     try:
-        measured = [fitness.evaluate(rollout) for rollout in rollouts]
+        fitness_values = [fitness.evaluate(rollout) for rollout in rollouts]
     except FitnessError as error:
         # The cause reaches prompts: its first line says what is wrong, the next ones quote the expression.
-        return Evaluation("failed", (), None, time.perf_counter() - begun, str(error).partition("\n")[0])
-    episodes = tuple(
-        Episode(recording.seed, value, len(recording.actions), recording.terminated, found)
-        for recording, value, found in zip(recordings, measured, beside, strict=True)
+        cause = "; ".join([str(error).partition("\n")[0], *describe_faults(env.faults)])
+        return Evaluation("failed", (), None, time.perf_counter() - start_time, cause)
+
+    episodes = []
+    for trajectory, value, metric_values in zip(trajectories, fitness_values, metrics_by_episode, strict=True):
+        length = len(trajectory.actions)
+        episodes.append(Episode(trajectory.seed, value, length, trajectory.terminated, metric_values))
+    return Evaluation(
+        status="ok",
+        episodes=tuple(episodes),
+        fitness=float(np.mean(fitness_values)),
+        wall_s=time.perf_counter() - start_time,
+        cause="; ".join([*problems, *_describe_cut_episodes(env, trajectories)]) or None,
+        metrics=_average_metrics(metrics, metrics_by_episode),
     )
-    mean, cause = float(np.mean(measured)), "; ".join(missing) or None
-    return Evaluation("ok", episodes, mean, time.perf_counter() - begun, cause, _means(figures, beside))
 
 
-def record(env: BatchedEnv, job: EvaluateJob) -> list[Recording]:
+def record_trajectories(env: BatchedEnv, job: EvaluateJob) -> list[Trajectory]:
     """Run one episode per seed, env.n at a time.
 
     Raises:
@@ -89,35 +102,37 @@ def record(env: BatchedEnv, job: EvaluateJob) -> list[Recording]:
     policy = None if job.policy is None else policies.load(Path(job.policy))
     if policy is not None and policy.obs_dim != env.obs_dim:
         raise WorkerFailed(f"the policy takes {policy.obs_dim} observations, {job.env.env_id!r} has {env.obs_dim}")
-    recordings: list[Recording] = []
+    trajectories: list[Trajectory] = []
     for first in range(0, len(job.seeds), env.n):
         seeds = job.seeds[first : first + env.n]
-        rngs = [action_generator(seed) for seed in seeds]
-        recordings += _episodes(env, seeds, _actor(env, policy, rngs, job.deterministic))
-    return recordings
+        rngs = [make_action_generator(seed) for seed in seeds]
+        trajectories += _run_episodes(env, seeds, _make_act(env, policy, rngs, job.deterministic))
+    return trajectories
 
 
-def _actor(
+def _make_act(
     env: BatchedEnv, policy: policies.Policy | None, rngs: Sequence[np.random.Generator], deterministic: bool
 ) -> Act:
-    """Return what acts on the first len(rngs) rows; every row draws from its own generator."""
+    """Return the function that acts on the first len(rngs) rows; every row draws from its own generator."""
     if policy is None:
         return lambda obs: np.stack([env.actions.sample(rng) for rng in rngs])
-    known = policy
+    loaded = policy
     if deterministic:
-        return lambda obs: known.act(obs[: len(rngs)])
-    return lambda obs: np.concatenate([known.act(obs[i : i + 1], False, rng) for i, rng in enumerate(rngs)])
+        return lambda obs: loaded.act(obs[: len(rngs)])
+    return lambda obs: np.concatenate([loaded.act(obs[i : i + 1], False, rng) for i, rng in enumerate(rngs)])
 
 
-def _episodes(env: BatchedEnv, seeds: Sequence[int], act: Act) -> list[Recording]:
-    """Run the first episode of each seed; rows beyond the seeds, and those that are done, run along unheeded."""
+def _run_episodes(env: BatchedEnv, seeds: Sequence[int], act: Act) -> list[Trajectory]:
+    """Run the first episode of each seed; rows beyond the seeds, and those that have ended, run on and are ignored."""
     count = len(seeds)
     # The last batch may be smaller than env.n: its spare rows repeat a seed.
     obs = env.reset([*seeds, *[seeds[0]] * (env.n - count)])
-    start = env.start()[:count].copy()
+    start = env.read_start_signals()[:count].copy()
     actions = np.zeros((env.n, env.actions.width))
     history: list[tuple[Array, Array]] = []
     lengths, terminated = np.zeros(count, dtype=int), np.zeros(count, dtype=bool)
+
+    # Step until the first episode of every seed has ended
     limit = env.max_episode_steps or MAX_STEPS
     while len(history) < limit and not lengths.all():
         actions[:count] = act(obs)
@@ -128,51 +143,59 @@ def _episodes(env: BatchedEnv, seeds: Sequence[int], act: Act) -> list[Recording
             if row < count and not lengths[row]:
                 lengths[row], terminated[row] = len(history), step.terminated[row]
     lengths[lengths == 0] = len(history)
+
+    # Cut each seed's steps to the length of its episode
     after, acted = (np.stack(arrays, axis=1) for arrays in zip(*history, strict=True))
     return [
-        Recording(seed, after[i, : lengths[i]], start[i], acted[i, : lengths[i]], bool(terminated[i]))
+        Trajectory(seed, after[i, : lengths[i]], start[i], acted[i, : lengths[i]], bool(terminated[i]))
         for i, seed in enumerate(seeds)
     ]
 
 
-def _rollout(recording: Recording, layout: Layout) -> Rollout:
+def _describe_cut_episodes(env: BatchedEnv, trajectories: Sequence[Trajectory]) -> list[str]:
+    """Return a line if episodes that the environment would not have ended were cut."""
+    cut = sum(len(trajectory.actions) >= MAX_STEPS for trajectory in trajectories)
+    if env.max_episode_steps is not None or not cut:
+        return []
+    episodes = f"{cut} of {pluralize(len(trajectories), 'episode')}"
+    return [f"no time limit is registered for the environment: cut after {MAX_STEPS:,} steps were {episodes}"]
+
+
+def _make_rollout(trajectory: Trajectory, layout: SignalLayout) -> Rollout:
     return Rollout(
-        layout.unpack(recording.after), layout.unpack(recording.start), recording.actions, recording.terminated
+        layout.unpack_signals(trajectory.after),
+        layout.unpack_signals(trajectory.start),
+        trajectory.actions,
+        trajectory.terminated,
     )
 
 
-def _further(figures: Figures, rollouts: Sequence[Rollout]) -> tuple[list[dict[str, float | None]], list[str]]:
-    """Return the figures of each episode, and why some have no value: a figure that fails costs no policy its fitness.
+def _measure_metrics(
+    metrics: AuxiliaryMetrics, rollouts: Sequence[Rollout]
+) -> tuple[list[dict[str, float | None]], list[str]]:
+    """Return the metrics of each episode, and why some have no value.
 
-    The complaints are one line each, at most one a figure.
+    A metric that fails does not fail the evaluation. The problems are one line each, at most one for each metric.
     """
-    complaints: dict[str, str] = {}
-    found: list[dict[str, float | None]] = [{} for _ in rollouts]
-    for name in figures.parsed:
-        for rollout, values in zip(rollouts, found, strict=True):
+    problems: dict[str, str] = {}
+    metrics_by_episode: list[dict[str, float | None]] = [{} for _ in rollouts]
+    for name in metrics.expressions:
+        for rollout, values in zip(rollouts, metrics_by_episode, strict=True):
             try:
-                values[name] = figures.evaluate(name, rollout)
+                values[name] = metrics.evaluate(name, rollout)
             except FitnessError as error:
                 values[name] = None
-                complaints.setdefault(name, str(error).partition("\n")[0])
-    return found, list(complaints.values())
+                problems.setdefault(name, str(error).partition("\n")[0])
+    return metrics_by_episode, list(problems.values())
 
 
-def _means(figures: Figures, episodes: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
-    """Return each figure's mean; None where an episode has no value: the others' mean would be another figure."""
+def _average_metrics(
+    metrics: AuxiliaryMetrics, metrics_by_episode: Sequence[dict[str, float | None]]
+) -> dict[str, float | None]:
+    """Return each metric's mean; None where an episode has no value, as the mean of the others is not comparable."""
     means: dict[str, float | None] = {}
-    for name in figures.parsed:
-        values = [value for found in episodes if (value := found[name]) is not None]
-        means[name] = float(np.mean(values)) if len(values) == len(episodes) else None
+    for name in metrics.expressions:
+        values = [episode[name] for episode in metrics_by_episode]
+        known_values = [value for value in values if value is not None]
+        means[name] = float(np.mean(known_values)) if len(known_values) == len(values) else None
     return means
-
-
-def _save(recordings: Sequence[Recording], layout: Layout, path: Path) -> None:
-    arrays: dict[str, Array] = {}
-    for index, recording in enumerate(recordings):
-        arrays[f"{index}/action"] = recording.actions
-        for name, values in layout.unpack(recording.after).items():
-            arrays[f"{index}/{name}"] = values
-        for name, value in layout.unpack(recording.start).items():
-            arrays[f"{index}/start/{name}"] = value
-    np.savez(path, allow_pickle=False, **arrays)

@@ -1,26 +1,31 @@
-"""Looks at an environment: its catalogue, and transitions under random actions for a program's dry run."""
+"""The probe job: an environment's signal catalogue, and transitions under random actions for trial scoring."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.contract.records import Probe, ProbeJob
-from rewardsmith.worker.envs.base import BatchedEnv
-from rewardsmith.worker.envs.catalogue import Survey, survey
-from rewardsmith.worker.envs.make import make
+from rewardsmith.contract.reward_program import STATES, Transitions
+from rewardsmith.contract.signal_source import ENVIRONMENT_REWARD
+from rewardsmith.sandbox.recorded import TransitionFile
+from rewardsmith.worker.envs.base import MAX_STEPS, BatchedEnv
+from rewardsmith.worker.envs.catalogue import EnvironmentSurvey, survey_environment
+from rewardsmith.worker.envs.env_faults import describe_faults, explain_faults
+from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.mujoco_env import MujocoEnv
-from rewardsmith.worker.rng import action_generator
+from rewardsmith.worker.rng import make_action_generator
+from rewardsmith.worker.signal_judgement import judge_signals
 
 Array = NDArray[np.float64]
 
-ENVS = 4
-"""Environments side by side, each with a seed of its own: at least so many episodes are seen."""
+N_ENVS = 4
+"""Number of environments, each with a different seed: at least so many episodes are recorded."""
 
 
 def run(job: ProbeJob, out: Path) -> Probe:
@@ -31,42 +36,71 @@ def run(job: ProbeJob, out: Path) -> Probe:
     Raises:
         TaskError: if the environment or a signal of its card cannot be used.
     """
-    found = survey(job.env)
-    spec = replace(job.env, signals=found.signals, measures=found.measures)
-    env = make(spec, ENVS, [signal.name for signal in found.signals])
+    survey = survey_environment(job.env)
+    spec = replace(job.env, signals=survey.signals, privileged_signals=survey.privileged_signals)
+    env = make_envs(spec, N_ENVS, [signal.name for signal in survey.signals])
     try:
-        arrays = _record(env, job.seed, math.ceil(job.transitions / ENVS))
-        _save({name: array[: job.transitions] for name, array in arrays.items()}, out / "transitions.npz")
-        return _describe(env, found, job.transitions)
+        with explain_faults(job.env.env_id, "fails under random actions"):
+            recording = _record_transitions(env, job.seed, job.transitions)
+        after, reward = recording.transitions.after, recording.environment_reward
+        survey = judge_signals(survey, job.env, after, reward, env.faults)
+        kept = [signal.name for signal in survey.signals]
+        TransitionFile.in_folder(out).write(
+            _select_signals(recording.transitions, kept), recording.step, recording.terminated
+        )
+        return _describe_environment(env, survey, job.transitions)
     finally:
         env.close()
 
 
-def _save(arrays: dict[str, Any], path: Path) -> None:
-    np.savez(path, allow_pickle=False, **arrays)
+@dataclass(frozen=True)
+class _Recording:
+    """Transitions under random actions, with what no program gets."""
+
+    transitions: Transitions
+    step: Array
+    """(n,): index of each in its episode."""
+    terminated: Array
+    environment_reward: Array
 
 
-def _record(env: BatchedEnv, seed: int, steps: int) -> dict[str, Array]:
-    """Return the arrays of `transitions.npz` for `steps` vector steps under random actions."""
+def _select_signals(transitions: Transitions, names: Sequence[str]) -> Transitions:
+    """Return the transitions with the named signals only."""
+    states = {state: {name: getattr(transitions, state)[name] for name in names} for state in STATES}
+    return Transitions(transitions.action, **states, terminated=None)
+
+
+def _record_transitions(env: BatchedEnv, seed: int, transitions: int) -> _Recording:
+    """Record transitions under random actions."""
     n, width = env.n, env.layout.width
+    steps = math.ceil(transitions / n)
     before, after, start = np.zeros((3, steps, n, width))
     action, index = np.zeros((steps, n, env.actions.width)), np.zeros((steps, n))
-    terminated = np.zeros((steps, n))
-    rngs = [action_generator(seed + row) for row in range(n)]
+    terminated, environment_reward = np.zeros((2, steps, n))
+
+    # Act at random, each environment from its own generator
+    rngs = [make_action_generator(seed + row) for row in range(n)]
     env.reset([seed + row for row in range(n)])
     elapsed = np.zeros(n)
     for t in range(steps):
         action[t] = [env.actions.sample(rng) for rng in rngs]
-        before[t], start[t], index[t] = env.current(), env.start(), elapsed
+        before[t], start[t], index[t] = env.read_signals(), env.read_start_signals(), elapsed
         step = env.step(action[t])
-        after[t], terminated[t] = step.after, step.terminated
+        after[t], terminated[t], environment_reward[t] = step.after, step.terminated, step.environment_reward
         elapsed += 1
         elapsed[step.ended] = 0
-    arrays = {"action": _env_major(action), "step": _env_major(index), "terminated": _env_major(terminated)}
-    for name, packed in {"before": before, "after": after, "start": start}.items():
-        views = env.layout.unpack(_env_major(packed))
-        arrays.update({f"{name}/{signal}": view for signal, view in views.items()})
-    return arrays
+
+    # The last vector step may give more transitions than were asked for.
+    def cut(array: Array) -> Array:
+        return _env_major(array)[:transitions]
+
+    signals = {
+        state: env.layout.unpack_signals(cut(packed))
+        for state, packed in zip(STATES, (before, after, start), strict=True)
+    }
+    return _Recording(
+        Transitions(cut(action), **signals, terminated=None), cut(index), cut(terminated), cut(environment_reward)
+    )
 
 
 def _env_major(array: Array) -> Array:
@@ -75,21 +109,39 @@ def _env_major(array: Array) -> Array:
     return np.ascontiguousarray(np.swapaxes(array, 0, 1)).reshape(steps * n, *rest)
 
 
-def _describe(env: BatchedEnv, found: Survey, transitions: int) -> Probe:
+def _describe_environment(env: BatchedEnv, survey: EnvironmentSurvey, transitions: int) -> Probe:
     actions = env.actions
     return Probe(
-        signals=found.signals,
+        signals=survey.signals,
         action_shape=(actions.width,),
         action_low=actions.low,
         action_high=actions.high,
         discrete_actions=actions.n,
         action_about=actions.describe(),
-        observation_shape=env.image.given if env.image else (env.obs_dim,),
+        observation_shape=env.image.env_shape if env.image else (env.obs_dim,),
         max_episode_steps=env.max_episode_steps,
         transitions=transitions,
-        measures=found.measures,
-        info=found.info,
-        observation_space=found.observation_space,
-        action_space=found.action_space,
+        privileged_signals=survey.privileged_signals,
+        info=survey.info,
+        observation_space=survey.observation_space,
+        action_space=survey.action_space,
         batched=isinstance(env, MujocoEnv),
+        about=survey.about,
+        remarks=(*survey.remarks, *_list_environment_remarks(env)),
     )
+
+
+def _list_environment_remarks(env: BatchedEnv) -> Iterator[str]:
+    """Yield what a user should know about an environment's reward, time limit and actions, a line each."""
+    if ENVIRONMENT_REWARD in env.faults:
+        yield from describe_faults({ENVIRONMENT_REWARD: env.faults[ENVIRONMENT_REWARD]})
+    if env.max_episode_steps is None:
+        yield (
+            "no time limit is registered for the environment: an evaluation cuts an episode that it does not end after"
+            f" {MAX_STEPS:,} steps (max_episode_steps in a task card sets another limit)"
+        )
+    if env.actions.n is None and not env.actions.is_bounded:
+        yield (
+            "the actions have no bounds: PPO (fast, sb3) samples them from a Gaussian that is not clipped there, and"
+            " random actions are standard normal; SAC and TD3 cannot train it"
+        )

@@ -1,4 +1,4 @@
-"""Random generators of a worker's jobs, each a function of a seed alone."""
+"""Random generators of a worker's jobs, each determined by a seed alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 _ACTIONS = 1
 
 
-def action_generator(seed: int) -> np.random.Generator:
+def make_action_generator(seed: int) -> np.random.Generator:
     """Return the generator of an episode's random actions.
 
     An environment seeded with the same number draws from `default_rng(seed)`: this stream is another one.

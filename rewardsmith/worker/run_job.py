@@ -1,4 +1,4 @@
-"""One job from its folder to its result: job.json in, progress.jsonl and result.json out."""
+"""A worker's job, from its folder to its result: reads job.json, writes progress.jsonl and result.json."""
 
 from __future__ import annotations
 
@@ -7,99 +7,133 @@ import json
 import os
 import socket
 import traceback
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, TypeVar
 
-from rewardsmith.contract import build_id, job_messages, records
+from rewardsmith.contract import bounded_files, build_id, job_messages, records
 from rewardsmith.contract.errors import SandboxUnavailable, Upgraded, UserError
-from rewardsmith.contract.records import CurvePoint, EvaluateJob, Job, JobResult, ProbeJob, RenderJob, Rung
+from rewardsmith.contract.records import (
+    CurvePoint,
+    EvaluateJob,
+    Evaluation,
+    Job,
+    JobResult,
+    PolicyJob,
+    Probe,
+    ProbeJob,
+    RenderJob,
+    Rung,
+    Training,
+    TrainJob,
+    Video,
+    load_job,
+)
+from rewardsmith.contract.text import flatten_text
+
+R = TypeVar("R", bound=JobResult)
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
-class Line:
-    """A job's line to the orchestrator; the learning curve also goes to progress.jsonl."""
+class OrchestratorChannel:
+    """A job's socket to the orchestrator; the learning curve also goes to progress.jsonl."""
 
     def __init__(self, line: socket.socket, progress: IO[str]) -> None:
         self._line = line
         self._answers = line.makefile("rb")
         self._progress = progress
 
-    def point(self, point: CurvePoint) -> None:
+    def on_curve_point(self, point: CurvePoint) -> None:
         """Report a point of the learning curve."""
         self._progress.write(json.dumps(records.dump(point)) + "\n")
         self._progress.flush()
-        self.send(job_messages.Progress(point))
+        self.send_message(job_messages.CurveProgress(point))
 
-    def go_on(self, rung: Rung) -> bool:
-        """Wait at a rung; return whether to go on."""
-        self.send(job_messages.Reached(rung))
+    def should_continue(self, rung: Rung) -> bool:
+        """Report a rung and wait for the answer; return whether the training goes on."""
+        self.send_message(job_messages.RungReached(rung))
         return self._answers.readline() == job_messages.GO_ON
 
-    def send(self, message: job_messages.Message) -> None:
-        """Say something."""
-        self._line.sendall(job_messages.encode(message))
+    def send_message(self, message: job_messages.JobMessage) -> None:
+        """Send a message to the orchestrator."""
+        self._line.sendall(job_messages.encode_message(message))
 
 
 def main(folder: Path, line: socket.socket) -> int:
     """Do the job of a folder and return the process's exit code; 0 when result.json is written."""
     with (folder / "progress.jsonl").open("w", encoding="utf-8") as progress:
-        to = Line(line, progress)
+        to = OrchestratorChannel(line, progress)
         try:
-            # A worker that has been warm for long loads now what it had no use for before.
+            # A worker that has been warm for long may load modules now for the first time.
             build_id.check_installed()
-            job = read((folder / "job.json").read_text(encoding="utf-8"))
-            records.write(perform(job, folder, to), folder / "result.json")
+            job = load_job(bounded_files.read_json(folder / "job.json"))
+            records.write(perform_job(job, folder, to), folder / "result.json")
         except (UserError, SandboxUnavailable, Upgraded) as error:
-            to.send(job_messages.Refused(type(error).__name__, str(error)))
+            to.send_message(job_messages.JobRefused(type(error).__name__, str(error)))
             return 1
         except OSError as error:
             traceback.print_exc()
-            to.send(_no_space(folder) if error.errno in NO_SPACE else _crashed(error))
+            to.send_message(_refuse_no_space(folder) if error.errno in NO_SPACE else _describe_crash(error))
             return 1
         except Exception as error:  # noqa: BLE001 - the worker's main: whatever it is, the search goes on
             traceback.print_exc()
-            to.send(_crashed(error))
+            to.send_message(_describe_crash(error))
             return 1
     return 0
 
 
-def read(text: str) -> Job:
-    """Return the job of a job.json."""
-    job: Job = records.load(Job, json.loads(text))  # type: ignore[arg-type]
-    return job
-
-
-def perform(job: Job, folder: Path, line: Line) -> JobResult:
-    """Do a job; its files lie in `folder`, which becomes the current one, as simulators write logs there."""
-    if isinstance(job, EvaluateJob | RenderJob) and job.policy is not None:
-        job = replace(job, policy=str(Path(job.policy).resolve()))
+def perform_job(job: Job[R], folder: Path, line: OrchestratorChannel) -> R:
+    """Do a job whose files are in `folder`; it becomes the current folder, as simulators write logs there."""
+    if isinstance(job, PolicyJob) and job.policy is not None:
+        job = job.with_policy(Path(job.policy).resolve())
     os.chdir(folder)
-    # Imported where they are needed: a probe must not wait for torch.
-    if isinstance(job, EvaluateJob):
-        from rewardsmith.worker import evaluate
+    result: R = RUNNERS[job.kind](job, folder, line)
+    return result
 
-        return evaluate.run(job, folder)
-    if isinstance(job, ProbeJob):
-        from rewardsmith.worker import probe
 
-        return probe.run(job, folder)
-    if isinstance(job, RenderJob):
-        from rewardsmith.worker.video import render_job
+# Each imports what it runs when it is called: a probe must not wait for torch.
 
-        return render_job.run(job, folder)
+
+def _run_probe(job: ProbeJob, folder: Path, _: OrchestratorChannel) -> Probe:
+    from rewardsmith.worker import probe
+
+    return probe.run(job, folder)
+
+
+def _run_training(job: TrainJob, folder: Path, line: OrchestratorChannel) -> Training:
     from rewardsmith.worker.training import train
 
     return train.run(job, folder, line)
 
 
-def _crashed(error: Exception) -> job_messages.Crashed:
-    """Say what was raised and where; the whole traceback is in worker.log."""
+def _run_evaluation(job: EvaluateJob, folder: Path, _: OrchestratorChannel) -> Evaluation:
+    from rewardsmith.worker import evaluate
+
+    return evaluate.run(job, folder)
+
+
+def _run_rendering(job: RenderJob, folder: Path, _: OrchestratorChannel) -> Video:
+    from rewardsmith.worker.video import render_job
+
+    return render_job.run(job, folder)
+
+
+RUNNERS: dict[str, Callable[[Any, Path, OrchestratorChannel], Any]] = {
+    "probe": _run_probe,
+    "train": _run_training,
+    "evaluate": _run_evaluation,
+    "render": _run_rendering,
+}
+"""Job kind to the function that does such a job."""
+
+
+def _describe_crash(error: Exception) -> job_messages.JobCrashed:
+    """Return a message with what was raised and where; the whole traceback is in worker.log."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(frame.filename).name}:{frame.lineno}, {frame.name}"
-    return job_messages.Crashed(f"{type(error).__name__}: {error} ({where})")
+    return job_messages.JobCrashed(f"{type(error).__name__}: {flatten_text(str(error))} ({where})")
 
 
-def _no_space(folder: Path) -> job_messages.Refused:
-    return job_messages.Refused("RunError", f"no space is left for {str(folder)!r}: free some and resume the run")
+def _refuse_no_space(folder: Path) -> job_messages.JobRefused:
+    return job_messages.JobRefused("RunError", f"no space is left for {str(folder)!r}: free some and resume the run")

@@ -1,4 +1,4 @@
-"""The warm worker: it has loaded torch and the simulator, and forks a process for each job it is handed.
+"""The warm worker: it has loaded torch and the simulator, and forks a process for each job.
 
 The orchestrator holds the other end of `control`. It reads the worker's version there, then writes a line per job,
 [KIND, FOLDER], together with one end of a socket pair. That socket is the job's own line to the orchestrator: the
@@ -23,23 +23,23 @@ import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rewardsmith.contract import job_messages, records
 from rewardsmith.worker import run_job
 
-EVERY_JOB = ("gymnasium.envs.mujoco", "rewardsmith.worker.evaluate", "rewardsmith.worker.probe")
-TRAININGS = ("rewardsmith.worker.training.train",)
-"""Modules that, with what they import, make up nearly all of a job's start; torch is loaded for the first training."""
+PRELOADED_MODULES = ("gymnasium.envs.mujoco", "rewardsmith.worker.evaluate", "rewardsmith.worker.probe")
+TRAINING_MODULES = ("rewardsmith.worker.training.train",)
+"""Modules whose import takes nearly all of a job's start; torch is loaded for the first training."""
 WATCH_S = 1.0
-"""How often memory is looked at."""
+"""Interval between two checks of the jobs' memory."""
 PR_SET_PDEATHSIG = 1
 
 
-def preload(modules: Sequence[str]) -> None:
-    """Load modules once, and move them out of the garbage collector's sight, so that forks share their pages."""
+def preload_modules(modules: Sequence[str]) -> None:
+    """Import modules once, and freeze them for the garbage collector, so that forks share their pages."""
     for module in modules:
         importlib.import_module(module)
     gc.collect()
@@ -47,128 +47,137 @@ def preload(modules: Sequence[str]) -> None:
 
 
 @dataclass
-class _Child:
+class _JobProcess:
     folder: Path
     line: socket.socket
     cause: str | None = None
-    """Why the worker killed it."""
+    """Reason for which the worker killed it."""
 
 
 class Server:
-    """Starts, kills and reaps the processes of jobs; one thread."""
+    """Single-threaded server that starts, kills and reaps the processes of jobs."""
 
     def __init__(self, control: socket.socket, memory_limit_mib: int) -> None:
-        """Take no request yet.
+        """Prepare to serve; `serve` takes the requests.
 
         Args:
-            control: the line to the orchestrator.
+            control: the socket to the orchestrator.
             memory_limit_mib: resident memory of a job's process, watched on Linux; 0 is no limit.
         """
         self._control = control
         self._memory_limit_mib = memory_limit_mib
-        self._children: dict[int, _Child] = {}
-        self._text = b""
-        self._lines: deque[socket.socket] = deque()
-        self._to_load: dict[str, Sequence[str]] = {"train": TRAININGS}
+        self._children: dict[int, _JobProcess] = {}
+        self._partial_request = b""
+        self._job_sockets: deque[socket.socket] = deque()
+        """Sockets of jobs whose request has not been read yet."""
+        self._modules_to_load: dict[str, Sequence[str]] = {"train": TRAINING_MODULES}
 
     def serve(self) -> None:
-        """Work until the orchestrator hangs up; leave no process behind."""
-        preload(EVERY_JOB)
-        run_job.read(json.dumps(records.dump(records.ProbeJob(records.EnvSpec(""), 0, 1))))
-        woken = _wake_on_child()
+        """Serve requests until the orchestrator closes its end; leave no process behind."""
+        preload_modules(PRELOADED_MODULES)
+        # The validators of job.json are built once, before the forks.
+        records.load_job(records.dump(records.ProbeJob(records.EnvSpec(""), 0, 1)))
+        child_ended = _open_child_signal()
         try:
-            while self._receive_when_ready(woken):
-                self._reap()
-                self._watch_memory()
+            while self._receive_when_ready(child_ended):
+                self._reap_jobs()
+                self._kill_over_memory_limit()
         finally:
             for pid in self._children:
                 os.killpg(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
 
-    def _receive_when_ready(self, woken: socket.socket) -> bool:
-        """Wait for the orchestrator or the end of a child; return False once the orchestrator has hung up."""
-        patience = WATCH_S if self._memory_limit_mib and self._children else None
-        ready, _, _ = select.select([self._control, woken], [], [], patience)
-        if woken in ready:
-            woken.recv(4096)
-        return self._control not in ready or self._receive()
+    def _receive_when_ready(self, child_ended: socket.socket) -> bool:
+        """Wait for the orchestrator or the end of a child; return False once the orchestrator has closed its end."""
+        timeout_s = WATCH_S if self._memory_limit_mib and self._children else None
+        ready, _, _ = select.select([self._control, child_ended], [], [], timeout_s)
+        if child_ended in ready:
+            child_ended.recv(4096)
+        return self._control not in ready or self._receive_requests()
 
-    def _receive(self) -> bool:
-        data, fds, _, _ = socket.recv_fds(self._control, 65536, 16)
-        self._lines.extend(socket.socket(fileno=fd) for fd in fds)
-        *requests, self._text = (self._text + data).split(b"\n")
+    def _receive_requests(self) -> bool:
+        """Read and do requests; return False at the end of the stream."""
+        data, descriptors, _, _ = socket.recv_fds(self._control, 65536, 16)
+        self._job_sockets.extend(socket.socket(fileno=descriptor) for descriptor in descriptors)
+        *requests, self._partial_request = (self._partial_request + data).split(b"\n")
         for request in requests:
-            verb, folder = json.loads(request)
-            if verb == "kill":
-                self._kill(Path(folder))
+            kind, folder, variables = json.loads(request)
+            if kind == "kill":
+                self._kill_job(Path(folder))
             else:
-                preload(self._to_load.pop(verb, ()))
-                self._start(Path(folder), self._lines.popleft())
+                preload_modules(self._modules_to_load.pop(kind, ()))
+                self._start_job(Path(folder), self._job_sockets.popleft(), variables)
         return bool(data)
 
-    def _start(self, folder: Path, line: socket.socket) -> None:
+    def _start_job(self, folder: Path, line: socket.socket, variables: Mapping[str, str]) -> None:
+        """Start the process of a job, which gets these environment variables besides the worker's own."""
         worker = os.getpid()
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
-                self._prepare(folder, worker)
+                self._detach_fork(folder, worker)
+                os.environ.update(variables)
                 code = run_job.main(folder, line)
                 sys.stdout.flush()
                 sys.stderr.flush()
             finally:
                 os._exit(code)
-        # Both sides make the group, as either may be first to need it.
+        # Parent and child both make the process group, as either may need it first.
         _lead_group(pid)
-        self._children[pid] = _Child(folder, line)
+        self._children[pid] = _JobProcess(folder, line)
 
-    def _prepare(self, folder: Path, worker: int) -> None:
-        """Turn the fork into a process of its own, which knows nothing of the others."""
+    def _detach_fork(self, folder: Path, worker: int) -> None:
+        """Separate the forked process from the worker and from the other jobs."""
         _lead_group(0)
-        _die_with(worker)
+        _die_with_parent(worker)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._control.close()
         for other in self._children.values():
             other.line.close()
-        _log_to(folder / "worker.log")
+        _redirect_output(folder / "worker.log")
 
-    def _kill(self, folder: Path) -> None:
+    def _kill_job(self, folder: Path) -> None:
         for pid, child in self._children.items():
             if child.folder == folder:
                 os.killpg(pid, signal.SIGKILL)
 
-    def _watch_memory(self) -> None:
+    def _kill_over_memory_limit(self) -> None:
         for pid, child in self._children.items():
-            used = _resident_mib(pid) if self._memory_limit_mib else 0
+            used = _read_resident_mib(pid) if self._memory_limit_mib else 0
             if used > self._memory_limit_mib:
                 child.cause = f"the job used {used} MiB of memory, limits.memory_mib allows {self._memory_limit_mib}"
                 os.killpg(pid, signal.SIGKILL)
 
-    def _reap(self) -> None:
-        """Tell the orchestrator of the processes that have ended, and sweep what they started."""
+    def _reap_jobs(self) -> None:
+        """Report processes that have ended to the orchestrator, and end what they started."""
         while self._children:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if ended is None:
                 return
-            # Not reaped yet, so that the group's number cannot belong to anybody else.
+            # End the group before its leader is reaped: until then no other group can get its number.
             child = self._children.pop(ended.si_pid)
             os.killpg(ended.si_pid, signal.SIGKILL)
             _, status = os.waitpid(ended.si_pid, 0)
-            # It may have left half a line.
-            last = b"\n" + (job_messages.encode(job_messages.Crashed(child.cause)) if child.cause else b"")
+
+            # The process may have left half a line, which a newline ends.
+            last = b"\n" + (job_messages.encode_message(job_messages.JobCrashed(child.cause)) if child.cause else b"")
             with contextlib.suppress(OSError):  # the orchestrator may have given the job up
-                child.line.sendall(last + job_messages.encode(job_messages.Ended(os.waitstatus_to_exitcode(status))))
+                child.line.sendall(
+                    last + job_messages.encode_message(job_messages.JobEnded(os.waitstatus_to_exitcode(status)))
+                )
             child.line.close()
 
 
-def _wake_on_child() -> socket.socket:
-    woken, waker = socket.socketpair()
-    woken.setblocking(False)
-    waker.setblocking(False)
+def _open_child_signal() -> socket.socket:
+    """Return a socket that becomes readable when a child process ends."""
+    receiver, sender = socket.socketpair()
+    receiver.setblocking(False)
+    sender.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(waker.detach())
-    return woken
+    signal.set_wakeup_fd(sender.detach())
+    return receiver
 
 
 def _lead_group(pid: int) -> None:
@@ -176,7 +185,7 @@ def _lead_group(pid: int) -> None:
         os.setpgid(pid, 0)
 
 
-def _resident_mib(pid: int) -> int:
+def _read_resident_mib(pid: int) -> int:
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     except OSError:
@@ -184,14 +193,14 @@ def _resident_mib(pid: int) -> int:
     return pages * resource.getpagesize() // (1 << 20)
 
 
-def _die_with(parent: int) -> None:
+def _die_with_parent(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 
 
-def _log_to(path: Path) -> None:
+def _redirect_output(path: Path) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

@@ -1,4 +1,4 @@
-"""`rewardsmith envs`: describing any environment, and beginning a card for it."""
+"""`rewardsmith envs`: the description of any environment, and a new card for it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def folder(tmp_path_factory) -> Path:
 def test_describe_prints_all_that_an_environment_offers(folder):
     text = rewardsmith(folder, "envs", "describe", "Hopper-v5")
     for part in ("Box(-inf, inf, (11,)", "1,000 steps", "batched physics", "task card:     hopper", "thigh_velocity",
-                 "xvelp[thigh]", "own_reward", "reward_forward", "only a fitness may name it"):  # fmt: skip
+                 "xvelp[thigh]", "environment_reward", "reward_forward", "only a fitness may name it"):  # fmt: skip
         assert part in text
 
 
@@ -76,7 +76,7 @@ def test_describe_gives_programs_the_record(folder):
     probe = json.loads(rewardsmith(folder, "envs", "describe", "my_package:Slide-v0", "--json"))
     assert [signal["name"] for signal in probe["signals"]] == ["obs", "gap"]
     assert {entry["key"]: entry["decision"] for entry in probe["info"]} == {
-        "is_success": "measure",
+        "is_success": "privileged",
         "gap": "signal",
         "name": "left out",
     }
@@ -138,7 +138,7 @@ def test_baseline_writes_the_random_figure_into_a_card(folder, monkeypatch):
 def test_figures_without_a_card_cannot_be_written():
     error = CliRunner().invoke(app, ["baseline", "Some-v0", "--fitness", "length", "--write"]).exception
     assert isinstance(error, TaskError)
-    assert "no card to write into" in str(error)
+    assert "no task card to write into" in str(error)
 
 
 def test_a_card_s_figures_are_shown_with_it_and_in_the_plan():
@@ -146,8 +146,8 @@ def test_a_card_s_figures_are_shown_with_it_and_in_the_plan():
     assert "any(torso_height < 0.3)" in shown
     assert "share of episodes in which the torso comes down" in shown
     plan = CliRunner().invoke(app, ["design", "Flip", "--env", "hopper_back_flip", "--dry-run"]).stdout
-    assert "beside it, fell = any(torso_height < 0.3)" in plan
-    assert "beside it" not in answer_here("hopper").stdout
+    assert "metric fell = any(torso_height < 0.3)" in plan
+    assert "metric" not in answer_here("hopper").stdout
 
 
 def test_baseline_tells_the_figures_beside_the_fitness(folder, monkeypatch):
@@ -161,4 +161,26 @@ def test_baseline_tells_the_figures_beside_the_fitness(folder, monkeypatch):
     assert "100 episodes" in line
     assert "[" in line
     (measured,) = map(json.loads, rewardsmith(folder, "baseline", "beside.toml", "--seeds", "0", "--json").splitlines())
-    assert len(measured["figures"]["far"]["values"]) == 100
+    assert len(measured["metrics"]["far"]["values"]) == 100
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--env-kwargs", "[1]"], "must be a JSON object"),
+        (["--pass-env", "OPENAI_API_KEY"], "looks like a key"),
+        (["--pass-env", "NOT_SET_ANYWHERE"], "NOT_SET_ANYWHERE, which is not set"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [["envs", "describe", "CartPole-v1"], ["design", "Go", "--env", "hopper", "--dry-run"]]
+)
+def test_wrong_options_of_an_environment_are_refused_before_a_worker_starts(command, options, says):
+    result = CliRunner().invoke(app, [*command, *options])
+    assert isinstance(result.exception, (TaskError, SystemExit))
+    assert says in f"{result.exception}{result.output}"
+
+
+def test_describe_gives_nested_arguments_to_the_environment(folder):
+    text = rewardsmith(folder, "envs", "describe", "my_package:Slide-v0", "--env-kwargs", '{"a": {"b": [1]}}', code=2)
+    assert "cannot be made with (a={'b': [1]})" in text

@@ -1,4 +1,4 @@
-"""`rewardsmith presets` and `library`, and what `design` makes of a preset, of roles and of a user's program."""
+"""`rewardsmith presets` and `library`, and `design` with a preset, with roles and with a user's program."""
 
 from __future__ import annotations
 
@@ -39,11 +39,16 @@ def test_a_preset_is_shown_with_its_sources() -> None:
     assert "population = 16         # Eureka's paper" in said("presets", "show", "eureka")
 
 
+def test_the_verbs_of_presets_may_be_left_out() -> None:
+    assert said("presets", "eureka") == said("presets", "show", "eureka")
+    assert said("presets") == said("presets", "list")
+
+
 def test_two_presets_are_compared() -> None:
     rows = {row["key"]: row for row in json.loads(said("presets", "diff", "smith", "auto-mc-reward", "--json"))}
     assert rows["designer.form"] == {"key": "designer.form", "smith": "terms", "auto-mc-reward": "sparse-dense"}
     assert "critic.review" in said("presets", "diff", "smith", "auto-mc-reward")
-    assert "differ in nothing" in said("presets", "diff", "smith", "smith")
+    assert "no difference" in said("presets", "diff", "smith", "smith")
 
 
 def test_a_plan_follows_the_preset_and_the_roles(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +93,7 @@ def test_a_program_is_added_found_and_removed() -> None:
 
 
 def test_words_of_no_task_find_nothing() -> None:
-    assert "The library has none" in said("library", "search", "zzz")
+    assert "The library has no such program" in said("library", "search", "zzz")
 
 
 def test_a_run_knows_its_own_task(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How fast the command answers, and what it does not import for that."""
+"""The start of the command: its time, and the modules that it does not import."""
 
 import subprocess
 import sys

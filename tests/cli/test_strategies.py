@@ -1,12 +1,10 @@
-"""The options that say how a search goes on."""
+"""The options of a search's strategy."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-
-from rewardsmith.api import searches
 
 DRY = ["design", "Swing up", "--env", "Pendulum-v1", "--dry-run"]
 
@@ -28,8 +26,3 @@ def test_an_option_that_contradicts_another_is_refused_in_one_line():
     assert answer.returncode == 2
     (line,) = answer.stderr.strip().splitlines()
     assert "evolution.islands belongs to search.strategy = 'generations'" in line
-
-
-def test_weight_slots_are_planned_without_calls_of_the_model():
-    sets = ["search.designer=llm", "evolution.weight_slots=1"]
-    assert searches.plan("Swing up", "Pendulum-v1", sets=sets, environment={}).calls == 4 + 2 * 3

@@ -1,8 +1,10 @@
 """Every verb on one small finished search."""
 
+import hashlib
 import json
 import subprocess
 import sys
+from importlib import metadata
 from io import StringIO
 from pathlib import Path
 
@@ -10,9 +12,10 @@ import pytest
 from fakes.paths import REWARDS
 
 from rewardsmith.contract.errors import RunError
-from rewardsmith.report.tables import bounded, console_on, print_candidates
+from rewardsmith.report.estimates import CandidateEstimates
+from rewardsmith.report.tables import format_estimate, make_console, print_candidates
 from rewardsmith.search.storage import Run
-from rewardsmith.search.storage.run import check_free
+from rewardsmith.search.storage.run import check_is_free
 from rewardsmith.spec.config import Config
 from rewardsmith.spec.task_cards import load_task
 
@@ -29,11 +32,11 @@ def rewardsmith(folder: Path, *arguments: str) -> str:
 
 
 def reported(folder: Path, run: str = "run") -> str:
-    """The reported figure with its interval, as the tables write it."""
-    result = Run.open(folder / run).result()
+    """The reported fitness with its interval, as in the tables."""
+    result = Run.open(folder / run).read_result()
     assert result is not None
     assert result.reported is not None
-    return bounded(result.reported)
+    return format_estimate(result.reported)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,7 @@ def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("verbs")
     text = rewardsmith(folder, "design", "Swing up", "--env", "Pendulum-v1", *SMALL, *QUICK, "--out", "run")
     assert "The best program" in text
-    assert "the symbolic designer reads no language" in text
+    assert "the symbolic designer" in text
     return folder
 
 
@@ -74,10 +77,21 @@ def test_export_writes_a_file_that_runs_without_rewardsmith(folder):
     subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, timeout=60)
 
 
+def test_export_says_that_the_seal_ends_and_how_the_environment_is_made(folder):
+    lines = rewardsmith(folder, "export", "run", "--out", "sealed.py").splitlines()
+    assert lines[-1].startswith("the seal ends with this file: the program runs with the rights of whoever runs it")
+    assert "RewardWrapper(gymnasium.make('Pendulum-v1'))" in lines[-2]
+    header = (folder / "sealed.py").read_text().split('"""')[1]
+    program = folder / "run" / "reward.py"
+    assert f"Tested        sha256 {hashlib.sha256(program.read_bytes()).hexdigest()}" in header
+    assert f"Fitness       {reported(folder)}, of " in header
+    assert f"Tested with   rewardsmith {metadata.version('rewardsmith')}" in header
+
+
 def test_check_accepts_a_good_program(folder):
     verdict = json.loads(rewardsmith(folder, "check", str(GOOD), "--env", "Pendulum-v1", "--json"))
     assert verdict["accepted"]
-    assert verdict["dry_run"]["transitions"] > 100
+    assert verdict["trial_scoring"]["transitions"] > 100
 
 
 def test_train_measures_a_file_over_its_seeds(folder):
@@ -85,11 +99,12 @@ def test_train_measures_a_file_over_its_seeds(folder):
     lines = rewardsmith(folder, "train", str(GOOD), "--env", "Pendulum-v1", *options, *QUICK[2:]).splitlines()
     result = json.loads(lines[-1])
     assert [len(result[name]["values"]) for name in ("reported",)] == [2]
-    assert len(result["baselines"]["own_reward"]["values"]) == 2
+    assert len(result["baselines"]["environment_reward"]["values"]) == 2
     assert result["baselines"]["random"] is not None
     assert result["env_steps"] == 4 * 4096
     resumed = rewardsmith(folder, "resume", "trained")
-    assert "this program, trained anew" in resumed
+    assert "this program, trained on 2 seeds" in resumed
+    assert ["training", "seed", "fitness", "environment", "reward"] in [line.split() for line in resumed.splitlines()]
     told = rewardsmith(folder, "export", "trained", "--out", "trained.py")
     assert f"candidate user, fitness {reported(folder, 'trained')}" in told
     assert "def reward" in (folder / "trained.py").read_text()
@@ -115,7 +130,7 @@ def test_a_finished_run_is_listed(folder):
     result = folder / "runs" / "one" / "result.json"
     kept = result.read_text(encoding="utf-8")
     result.write_text(json.dumps(json.loads(kept) | {"reported": None}), encoding="utf-8")
-    assert "in the search  Pendulum-v1" in rewardsmith(folder, "show")
+    assert "expected when retrained)  Pendulum-v1" in rewardsmith(folder, "show")
     result.unlink()
     assert "runs/one  not finished  Pendulum-v1" in rewardsmith(folder, "show")
     result.write_text(kept, encoding="utf-8")
@@ -138,10 +153,10 @@ def test_python_gives_the_same_records(tmp_path):
 def test_a_run_without_a_candidate_can_be_shown(tmp_path):
     run = Run.create(tmp_path / "run", load_task("Hop", "hopper"), Config())
     assert "no candidate yet" in rewardsmith(tmp_path, "show", "run")
-    print_candidates(run.candidates(), None, console_on(StringIO()))
+    print_candidates(run.read_candidates(), CandidateEstimates(), make_console(StringIO()))
 
 
 def test_a_folder_that_is_no_run_is_not_offered_to_be_resumed(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RunError, match="is not empty; choose another --out"):
-        check_free(tmp_path)
+        check_is_free(tmp_path)

@@ -1,4 +1,4 @@
-"""Which environments need packages of their own, and what is said where one is missing."""
+"""Environments that need extra packages, and the message if a package is missing."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def installed(monkeypatch):
     ],
 )
 def test_an_id_tells_its_extra(env_id, extra):
-    family = env_families.family_of(env_id)
+    family = env_families.find_family(env_id)
     assert family is not None
     assert family.extra == extra
 
 
 @pytest.mark.parametrize("env_id", ["Hopper-v5", "Ant-v5", "CartPole-v1", "my_package:Thing-v0"])
 def test_other_ids_need_nothing(env_id, installed):
-    env_families.require(env_id)
+    env_families.require_packages(env_id)
 
 
 def test_every_extra_of_the_table_can_be_installed():
@@ -65,7 +65,7 @@ def test_every_extra_of_the_table_can_be_installed():
 def test_what_is_missing_is_named_with_the_line_that_installs_it(installed):
     installed.update(mujoco="3.3.0")
     with pytest.raises(TaskError) as caught:
-        env_families.require("Meta-World/reach-v3")
+        env_families.require_packages("Meta-World/reach-v3")
     line = str(caught.value)
     assert "metaworld is not installed" in line
     assert "pip install 'rewardsmith[metaworld]'" in line
@@ -75,21 +75,21 @@ def test_what_is_missing_is_named_with_the_line_that_installs_it(installed):
 def test_a_mujoco_that_is_too_new_is_named_with_the_way_out(installed):
     installed.update(HERE | {"mujoco": "4.0.0"})
     with pytest.raises(TaskError, match=r"mujoco 4\.0\.0 .* < 3\.12.*virtual environment of its own"):
-        env_families.require("FetchReach-v4")
+        env_families.require_packages("FetchReach-v4")
 
 
 def test_ids_that_run_on_a_new_mujoco_are_not_refused(installed):
     installed.update(HERE | {"mujoco": "4.0.0"})
-    env_families.require("AdroitHandDoor-v1")
-    assert not env_families.installed("FetchReach-v4")
+    env_families.require_packages("AdroitHandDoor-v1")
+    assert not env_families.is_family_installed("FetchReach-v4")
 
 
 def test_one_environment_holds_the_three_families(installed):
     installed.update(HERE)
     for env_id in ("Meta-World/reach-v3", "FetchReach-v4", "dm_control/cheetah-run-v0"):
-        assert env_families.installed(env_id)
+        assert env_families.is_family_installed(env_id)
 
 
 def test_a_search_is_refused_before_anything_runs(installed):
     with pytest.raises(TaskError, match=r"rewardsmith\[dm-control\]"):
-        searches.plan("Run", "cheetah_run")
+        searches.plan_search("Run", "cheetah_run")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rewardsmith.contract.errors import FitnessError
-from rewardsmith.contract.fitness.expression import Fitness, Rollout
+from rewardsmith.contract.fitness import Fitness, Rollout
 from rewardsmith.contract.records import Signal
 
 STEPS = 5
@@ -165,9 +165,9 @@ def test_powers_of_constants_do_not_hang():
 
 def test_check_finds_signals_that_are_not_there():
     fitness = Fitness.parse("x_position[-1] - start.x_position")
-    fitness.check(["x_position", "y"])
+    fitness.check_signals(["x_position", "y"])
     with pytest.raises(FitnessError, match="near it: x_pos"):
-        fitness.check(["x_pos"])
+        fitness.check_signals(["x_pos"])
 
 
 def test_a_trial_finds_shapes_that_do_not_lead_to_one_number():

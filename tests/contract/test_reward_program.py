@@ -1,4 +1,4 @@
-"""The reward contract, as far as it can be read from a program's text."""
+"""The part of the reward contract that can be checked from a program's text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from textwrap import dedent
 import pytest
 
 from rewardsmith.contract.errors import ProgramError
-from rewardsmith.contract.reward_program import MAX_SOURCE_CHARS, load_reward, parse, reweigh
+from rewardsmith.contract.reward_program import (
+    MAX_FILE_BYTES,
+    MAX_SOURCE_CHARS,
+    load_reward,
+    parse_program,
+    replace_weights,
+)
 
 HOPPER = dedent(
     '''
@@ -30,12 +36,12 @@ HOPPER = dedent(
 
 def findings(source: str) -> dict[str, int | None]:
     with pytest.raises(ProgramError) as caught:
-        parse(source)
+        parse_program(source)
     return {finding.code: finding.line for finding in caught.value.findings}
 
 
 def test_a_program_tells_its_weights_arguments_and_signals():
-    program = parse(HOPPER)
+    program = parse_program(HOPPER)
     assert program.weights == {"progress": 1.0, "effort": 0.001}
     assert program.arguments == ("before", "action", "after", "start")
     assert program.reads == {"before": ("height",), "after": ("height", "speed"), "start": ("height",)}
@@ -43,20 +49,20 @@ def test_a_program_tells_its_weights_arguments_and_signals():
 
 
 def test_a_term_without_a_weight_counts_one():
-    assert parse(HOPPER).weight("rise") == 1.0
+    assert parse_program(HOPPER).weight("rise") == 1.0
 
 
 def test_memory_is_read_with_its_first_values():
-    program = parse("MEMORY = {'best': -1}\ndef reward(after, memory):\n    return {'t': memory.best}")
+    program = parse_program("MEMORY = {'best': -1}\ndef reward(after, memory):\n    return {'t': memory.best}")
     assert program.memory == {"best": -1.0}
 
 
 def test_memory_that_reward_does_not_take_is_no_error():
-    assert parse("MEMORY = {'best': 0}\ndef reward(after):\n    return {'t': after.x}").memory == {"best": 0.0}
+    assert parse_program("MEMORY = {'best': 0}\ndef reward(after):\n    return {'t': after.x}").memory == {"best": 0.0}
 
 
 def test_of_two_assignments_the_last_counts_as_it_does_when_the_text_runs():
-    program = parse("WEIGHTS = {'t': 1}\nWEIGHTS = {'t': 2}\ndef reward(after):\n    return {'t': after.x}")
+    program = parse_program("WEIGHTS = {'t': 1}\nWEIGHTS = {'t': 2}\ndef reward(after):\n    return {'t': after.x}")
     assert program.weights == {"t": 2.0}
 
 
@@ -97,8 +103,9 @@ def test_an_overlong_text_is_refused_unread():
 
 
 def test_the_message_names_the_lines():
-    with pytest.raises(ProgramError, match=r"line 1: reward\(\) has an argument 'goal'; allowed are: before, action"):
-        parse("def reward(goal):\n    return {}")
+    with pytest.raises(ProgramError, match=r"line 1: reward\(\) has an argument 'goal'; allowed are: (.*)") as failure:
+        parse_program("def reward(goal):\n    return {}")
+    assert "allowed are: before, action, after, terminated, start, memory" in str(failure.value)
 
 
 def test_a_reward_file_is_read_from_disk(tmp_path: Path):
@@ -106,7 +113,16 @@ def test_a_reward_file_is_read_from_disk(tmp_path: Path):
     assert load_reward(tmp_path / "reward.py").source == HOPPER
 
 
-@pytest.mark.parametrize(("content", "reason"), [(None, "No such file"), (b"\xff\xfe", "not UTF-8")])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file"),
+        (b"\xff\xfe", "line 1 is not UTF-8 text; save the file in the encoding UTF-8"),
+        ("x = 1\n# Höhe".encode("latin-1"), "line 2 is not UTF-8 text; save the file in the encoding UTF-8"),
+        (b"", "is empty; it has to define a function `reward`"),
+        (b"\xef\xbb\xbf\r\n", "is empty"),
+    ],
+)
 def test_an_unreadable_reward_file_is_named_with_the_reason(tmp_path: Path, content: bytes | None, reason: str):
     path = tmp_path / "reward.py"
     if content is not None:
@@ -115,36 +131,67 @@ def test_an_unreadable_reward_file_is_named_with_the_reason(tmp_path: Path, cont
         load_reward(path)
 
 
+@pytest.mark.parametrize("begin", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
+@pytest.mark.parametrize("line_break", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
+def test_a_reward_file_may_begin_with_a_mark_and_break_lines_as_it_likes(
+    tmp_path: Path, begin: bytes, line_break: bytes
+):
+    path = tmp_path / "reward.py"
+    path.write_bytes(begin + HOPPER.encode().replace(b"\n", line_break))
+    assert load_reward(path).source == HOPPER
+
+
+def test_annotations_of_unknown_types_are_read():
+    text = Path("tests/fixtures/cases/annotated.py").read_text(encoding="utf-8")
+    assert parse_program(text).reads["after"] == ("x_velocity",)
+
+
 def test_reweighing_keeps_every_other_character():
-    assert reweigh(HOPPER, {"effort": 0.5}) == HOPPER.replace("1e-3", "0.5")
+    assert replace_weights(HOPPER, {"effort": 0.5}) == HOPPER.replace("1e-3", "0.5")
 
 
 def test_reweighing_adds_the_weights_that_are_missing():
-    program = parse(reweigh(HOPPER, {"rise": 2.0, "progress": -3.0}))
+    program = parse_program(replace_weights(HOPPER, {"rise": 2.0, "progress": -3.0}))
     assert program.weights == {"progress": -3.0, "effort": 0.001, "rise": 2.0}
 
 
 def test_reweighing_fills_an_empty_dict():
     source = "WEIGHTS = {}\ndef reward(after):\n    return {'t': after.x}"
-    assert parse(reweigh(source, {"t": 2.0})).weights == {"t": 2.0}
+    assert parse_program(replace_weights(source, {"t": 2.0})).weights == {"t": 2.0}
 
 
 @pytest.mark.parametrize("head", ["", '"""Ünï."""\nimport math\n', "import math; A = 1\n", "from math import pi\r\n"])
 def test_reweighing_writes_the_weights_of_a_program_that_has_none(head: str):
     source = head + "def reward(after):\n    return {'t': after.x}\n"
-    assert parse(reweigh(source, {"t": 2.0})).weights == {"t": 2.0}
+    assert parse_program(replace_weights(source, {"t": 2.0})).weights == {"t": 2.0}
 
 
 def test_reweighing_writes_the_weights_above_a_decorator():
     source = "@np.errstate(all='ignore')\ndef reward(after):\n    return {'t': after.x}\n"
-    assert reweigh(source, {"t": 2.0}) == 'WEIGHTS = {"t": 2.0}\n\n\n' + source
+    assert replace_weights(source, {"t": 2.0}) == 'WEIGHTS = {"t": 2.0}\n\n\n' + source
 
 
 def test_reweighing_counts_columns_past_wide_characters():
     source = "X = 'ü'; WEIGHTS = {'ä': 1, 'b': 2}\ndef reward(after):\n    return {'ä': after.x}"
-    assert reweigh(source, {"b": 3.0, "ä": 4.0}).splitlines()[0] == "X = 'ü'; WEIGHTS = {'ä': 4.0, 'b': 3.0}"
+    assert replace_weights(source, {"b": 3.0, "ä": 4.0}).splitlines()[0] == "X = 'ü'; WEIGHTS = {'ä': 4.0, 'b': 3.0}"
 
 
 def test_reweighing_no_program_is_refused():
     with pytest.raises(ProgramError):
-        reweigh("def score(): pass", {"t": 1.0})
+        replace_weights("def score(): pass", {"t": 1.0})
+
+
+def test_a_file_is_read_no_further_than_its_largest_size(tmp_path: Path) -> None:
+    (tmp_path / "reward.py").write_text("#" * (MAX_FILE_BYTES + 1))
+    with pytest.raises(ProgramError, match="has more than the 1,048,576 bytes allowed"):
+        load_reward(tmp_path / "reward.py")
+    with pytest.raises(ProgramError, match="has more than"):
+        load_reward("/dev/zero")
+
+
+def test_an_error_names_a_few_of_thousands_of_findings() -> None:
+    arguments = ", ".join(f"a{i}" for i in range(3_000))
+    with pytest.raises(ProgramError, match="and 2,988 more of this kind") as error:
+        parse_program(f"def reward({arguments}):\n    return {{'t': 1}}")
+    assert len(error.value.findings) == 13
+    assert len(str(error.value)) < 3_000

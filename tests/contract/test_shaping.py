@@ -1,4 +1,4 @@
-"""The shaping functions: shapes, ends and what they refuse."""
+"""The shaping functions: shapes, limits and refused arguments."""
 
 from __future__ import annotations
 

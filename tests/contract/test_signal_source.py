@@ -1,4 +1,4 @@
-"""The language of a signal's source, and reading by it."""
+"""The language of a signal's source, and reading values by it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,34 @@ import pytest
 
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import EnvSpec, Signal
-from rewardsmith.contract.signal_source import Applied, Combined, Number, Ref, parse, refs
-from rewardsmith.worker.envs.base import Layout
-from rewardsmith.worker.envs.make import make
-from rewardsmith.worker.envs.signal_reader import Reader, no_names
+from rewardsmith.contract.signal_source import (
+    Constant,
+    FieldReference,
+    FunctionCall,
+    SignedSum,
+    list_field_references,
+    parse,
+)
+from rewardsmith.worker.envs.base import SignalLayout
+from rewardsmith.worker.envs.make import make_envs
+from rewardsmith.worker.envs.signal_reader import SignalReader, refuse_row_name
 
 
 @pytest.mark.parametrize(
     ("text", "node"),
     [
-        ("obs", Ref("obs")),
-        ("qpos[-1]", Ref("qpos", (-1,))),
-        ("qvel[1:3]", Ref("qvel", (slice(1, 3),))),
-        ("qvel[:]", Ref("qvel", (slice(None),))),
-        ("xpos[torso, 2]", Ref("xpos", ("torso", 2))),
-        ("sensordata['left foot']", Ref("sensordata", ("left foot",))),
-        ("xpos[robot0:grip,0]", Ref("xpos", ("robot0:grip", 0))),
-        ("qpos[0] + 0.7", Combined(Ref("qpos", (0,)), 1, Number(0.7))),
-        ("norm(xpos[a]-xpos[b])", Applied("norm", Combined(Ref("xpos", ("a",)), -1, Ref("xpos", ("b",))))),
+        ("obs", FieldReference("obs")),
+        ("qpos[-1]", FieldReference("qpos", (-1,))),
+        ("qvel[1:3]", FieldReference("qvel", (slice(1, 3),))),
+        ("qvel[:]", FieldReference("qvel", (slice(None),))),
+        ("xpos[torso, 2]", FieldReference("xpos", ("torso", 2))),
+        ("sensordata['left foot']", FieldReference("sensordata", ("left foot",))),
+        ("xpos[robot0:grip,0]", FieldReference("xpos", ("robot0:grip", 0))),
+        ("qpos[0] + 0.7", SignedSum(FieldReference("qpos", (0,)), 1, Constant(0.7))),
+        (
+            "norm(xpos[a]-xpos[b])",
+            FunctionCall("norm", SignedSum(FieldReference("xpos", ("a",)), -1, FieldReference("xpos", ("b",)))),
+        ),
     ],
 )
 def test_parses(text, node):
@@ -41,15 +51,18 @@ def test_marks_the_place_of_a_mistake(text, place):
 
 
 def test_refs_are_every_field_that_is_read():
-    assert [ref.field for ref in refs(parse("norm(xpos[a] - site_xpos[b]) + 1"))] == ["xpos", "site_xpos"]
+    assert [ref.field for ref in list_field_references(parse("norm(xpos[a] - site_xpos[b]) + 1"))] == [
+        "xpos",
+        "site_xpos",
+    ]
 
 
 def reading(source, shape, **fields):
     signal = Signal("it", shape, "1", "", source)
-    layout = Layout((signal,))
+    layout = SignalLayout((signal,))
     out = np.zeros((2, layout.width))
-    Reader.of(layout, no_names).bind(lambda name: fields[name])(out)
-    return layout.unpack(out)["it"]
+    SignalReader.from_layout(layout, refuse_row_name).bind_fields(lambda name: fields[name])(out)
+    return layout.unpack_signals(out)["it"]
 
 
 def test_functions_apply_to_each_row():
@@ -61,8 +74,8 @@ def test_functions_apply_to_each_row():
 
 def test_reading_follows_the_live_buffer():
     buffer = np.zeros((2, 3))
-    layout = Layout((Signal("it", (), "1", "", "q[1]"),))
-    copy = Reader.of(layout, no_names).bind(lambda name: buffer)
+    layout = SignalLayout((Signal("it", (), "1", "", "q[1]"),))
+    copy = SignalReader.from_layout(layout, refuse_row_name).bind_fields(lambda name: buffer)
     buffer[:, 1] = 5.0
     out = np.zeros((2, 1))
     copy(out)
@@ -72,9 +85,9 @@ def test_reading_follows_the_live_buffer():
 def test_names_of_the_model_stand_for_its_rows():
     by_name = Signal("a", (3,), "m", "", "xpos[foot]"), Signal("b", (), "rad", "", "qvel[leg_joint]")
     by_number = Signal("c", (3,), "m", "", "xpos[4]"), Signal("d", (), "rad", "", "qvel[4]")
-    env = make(EnvSpec("Hopper-v5", signals=by_name + by_number), 2, ("a", "b", "c", "d"))
+    env = make_envs(EnvSpec("Hopper-v5", signals=by_name + by_number), 2, ("a", "b", "c", "d"))
     env.reset((0, 1))
-    values = env.layout.unpack(env.step(np.ones((2, 3))).after)
+    values = env.layout.unpack_signals(env.step(np.ones((2, 3))).after)
     np.testing.assert_array_equal(values["a"], values["c"])
     np.testing.assert_array_equal(values["b"], values["d"])
 
@@ -91,13 +104,13 @@ def test_names_of_the_model_stand_for_its_rows():
 )
 def test_what_a_model_lacks_is_said(source, says):
     with pytest.raises(TaskError, match=says):
-        make(EnvSpec("Hopper-v5", signals=(Signal("it", (3,), "m", "", source),)), 1, ("it",))
+        make_envs(EnvSpec("Hopper-v5", signals=(Signal("it", (3,), "m", "", source),)), 1, ("it",))
 
 
 def test_contact_forces_can_be_named_on_the_batched_path():
     signals = (Signal("force", (3,), "N", "", "cfrc_ext[foot,3:6]"), Signal("x", (), "m", "", "qpos[0]"))
-    env = make(EnvSpec("Hopper-v5", signals=signals), 2, ("force", "x"))
+    env = make_envs(EnvSpec("Hopper-v5", signals=signals), 2, ("force", "x"))
     env.reset((0, 1))
     # The robot of 3.7 kg lands on its foot: it bears at least a part of the weight.
-    forces = [env.layout.unpack(env.step(np.zeros((2, 3))).after)["force"][:, 2].copy() for _ in range(15)]
+    forces = [env.layout.unpack_signals(env.step(np.zeros((2, 3))).after)["force"][:, 2].copy() for _ in range(15)]
     assert np.max(forces) > 10.0

@@ -1,4 +1,4 @@
-"""Stills of recorded episodes: real frames of the wanted steps, made once, and one line where there can be none."""
+"""Still frames of recorded episodes: frames of the chosen steps, rendered once, and one line if rendering fails."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rewardsmith.cli import doctor
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import RunError, UserError, WorkerFailed
 from rewardsmith.contract.records import EnvSpec, EvaluateJob, Video
-from rewardsmith.executors.frames import Stills
+from rewardsmith.executors.frames import FrameRenderer
 from rewardsmith.executors.local import LocalExecutor
-from rewardsmith.executors.render_job import POLICY_FILES, retake
+from rewardsmith.executors.render_job import POLICY_FILES, render_job_for_episode
 from rewardsmith.worker import evaluate
 
 SEED = 3
@@ -33,7 +33,7 @@ def recorded(tmp_path):
 
 
 class Fake:
-    """An executor that answers a render job with what it was given."""
+    """An executor that answers a render job with a prepared result."""
 
     slots = 1
 
@@ -64,7 +64,7 @@ def test_frames_are_of_the_wanted_steps_and_no_two_are_alike(recorded):
         pytest.skip(f"nothing renders on this machine: {check.detail}")
     executor, notices = LocalExecutor(1), []
     try:
-        files = Stills(executor, notices.append).of(folder, episode, [0, 5, episode.length])
+        files = FrameRenderer(executor, notices.append).render_frames(folder, episode, [0, 5, episode.length])
     finally:
         executor.close()
     assert notices == []
@@ -78,8 +78,8 @@ def test_frames_are_of_the_wanted_steps_and_no_two_are_alike(recorded):
 def test_a_frame_that_is_there_is_not_filmed_again(recorded):
     folder, episode = recorded
     executor = filmed(episode)
-    first = Stills(executor, pytest.fail).of(folder, episode, [0, 4])
-    again = Stills(executor, pytest.fail).of(folder, episode, [4, 7, 0])
+    first = FrameRenderer(executor, pytest.fail).render_frames(folder, episode, [0, 4])
+    again = FrameRenderer(executor, pytest.fail).render_frames(folder, episode, [4, 7, 0])
     assert [job.stills for job in executor.jobs] == [(0, 4), (7,)]
     assert list(again) == [0, 4, 7]
     assert again[4] == first[4]
@@ -91,13 +91,13 @@ def test_the_episode_is_run_as_its_evaluation_ran_it_with_the_policy_beside_it(r
     moved = replace(records.read(EvaluateJob, folder / "job.json"), policy="/elsewhere/g0c00/train-s0")
     records.write(moved, folder / "job.json")
     with pytest.raises(RunError, match="the policy of 'g0c00' is gone"):
-        retake("g0c00", folder, episode.seed)
+        render_job_for_episode("g0c00", folder, episode.seed)
     policy = folder.parent / "train-s0"
     policy.mkdir()
     for name in POLICY_FILES:
         (policy / name).touch()
     executor = filmed(episode)
-    Stills(executor, pytest.fail).of(folder, episode, [1])
+    FrameRenderer(executor, pytest.fail).render_frames(folder, episode, [1])
     (job,) = executor.jobs
     assert job.policy == str(policy.resolve())
     assert (job.seed, job.stills, job.overlay, job.program) == (SEED, (1,), False, None)
@@ -107,7 +107,7 @@ def test_an_evaluation_that_cannot_be_repeated_has_no_frames_and_ends_nothing(re
     folder, episode = recorded
     (folder / "job.json").write_text("{")
     notices = []
-    assert Stills(filmed(episode), notices.append).of(folder, episode, [1]) == {}
+    assert FrameRenderer(filmed(episode), notices.append).render_frames(folder, episode, [1]) == {}
     assert "damaged, so the episode cannot be repeated" in notices[0]
 
 
@@ -122,9 +122,9 @@ def test_an_evaluation_that_cannot_be_repeated_has_no_frames_and_ends_nothing(re
 def test_where_nothing_can_be_filmed_it_is_said_once_and_there_are_no_frames(recorded, answer, cause):
     folder, episode = recorded
     notices, executor = [], Fake(answer)
-    stills = Stills(executor, notices.append)
-    assert stills.of(folder, episode, [0, 4]) == {}
-    assert stills.of(folder, episode, [0, 5]) == {}
+    stills = FrameRenderer(executor, notices.append)
+    assert stills.render_frames(folder, episode, [0, 4]) == {}
+    assert stills.render_frames(folder, episode, [0, 5]) == {}
     (notice,) = notices
     assert cause in notice
 
@@ -133,4 +133,4 @@ def test_where_nothing_can_be_filmed_it_is_said_once_and_there_are_no_frames(rec
 def test_a_search_that_is_stopped_does_not_ask_without_the_frames(recorded, error):
     folder, episode = recorded
     with pytest.raises(type(error)):
-        Stills(Fake(error), pytest.fail).of(folder, episode, [0])
+        FrameRenderer(Fake(error), pytest.fail).render_frames(folder, episode, [0])

@@ -1,4 +1,4 @@
-"""What a machine carries, read from the files that a system has, and what is said when more is asked for."""
+"""Capacity of a machine, read from system files, and the warning if more is requested."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ def meminfo(mib: int) -> str:
 
 
 def test_free_memory_is_what_the_system_can_give_new_processes(system: System) -> None:
-    assert host.free_memory_mib(system(meminfo=meminfo(900))) == 900
+    assert host.measure_free_memory_mib(system(meminfo=meminfo(900))) == 900
 
 
 def test_a_containers_share_of_the_memory_counts(system: System) -> None:
     root = system(meminfo=meminfo(9000), memory_max=f"{1024 << 20}\n", memory_current=f"{300 << 20}\n")
-    assert host.free_memory_mib(root) == 724
+    assert host.measure_free_memory_mib(root) == 724
 
 
 def test_a_container_without_a_limit_has_what_the_machine_has(system: System) -> None:
     root = system(meminfo=meminfo(900), memory_max="max\n", memory_current="5000\n", cpu_max="max 100000\n")
-    assert host.free_memory_mib(root) == 900
-    assert host.cores(root) == host.cores(Path("/nowhere"))
+    assert host.measure_free_memory_mib(root) == 900
+    assert host.count_cores(root) == host.count_cores(Path("/nowhere"))
 
 
 def test_a_system_that_does_not_say_is_taken_to_have_enough(tmp_path: Path) -> None:
-    assert host.free_memory_mib(tmp_path) is None
-    assert host.slots(4, None) == 4
-    assert host.overload(4, 4, None) is None
+    assert host.measure_free_memory_mib(tmp_path) is None
+    assert host.choose_slots(4, None) == 4
+    assert host.describe_overload(4, 4, None) is None
 
 
 def test_a_containers_share_of_the_cores_counts(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
-    assert host.cores(system(cpu_max="150000 100000\n")) == 2
-    assert host.cores(system(cpu_max="9900000 100000\n")) == 8
+    assert host.count_cores(system(cpu_max="150000 100000\n")) == 2
+    assert host.count_cores(system(cpu_max="9900000 100000\n")) == 8
 
 
 @pytest.mark.parametrize(("cores", "memory_mib"), [(1, 8_000), (8, 300), (1, 50)])
 def test_a_small_machine_runs_one_job_at_a_time(cores: int, memory_mib: int) -> None:
-    assert host.slots(cores, memory_mib) == 1
+    assert host.choose_slots(cores, memory_mib) == 1
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_a_small_machine_runs_one_job_at_a_time(cores: int, memory_mib: int) -> 
     ],
 )
 def test_more_than_the_machine_carries_is_told(jobs: int, cores: int, memory_mib: int, said: str) -> None:
-    assert (host.overload(jobs, cores, memory_mib) or "").startswith(said)
+    assert (host.describe_overload(jobs, cores, memory_mib) or "").startswith(said)
 
 
 def test_the_default_never_asks_for_more_cores_than_there_are() -> None:
     for memory_mib in (100, 400, 1_000, 10_000):
-        assert (host.overload(host.slots(4, memory_mib), 4, memory_mib) is None) == (memory_mib >= 350)
+        assert (host.describe_overload(host.choose_slots(4, memory_mib), 4, memory_mib) is None) == (memory_mib >= 350)

@@ -1,4 +1,4 @@
-"""Jobs in worker processes: results, retries, limits, rungs, and that nothing outlives its orchestrator."""
+"""Jobs in worker processes: results, retries, limits, rungs, and no process that outlives its orchestrator."""
 
 from __future__ import annotations
 

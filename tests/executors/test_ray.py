@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from rewardsmith.api import searches
-from rewardsmith.api.sweep import Book
+from rewardsmith.api.sweep import SweepStore
 from rewardsmith.api.sweep.sweeps import sweep
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import ConfigError, RunError, TaskError, WorkerFailed
@@ -148,7 +148,7 @@ def test_a_training_is_bit_for_bit_what_it_is_here_and_its_policy_can_be_evaluat
 
 def test_a_node_with_other_files_of_rewardsmith_is_named(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [line for line in _differences(cluster) if "rewardsmith" in line] == []
-    monkeypatch.setattr("rewardsmith.executors.ray.RUNNING", "0.1.0+of-another-checkout")
+    monkeypatch.setattr("rewardsmith.executors.ray.RUNNING_BUILD", "0.1.0+of-another-checkout")
     (line,) = _differences(cluster)
     assert "for 0.1.0+of-another-checkout: results may differ" in line
 
@@ -211,10 +211,10 @@ def test_a_sweep_whose_node_is_killed_in_the_middle_is_complete_and_has_no_resul
     assert [(one.status, one.cause) for one in found.outcomes] == [("ok", None)] * 2
     journal = (tmp_path / "sweep" / "journal.jsonl").read_text(encoding="utf-8").splitlines()
     assert sorted(json.loads(line)["data"]["cell"] for line in journal) == sorted(one.cell for one in found.outcomes)
-    for cell in Book.look(tmp_path / "sweep").cells.iterdir():
-        counts = Counter(event.key for event in Run.open(cell).events())
+    for cell in SweepStore.open_readonly(tmp_path / "sweep").cells.iterdir():
+        counts = Counter(event.key for event in Run.open(cell).read_events())
         assert set(counts.values()) == {1}
-        result = Run.open(cell).result()
+        result = Run.open(cell).read_result()
         assert result is not None
         trainings = [training for one in result.candidates for training in one.trainings]
         assert len(trainings) == 4
@@ -227,8 +227,8 @@ def test_a_search_over_ray_finds_what_it_finds_here(cluster: Cluster, tmp_path: 
     results = []
     for kind in ("ray", "local"):
         layer = {"search": shape, "executor": {"kind": kind, "address": cluster.address if kind == "ray" else None}}
-        plan = searches.plan("Balance the pole.", "inverted_pendulum", overrides=layer)
-        results.append(searches.carry_on(searches.start(plan, tmp_path / kind)))
+        plan = searches.plan_search("Balance the pole.", "inverted_pendulum", overrides=layer)
+        results.append(searches.continue_run(searches.create_run(plan, tmp_path / kind)))
     assert results[0].reported == results[1].reported
     assert records.dump(results[0].baselines) == records.dump(results[1].baselines)
 

@@ -1,4 +1,4 @@
-"""Jobs handed in through submitit, which starts processes on this machine in Slurm's place."""
+"""Jobs through submitit, whose local executor starts processes on this machine in place of Slurm."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from rewardsmith.contract.records import Brief, Candidate, Feedback, Proposal, Signal, Status
+from rewardsmith.contract.records import Brief, Candidate, Proposal, Reflection, Signal, Status
 from rewardsmith.llm import Completion, Message, Request
 
 PROGRAM = 'WEIGHTS = {"speed": 1.0}\n\ndef reward(after):\n    return {"speed": after.speed}\n'
@@ -14,7 +14,7 @@ ANSWER = f"Pay for speed. It is simple.\n\n```python\n{PROGRAM}```"
 
 @dataclass
 class Script:
-    """A language model that answers from a list and remembers what it was asked."""
+    """A language model that answers from a list and records the prompts."""
 
     answers: list[str | tuple[str, str]]
     asked: list[tuple[str, int, tuple[Message, ...]]] = field(default_factory=list)
@@ -44,7 +44,7 @@ BRIEF = Brief(
 
 
 def candidate(id: str, fitness: float | None = None, status: Status = "ok", cause: str | None = None) -> Candidate:
-    """Return a candidate with feedback where it has a fitness."""
+    """Return a candidate with a reflection where it has a fitness."""
     source = f"def reward(after):\n    return {{'speed_{id}': after.speed}}\n"
     return Candidate(
         id=id,
@@ -53,7 +53,7 @@ def candidate(id: str, fitness: float | None = None, status: Status = "ok", caus
         proposal=Proposal(source, "llm:small", ("g0c00",) if id[1] != "0" else (), f"Idea of {id}. And more | of it."),
         status=status,
         fitness=fitness,
-        feedback=None if fitness is None else Feedback(f"The course of {id}."),
+        reflection=None if fitness is None else Reflection(f"The course of {id}."),
         cause=cause,
     )
 
@@ -69,6 +69,6 @@ SECOND = replace(
 )
 
 
-def shown(model: Script) -> str:
+def render_last_request(model: Script) -> str:
     _, _, messages = model.asked[-1]
     return "\n".join(f"===== {message.role}\n{message.content}" for message in messages)

@@ -1,4 +1,4 @@
-"""Runs a command beside a Docker engine of its own, for the tests marked `docker`.
+"""Runs a command with its own Docker engine, for the tests marked `docker`.
 
     python tests/fakes/docker_engine.py [--install] COMMAND...
 
@@ -6,7 +6,7 @@ The engine has its own data root, socket and process file in a temporary folder,
 interpreter and the NumPy that run this script, so that no registry is needed. The command finds both through
 DOCKER_HOST and REWARDSMITH_SANDBOX_BASE. Where no engine can be started, the reason is printed and handed to the
 command in REWARDSMITH_NO_ENGINE; the tests are then skipped with it. `--install` gets the engine from Debian's
-packages where there is none. Needs root.
+packages if it is not installed. Needs root.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rewardsmith.contract.records import Assignment, Brief, Candidate, Evaluation, Generation, Proposal, Status
+from rewardsmith.contract.records import Brief, Candidate, Evaluation, GenerationPlan, Proposal, SlotAssignment, Status
 from rewardsmith.search.steps import evolution
-from rewardsmith.spec.config import Config, resolve
+from rewardsmith.spec.config import Config, resolve_config
 
 NAMES = ("a", "b", "c")
 
@@ -35,13 +35,13 @@ def candidate(
 
 def settings(population: int = 4, generations: int = 8, search: dict | None = None, **evolution: object) -> Config:
     sizes = {"population": population, "generations": generations, "designer": "symbolic"}
-    return resolve({"search": sizes | (search or {}), "evolution": evolution})
+    return resolve_config({"search": sizes | (search or {}), "evolution": evolution})
 
 
-def brief(slot: Assignment, history: Sequence[Candidate], config: Config, generation: int) -> Brief:
-    """Return what the loop would tell a slot's author."""
+def brief(slot: SlotAssignment, history: Sequence[Candidate], config: Config, generation: int) -> Brief:
+    """Return the brief that the loop gives to a slot's author."""
     known = {one.id: one for one in history}
-    told = tuple(history) if slot.told is None else tuple(known[id] for id in slot.told)
+    told = tuple(history) if slot.visible_candidates is None else tuple(known[id] for id in slot.visible_candidates)
     return Brief(
         "task", "Env-v0", "", (), "", generation, config.search.population, config.search.seed,
         parents=tuple(known[id] for id in slot.parents), history=told, mode=slot.mode,
@@ -50,7 +50,7 @@ def brief(slot: Assignment, history: Sequence[Candidate], config: Config, genera
 
 def evolve(
     config: Config, write: Callable[[Brief, int], Proposal], worth: Callable[[Candidate], float | None]
-) -> tuple[list[Candidate], list[Generation]]:
+) -> tuple[list[Candidate], list[GenerationPlan]]:
     """Run a search without trainings.
 
     Args:
@@ -59,9 +59,9 @@ def evolve(
         worth: a candidate's fitness; None where it fails.
     """
     history: list[Candidate] = []
-    plans: list[Generation] = []
+    plans: list[GenerationPlan] = []
     for generation in range(config.search.generations):
-        plans.append(evolution.plan(config, history, plans, {"x", "y", "z"}))
+        plans.append(evolution.plan_generation(config, history, plans, {"x", "y", "z"}))
         born = []
         for slot, assignment in enumerate(plans[-1].slots):
             proposal = write(brief(assignment, history, config, generation), slot)

@@ -16,7 +16,7 @@ class Row:
     final_obs: np.ndarray
     terminated: bool
     truncated: bool
-    own_reward: float
+    environment_reward: float
 
 
 class Reference:
@@ -53,7 +53,7 @@ def assert_equal_steps(env, reference: Reference, seeds, steps: int) -> int:
     for _ in range(steps):
         actions = _drawn(space, rng, len(seeds))
         step, rows = env.step(actions.astype(np.float64).reshape(len(seeds), -1)), reference.step(actions)
-        for name in ("obs", "final_obs", "terminated", "own_reward"):
+        for name in ("obs", "final_obs", "terminated", "environment_reward"):
             np.testing.assert_array_equal(getattr(step, name), [getattr(row, name) for row in rows], err_msg=name)
         np.testing.assert_array_equal(step.truncated, [row.truncated and not row.terminated for row in rows])
         np.testing.assert_array_equal(step.ended, [i for i, row in enumerate(rows) if row.terminated or row.truncated])

@@ -1,4 +1,4 @@
-"""A search whose trainings are played: a program's weight is its fitness."""
+"""A search with fake trainings: a program's weight is its fitness."""
 
 import threading
 from dataclasses import replace
@@ -18,10 +18,10 @@ from rewardsmith.contract.records import (
     Training,
     TrainJob,
 )
-from rewardsmith.search.callbacks import Silent
+from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.loop import Search
 from rewardsmith.search.storage import Run
-from rewardsmith.spec.config import resolve
+from rewardsmith.spec.config import resolve_config
 from rewardsmith.spec.task_cards import Task
 
 SIGNAL = Signal("height", (), "m", "Height of the thing.", "obs[0]")
@@ -78,7 +78,7 @@ class PlayedExecutor:
 
 
 class ScriptedDesigner:
-    """Hands in the given programs, and remembers what it was told."""
+    """Proposes the given programs, and records its briefs."""
 
     def __init__(self, worths: list[float | BaseException | str], repaired: str | None = None) -> None:
         self.worths, self.repaired, self.briefs, self.repairs = worths, repaired, [], []
@@ -97,17 +97,16 @@ class ScriptedDesigner:
 
 
 def search(tmp_path, designer, executor=None, sets=()):
-    config = resolve(
+    config = resolve_config(
         {
             "search": {"population": 2, "generations": 2, "final_seeds": 2, "env_steps": 100, "designer": "symbolic"},
-            "gates": {"duplicates": False},  # a played program is its weight alone
         },
         *sets,
     )
     path = tmp_path / "run"
     run = Run.open(path) if path.exists() else Run.create(path, TASK, config)
-    journal = run.journal()
+    journal = run.open_journal()
     try:
-        return Search(run, journal, designer, executor or PlayedExecutor(), Silent()).result()
+        return Search(run, journal, designer, executor or PlayedExecutor(), NullCallback()).run_search()
     finally:
         journal.close()

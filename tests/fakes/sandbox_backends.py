@@ -1,4 +1,4 @@
-"""The backends that the contract is proven on, and programs that no check has looked at."""
+"""The backends that the contract is tested on, and programs without static checks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from rewardsmith.contract.errors import SandboxUnavailable
 from rewardsmith.contract.records import Limits
 from rewardsmith.contract.reward_program import RewardProgram, Transitions
-from rewardsmith.sandbox import Layout, RewardProcess, Zygote, open_process
+from rewardsmith.sandbox import ProgramLayout, RewardProcess, Zygote, open_process
 from rewardsmith.sandbox.inside.seal import NOBODY
 
 N = 8
-LAYOUT = Layout({"x": (), "velocity": (3,), "height": ()}, (2,))
+LAYOUT = ProgramLayout({"x": (), "velocity": (3,), "height": ()}, (2,))
 BACKENDS = ("local", "local-unprivileged", pytest.param("docker", marks=pytest.mark.docker))
 Open = Callable[..., RewardProcess]
 
@@ -31,7 +31,7 @@ def unchecked(text: str) -> RewardProgram:
 
 
 def signature(text: str) -> str:
-    """Return what stands between the parentheses of `def reward(...)`."""
+    """Return the parameters of `def reward(...)`."""
     return text.partition("def reward(")[2].partition("):")[0].partition(") ->")[0]
 
 
@@ -59,10 +59,10 @@ def opener(backend: str) -> Iterator[Open]:
 
 def docker_opener() -> Open:
     """Return a function that opens a text in a container."""
-    from rewardsmith.sandbox.docker import connect, provide_image
+    from rewardsmith.sandbox.docker import connect_engine, provide_image
 
     try:
-        client = connect()
+        client = connect_engine()
         provide_image(client)
         client.close()
     except SandboxUnavailable as error:

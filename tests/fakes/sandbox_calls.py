@@ -1,4 +1,4 @@
-"""Cases against the seal: what a text tries at the kernel, and memory."""
+"""Cases against the seal: system calls and memory."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ posix, ctypes, real = sys.modules["posix"], sys.modules["ctypes"], sys.modules["
 libc = ctypes.CDLL(None)
 canary = {CANARY!r}
 """
-"""Gives a text what the harness withholds: the real builtins, the raw interface to the system, and C."""
+"""Code that recovers what the harness withholds: the real builtins, the raw system interface, and C."""
 
 
 @dataclass(frozen=True)

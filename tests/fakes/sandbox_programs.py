@@ -241,7 +241,7 @@ RESULTS = (
         Refused("error", "write after.height"),
     ),
 )
-"""What a program returns, and what it is given."""
+"""Cases of results and inputs of a program."""
 
 FORGED = (
     attack("an answer of its own", "posix.write(1, bytes([5, 0, 0, 0, 1, 0, 0, 0]) + b'a')", Contained()),
@@ -282,7 +282,7 @@ FORGED = (
     attack(
         "a failure that steers the terminal",
         "raise ValueError('\\x1b[2J\\x1b]0;owned\\x07done')",
-        Refused("error", r"^ValueError:  \[2J \]0;owned done$"),
+        Refused("error", r"^ValueError: \[2J \]0;owned done$"),
     ),
     attack("stdout flooded", "while True:\n    posix.write(1, b'\\0' * 4096)", Refused("protocol"), 5.0),
     attack("half a message", "posix.write(1, b'\\5')\nposix._exit(0)", Refused("killed", "exit code 0")),
@@ -322,6 +322,19 @@ HONEST = (
 
         def reward(before, action, after) -> Dict[str, np.ndarray]:
             return {"a": la.norm(after.velocity, axis=1) * math.pi}
+        """,
+    ),
+    honest(
+        "annotations of types that nobody defines",
+        """
+        WEIGHTS: Dict[str, float] = {"a": 1.0}
+
+        def near(x: Array, width: Width = 0.2) -> Array:
+            height: Height = x / width
+            return height
+
+        def reward(before: State, action: np.ndarray, after: State) -> Dict[str, np.ndarray]:
+            return {"a": near(after.x)}
         """,
     ),
     honest(

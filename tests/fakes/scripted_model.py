@@ -1,4 +1,4 @@
-"""A language model whose answers are written beforehand."""
+"""A language model with prepared answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rewardsmith.llm import Completion, Message
 
 @dataclass
 class Script:
-    """Answers from a list, or raises what stands in it."""
+    """Answers from a list, or raises an exception of the list."""
 
     answers: list[str | Exception]
     asked: list[tuple[str, int, tuple[Message, ...]]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What the tests of trainings share: small jobs, programs, and environments that misbehave."""
+"""Shared parts of the tests of trainings: small jobs, programs, and environments that misbehave."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ import pytest
 from fakes.families import tasks
 from gymnasium import spaces
 
-from rewardsmith.contract.fitness.expression import Fitness
+from rewardsmith.contract.fitness import Fitness
 from rewardsmith.contract.records import EvaluateJob, ProbeJob
 from rewardsmith.worker import evaluate, probe
-from rewardsmith.worker.envs.make import make
+from rewardsmith.worker.envs.make import make_envs
 
 CARDS = tasks("metaworld", "robotics", "dm-control")
 EPISODES = 2
@@ -49,7 +49,7 @@ def test_the_same_seeds_give_the_same_finite_fitness(task, tmp_path):
 @pytest.mark.parametrize("task", CARDS)
 def test_the_random_policy_scores_low(task, tmp_path):
     [anchor] = [anchor for anchor in task.anchors if anchor.policy == "random"]
-    best = 1000.0 if task.fitness == "sum(own_reward)" else 1.0
+    best = 1000.0 if task.fitness == "sum(environment_reward)" else 1.0
     assert anchor.fitness < 0.6 * best
     measured = evaluate.run(EvaluateJob(task.env, None, task.fitness, (500,)), tmp_path)
     # A rare lucky touch lies far outside the spread of a few episodes.
@@ -58,7 +58,7 @@ def test_the_random_policy_scores_low(task, tmp_path):
 
 @pytest.mark.parametrize("task", CARDS)
 def test_two_hundred_steps_with_signals_equal_the_environment_itself(task):
-    env = make(task.env, 1, [signal.name for signal in task.env.signals], Fitness.parse(task.fitness).names)
+    env = make_envs(task.env, 1, [signal.name for signal in task.env.signals], Fitness.parse(task.fitness).names)
     reference = gymnasium.make(task.env.env_id, disable_env_checker=True)
     rng = np.random.default_rng(7)
     np.testing.assert_array_equal(env.reset((3,))[0], flat(reference, reference.reset(seed=3)[0]))
@@ -67,7 +67,7 @@ def test_two_hundred_steps_with_signals_equal_the_environment_itself(task):
         step = env.step(action[None].astype(np.float64))
         obs, own, terminated, truncated, _ = reference.step(action.astype(reference.action_space.dtype))
         np.testing.assert_array_equal(step.final_obs[0], flat(reference, obs))
-        assert (step.own_reward[0], step.terminated[0], step.truncated[0]) == (own, terminated, truncated)
+        assert (step.environment_reward[0], step.terminated[0], step.truncated[0]) == (own, terminated, truncated)
         if terminated or truncated:
             np.testing.assert_array_equal(step.obs[0], flat(reference, reference.reset()[0]))
 

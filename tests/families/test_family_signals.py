@@ -1,4 +1,4 @@
-"""Signals of families whose simulation lies elsewhere than in Gymnasium's own: current, and there without a card."""
+"""Signals of families with their own simulation: up to date, and available without a card."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from fakes.families import ids, needs
 
 from rewardsmith.contract.records import EnvSpec, Signal
-from rewardsmith.contract.reward_program import parse
-from rewardsmith.report.export.exporter import export
-from rewardsmith.worker.envs.catalogue import survey
-from rewardsmith.worker.envs.make import make
-from rewardsmith.worker.envs.mujoco_fields import simulation_of
+from rewardsmith.contract.reward_program import parse_program
+from rewardsmith.report.export.exporter import export_program
+from rewardsmith.worker.envs.catalogue import survey_environment
+from rewardsmith.worker.envs.make import make_envs
+from rewardsmith.worker.envs.mujoco_fields import get_simulation
 
 EACH = ids(
     "Meta-World/drawer-close-v3",
@@ -32,14 +32,14 @@ DM_CONTROL = "dm_control/cheetah-run-v0"
 @pytest.mark.parametrize("env_id", EACH)
 def test_signals_are_current_not_one_substep_behind(env_id):
     body = Signal("bodies", (3,), "m", "", "xpos[-1]")
-    env = make(EnvSpec(env_id, signals=(body,)), 1, ("bodies",))
+    env = make_envs(EnvSpec(env_id, signals=(body,)), 1, ("bodies",))
     reference = gymnasium.make(env_id, disable_env_checker=True)
     env.reset((0,))
     reference.reset(seed=0)
     for action in np.random.default_rng(0).uniform(-1, 1, (20, *reference.action_space.shape)).astype(np.float32):
         after = env.step(action[None].astype(np.float64)).after[0].copy()
         reference.step(action.astype(reference.action_space.dtype))
-        np.testing.assert_allclose(after, _present(*simulation_of(reference)), atol=1e-12)
+        np.testing.assert_allclose(after, _present(*get_simulation(reference)), atol=1e-12)
 
 
 def _present(model, data):
@@ -52,14 +52,14 @@ def _present(model, data):
 
 @pytest.mark.parametrize("env_id", EACH)
 def test_the_derived_catalogue_can_be_gathered(env_id):
-    surveyed = survey(EnvSpec(env_id))
-    spec = EnvSpec(env_id, signals=surveyed.signals, measures=surveyed.measures)
-    names, measured = ([signal.name for signal in kind] for kind in (surveyed.signals, surveyed.measures))
-    env = make(spec, 1, names, measured)
+    surveyed = survey_environment(EnvSpec(env_id))
+    spec = EnvSpec(env_id, signals=surveyed.signals, privileged_signals=surveyed.privileged_signals)
+    names, measured = ([signal.name for signal in kind] for kind in (surveyed.signals, surveyed.privileged_signals))
+    env = make_envs(spec, 1, names, measured)
     env.reset((0,))
     assert np.isfinite(env.step(np.zeros((1, env.actions.width))).after).all()
     assert any("xpos[" in signal.source for signal in surveyed.signals)
-    assert "own_reward" in measured
+    assert "environment_reward" in measured
 
 
 @needs(DM_CONTROL)
@@ -69,13 +69,13 @@ def test_every_id_of_the_suite_works_without_a_card():
     from dm_control import suite
 
     for domain, name in suite.ALL_TASKS:
-        surveyed = survey(EnvSpec(f"dm_control/{domain}-{name}-v0"))
+        surveyed = survey_environment(EnvSpec(f"dm_control/{domain}-{name}-v0"))
         assert any(signal.source.startswith("xpos[") for signal in surveyed.signals), (domain, name)
 
 
 @needs(DM_CONTROL)
 def test_the_bookkeeping_of_dm_control_is_no_signal():
-    surveyed = survey(EnvSpec(DM_CONTROL))
+    surveyed = survey_environment(EnvSpec(DM_CONTROL))
     assert not [signal.name for signal in surveyed.signals if "timestep" in signal.source]
 
 
@@ -83,10 +83,10 @@ def test_the_bookkeeping_of_dm_control_is_no_signal():
 def test_an_exported_reward_reads_the_same_signals(env_id):
     signals = {"FetchReach-v4": "obs[3:6] - site_xpos[robot0:grip]", DM_CONTROL: "xvelp[torso]"}
     read = Signal("read", (3,), "1", "what the program pays for", signals[env_id])
-    program = parse("def reward(after):\n    return {'first': after.read[:, 0], 'last': after.read[:, 2]}\n")
+    program = parse_program("def reward(after):\n    return {'first': after.read[:, 0], 'last': after.read[:, 2]}\n")
     names: dict[str, Any] = {}
-    exec(compile(export(program, (read,), EnvSpec(env_id)), "exported", "exec"), names)
-    theirs, ours = names["make"](), make(EnvSpec(env_id, signals=(read,)), 1, ("read",))
+    exec(compile(export_program(program, (read,), EnvSpec(env_id)), "exported", "exec"), names)
+    theirs, ours = names["make"](), make_envs(EnvSpec(env_id, signals=(read,)), 1, ("read",))
     theirs.reset(seed=3)
     ours.reset((3,))
     for action in np.random.default_rng(0).uniform(-1, 1, (20, *theirs.action_space.shape)).astype(np.float32):

@@ -1,4 +1,4 @@
-"""Crafter, MiniHack and ManiSkill: what their cards promise, and that the games are the packages' own."""
+"""Crafter, MiniHack and ManiSkill: the promises of their cards, and games equal to the packages' own."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 from fakes.families import needs, tasks
 from fakes.paths import CHECKOUT
 
-from rewardsmith.contract.env_families import FAMILIES, installed
+from rewardsmith.contract.env_families import FAMILIES, is_family_installed
 from rewardsmith.contract.records import EnvSpec, EvaluateJob, ProbeJob
 from rewardsmith.worker import evaluate, probe
-from rewardsmith.worker.envs.catalogue import survey
-from rewardsmith.worker.envs.make import make
+from rewardsmith.worker.envs.catalogue import survey_environment
+from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.open_env import open_env
 
 # ManiSkill hands tensors to NumPy in a way that NumPy 2 warns of.
@@ -59,10 +59,10 @@ def test_the_random_policy_scores_low(task):
 
 @pytest.mark.parametrize("task", CARDS)
 def test_neither_reward_nor_success_is_a_signal(task):
-    found = survey(task.env)
+    found = survey_environment(task.env)
     telling = ("reward", "success", "placed", "cubeA_on_cubeB", "discount", "status")
     assert not [signal.source for signal in found.signals if any(word in signal.source for word in telling)]
-    assert "own_reward" in {measure.name for measure in found.measures}
+    assert "environment_reward" in {measure.name for measure in found.privileged_signals}
 
 
 @needs(CRAFTER)
@@ -71,7 +71,7 @@ def test_crafter_plays_the_games_own_episode():
 
     from rewardsmith.worker.envs.adapters.crafter import _World
 
-    env, game = make(EnvSpec(CRAFTER), 1), crafter.Env(seed=5, length=None)
+    env, game = make_envs(EnvSpec(CRAFTER), 1), crafter.Env(seed=5, length=None)
     game._world.__class__ = _World  # the order of creatures, which the game leaves to memory addresses
     rng = np.random.default_rng(0)
     np.testing.assert_array_equal(env.reset((5,))[0], game.reset().ravel())
@@ -79,7 +79,7 @@ def test_crafter_plays_the_games_own_episode():
         action = int(rng.integers(17))
         step, (obs, reward, over, _) = env.step(np.array([[float(action)]])), game.step(action)
         np.testing.assert_array_equal(step.final_obs[0], obs.ravel())
-        assert (step.own_reward[0], step.terminated[0]) == (reward, bool(over))
+        assert (step.environment_reward[0], step.terminated[0]) == (reward, bool(over))
         if over:
             np.testing.assert_array_equal(step.obs[0], game.reset().ravel())
 
@@ -121,8 +121,8 @@ def test_crafter_can_start_equipped_near_a_diamond():
 HASH = """
 import sys, zlib, numpy as np
 from rewardsmith.contract.records import EnvSpec
-from rewardsmith.worker.envs.make import make
-env, seen = make(EnvSpec(sys.argv[1]), 1), 0
+from rewardsmith.worker.envs.make import make_envs
+env, seen = make_envs(EnvSpec(sys.argv[1]), 1), 0
 env.reset((11,))
 rng = np.random.default_rng(1)
 for _ in range(60):
@@ -229,11 +229,13 @@ def test_maniskill_steps_the_tasks_own_physics():
 
 @needs(PICK)
 def test_maniskill_without_a_vulkan_device_says_what_to_install():
-    from rewardsmith.worker.envs.adapters.maniskill import unfit
+    from rewardsmith.worker.envs.adapters.maniskill import explain_missing_vulkan
 
-    assert "Mesa's software driver from 24.3 on" in str(unfit(RuntimeError("failed to find a rendering device")))
+    assert "Mesa's software driver from 24.3 on" in str(
+        explain_missing_vulkan(RuntimeError("failed to find a rendering device"))
+    )
     other = RuntimeError("the cube is broken")
-    assert unfit(other) is other
+    assert explain_missing_vulkan(other) is other
 
 
 @pytest.mark.parametrize("env_id", [CRAFTER, RIVER, PICK])
@@ -247,10 +249,10 @@ def test_a_missing_family_is_told_with_its_install_line(env_id, monkeypatch):
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", absent)
-    extra = env_families.family_of(env_id).extra
+    extra = env_families.find_family(env_id).extra
     with pytest.raises(TaskError, match=rf"is not installed.*pip install 'rewardsmith\[{extra}\]'"):
-        env_families.require(env_id)
-    assert not installed(env_id)
+        env_families.require_packages(env_id)
+    assert not is_family_installed(env_id)
 
 
 def test_every_extra_of_a_family_is_one_of_the_package():

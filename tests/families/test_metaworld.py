@@ -1,4 +1,4 @@
-"""Meta-World: ids of its tasks, their goals, and signals and measures that follow its scripted experts."""
+"""Meta-World: ids of its tasks, their goals, and signals that follow its scripted experts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from fakes.families import needs, tasks
 
 from rewardsmith.contract.records import EnvSpec
-from rewardsmith.worker.envs.make import make
+from rewardsmith.worker.envs.make import make_envs
 
 REACH = "Meta-World/reach-v3"
 GAPS = ("target_gap", "target_distance", "head_distance")
@@ -21,7 +21,7 @@ pytestmark = needs(REACH)
 @pytest.mark.parametrize("task", tasks("metaworld"))
 def test_an_expert_succeeds_moves_every_signal_and_closes_the_gap(task):
     signals = [signal.name for signal in task.env.signals]
-    env = make(task.env, 1, signals, ("success",))
+    env = make_envs(task.env, 1, signals, ("success",))
     followed = follow(env, expert(task.env.env_id))
     assert followed["success"][-1] == 1
     assert not followed["success"][:-1].any()
@@ -45,9 +45,9 @@ def follow(env, policy):
         step = env.step(np.clip(policy.get_action(obs[0]), -1, 1)[None])
         obs = step.obs
         taken.append(step.after[0].copy())
-        if env.layout.unpack(step.after)["success"][0]:
+        if env.layout.unpack_signals(step.after)["success"][0]:
             break
-    return env.layout.unpack(np.array(taken))
+    return env.layout.unpack_signals(np.array(taken))
 
 
 def test_a_task_is_that_of_the_benchmark():
@@ -63,14 +63,14 @@ def test_a_task_is_that_of_the_benchmark():
 
 
 def test_the_seed_of_a_reset_chooses_the_goal_among_fifty():
-    env = make(EnvSpec(REACH), 1)
+    env = make_envs(EnvSpec(REACH), 1)
     goals = [tuple(env.reset((seed,))[0, 36:39].copy()) for seed in (0, 1, 2, 0)]
     assert goals[0] == goals[3]
     assert len(set(goals)) == 3
 
 
 def test_an_episode_is_cut_after_five_hundred_steps():
-    env = make(EnvSpec(REACH), 1)
+    env = make_envs(EnvSpec(REACH), 1)
     env.reset((0,))
     ended = [len(env.step(np.zeros((1, 4))).ended) for _ in range(500)]
     assert env.max_episode_steps == 500
@@ -79,9 +79,9 @@ def test_an_episode_is_cut_after_five_hundred_steps():
 
 def test_a_task_without_a_card_has_signals_and_a_success_to_measure():
     names = ("hand_position", "hammer_position", "object_position", "target_position")
-    env = make(EnvSpec("Meta-World/hammer-v3"), 1, names, ("success",))
+    env = make_envs(EnvSpec("Meta-World/hammer-v3"), 1, names, ("success",))
     obs = env.reset((0,))
-    values = env.layout.unpack(env.current())
+    values = env.layout.unpack_signals(env.read_signals())
     assert set(values) == {*names, "success"}
     np.testing.assert_array_equal(values["target_position"][0], obs[0, 36:39])
     np.testing.assert_allclose(values["hand_position"][0], obs[0, :3], atol=1e-3)

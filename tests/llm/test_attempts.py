@@ -1,4 +1,4 @@
-"""Calls that were sent and gave no answer: written down, and counted as the most that they can have cost."""
+"""Calls that were sent and gave no answer: recorded, and counted as the most that they can have cost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from rewardsmith.contract.errors import BudgetExhausted, ModelRejected, ModelUnavailable
 from rewardsmith.llm import Budget, Ledger, Message, RecordedModel, Request, retry
 from rewardsmith.llm.client import Endpoint
-from rewardsmith.llm.ledger import read
+from rewardsmith.llm.ledger import read_ledger
 from rewardsmith.spec.settings import BudgetSettings, LlmSettings
 
 ASK = (Message("user", "write a reward"),)
@@ -43,7 +43,7 @@ def answered(request: httpx2.Request, **usage: int) -> httpx2.Response:
 def model(path: Path, handle: Callable[[httpx2.Request], httpx2.Response], limits: BudgetSettings | None = None):
     kept = Ledger(path)
     endpoint = Endpoint(SETTINGS, "key", transport=httpx2.MockTransport(handle))
-    return RecordedModel(SETTINGS, kept, Budget(limits or BudgetSettings(), kept.most), lambda: endpoint)
+    return RecordedModel(SETTINGS, kept, Budget(limits or BudgetSettings(), kept.most_spent), lambda: endpoint)
 
 
 def test_every_silent_attempt_has_a_line_and_makes_the_cost_unknown(path: Path) -> None:
@@ -58,7 +58,7 @@ def test_every_silent_attempt_has_a_line_and_makes_the_cost_unknown(path: Path) 
 def test_a_lost_attempt_is_no_answer(path: Path) -> None:
     with pytest.raises(ModelUnavailable):
         model(path, silent).complete(ASK, role="designer")
-    assert read(path) == ()
+    assert read_ledger(path) == ()
     completion = model(path, answered).complete(ASK, role="designer")
     assert (completion.text, completion.cached) == ("hi", False)
 

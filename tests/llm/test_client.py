@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from rewardsmith.contract.errors import ConfigError, ModelRejected, ModelUnavailable
+from rewardsmith.contract.errors import ConfigError, ModelError, ModelRejected, ModelUnavailable
 from rewardsmith.llm import Message, Picture, Request, find_key, retry
 from rewardsmith.llm.client import Endpoint
-from rewardsmith.search.concurrency import together
+from rewardsmith.search.concurrency import run_in_threads
 from rewardsmith.spec.settings import LlmSettings
 
 KEY = "sk-secret-0123456789"
@@ -87,7 +87,7 @@ def test_calls_that_fail_alike_say_so_once_for_each_attempt() -> None:
 
     notices: list[str] = []
     down = endpoint(refuse, retries=2, notices=notices)
-    failures = together(lambda _: down.chat(REQUEST), range(4))
+    failures = run_in_threads(lambda _: down.chat(REQUEST), range(4))
     assert [type(failure) for failure in failures] == [ModelUnavailable] * 4
     first, second = notices
     assert first.startswith("attempt 1 failed, the next comes in 0 s: cannot reach the language model")
@@ -193,10 +193,10 @@ def test_a_refused_system_role_moves_the_rules_into_the_first_message() -> None:
 
 @pytest.fixture
 def seen_picture(tmp_path: Path) -> Request:
-    """A request with a picture that lies in `tmp_path`."""
+    """A request with a picture in `tmp_path`."""
     (tmp_path / "stills").mkdir()
     (tmp_path / "stills" / "a.png").write_bytes(b"\x89PNG")
-    picture = Picture.of("E1, step 4:", tmp_path / "stills" / "a.png", tmp_path)
+    picture = Picture.from_file("E1, step 4:", tmp_path / "stills" / "a.png", tmp_path)
     return Request("small", (Message("user", "look", (picture,)),), None, None)
 
 
@@ -254,6 +254,131 @@ def test_several_peculiarities_are_learnt_in_one_call() -> None:
     assert set(seen[2]) == {"model", "messages", "max_completion_tokens"}
 
 
+def takes_no_system_message(status: int, reason: str) -> tuple[Handler, list[list[str]]]:
+    """Return a handler that refuses requests with a system message, and the list of the roles that it saw."""
+    seen: list[list[str]] = []
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        seen.append([message["role"] for message in json.loads(request.content)["messages"]])
+        return httpx2.Response(status, text=reason) if "system" in seen[-1] else answered()
+
+    return handle, seen
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (400, '{"message": "Conversation roles must alternate user/assistant/user/assistant/...", "code": 400}'),
+        (500, '{"error": {"code": 500, "message": "Jinja Exception: System role not supported"}}'),
+        (500, "Internal Server Error"),
+        (500, ""),
+        (200, '{"error": "Error rendering prompt with jinja template: System role not supported"}'),
+    ],
+)
+def test_a_template_without_a_system_message_is_asked_without_one_from_then_on(status: int, reason: str) -> None:
+    handle, seen = takes_no_system_message(status, reason)
+    connection = endpoint(handle, retries=0)
+    assert [connection.chat(REQUEST).text for _ in range(2)] == ["hi", "hi"]
+    assert seen == [["system", "user"], ["user"], ["user"]]
+
+
+def test_an_internal_error_that_stays_without_the_system_message_changes_nothing() -> None:
+    handle, seen = script([*[refused(500, "Internal Server Error")] * 2, answered(), answered()])
+    connection = endpoint(handle)
+    assert [connection.chat(REQUEST).text for _ in range(2)] == ["hi", "hi"]
+    assert [len(body["messages"]) for body in seen] == [2, 1, 2, 2]  # type: ignore[arg-type]
+
+
+def test_an_endpoint_that_took_a_system_message_is_not_asked_without_one() -> None:
+    handle, seen = script([answered(), refused(500, "Internal Server Error"), answered()])
+    connection = endpoint(handle)
+    assert [connection.chat(REQUEST).text for _ in range(2)] == ["hi", "hi"]
+    assert [len(body["messages"]) for body in seen] == [2, 2, 2]  # type: ignore[arg-type]
+
+
+def test_a_setting_that_is_left_out_is_told_once() -> None:
+    handle, _ = script([refused(400, "temperature is deprecated"), answered(), answered()])
+    notices: list[str] = []
+    connection = endpoint(handle, notices=notices)
+    for _ in range(2):
+        connection.chat(REQUEST)
+    assert notices == ["the model 'small' takes no temperature; llm.temperature is left out"]
+
+
+def test_a_half_answer_is_a_lost_attempt_that_is_tried_again() -> None:
+    handle, seen = script([answered("def rew", "error"), answered()])
+    lost: list[tuple[str, bool]] = []
+    answer = endpoint(handle).chat(REQUEST, lambda cause, again: lost.append((cause, again)))
+    assert (answer.text, len(seen)) == ("hi", 2)
+    assert [again for _, again in lost] == [True]
+    assert "the answer broke off (finish reason 'error')" in lost[0][0]
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        httpx2.Response(200, json={"error": "Unexpected endpoint or method. (POST /chat/completions)"}),
+        httpx2.Response(200, json={"error": "something odd"}),
+        httpx2.Response(404, text="404 page not found"),
+        httpx2.Response(405, text="Method Not Allowed"),
+        httpx2.Response(200, text="<html><head><title>Open WebUI</title></head></html>"),
+    ],
+    ids=["error", "odd error", "404", "405", "page"],
+)
+def test_an_address_without_a_version_is_told_at_once_with_the_one_to_try(response: httpx2.Response) -> None:
+    seen: list[str] = []
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request.method)
+        return response
+
+    settings = LlmSettings(model="small", base_url="http://model.test:1234/", retries=5)
+    with pytest.raises(ModelRejected, match=r"usually (ending )?in /v1: try http://model\.test:1234/v1$"):
+        Endpoint(settings, KEY, transport=httpx2.MockTransport(handle)).chat(REQUEST)
+    assert seen.count("POST") == 1
+
+
+@pytest.mark.parametrize("status", [400, 413, 422, 500])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "This model's maximum context length is 8192 tokens. However, you requested 10203 tokens",
+        "the request exceeds the available context size. try increasing the context size",
+        "prompt is too long: 200123 tokens > 200000 maximum",
+        "litellm.ContextWindowExceededError: OpenAIException - This model's maximum context length is",
+        "max_tokens is too large: 8192. This model supports at most 4096 completion tokens",
+    ],
+)
+def test_what_does_not_fit_into_the_models_window_names_the_setting_and_is_not_tried_again(
+    words: str, status: int
+) -> None:
+    handle, seen = script([refused(status, words)])
+    request = replace(REQUEST, max_tokens=8192)
+    with pytest.raises(ModelRejected, match=r"lower llm\.max_tokens \(now 8,192\)"):
+        endpoint(handle).chat(request)
+    assert len(seen) == 1
+
+
+def test_the_wait_that_the_words_ask_for_is_kept_and_too_long_a_one_ends_the_call() -> None:
+    notices: list[str] = []
+    handle, _ = script([refused(429, "Please try again in 10ms."), answered()])
+    assert endpoint(handle, notices=notices).chat(REQUEST).text == "hi"
+    assert "the next comes in 0 s" in notices[0]
+    handle, seen = script([refused(429, "Please try again in 2h30m.")])
+    with pytest.raises(ModelUnavailable, match="rate limit"):
+        endpoint(handle).chat(REQUEST)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("status", [200, 400, 503])
+def test_a_reply_nested_without_end_is_one_line(status: int) -> None:
+    for reply in ('{"choices": ' + "[" * 100_000, '{"error": ' * 900 + "1" + "}" * 900):
+        connection = endpoint(lambda request, reply=reply: httpx2.Response(status, text=reply), retries=0)
+        with pytest.raises(ModelError) as caught:
+            connection.chat(REQUEST)
+        assert "\n" not in str(caught.value)
+
+
 def test_a_refusal_about_something_else_is_told_and_not_negotiated() -> None:
     handle, seen = script([refused(400, "context length exceeded")])
     with pytest.raises(ModelRejected, match="context length exceeded"):
@@ -307,6 +432,21 @@ def test_an_error_under_the_status_of_a_success_is_tried_again() -> None:
     assert len(seen) == 2
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"error": "quota used up"},
+        {"errors": [{"code": 1, "message": "quota used up"}]},
+        {"code": 1002, "msg": "quota used up", "success": False},
+        {"detail": "quota used up"},
+        {"object": "error", "message": "quota used up"},
+    ],
+)
+def test_what_a_success_without_an_answer_says_is_told(said: object) -> None:
+    with pytest.raises(ModelUnavailable, match="quota used up"):
+        endpoint(lambda request: httpx2.Response(200, json=said), retries=0).chat(REQUEST)
+
+
 def test_a_closed_endpoint_ends_its_waiting() -> None:
     connection = endpoint(lambda request: refused(503, "later", {"retry-after": "60"}))
     connection._notice = lambda message: connection.close()
@@ -316,12 +456,12 @@ def test_a_closed_endpoint_ends_its_waiting() -> None:
 
 def test_the_models_of_an_endpoint_are_listed() -> None:
     listed = httpx2.Response(200, json={"object": "list", "data": [{"id": "b"}, {"id": "a"}]})
-    assert endpoint(lambda request: listed).models() == ("a", "b")
+    assert endpoint(lambda request: listed).list_models() == ("a", "b")
 
 
 def test_an_endpoint_that_lists_nothing_is_told() -> None:
     with pytest.raises(ModelRejected, match="no list of models"):
-        endpoint(lambda request: httpx2.Response(200, text="hello")).models()
+        endpoint(lambda request: httpx2.Response(200, text="hello")).list_models()
 
 
 def test_a_missing_key_names_the_variable_and_the_way_without() -> None:
@@ -344,9 +484,65 @@ def test_a_key_with_characters_that_no_header_takes_is_refused(monkeypatch: pyte
         find_key(LlmSettings())
 
 
-def test_an_address_that_is_none_is_told() -> None:
-    with pytest.raises(ConfigError, match=r"'localhost:8000'.*OPENAI_BASE_URL"):
-        Endpoint(LlmSettings(base_url="localhost:8000"), KEY)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "localhost:8000",
+        "127.0.0.1:8000/v1",
+        "ftp://host/v1",
+        "http://",
+        "http:///v1",
+        "http://[::1/v1",
+        "http://localhost:abc/v1",
+        "http://localhost:99999/v1",
+        "http://host/v1#part",
+        "http://ho st/v1",
+        "http://host\\@other/v1",
+        "http://a..b/v1",
+        f"http://{'a' * 70}.test/v1",
+        "http://☃.☃☃/v1",
+        "http://host/v1\nX: y",
+        "http://[v1.a]/v1",
+    ],
+)
+def test_an_address_that_is_none_is_told_in_one_line(address: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^the language model's address .* is no http address: .*OPENAI_BASE_URL"
+    ) as caught:
+        Endpoint(LlmSettings(base_url=address), KEY)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "sent_to"),
+    [
+        ("http://model.test/v1", "http://model.test/v1/chat/completions"),
+        (" http://model.test/v1/ ", "http://model.test/v1/chat/completions"),
+        ("http://model.test/v1//", "http://model.test/v1/chat/completions"),
+        ("http://model.test/v1/chat/completions", "http://model.test/v1/chat/completions"),
+        ("http://model.test/v1?api-version=2024", "http://model.test/v1/chat/completions?api-version=2024"),
+        ("http://model.test/v1/?a=b%20c&d=", "http://model.test/v1/chat/completions?a=b+c&d="),
+        ("http://bücher.test/v1", "http://xn--bcher-kva.test/v1/chat/completions"),
+        ("http://[::1]:8000/v1", "http://[::1]:8000/v1/chat/completions"),
+    ],
+)
+def test_requests_go_below_the_address_and_keep_its_query(address: str, sent_to: str) -> None:
+    seen: list[str] = []
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        seen.append(str(request.url))
+        return answered()
+
+    Endpoint(LlmSettings(base_url=address), KEY, transport=httpx2.MockTransport(handle)).chat(REQUEST)
+    assert [httpx2.URL(url) for url in seen] == [httpx2.URL(sent_to)]
+
+
+def test_a_password_that_the_endpoint_echoes_is_not_shown() -> None:
+    settings = LlmSettings(model="small", base_url="http://me:hunter%212@model.test/v1?api_key=sk-other", retries=0)
+    echo = httpx2.MockTransport(lambda request: refused(400, "no: me:hunter!2, hunter%212, sk-other"))
+    with pytest.raises(ModelRejected) as caught:
+        Endpoint(settings, KEY, transport=echo).chat(REQUEST)
+    assert not [secret for secret in ("hunter", "sk-other") if secret in str(caught.value)]
 
 
 def test_a_password_in_the_address_is_not_shown() -> None:

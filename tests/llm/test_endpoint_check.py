@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from rewardsmith.llm import report
+from rewardsmith.llm import check_endpoint
 from rewardsmith.spec.settings import LlmSettings
 
 
@@ -36,19 +36,19 @@ def server() -> Iterator[str]:
 
 def test_an_endpoint_that_answers_is_reported_with_its_models(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", server)
-    check = report()
+    check = check_endpoint()
     assert check.ok
     assert check.detail == f"{server} answers and lists 2 model(s)"
 
 
 def test_an_endpoint_that_is_down_is_reported_with_its_address() -> None:
-    check = report(LlmSettings(base_url="http://127.0.0.1:1/v1"))
+    check = check_endpoint(LlmSettings(base_url="http://127.0.0.1:1/v1"))
     assert (check.ok, check.needed) == (False, False)
     assert "http://127.0.0.1:1/v1" in check.detail
     assert check.fix is not None
 
 
 def test_a_missing_key_is_reported_with_its_variable() -> None:
-    check = report()
+    check = check_endpoint()
     assert (check.ok, check.needed) == (False, False)
     assert "OPENAI_API_KEY" in str(check.fix)

@@ -7,24 +7,24 @@ from pathlib import Path
 import pytest
 
 from rewardsmith.contract.errors import RunError
-from rewardsmith.contract.records import Spent
-from rewardsmith.llm import Answer, Entry, Ledger, Message, Request, ledger
+from rewardsmith.contract.records import ModelUsage
+from rewardsmith.llm import Ledger, LedgerEntry, Message, ModelAnswer, Request, ledger
 
 REQUEST = Request("small", (Message("user", "12345678"),), 1.0, 100)
 
 
-def entry(sample: int = 0, **changes: object) -> Entry:
+def entry(sample: int = 0, **changes: object) -> LedgerEntry:
     values: dict[str, object] = {
         "key": REQUEST.key("designer", sample),
         "role": "designer",
         "sample": sample,
         "request": REQUEST,
-        "answer": Answer(f"answer {sample} µ\ud7ff", "stop", 10, 5),
+        "answer": ModelAnswer(f"answer {sample} µ\ud7ff", "stop", 10, 5),
         "cost_usd": 0.25,
         "latency_s": 1.5,
         "time": "2026-01-01T00:00:00+00:00",
     }
-    return Entry(**(values | changes))  # type: ignore[arg-type]
+    return LedgerEntry(**(values | changes))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -78,17 +78,25 @@ def test_a_damaged_line_before_the_last_is_told(path: Path) -> None:
         Ledger(path)
 
 
+def test_a_line_nested_without_end_is_told_as_a_damaged_one(path: Path) -> None:
+    kept = Ledger(path)
+    kept.append(entry(0))
+    path.write_text("[" * 100_000 + "\n" + path.read_text())
+    with pytest.raises(RunError, match="line 1 of the ledger"):
+        Ledger(path)
+
+
 def test_what_was_spent_counts_earlier_sessions_and_not_replays(path: Path) -> None:
     kept = Ledger(path)
     kept.append(entry(0))
     kept.append(entry(1, replayed=True))
-    assert Ledger(path).spent == Spent(1, 15, 0.25)
+    assert Ledger(path).spent == ModelUsage(1, 15, 0.25)
 
 
 def test_uncounted_tokens_are_estimated_and_the_cost_stays_unknown(path: Path) -> None:
     kept = Ledger(path)
-    kept.append(entry(0, answer=Answer("x" * 40, "stop"), cost_usd=None))
-    assert kept.spent == Spent(1, 2 + 10, None)
+    kept.append(entry(0, answer=ModelAnswer("x" * 40, "stop"), cost_usd=None))
+    assert kept.spent == ModelUsage(1, 2 + 10, None)
 
 
 def test_a_full_disk_is_told_before_a_call_is_paid_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,4 +123,4 @@ def test_a_failed_write_leaves_the_earlier_answers_whole(path: Path, monkeypatch
 
 def test_an_unreadable_ledger_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="cannot read the ledger"):
-        ledger.read(tmp_path / "none.jsonl")
+        ledger.read_ledger(tmp_path / "none.jsonl")

@@ -17,8 +17,8 @@ from rewardsmith.contract.errors import (
     ReplayMiss,
     RunError,
 )
-from rewardsmith.llm import Answer, Budget, Ledger, Message, RecordedModel, Recording, Request
-from rewardsmith.llm import build as build_all
+from rewardsmith.llm import Budget, Ledger, Message, ModelAnswer, RecordedAnswers, RecordedModel, Request
+from rewardsmith.llm import build_model_pool as build_all
 from rewardsmith.spec.settings import BudgetSettings, LlmSettings
 
 ASK = (Message("user", "write\na reward"),)
@@ -29,12 +29,14 @@ UNLIMITED = BudgetSettings()
 class Played:
     """An endpoint that answers by a function and counts."""
 
-    def __init__(self, answer: Callable[[Request], Answer] = lambda request: Answer("done", "stop", 1000, 500)) -> None:
+    def __init__(
+        self, answer: Callable[[Request], ModelAnswer] = lambda request: ModelAnswer("done", "stop", 1000, 500)
+    ) -> None:
         self.answer = answer
         self.requests: list[Request] = []
         self.closed = False
 
-    def chat(self, request: Request, lost: Callable[[str, bool], None]) -> Answer:
+    def chat(self, request: Request, lost: Callable[[str, bool], None]) -> ModelAnswer:
         self.requests.append(request)
         return self.answer(request)
 
@@ -43,14 +45,14 @@ class Played:
 
 
 def model(
-    path: Path, played: Played, limits: BudgetSettings = UNLIMITED, recording: Recording | None = None
+    path: Path, played: Played, limits: BudgetSettings = UNLIMITED, recording: RecordedAnswers | None = None
 ) -> RecordedModel:
     kept = Ledger(path)
-    return RecordedModel(SETTINGS, kept, Budget(limits, kept.most), lambda: played, recording)
+    return RecordedModel(SETTINGS, kept, Budget(limits, kept.most_spent), lambda: played, recording)
 
 
 def build(settings: LlmSettings, limits: BudgetSettings, path: Path) -> RecordedModel:
-    return build_all(settings, limits, path).of("designer")
+    return build_all(settings, limits, path).for_role("designer")
 
 
 @pytest.fixture
@@ -106,7 +108,7 @@ def test_two_threads_that_ask_the_same_pay_once(path: Path) -> None:
 
 
 def test_a_failed_call_leaves_nothing_and_is_made_again(path: Path) -> None:
-    def down(request: Request) -> Answer:
+    def down(request: Request) -> ModelAnswer:
         raise ModelUnavailable("down")
 
     with pytest.raises(ModelUnavailable):
@@ -119,16 +121,41 @@ def test_a_failed_call_leaves_nothing_and_is_made_again(path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (Answer("I must\nnot", "refusal", 5, 5), r"'small' declined \(designer\): 'I must not'.*--model"),
-        (Answer("", "empty", 5, 0), r"'small' answered with empty text"),
+        (ModelAnswer("I must\nnot", "refusal", 5, 5), r"'small' declined \(designer\): 'I must not'.*--model"),
     ],
 )
-def test_a_declined_answer_is_paid_for_once_and_told_each_time(path: Path, answer: Answer, words: str) -> None:
+def test_a_declined_answer_is_paid_for_once_and_told_each_time(path: Path, answer: ModelAnswer, words: str) -> None:
     played = Played(lambda request: answer)
     for _ in range(2):
         with pytest.raises(ModelRefused, match=words):
             model(path, played).complete(ASK, role="designer")
     assert len(played.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("finish", "words"),
+    [
+        ("empty", r"'small' answered with empty text, asked twice \(designer\); take another"),
+        ("reasoning", r"asked twice \(designer\); all that it wrote is its reasoning; set llm\.reasoning_effort"),
+    ],
+)
+def test_an_answer_without_text_is_asked_for_once_more_and_paid_for_once(path: Path, finish: str, words: str) -> None:
+    played = Played(lambda request: ModelAnswer("", finish, 5, 0))
+    for _ in range(2):
+        with pytest.raises(ModelRefused, match=words):
+            model(path, played).complete(ASK, role="designer")
+    first, second = played.requests
+    assert first.messages == ASK
+    assert second.messages[: len(ASK) + 1] == (*ASK, Message("assistant", "(no text)"))
+    assert ("reasoning" in second.messages[-1].content) == (finish == "reasoning")
+
+
+def test_the_text_that_follows_an_empty_answer_is_the_answer_and_both_are_in_the_ledger(path: Path) -> None:
+    answers = iter([ModelAnswer("", "reasoning", 5, 9), ModelAnswer("done", "stop", 9, 1)])
+    assert model(path, Played(lambda request: next(answers))).complete(ASK, role="designer").text == "done"
+    assert [entry.answer.finish for entry in Ledger(path).entries] == ["reasoning", "stop"]
+    replayed = model(path.with_name("other.jsonl"), Played(), recording=RecordedAnswers.open(path, strict=True))
+    assert replayed.complete(ASK, role="designer").text == "done"
 
 
 def test_the_budget_goes_on_where_the_session_before_ended(path: Path) -> None:
@@ -172,7 +199,7 @@ def test_a_strict_replay_tells_the_role_and_the_first_difference(path: Path, rec
 def test_a_replay_by_position_answers_other_words_turn_by_turn_also_after_a_resume(path: Path, tmp_path: Path) -> None:
     recorded = tmp_path / "turns.jsonl"
     answers = iter(("first", "second"))
-    live = model(recorded, Played(lambda request: Answer(next(answers), "stop", 1, 1)))
+    live = model(recorded, Played(lambda request: ModelAnswer(next(answers), "stop", 1, 1)))
     for words in ("fitness 1.01", "fitness 2.02"):
         live.complete((Message("user", words),), role="designer", sample=3)
     settings = LlmSettings(model="small", replay=str(recorded), replay_by="position")
@@ -205,7 +232,7 @@ def test_a_strict_replay_tells_a_role_that_was_not_recorded(path: Path, recorded
 
 def test_a_cache_answers_what_it_has_and_calls_for_the_rest(path: Path, recorded: Path) -> None:
     played = Played()
-    asked = model(path, played, recording=Recording.open(recorded, strict=False))
+    asked = model(path, played, recording=RecordedAnswers.open(recorded, strict=False))
     assert asked.complete(ASK, role="designer").cached
     assert not asked.complete(ASK, role="critic").cached
     assert len(played.requests) == 1

@@ -1,4 +1,4 @@
-"""Answers in a form: what is taken out of a text, what is refused, and how it is asked for again."""
+"""Structured output: forms found in a text, refused answers, and the second question."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import pytest
 
 from rewardsmith.contract.errors import ModelRefused
 from rewardsmith.llm import Completion, Message
-from rewardsmith.llm.structured_output import Form, ask, objects
+from rewardsmith.llm.structured_output import AnswerForm, find_json_objects, request_form
 
 
-class Person(Form):
+class Person(AnswerForm):
     name: str
     age: int | None = None
 
 
 @dataclass
 class Script:
-    """Answers from a list, and remembers what it was asked."""
+    """Answers from a list, and records the questions."""
 
     answers: list[str | tuple[str, str]]
     asked: list[tuple[Message, ...]] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Script:
 
 
 def filled(*answers, check=lambda _: None):
-    return ask(Script(list(answers)), [Message("user", "Who?")], Person, role="critic", sample=0, check=check)
+    return request_form(Script(list(answers)), [Message("user", "Who?")], Person, role="critic", sample=0, check=check)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_form_is_found_however_it_is_wrapped(text):
 )
 def test_what_is_no_form_is_asked_for_once_more_with_the_reason(text, problem):
     model = Script([text, '{"name": "Ada"}'])
-    assert ask(model, [Message("user", "Who?")], Person, role="critic", sample=0).name == "Ada"
+    assert request_form(model, [Message("user", "Who?")], Person, role="critic", sample=0).name == "Ada"
     assert problem in model.asked[1][-1].content
     assert [message.role for message in model.asked[1]] == ["user", "assistant", "user"]
 
@@ -80,10 +80,39 @@ def test_what_a_check_finds_is_told_too():
 
 def test_an_answer_that_was_cut_off_is_asked_for_more_briefly():
     model = Script([('{"name": "A', "length"), '{"name": "Ada"}'])
-    ask(model, [Message("user", "Who?")], Person, role="critic", sample=0)
+    request_form(model, [Message("user", "Who?")], Person, role="critic", sample=0)
     assert "cut off" in model.asked[1][-1].content
     assert "Be brief" in model.asked[1][-1].content
 
 
 def test_objects_inside_others_are_not_found_apart():
-    assert objects('{"a": {"b": 1}} {"c": 2}') == [{"a": {"b": 1}}, {"c": 2}]
+    assert find_json_objects('{"a": {"b": 1}} {"c": 2}') == [{"a": {"b": 1}}, {"c": 2}]
+
+
+ADA = '{"name": "Ada", "age": 36}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[THINK]{{"name": "Bob"}}[/THINK]{ADA}',
+        f'<|channel|>analysis<|message|>{{"name": "Bob"}}<|end|><|start|>assistant<|channel|>final<|message|>{ADA}',
+        f'Drafted: {{"name": "Bob"}}</think>{ADA}<|im_end|>',
+        f"<think>I think inside <think> tags.</think>{ADA}",
+        f"<think>{'so it goes ' * 20_000}</think>{ADA}",
+        f"<think>Well, {ADA}",
+    ],
+)
+def test_thoughts_of_every_family_hold_no_form_and_hide_none(text):
+    assert filled(text) == Person(name="Ada", age=36)
+
+
+@pytest.mark.parametrize("name", ["a <think> b", "a </think> b", "[THINK]", "<|channel|>analysis<|message|>"])
+@pytest.mark.parametrize("wrap", ["{}", "Well:\n{}", "```json\n{}\n```"])
+def test_marks_of_thoughts_in_the_texts_of_a_form_are_text(name, wrap):
+    assert filled(wrap.replace("{}", f'{{"name": "{name}"}}')) == Person(name=name)
+
+
+def test_a_form_in_a_thought_that_was_cut_off_does_not_count():
+    with pytest.raises(ModelRefused, match="cut off"):
+        filled((f"<think>{ADA}", "length"), (f"<think>{ADA}", "length"))

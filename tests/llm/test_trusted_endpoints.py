@@ -1,4 +1,4 @@
-"""A key goes where this machine's user sent one, and never where a run from elsewhere says."""
+"""A key goes only to endpoints that this machine's user used, never to one that only a foreign run names."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import EnvSpec
 from rewardsmith.llm import trusted_endpoints
 from rewardsmith.search import setup
-from rewardsmith.search.callbacks import Silent
+from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.storage import Run
-from rewardsmith.spec.config import from_sets, resolve
+from rewardsmith.spec.config import parse_assignments, resolve_config
 from rewardsmith.spec.task_cards import Task
 
 FOREIGN = "https://models.example/v1"
@@ -32,7 +32,7 @@ def new_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sent(path: Path, **llm: object) -> Run:
     """Make a run directory as somebody else's machine left it."""
-    return Run.create(path, TASK, resolve({"search": {"designer": "llm"}, "llm": {"model": "small", **llm}}))
+    return Run.create(path, TASK, resolve_config({"search": {"designer": "llm"}, "llm": {"model": "small", **llm}}))
 
 
 def check(run: Run) -> None:
@@ -42,7 +42,7 @@ def check(run: Run) -> None:
 def test_a_run_from_elsewhere_is_refused_with_the_address_and_the_flag(tmp_path: Path) -> None:
     run = sent(tmp_path / "run", base_url=FOREIGN)
     with pytest.raises(ConfigError, match=f"the key in OPENAI_API_KEY to {FOREIGN}.*--trust-endpoint") as refused:
-        searches.carry_on(run)
+        searches.continue_run(run)
     assert "\n" not in str(refused.value)
 
 
@@ -50,7 +50,7 @@ def test_a_role_with_an_endpoint_of_its_own_is_looked_at_too(tmp_path: Path) -> 
     run = Run.create(
         tmp_path / "run",
         TASK,
-        resolve(
+        resolve_config(
             {
                 "search": {"designer": "llm"},
                 "critic": {"review": True},
@@ -79,8 +79,8 @@ def test_no_key_is_sent_before_the_refusal(tmp_path: Path, monkeypatch: pytest.M
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(trusted_endpoints, "LOOPBACK", ())  # as if it were far away
     run = sent(tmp_path / "run", base_url=f"http://127.0.0.1:{server.server_port}/v1", retries=0)
-    with pytest.raises(ConfigError), setup.models(run, Silent()) as models:
-        models.of("designer").complete((), role="designer")
+    with pytest.raises(ConfigError), setup.open_models(run, NullCallback()) as models:
+        models.for_role("designer").complete((), role="designer")
     server.shutdown()
     server.server_close()
     assert asked == []
@@ -108,13 +108,44 @@ def test_what_this_machine_names_is_asked_without_a_question(
 def test_the_endpoint_of_a_search_that_the_user_began_is_known_ever_after(tmp_path: Path) -> None:
     overrides = {
         "search": {"designer": "llm"},
-        "llm": {"model": "small", "base_url": "https://me:pass@models.example/v1", "key_variable": "OPENAI_API_KEY"},
+        "llm": {"model": "small", "base_url": "https://models.example/v1", "key_variable": "OPENAI_API_KEY"},
     }
-    check(searches.start(searches.plan("Hop", "Hopper-v5", overrides=overrides, environment={}), tmp_path / "mine"))
+    check(
+        searches.create_run(
+            searches.plan_search("Hop", "Hopper-v5", overrides=overrides, environment={}), tmp_path / "mine"
+        )
+    )
     check(sent(tmp_path / "another", base_url=FOREIGN))
     with pytest.raises(ConfigError):
         check(sent(tmp_path / "foreign", base_url=FOREIGN, key_variable="AWS_SECRET_ACCESS_KEY"))
-    assert "pass" not in trusted_endpoints.home().read_text()
+
+
+def test_a_password_in_the_users_variable_is_kept_in_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://me:hunter2@models.example/v1")
+    overrides = {"search": {"designer": "llm"}, "llm": {"model": "small"}}
+    plan = searches.plan_search("Hop", "Hopper-v5", overrides=overrides, environment={})
+    searches.create_run(plan, tmp_path / "mine")
+    files = [trusted_endpoints.endpoints_file(), *(tmp_path / "mine").rglob("*")]
+    assert not [file for file in files if file.is_file() and b"hunter2" in file.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    "address", ["https://me:hunter2@models.example/v1", "https://models.example/v1?api-key=hunter2"]
+)
+@pytest.mark.parametrize("designer", ["llm", "auto", "symbolic"])
+def test_a_password_in_a_setting_is_refused_where_it_would_be_used_and_written_nowhere(
+    tmp_path: Path, address: str, designer: str
+) -> None:
+    overrides = {"search": {"designer": designer}, "llm": {"model": "small", "base_url": address}}
+    plan = searches.plan_search("Hop", "Hopper-v5", overrides=overrides, environment={})
+    if designer != "symbolic":
+        with pytest.raises(ConfigError, match=r"holds a user name, a password or a key.*OPENAI_API_KEY") as refused:
+            searches.create_run(plan, tmp_path / "mine")
+        assert "hunter2" not in str(refused.value)
+    else:
+        searches.create_run(plan, tmp_path / "mine")
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert not [file for file in files if b"hunter2" in file.read_bytes()]
 
 
 def test_a_confirmed_endpoint_is_known_and_one_that_an_option_names(tmp_path: Path) -> None:
@@ -122,17 +153,17 @@ def test_a_confirmed_endpoint_is_known_and_one_that_an_option_names(tmp_path: Pa
     check(sent(tmp_path / "second", base_url=FOREIGN))
     other = "https://other.example/v1"
     third = sent(tmp_path / "third", base_url=other)
-    setup.trust_endpoints(third, from_sets(["llm.temperature=0.5"]))
+    setup.trust_endpoints(third, parse_assignments(["llm.temperature=0.5"]))
     with pytest.raises(ConfigError):
         check(third)
-    setup.trust_endpoints(third, from_sets([f"llm.base_url={other}"]))
+    setup.trust_endpoints(third, parse_assignments([f"llm.base_url={other}"]))
     check(third)
 
 
 @pytest.mark.parametrize("command", [["resume"], ["refine", "--yes"]])
 def test_the_commands_that_a_studio_starts_refuse_it_and_write_nothing(tmp_path: Path, command: list[str]) -> None:
     run = sent(tmp_path / "run", base_url=FOREIGN)
-    run.journal().close()
+    run.open_journal().close()
     with pytest.raises(ConfigError, match="--trust-endpoint"):
         app([command[0], str(run.path), *command[1:]], standalone_mode=False)
     assert (run.path / "journal.jsonl").read_bytes() == b""

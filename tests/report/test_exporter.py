@@ -1,26 +1,36 @@
-"""An exported file pays, without rewardsmith, what a training would."""
+"""An exported file gives, without rewardsmith, the rewards of a training."""
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
 from rewardsmith.contract.errors import ProgramError, TaskError
 from rewardsmith.contract.records import EnvSpec, Limits, Signal
-from rewardsmith.contract.reward_program import STATES, RewardProgram, Transitions, load_reward, parse, read_source
+from rewardsmith.contract.reward_program import (
+    STATES,
+    RewardProgram,
+    Transitions,
+    load_reward,
+    parse_program,
+    read_source,
+)
 from rewardsmith.report.export import wrapper_template
-from rewardsmith.report.export.exporter import export
-from rewardsmith.sandbox import Layout, open_process
+from rewardsmith.report.export.exporter import ExportOrigin, export_program, spell_make_call
+from rewardsmith.sandbox import ProgramLayout, open_process
 from rewardsmith.spec.task_cards import load_task
 from rewardsmith.worker.envs import mujoco_fields
-from rewardsmith.worker.envs.catalogue import catalogue
-from rewardsmith.worker.envs.make import make
+from rewardsmith.worker.envs.catalogue import list_signals
+from rewardsmith.worker.envs.make import make_envs
 
 STEPS = 200
 HOPPER = """
@@ -58,6 +68,14 @@ ANT = """
     def reward(after):
         return {"force": np.sum(after.torso_contact_force**2, axis=1), "turn": after.torso_angular_velocity[:, 2]}
 """
+FALL = """
+    MEMORY = {"steps": 0.0}
+
+    def reward(after, terminated, memory):
+        memory.steps = memory.steps + 1.0
+        early = terminated & (memory.steps < 20)
+        return {"speed": after.x_velocity, "fall": -10.0 * terminated, "early": -1.0 * early}
+"""
 CARTPOLE = """
     def reward(action, after):
         return {"right": action[:, 0], "level": -np.abs(after.obs[:, 2])}
@@ -87,26 +105,27 @@ DRIVER = """
 
 
 def trusted(program: RewardProgram, spec: EnvSpec, actions: np.ndarray) -> np.ndarray:
-    """Return what a training would pay: the batched environment, and the reward process step by step."""
-    env = make(spec, 1, program.signals)
+    """Return the rewards of a training: the batched environment, and the reward process step by step."""
+    env = make_envs(spec, 1, program.signals)
     env.reset([7])
     shapes = {signal.name: signal.shape for signal in env.layout.signals}
     memory, rewards = None, []
-    with open_process(program, Layout(shapes, (env.actions.width,)), Limits()) as process:
+    with open_process(program, ProgramLayout(shapes, (env.actions.width,)), Limits()) as process:
         for action in actions:
-            before, start = env.current().copy(), env.start().copy()
+            before, start = env.read_signals().copy(), env.read_start_signals().copy()
             sent = np.clip(action, env.actions.low, env.actions.high)[None]
             step = env.step(sent)
             packed = {"before": before, "after": step.after, "start": start}
-            named = {state: env.layout.unpack(packed[state], program.reads[state]) for state in STATES}
-            scores = process.score(Transitions(sent, **named), memory)
+            named = {state: env.layout.unpack_signals(packed[state], program.reads[state]) for state in STATES}
+            ends = step.terminated.copy() if "terminated" in program.arguments else None
+            scores = process.score(Transitions(sent, **named, terminated=ends), memory)
             rewards.append(scores.total[0])
             memory = None if len(step.ended) else scores.memory
     return np.array(rewards)
 
 
 def run_alone(text: str, folder: Path, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what the exported file pays, and the weighted sums of its terms, with rewardsmith out of reach."""
+    """Return the rewards of the exported file, and the weighted sums of its terms, without rewardsmith on the path."""
     (folder / "exported_reward.py").write_text(text, encoding="utf-8")
     np.save(folder / "actions.npy", actions)
     (folder / "driver.py").write_text(dedent(DRIVER), encoding="utf-8")
@@ -119,6 +138,7 @@ def run_alone(text: str, folder: Path, actions: np.ndarray) -> tuple[np.ndarray,
     ("env_id", "source"),
     [
         ("Hopper-v5", HOPPER),
+        ("Hopper-v5", FALL),
         ("Reacher-v5", REACHER),
         ("Pendulum-v1", PENDULUM),
         ("Ant-v5", ANT),
@@ -126,17 +146,17 @@ def run_alone(text: str, folder: Path, actions: np.ndarray) -> tuple[np.ndarray,
     ],
 )
 def test_an_exported_file_pays_what_a_training_would(env_id: str, source: str, tmp_path: Path):
-    program = parse(dedent(source))
+    program = parse_program(dedent(source))
     spec = EnvSpec(env_id) if env_id in ("Ant-v5", "CartPole-v1") else load_task(None, env_id).env
-    signals = catalogue(spec)
+    signals = list_signals(spec)
     spec = EnvSpec(env_id, spec.kwargs, signals, spec.max_episode_steps)
     rng = np.random.default_rng(0)
     if env_id == "CartPole-v1":
         actions = rng.integers(2, size=(STEPS, 1)).astype(np.float64)
     else:
-        width = make(spec, 1).actions.width
+        width = make_envs(spec, 1).actions.width
         actions = rng.normal(0.0, 1.0, size=(STEPS, width)).astype(np.float32).astype(np.float64)
-    rewards, sums = run_alone(export(program, signals, spec), tmp_path, actions)
+    rewards, sums = run_alone(export_program(program, signals, spec), tmp_path, actions)
     np.testing.assert_allclose(rewards, trusted(program, spec, actions), rtol=1e-9, atol=1e-9)
     np.testing.assert_array_equal(rewards, sums)
     assert np.ptp(rewards) > 0.0
@@ -147,7 +167,7 @@ PLAIN = "def reward(after):\n    return {'t': after.height}\n"
 
 
 def exported_text(source: str) -> str:
-    return export(parse(source), SIGNALS, EnvSpec("Hopper-v5", {"frame_skip": 2}, (), 50))
+    return export_program(parse_program(source), SIGNALS, EnvSpec("Hopper-v5", {"frame_skip": 2}, (), 50))
 
 
 def test_a_file_carries_only_the_shaping_that_its_program_uses():
@@ -201,7 +221,7 @@ def test_a_signal_of_info_is_zero_until_it_is_reported(tmp_path: Path, monkeypat
     source = "def reward(before, after):\n    return {'first': before.speed, 'then': after.speed}\n"
     signals = (Signal("speed", (), "m/s", "speed", "info[x_velocity]"),)
     names: dict[str, Any] = {}
-    exec(compile(export(parse(source), signals, EnvSpec("HalfCheetah-v5")), "exported", "exec"), names)
+    exec(compile(export_program(parse_program(source), signals, EnvSpec("HalfCheetah-v5")), "exported", "exec"), names)
     env = names["make"]()
     env.reset(seed=0)
     *_, info = env.step(np.ones(6, np.float32))
@@ -221,7 +241,7 @@ def test_a_program_that_takes_a_name_of_the_file_is_refused():
 def test_a_source_that_does_not_parse_is_refused():
     broken = (Signal("height", (), "m", "height", "qpos["),)
     with pytest.raises(TaskError):
-        export(parse(PLAIN), broken, EnvSpec("Hopper-v5"))
+        export_program(parse_program(PLAIN), broken, EnvSpec("Hopper-v5"))
 
 
 def test_the_wrapper_knows_every_field_that_a_source_can_read():
@@ -230,7 +250,9 @@ def test_the_wrapper_knows_every_field_that_a_source_can_read():
 
 
 def test_a_file_run_by_itself_shows_what_the_terms_pay(tmp_path: Path):
-    text = export(parse(dedent(PENDULUM)), load_task(None, "Pendulum-v1").env.signals, EnvSpec("Pendulum-v1"))
+    text = export_program(
+        parse_program(dedent(PENDULUM)), load_task(None, "Pendulum-v1").env.signals, EnvSpec("Pendulum-v1")
+    )
     (tmp_path / "reward.py").write_text(text, encoding="utf-8")
     done = subprocess.run([sys.executable, "reward.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -244,3 +266,108 @@ def test_an_exported_file_is_read_back_as_the_program_that_it_holds_on_its_own_l
     assert load_reward(path).source == PLAIN
     line = read_source(path).splitlines().index("def reward(after):")
     assert path.read_text().splitlines()[line] == "def reward(after):"
+
+
+# ---------------------------------------------------------------- where the seal ends
+
+HOSTILE = "def reward(after):\n    np.zeros(2).tofile('x')\n    return {'t': after.height}\n"
+ORIGIN = ExportOrigin('hop """ on\\', "g1c03", "12 [11, 13]", "mean(speed)", "0.9", ("seccomp, limits",))
+
+
+def export_with_origin(source: str, origin: ExportOrigin | None = ORIGIN, unsafe: bool = False) -> str:
+    return export_program(parse_program(source), SIGNALS, EnvSpec("Hopper-v5"), origin, unsafe)
+
+
+def read_header(text: str) -> str:
+    return ast.get_docstring(ast.parse(text)) or ""
+
+
+def hash_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_program_that_writes_a_file_is_refused_with_its_line_and_the_way_out():
+    with pytest.raises(ProgramError, match=r"^the program is not exported: line 2: `\.tofile`.* --unsafe$"):
+        exported_text(HOSTILE)
+
+
+def test_unsafe_writes_it_all_the_same_and_says_so_in_the_header():
+    text = export_with_origin(HOSTILE, unsafe=True)
+    assert ".tofile('x')" in text
+    assert "it was NOT checked (--unsafe)" in read_header(text)
+
+
+def test_the_header_says_that_the_seal_ends_and_what_was_tested():
+    source = "import shaping\n\n" + PLAIN
+    header = read_header(export_with_origin(source))
+    assert "The seal ends with this file: the program runs with the rights of whoever runs it; its text was" in header
+    assert f"Tested        sha256 {hash_text(source)}, reward.py of the run's candidate g1c03" in header
+    assert "Task          hop ''' on/" in header
+    assert "Fitness       12 [11, 13], of mean(speed)" in header
+    assert "Tested with   rewardsmith 0.9" in header
+    assert "Tested under  seccomp, limits" in header
+
+
+def test_the_header_names_the_hash_of_the_program_that_is_read_back_from_the_file(tmp_path: Path):
+    path = tmp_path / "exported.py"
+    path.write_text(export_with_origin("import shaping\n\n" + PLAIN))
+    assert f"Program       sha256 {hash_text(load_reward(path).source)}" in read_header(path.read_text())
+
+
+@pytest.mark.parametrize("field", ["meaning", "unit"])
+def test_texts_of_a_run_cannot_leave_their_comment(field: str):
+    texts = {"meaning": "height", "unit": "m", field: "m\nimport os\x0b\u2028os.abort()"}
+    signals = (Signal("height", (), texts["unit"], texts["meaning"], "qpos[1]"),)
+    text = export_program(parse_program(PLAIN), signals, EnvSpec("Hopper-v5"))
+    assert not any(line.startswith(("import os", "os.")) for line in text.splitlines())
+
+
+def test_an_id_of_a_run_cannot_leave_its_docstring():
+    text = export_program(parse_program(PLAIN), SIGNALS, EnvSpec('Hopper-v5"""\nimport os\n"""\\'))
+    assert "import os" not in [line.strip() for line in text.splitlines()]
+    assert read_header(text).startswith("A reward for Hopper-v5''' import os '''/")
+
+
+@pytest.mark.parametrize(
+    "bound",
+    ["for make in (1,):\n    pass", "if True:\n    make = 1", "from math import pi as make", "x = [make := 1]"],
+)
+def test_a_name_of_the_file_is_refused_however_the_program_binds_it(bound: str):
+    with pytest.raises(ProgramError, match="defines make, as the exported file does"):
+        export_with_origin(f"{bound}\n\n\n{PLAIN}", unsafe=True)
+
+
+def test_numpy_and_any_may_be_imported_as_the_file_does():
+    compile(exported_text(f"import numpy\nfrom typing import Any\n\n{PLAIN}"), "exported", "exec")
+
+
+def test_an_episode_begins_without_the_info_of_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes a log where it runs
+    source = "def reward(before, after):\n    return {'first': before.speed}\n"
+    signals = (Signal("speed", (), "m/s", "speed", "info[x_velocity]"),)
+    names: dict[str, Any] = {}
+    exec(compile(export_program(parse_program(source), signals, EnvSpec("HalfCheetah-v5")), "exported", "exec"), names)
+    env = names["make"]()
+    for _ in range(2):
+        env.reset(seed=0)
+        *_, info = env.step(np.ones(6, np.float32))
+        assert info["reward_terms"] == {"first": 0.0}
+
+
+def test_the_printed_call_makes_the_environment_with_the_arguments_of_the_card():
+    spec = EnvSpec("mypkg:Grid-v0", {"size": 5, "mode": "told"}, (), 50)
+    assert spell_make_call(spec) == "gymnasium.make('mypkg:Grid-v0', size=5, mode='told', max_episode_steps=50)"
+
+
+@pytest.mark.parametrize("value", [None, "late", float("inf"), [[1.0], [2.0, 3.0]], [1.0, 2.0], {"a": 1}])
+def test_an_entry_of_info_that_is_no_number_is_nan_as_in_training(value: Any):
+    class Env:
+        observation_space = gymnasium.spaces.Box(0.0, 1.0, (1,))
+        unwrapped = None
+
+    names: dict[str, Any] = {}
+    exec(compile(exported_text("def reward(after):\n    return {'t': after.speed}\n"), "exported", "exec"), names)
+    simulation = names["_Simulation"](Env())
+    obs = np.zeros(1, np.float32)
+    assert simulation.read_signals(obs, {"speed": 2.0}).speed == [2.0]
+    assert np.isnan(simulation.read_signals(obs, {"speed": value}).speed)

@@ -1,4 +1,4 @@
-"""Tables on a terminal of 80 columns: what matters stays readable, and the least of it is left out."""
+"""Tables on a terminal of 80 columns: the important columns stay readable, the least important are left out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import replace
 from rich.console import Console
 
 from rewardsmith.contract.records import Candidate, CurvePoint, Proposal, Training
-from rewardsmith.report.tables import Column, print_candidates, print_table
+from rewardsmith.report.estimates import build_estimates
+from rewardsmith.report.tables import TableColumn, describe_updates, print_candidates, print_table
 
 CURVE = tuple(CurvePoint(at * 100, 3, 1.0, 900.0, float(at)) for at in range(12))
 CAUSE = "ValueError: operands could not be broadcast together with shapes (64,) and (64, 3), in line 14"
@@ -22,7 +23,8 @@ DONE = Candidate(
 def printed(width: int, terminal: bool = True) -> list[str]:
     stream = io.StringIO()
     console = Console(file=stream, width=width, force_terminal=terminal, color_system=None)
-    print_candidates([DONE, replace(DONE, id="g1c01", status="failed", fitness=None, cause=CAUSE)], "g1c00", console)
+    candidates = [DONE, replace(DONE, id="g1c01", status="failed", fitness=None, cause=CAUSE)]
+    print_candidates(candidates, build_estimates(candidates, best="g1c00"), console)
     return stream.getvalue().splitlines()
 
 
@@ -47,7 +49,7 @@ def test_in_a_pipe_a_row_is_a_line():
 
 def test_a_text_is_cut_with_an_ellipsis_on_a_terminal_alone():
     columns, rows = (
-        (Column("run"), Column("env", drop=1), Column("task", cut=True)),
+        (TableColumn("run"), TableColumn("env", drop=1), TableColumn("task", cut=True)),
         [("runs/a", "e" * 30, "hop " * 30)],
     )
     for terminal in (True, False):
@@ -56,3 +58,15 @@ def test_a_text_is_cut_with_an_ellipsis_on_a_terminal_alone():
         row = stream.getvalue().splitlines()[1].rstrip()
         assert row.startswith("runs/a")
         assert ("eee" in row, row.endswith("…")) == ((False, True) if terminal else (True, False))
+
+
+def test_the_size_of_ppo_s_updates_is_described_where_it_was_recorded():
+    assert describe_updates(DONE) is None
+    curve = (
+        replace(CURVE[0], approx_kl=0.02, clip_fraction=0.25),
+        replace(CURVE[1], approx_kl=0.01, clip_fraction=0.1),
+    )
+    recorded = replace(DONE, trainings=(replace(DONE.trainings[0], curve=curve),))
+    assert describe_updates(recorded) == (
+        "PPO updates at the end of training: approx_kl 0.01 (at most 0.02), clip_fraction 0.1 (at most 0.25)"
+    )

@@ -11,7 +11,7 @@ import rewardsmith
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import CurvePoint
 from rewardsmith.report import trackers
-from rewardsmith.search.callbacks import Silent
+from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.storage import Run
 
 SETTINGS = {
@@ -26,13 +26,13 @@ SETTINGS = {
 }
 
 
-class Noted(Silent):
+class Noted(NullCallback):
     """Remembers what was said."""
 
     def __init__(self) -> None:
         self.notices: list[str] = []
 
-    def notice(self, text: str) -> None:
+    def on_notice(self, text: str) -> None:
         self.notices.append(text)
 
 
@@ -51,6 +51,9 @@ def test_every_training_has_a_log_with_its_curve(tmp_path: Path) -> None:
     assert training.curve[-1].terms
     for term in training.curve[-1].terms:
         assert log.Scalars(f"terms/{term}")
+    for name in ("approx_kl", "clip_fraction"):
+        recorded = [event.value for event in log.Scalars(f"train/{name}")]
+        assert recorded == pytest.approx([getattr(point, name) for point in training.curve])
     assert len(list((out / "tensorboard").glob("final/*/s*/events*"))) == 2
     reported = EventAccumulator(str(out / "tensorboard" / "result")).Reload().Scalars("reported")
     assert reported[0].value == pytest.approx(result.reported.mean if result.reported else None)
@@ -72,10 +75,10 @@ def test_a_tracker_that_fails_ends_no_search(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
     rewardsmith.design("Balance.", "inverted_pendulum", out=tmp_path / "run", settings=SETTINGS)
     noted = Noted()
-    board = trackers.TensorBoard(Run.open(tmp_path / "run"), noted.notice)
+    board = trackers.TensorBoardCallback(Run.open(tmp_path / "run"), noted.on_notice)
     (tmp_path / "run" / "tensorboard").write_text("a file in the place of the folder")
     for steps in (1, 2):
-        board.curve("g0c00/trainer/s0", CurvePoint(steps, 1, 1.0, 1.0, 1.0))
+        board.on_curve_point("g0c00/trainer/s0", CurvePoint(steps, 1, 1.0, 1.0, 1.0))
     (notice,) = noted.notices
     assert "the search goes on" in notice
 

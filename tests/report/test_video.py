@@ -1,4 +1,4 @@
-"""Videos of a run: which episodes there are, what is made once, and one film with real pictures."""
+"""Videos of a run: the list of episodes, videos that are rendered once, and one real video."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ def hopper_policy(folder, seed):
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
     """A run with one evaluated candidate and one that was refused."""
-    plan = searches.plan("Hop", "hopper", environment={})
+    plan = searches.plan_search("Hop", "hopper", environment={})
     run = Run.create(tmp_path_factory.mktemp("video") / "run", plan.task, plan.config)
-    home = run.folder("candidates", "g0c00")
+    home = run.make_folder("candidates", "g0c00")
     hopper_policy(home / "train-s2000", 0)
-    out = run.folder("candidates", "g0c00", "eval-s2000")
+    out = run.make_folder("candidates", "g0c00", "eval-s2000")
     job = EvaluateJob(plan.task.env, str(home / "train-s2000"), plan.task.fitness, SEEDS)
     evaluation = evaluate.run(job, out)
     records.write(job, out / "job.json")
     records.write(evaluation, out / "result.json")
     program = Proposal(PROGRAM, "user")
-    run.save(Candidate("g0c00", 0, 0, program, "ok", evaluations=(evaluation,), fitness=evaluation.fitness))
-    run.save(Candidate("g0c01", 0, 1, program, "invalid", cause="no term"))
+    run.save_candidate(Candidate("g0c00", 0, 0, program, "ok", evaluations=(evaluation,), fitness=evaluation.fitness))
+    run.save_candidate(Candidate("g0c01", 0, 1, program, "invalid", cause="no term"))
     return run
 
 
@@ -71,7 +71,7 @@ class Fake:
     slots = 1
 
     def __init__(self, run, status="ok"):
-        (take, *_) = video.episodes(run, "g0c00")
+        (take, *_) = video.list_episodes(run, "g0c00")
         self.jobs, self.status, self.length, self.fitness = [], status, take.episode.length, take.episode.fitness
 
     def run(self, job, out, on_event=None, decide=None):
@@ -86,11 +86,13 @@ class Fake:
 
 def fitnesses(*values):
     episode = records.Episode(0, 0.0, 1, False)
-    return [video.Take("g0c00", 0, i, replace(episode, fitness=value), None) for i, value in enumerate(values)]
+    return [
+        video.RecordedEpisode("g0c00", 0, i, replace(episode, fitness=value), None) for i, value in enumerate(values)
+    ]
 
 
 def test_every_recorded_episode_can_be_filmed(run):
-    takes = video.episodes(run, "g0c00")
+    takes = video.list_episodes(run, "g0c00")
     assert [(take.training, take.index, take.episode.seed) for take in takes] == [
         (2000, 0, 7),
         (2000, 1, 8),
@@ -99,48 +101,48 @@ def test_every_recorded_episode_can_be_filmed(run):
 
 
 def test_the_typical_episode_is_that_of_median_fitness():
-    assert video.typical(fitnesses(0.0, 9.0, 5.0, 100.0, 4.0)) == 2
+    assert video.median_episode(fitnesses(0.0, 9.0, 5.0, 100.0, 4.0)) == 2
 
 
 @pytest.mark.parametrize("owner", ["g0c09", "../../etc", "g0c00/../g0c00", "", "final"])
 def test_owners_that_a_run_does_not_have_are_refused(run, owner):
     with pytest.raises(RunError, match="has no candidate"):
-        video.render(run, owner, executor=Fake(run))
+        video.render_video(run, owner, executor=Fake(run))
 
 
 def test_a_candidate_that_was_not_evaluated_has_nothing_to_film(run):
     with pytest.raises(RunError, match=r"'g0c01' of .* has no evaluated policy"):
-        video.episodes(run, "g0c01")
-    assert video.owners(run) == ("g0c00",)
+        video.list_episodes(run, "g0c01")
+    assert video.list_filmable_candidates(run) == ("g0c00",)
 
 
 def test_an_episode_that_was_not_recorded_is_refused(run):
     with pytest.raises(RunError, match="episodes 0 to 2, not 3"):
-        video.render(run, "g0c00", 3, executor=Fake(run))
+        video.render_video(run, "g0c00", 3, executor=Fake(run))
 
 
 @pytest.mark.parametrize("size", [(481, 360), (480, 32), (4000, 360)])
 def test_sizes_that_cannot_be_are_refused(run, size):
     with pytest.raises(ConfigError, match="even numbers from 64 to 1920"):
-        video.render(run, "g0c00", size=size, executor=Fake(run))
+        video.render_video(run, "g0c00", size=size, executor=Fake(run))
 
 
 def test_a_video_is_made_once(run):
     fake = Fake(run)
-    first = video.render(run, "g0c00", 0, executor=fake)
-    assert video.render(run, "g0c00", 0, executor=fake) == first
+    first = video.render_video(run, "g0c00", 0, executor=fake)
+    assert video.render_video(run, "g0c00", 0, executor=fake) == first
     assert len(fake.jobs) == 1
-    assert video.clips(run, "g0c00") == (first,)
+    assert video.list_clips(run, "g0c00") == (first,)
     assert first.file.parent == run.path / "candidates" / "g0c00" / "videos"
     assert {path.name for path in first.file.parent.iterdir()} == {first.file.name, first.track.name}
 
 
 def test_another_policy_in_the_same_place_is_filmed_anew(run):
     fake, policy = Fake(run), run.path / "candidates" / "g0c00" / "train-s2000"
-    first = video.render(run, "g0c00", 0, executor=fake)
+    first = video.render_video(run, "g0c00", 0, executor=fake)
     try:
         hopper_policy(policy, 1)
-        assert video.render(run, "g0c00", 0, executor=fake).file != first.file
+        assert video.render_video(run, "g0c00", 0, executor=fake).file != first.file
     finally:
         hopper_policy(policy, 0)
     assert len(fake.jobs) == 2
@@ -148,29 +150,29 @@ def test_another_policy_in_the_same_place_is_filmed_anew(run):
 
 def test_a_video_whose_track_is_damaged_is_made_anew(run):
     fake = Fake(run)
-    first = video.render(run, "g0c00", 0, executor=fake)
+    first = video.render_video(run, "g0c00", 0, executor=fake)
     first.track.write_text("{")
-    assert video.clips(run, "g0c00") == ()
-    video.render(run, "g0c00", 0, executor=fake)
+    assert video.list_clips(run, "g0c00") == ()
+    video.render_video(run, "g0c00", 0, executor=fake)
     assert len(fake.jobs) == 2
 
 
 def test_a_track_cannot_name_a_file_elsewhere(run):
-    clip = video.render(run, "g0c00", 0, executor=Fake(run))
+    clip = video.render_video(run, "g0c00", 0, executor=Fake(run))
     clip.track.write_text(clip.track.read_text().replace(clip.file.name, "../reward.py", 1))
-    assert video.clips(run, "g0c00") == ()
+    assert video.list_clips(run, "g0c00") == ()
 
 
 def test_an_episode_that_comes_out_otherwise_than_recorded_is_marked(run):
     fake = Fake(run)
-    assert video.render(run, "g0c00", 0, executor=fake).video.note is None
+    assert video.render_video(run, "g0c00", 0, executor=fake).video.note is None
     fake.length += 1
-    assert "came out otherwise" in video.render(run, "g0c00", 0, size=(96, 64), executor=fake).video.note
+    assert "episode differs" in video.render_video(run, "g0c00", 0, size=(96, 64), executor=fake).video.note
 
 
 def test_a_failure_leaves_the_process_s_log_and_no_video(run):
     with pytest.raises(WorkerFailed, match="no video of 'g0c00': the driver died"):
-        video.render(run, "g0c00", 0, executor=Fake(run, "infrastructure"))
+        video.render_video(run, "g0c00", 0, executor=Fake(run, "infrastructure"))
     (log,) = (run.path / "candidates" / "g0c00" / "videos").iterdir()
     assert (log.suffix, log.read_text()) == (".log", "the driver's last words")
 
@@ -180,7 +182,7 @@ def test_a_policy_that_is_gone_is_said(run):
     away = place.rename(place.with_name("away"))
     try:
         with pytest.raises(RunError, match="the policy of 'g0c00' is gone"):
-            video.render(run, "g0c00", 0, executor=Fake(run))
+            video.render_video(run, "g0c00", 0, executor=Fake(run))
     finally:
         away.rename(place)
 
@@ -188,7 +190,7 @@ def test_a_policy_that_is_gone_is_said(run):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--size", "big"], "--size 'big' is no size"),
+        (["--size", "big"], "--size 'big' is not a size"),
         (["--out", "x.gif"], "has to end in .mp4"),
         (["--all", "--candidate", "g0c00"], "--all films every candidate"),
     ],
@@ -200,15 +202,15 @@ def test_the_command_refuses_what_it_cannot_do(run, options, said):
 
 
 def test_doctor_says_which_kind_of_video_is_written(monkeypatch):
-    assert doctor.video().ok
-    monkeypatch.setattr(opengl, "container", lambda: "webp")
-    assert (doctor.video().ok, doctor.video().fix) == (False, "pip install 'rewardsmith[video]'")
+    assert doctor.check_video().ok
+    monkeypatch.setattr(opengl, "choose_video_format", lambda: "webp")
+    assert (doctor.check_video().ok, doctor.check_video().fix) == (False, "pip install 'rewardsmith[video]'")
 
 
 def test_a_film_shows_the_evaluated_episode_as_it_was(run):
     """The whole way: a worker, a process that renders, the sealed reward process, a file."""
     try:
-        clip = video.render(run, "g0c00", 1, size=(160, 120))
+        clip = video.render_video(run, "g0c00", 1, size=(160, 120))
     except UserError as error:
         if "no frames can be rendered" not in str(error):
             raise

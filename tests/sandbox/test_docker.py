@@ -1,4 +1,4 @@
-"""Containers: how they are made, and that none is left behind."""
+"""Containers: their settings, and no container left behind."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from fakes.sandbox_backends import LAYOUT, N, docker_opener, transitions
 
 from rewardsmith.contract.errors import RewardFailed, SandboxUnavailable, WorkerFailed
 from rewardsmith.contract.records import Limits
-from rewardsmith.contract.reward_program import parse
-from rewardsmith.sandbox import cleanup, open_process
+from rewardsmith.contract.reward_program import parse_program
 from rewardsmith.sandbox import docker as backend
+from rewardsmith.sandbox import open_process, remove_containers
 
 pytestmark = pytest.mark.docker
 IN_DOCKER = Limits("docker")
-PROGRAM = parse("WEIGHTS = {'a': 2.0}\ndef reward(after):\n    return {'a': after.x, 'b': 1.0}\n")
-ENDLESS = parse("def reward(after):\n    while True:\n        pass\n    return {}\n")
+PROGRAM = parse_program("WEIGHTS = {'a': 2.0}\ndef reward(after):\n    return {'a': after.x, 'b': 1.0}\n")
+ENDLESS = parse_program("def reward(after):\n    while True:\n        pass\n    return {}\n")
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[docker.DockerClient]:
     docker_opener()
-    connected = backend.connect()
+    connected = backend.connect_engine()
     yield connected
     connected.close()
 
@@ -70,7 +70,7 @@ def test_memory_is_walked_through_inside_the_container(client: docker.DockerClie
         "MEMORY = {'sum': 0.0}\ndef reward(after, memory):\n    memory.sum += after.x\n    return {'sum': memory.sum}\n"
     )
     given, never = transitions(6), np.zeros((3, 2), np.bool_)
-    with open_process(parse(text), LAYOUT, IN_DOCKER) as process:
+    with open_process(parse_program(text), LAYOUT, IN_DOCKER) as process:
         scores = process.walk(given, never, {"sum": np.zeros(2)})
     expected = np.cumsum(given.after["x"].reshape(3, 2), axis=0)
     np.testing.assert_allclose(scores.total, expected.ravel(), rtol=1e-12)
@@ -119,7 +119,7 @@ def test_a_closed_process_leaves_no_container(client: docker.DockerClient, ours:
 def test_a_failed_process_leaves_no_container(
     client: docker.DockerClient, ours: Callable[[], set[str]], text: str
 ) -> None:
-    program = parse(f"def reward(after):\n    {text}\n    return {{}}\n")
+    program = parse_program(f"def reward(after):\n    {text}\n    return {{}}\n")
     process = open_process(program, LAYOUT, Limits("docker", call_timeout_s=0.5))
     with pytest.raises(RewardFailed):
         process.score(transitions())
@@ -154,7 +154,7 @@ def test_cleanup_removes_what_a_dead_owner_left_and_spares_the_living(client: do
     foreign = client.containers.create(image, labels={backend.LABEL: f"another-machine:{ended.pid}"})
     try:
         with open_process(PROGRAM, LAYOUT, IN_DOCKER) as process:
-            assert left.name in cleanup()
+            assert left.name in remove_containers()
             assert process.score(transitions()).total.shape == (N,)
         assert not owned(client, ended.pid)
         foreign.reload()
@@ -168,7 +168,7 @@ def test_too_much_memory_for_the_container_is_told_apart_from_a_timeout(
     # The seal's own limit comes first, unless the container's is the lower one.
     monkeypatch.setattr(backend, "INTERPRETER_MIB", -100)
     text = "def reward(after):\n    kept = [np.ones(10**6) for _ in range(100)]\n    return {'a': after.x}\n"
-    with open_process(parse(text), LAYOUT, Limits("docker", memory_mib=250)) as process:
+    with open_process(parse_program(text), LAYOUT, Limits("docker", memory_mib=250)) as process:
         with pytest.raises(RewardFailed, match="more than the container's 250 MiB") as failure:
             process.score(transitions())
     assert failure.value.code == "memory"

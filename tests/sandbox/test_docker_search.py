@@ -34,7 +34,7 @@ def test_a_search_runs_its_programs_in_containers_and_leaves_none(tmp_path):
     seen: set[str] = set()
     done = threading.Event()
 
-    with contextlib.closing(backend.connect()) as client:
+    with contextlib.closing(backend.connect_engine()) as client:
 
         def ours() -> set[str]:
             running = client.containers.list(all=True, ignore_removed=True, filters={"label": backend.LABEL})

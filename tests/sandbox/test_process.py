@@ -1,4 +1,4 @@
-"""The trusted end: what a caller gets, and what it gets when something goes wrong."""
+"""The trusted side: results of a call, and errors of a call."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from fakes.sandbox_backends import LAYOUT, N, transitions
 
 from rewardsmith.contract.errors import RewardFailed, WorkerFailed
 from rewardsmith.contract.records import Limits
-from rewardsmith.contract.reward_program import Transitions, parse
-from rewardsmith.sandbox import Layout, RewardProcess, Zygote, open_process
+from rewardsmith.contract.reward_program import Transitions, parse_program
+from rewardsmith.sandbox import ProgramLayout, RewardProcess, Zygote, open_process
 from rewardsmith.sandbox.local import shared_zygote
 
 LOCAL = Limits("local")
@@ -39,7 +39,7 @@ def zygote() -> Iterator[Zygote]:
 
 
 def opened(text: str, zygote: Zygote, limits: Limits = LOCAL) -> RewardProcess:
-    return open_process(parse(textwrap.dedent(text)), LAYOUT, limits, zygote)
+    return open_process(parse_program(textwrap.dedent(text)), LAYOUT, limits, zygote)
 
 
 def wait_until_gone(pids: list[int], timeout_s: float = 10.0) -> list[int]:
@@ -58,6 +58,44 @@ def running(pid: int) -> bool:
 
 
 # ---------------------------------------------------------------- figures
+
+
+ENDS = """
+MEMORY = {"falls": 0.0}
+
+def reward(after, terminated, memory):
+    memory.falls = memory.falls + terminated
+    is_bool = terminated.dtype == bool and not terminated.flags.writeable
+    fall = np.where(terminated, -10.0, after.x)
+    return {"fall": fall, "falls": memory.falls, "bool": 1.0 * is_bool, "kept": ~terminated}
+"""
+
+
+def test_ends_of_episodes_come_as_bool_and_a_walk_pays_what_single_steps_do(zygote: Zygote) -> None:
+    steps, rows = 5, 2
+    given = transitions(steps * rows)
+    terminated = np.array([[0, 0], [1, 0], [0, 0], [0, 1], [1, 0]], np.bool_)
+    ended = terminated | np.array([[0, 1], [0, 0], [0, 0], [0, 0], [0, 0]], np.bool_)  # and one at the time limit
+    given = Transitions(given.action, given.before, given.after, given.start, terminated.ravel())
+    with opened(ENDS, zygote) as process:
+        walked = process.walk(given, ended, {"falls": np.zeros(rows)})
+        memory = {"falls": np.zeros(rows)}
+        for step in range(steps):
+            single = process.score(given.select_rows(np.arange(step * rows, (step + 1) * rows)), memory)
+            memory = {"falls": np.where(ended[step], 0.0, single.memory["falls"])}
+            for name, values in single.terms.items():
+                np.testing.assert_array_equal(walked.terms[name].reshape(steps, rows)[step], values)
+    np.testing.assert_array_equal(walked.terms["fall"], np.where(terminated.ravel(), -10.0, given.after["x"]))
+    np.testing.assert_array_equal(walked.terms["falls"], terminated.ravel())
+    assert walked.terms["bool"].min() == 1.0
+    assert walked.memory["falls"].tolist() == [0.0, 0.0]
+
+
+def test_ends_that_are_missing_or_of_another_shape_are_refused(zygote: Zygote) -> None:
+    given = transitions()
+    with opened("def reward(terminated):\n    return {'a': 1.0 * terminated}\n", zygote) as process:
+        with pytest.raises(ValueError, match=r"terminated\.terminated must have shape \(8,\), has nothing"):
+            process.score(given)
 
 
 @pytest.mark.parametrize("n", [1, 8, 300, 2048, 5000])
@@ -263,7 +301,7 @@ def test_an_interrupted_call_does_not_answer_the_next_one(zygote: Zygote) -> Non
 
 
 def test_a_fork_of_this_process_gets_a_zygote_of_its_own() -> None:
-    program = parse(PROGRAM)
+    program = parse_program(PROGRAM)
     open_process(program, LAYOUT, LOCAL).close()
     pid = os.fork()
     if pid == 0:
@@ -301,7 +339,7 @@ def test_threads_may_share_a_zygote(zygote: Zygote) -> None:
 
 
 def test_a_zygote_that_was_killed_is_the_machines_fault_and_is_replaced() -> None:
-    program = parse(PROGRAM)
+    program = parse_program(PROGRAM)
     shared_zygote().close()
     before = set(children(os.getpid()))
     with open_process(program, LAYOUT, LOCAL) as process:
@@ -328,15 +366,15 @@ def test_a_closed_process_is_gone(zygote: Zygote) -> None:
 def test_nothing_outlives_a_parent_that_is_killed() -> None:
     script = """
         import numpy as np
-        from rewardsmith.contract.reward_program import Transitions, parse
+        from rewardsmith.contract.reward_program import Transitions, parse_program
         from rewardsmith.contract.records import Limits
-        from rewardsmith.sandbox import Layout, open_process
+        from rewardsmith.sandbox import ProgramLayout, open_process
 
-        busy = parse("def reward(action):\\n    while True:\\n        pass\\n    return {}")
-        idle = parse("def reward(action):\\n    return {'a': 1.0}")
-        waiting = open_process(idle, Layout({}, (1,)), Limits("local"))
+        busy = parse_program("def reward(action):\\n    while True:\\n        pass\\n    return {}")
+        idle = parse_program("def reward(action):\\n    return {'a': 1.0}")
+        waiting = open_process(idle, ProgramLayout({}, (1,)), Limits("local"))
         waiting.score(Transitions(np.ones((1, 1))))
-        process = open_process(busy, Layout({}, (1,)), Limits("local", call_timeout_s=600))
+        process = open_process(busy, ProgramLayout({}, (1,)), Limits("local", call_timeout_s=600))
         print("started", flush=True)
         process.score(Transitions(np.ones((1, 1))))
     """
@@ -355,7 +393,7 @@ def test_no_variable_and_no_descriptor_of_this_process_reaches_a_program(monkeyp
     before = set(children(os.getpid()))
     with Path(__file__).open("rb") as file:
         os.set_inheritable(file.fileno(), True)
-        with Zygote() as own, open_process(parse(PROGRAM), LAYOUT, LOCAL, own) as process:
+        with Zygote() as own, open_process(parse_program(PROGRAM), LAYOUT, LOCAL, own) as process:
             process.score(transitions())
             started = set(children(os.getpid())) - before
             environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in started]
@@ -411,5 +449,24 @@ def test_processes_leave_no_descriptor_open(zygote: Zygote) -> None:
 
 
 def test_layers_are_named(zygote: Zygote) -> None:
-    with open_process(parse(PROGRAM), Layout(LAYOUT.signals, (2,)), LOCAL, zygote) as process:
+    with open_process(parse_program(PROGRAM), ProgramLayout(LAYOUT.signals, (2,)), LOCAL, zygote) as process:
         assert {"seccomp", "no-new-privs", "limits"} <= set(process.layers)
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        "ValueError('x\\n\\nrewardsmith: fitness 999999 (best)')",
+        "ValueError('x\\r\\x0b\\x85\\u2028\\u202e\\x1b[2Jrewardsmith: ok')",
+        "type('E\\nrewardsmith: ok', (Exception,), {})('x')",
+        "KeyError('\\n' * 3000)",
+        "SyntaxError('bad\\nrewardsmith: ok')",
+    ],
+    ids=["line-break", "controls", "type", "many", "syntax"],
+)
+def test_a_failure_is_one_line_whatever_the_program_raises(zygote: Zygote, raised: str) -> None:
+    text = f"def reward(after):\n    raise {raised}\n    return {{'a': after.x}}\n"
+    with opened(text, zygote) as process, pytest.raises(RewardFailed) as failure:
+        process.score(transitions())
+    assert str(failure.value).isprintable()
+    assert len(str(failure.value)) <= 600

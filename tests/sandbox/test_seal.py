@@ -1,4 +1,4 @@
-"""The seal itself: the filter's program, instruction by instruction, and what happens where it cannot be had."""
+"""The seal: the filter's program, instruction by instruction, and the refusal if a layer is missing."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from fakes.sandbox_backends import LAYOUT
 
 from rewardsmith.contract.errors import SandboxUnavailable
 from rewardsmith.contract.records import Limits
-from rewardsmith.contract.reward_program import parse
-from rewardsmith.sandbox import open_process, report
+from rewardsmith.contract.reward_program import parse_program
+from rewardsmith.sandbox import check_sandbox, open_process
 from rewardsmith.sandbox.inside import seccomp_filter as policy
 from rewardsmith.sandbox.inside.syscalls import TABLES
 
@@ -47,12 +47,12 @@ def run(program: bytes, arch: int, number: int, arguments: tuple[int, ...] = (0,
 
 def verdict(machine: str, call: str, *arguments: int) -> int:
     padded = (*arguments, *[0] * (6 - len(arguments)))
-    return run(policy.assemble(machine), policy.AUDIT_ARCH[machine], TABLES[machine][call], padded)
+    return run(policy.assemble_filter(machine), policy.AUDIT_ARCH[machine], TABLES[machine][call], padded)
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_every_number_that_is_not_on_the_list_is_trapped(machine: str) -> None:
-    program = policy.assemble(machine)
+    program = policy.assemble_filter(machine)
     listed = {TABLES[machine][name] for name in NAMES | SOFTLY}
     for number in set(range(1024)) - listed:
         assert run(program, policy.AUDIT_ARCH[machine], number) == policy.TRAP, number
@@ -60,14 +60,14 @@ def test_every_number_that_is_not_on_the_list_is_trapped(machine: str) -> None:
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_another_architecture_is_killed(machine: str) -> None:
-    program = policy.assemble(machine)
+    program = policy.assemble_filter(machine)
     for arch in (0x40000003, 0x40000028, policy.AUDIT_ARCH[next(other for other in MACHINES if other != machine)]):
         for number in range(500):
             assert run(program, arch, number) == policy.KILL
 
 
 def test_the_second_set_of_numbers_of_x86_64_is_killed() -> None:
-    program = policy.assemble("x86_64")
+    program = policy.assemble_filter("x86_64")
     for number in range(600):
         assert run(program, policy.AUDIT_ARCH["x86_64"], policy.X32_BIT | number) == policy.KILL
     assert run(program, policy.AUDIT_ARCH["x86_64"], -1) == policy.KILL
@@ -121,7 +121,7 @@ def test_opening_a_file_is_denied_without_ending_the_process(machine: str) -> No
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_the_filter_is_short_enough_for_the_kernel(machine: str) -> None:
-    assert len(policy.assemble(machine)) // policy.INSTRUCTION_BYTES < 4096
+    assert len(policy.assemble_filter(machine)) // policy.INSTRUCTION_BYTES < 4096
 
 
 def test_the_numbers_are_those_of_this_machine() -> None:
@@ -142,20 +142,21 @@ def test_without_seccomp_nothing_is_run() -> None:
         # A filter of this test's own: prctl(PR_SET_SECCOMP) fails with "invalid argument", as without seccomp.
         number = TABLES[{platform.machine()!r}]["prctl"]
         code = b"".join((
-            policy._load(policy.NUMBER_AT), policy._jump(policy.EQUALS, number, 0, 3),
-            policy._load(policy.ARGUMENTS_AT), policy._jump(policy.EQUALS, seal.PR_SET_SECCOMP, 0, 1),
-            policy._verdict(0x50000 | {errno.EINVAL}), policy._verdict(policy.ALLOW),
+            policy._load_word(policy.NUMBER_AT), policy._jump_if(policy.EQUALS, number, 0, 3),
+            policy._load_word(policy.ARGUMENTS_AT), policy._jump_if(policy.EQUALS, seal.PR_SET_SECCOMP, 0, 1),
+            policy._return_verdict(0x50000 | {errno.EINVAL}), policy._return_verdict(policy.ALLOW),
         ))
         program = seal._FilterProgram(6, code)
         seal.libc.prctl(seal.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         assert seal.libc.prctl(seal.PR_SET_SECCOMP, 2, ctypes.byref(program), 0, 0) == 0
 
         from rewardsmith.contract.errors import SandboxUnavailable
-        from rewardsmith.contract.reward_program import parse
+        from rewardsmith.contract.reward_program import parse_program
         from rewardsmith.contract.records import Limits
-        from rewardsmith.sandbox import Layout, open_process
+        from rewardsmith.sandbox import ProgramLayout, open_process
+        program = parse_program("def reward(action):\\n    return {{'a': 1.0}}")
         try:
-            open_process(parse("def reward(action):\\n    return {{'a': 1.0}}"), Layout({{}}, (1,)), Limits("local"))
+            open_process(program, ProgramLayout({{}}, (1,)), Limits("local"))
         except SandboxUnavailable as error:
             print(error)
     """
@@ -176,12 +177,12 @@ def test_a_machine_that_cannot_seal_takes_docker(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     with pytest.raises(SandboxUnavailable, match="no Docker engine answers"):
-        open_process(parse("def reward(action):\n    return {'a': 1.0}"), LAYOUT, Limits("auto"))
+        open_process(parse_program("def reward(action):\n    return {'a': 1.0}"), LAYOUT, Limits("auto"))
 
 
 def test_the_report_finds_the_seal_and_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    checks = {check.name: check for check in report()}
+    checks = {check.name: check for check in check_sandbox()}
     assert checks["seal"].ok
     assert next(iter(checks)) == "seal"
     assert not checks["docker"].ok and "DOCKER_HOST" in checks["docker"].fix

@@ -1,4 +1,4 @@
-"""What can be relied on in the directory of a finished run: figures follow from recordings, and no secret is in it."""
+"""The directory of a finished run: its values follow from the recordings, and it holds no secret."""
 
 import json
 import os
@@ -12,15 +12,15 @@ import pytest
 from fakes.paths import FIXTURES
 
 from rewardsmith.contract import records
-from rewardsmith.contract.fitness.expression import Fitness, Rollout
+from rewardsmith.contract.fitness import Fitness, Rollout
 from rewardsmith.contract.records import EvaluateJob, Evaluation, Result
-from rewardsmith.report.tables import picture
+from rewardsmith.report.tables import render_svg
 
 KEY = "sk-planted-9f8e7d6c5b4a"
 LEDGER = FIXTURES / "half_cheetah_ledger.jsonl"
 TASK = "Run forward as fast as you can, on the feet and never on the back"
 SMALL = ["--generations", "1", "--population", "4", "--steps", "4096", "--set", "search.final_seeds=1"]
-AS_RECORDED = ["--set", "llm.catalogue_tokens=5000"]
+AS_RECORDED = ["--set", "llm.replay_by=position"]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_program_cannot_smuggle_markup_into_the_picture(run):
     result = records.read(Result, run / "result.json")
     hostile = "<script>alert(1)</script>\x1b[2J"
     candidate = replace(result.best, cause=hostile, proposal=replace(result.best.proposal, source=hostile))
-    drawn = picture(replace(result, best=candidate, candidates=(candidate,), task=hostile))
+    drawn = render_svg(replace(result, best=candidate, candidates=(candidate,), task=hostile))
     assert "<script>" not in drawn
     assert "alert(1)" in drawn
     assert "\x1b" not in drawn

@@ -1,4 +1,4 @@
-"""The loop, with trainings that are played: what it does with every kind of outcome."""
+"""The loop with fake trainings: its reaction to every kind of outcome."""
 
 from dataclasses import replace
 
@@ -18,15 +18,15 @@ from rewardsmith.contract.records import (
     EnvSpec,
     EvaluateJob,
     Evaluation,
-    Figure,
+    Metric,
     Result,
     TrainJob,
 )
-from rewardsmith.search.callbacks import Silent
+from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.loop import Search
 from rewardsmith.search.steps import evaluator, trainer
 from rewardsmith.search.storage import Run
-from rewardsmith.spec.config import resolve
+from rewardsmith.spec.config import resolve_config
 
 
 def test_the_best_candidate_wins_and_is_trained_anew(tmp_path):
@@ -34,7 +34,7 @@ def test_the_best_candidate_wins_and_is_trained_anew(tmp_path):
     result = search(tmp_path, ScriptedDesigner([1.0, 3.0, 2.0, 0.5]), executor)
     assert (result.best.id, result.best.fitness) == ("g0c01", pytest.approx(3.0))
     assert result.reported.mean == pytest.approx(3.0005)
-    assert (result.baselines.random, result.baselines.own_reward.mean) == (0.0, pytest.approx(5.0005))
+    assert (result.baselines.random, result.baselines.environment_reward.mean) == (0.0, pytest.approx(5.0005))
     assert result.normalised == pytest.approx(3.0005 / 5.0005)
     assert (tmp_path / "run" / "reward.py").read_text() == PROGRAM.format(worth=3.0)
     assert result.env_steps == 800
@@ -52,21 +52,21 @@ def test_a_final_training_that_fails_is_not_left_out_of_a_normalised_score(tmp_p
 
     executor = OneFinalFails()
     result = search(tmp_path, ScriptedDesigner([1.0, 3.0, 2.0, 0.5]), executor)
-    assert (len(result.reported.values), len(result.baselines.own_reward.values)) == (1, 2)
+    assert (len(result.reported.values), len(result.baselines.environment_reward.values)) == (1, 2)
     assert result.normalised is None
 
 
 def test_what_is_reported_uses_no_seed_of_the_selection(tmp_path):
     executor = PlayedExecutor()
     search(tmp_path, ScriptedDesigner([1.0, 3.0, 2.0, 0.5]), executor)
-    config = resolve({"search": {"final_seeds": 2}})
+    config = resolve_config({"search": {"final_seeds": 2}})
     training = {job.seed for job in executor.jobs if isinstance(job, TrainJob)}
-    selected = set(trainer.seeds(config, trainer.SEARCH_SEEDS, 1))
-    reported = set(trainer.seeds(config, trainer.FINAL_SEEDS, 2))
+    selected = set(trainer.training_seeds(config, trainer.SEARCH_SEEDS, 1))
+    reported = set(trainer.training_seeds(config, trainer.FINAL_SEEDS, 2))
     assert training == selected | reported
     assert not selected & reported
     episodes = [set(job.seeds) for job in executor.jobs if isinstance(job, EvaluateJob)]
-    selection = set(evaluator.seeds(config, evaluator.SELECTION, 10))
+    selection = set(evaluator.episode_seeds(config, evaluator.SELECTION, 10))
     assert all(seeds == selection or not seeds & selection for seeds in episodes)
     assert any(not seeds & selection for seeds in episodes)
 
@@ -166,7 +166,7 @@ def test_a_failure_of_the_machine_is_tried_again_by_a_resumed_search(tmp_path):
 def test_a_fitness_that_names_no_signal_is_found_before_anything_is_trained(tmp_path):
     executor = PlayedExecutor()
     path = tmp_path / "run"
-    Run.create(path, replace(TASK, fitness="hight[-1]"), resolve({"search": {"designer": "symbolic"}}))
+    Run.create(path, replace(TASK, fitness="hight[-1]"), resolve_config({"search": {"designer": "symbolic"}}))
     with pytest.raises(Exception, match="hight") as raised:
         search(tmp_path, ScriptedDesigner([1.0] * 12), executor)
     assert "height" in str(raised.value)
@@ -188,7 +188,7 @@ def test_an_action_that_no_card_tells_of_is_described_by_its_space(tmp_path):
             return replace(super().probe(out), action_about="one number, a choice")
 
     designer, small = ScriptedDesigner([1.0, 2.0]), {"population": 2, "generations": 1, "final_seeds": 0}
-    config = resolve({"search": {**small, "designer": "symbolic"}, "gates": {"duplicates": False}})
+    config = resolve_config({"search": {**small, "designer": "symbolic"}})
     Run.create(tmp_path / "run", replace(TASK, action=""), config)
     search(tmp_path, designer, Choosing())
     assert {brief.action for brief in designer.briefs} == {"one number, a choice"}
@@ -197,10 +197,10 @@ def test_an_action_that_no_card_tells_of_is_described_by_its_space(tmp_path):
 def test_what_a_program_reads_is_recorded_also_where_the_task_does_not_name_it(tmp_path):
     task = replace(TASK, env=EnvSpec("Thing-v0"))
     config = {"population": 1, "generations": 1, "final_seeds": 1, "env_steps": 100, "designer": "symbolic"}
-    run = Run.create(tmp_path / "run", task, resolve({"search": config}))
-    journal, executor = run.journal(), PlayedExecutor()
+    run = Run.create(tmp_path / "run", task, resolve_config({"search": config}))
+    journal, executor = run.open_journal(), PlayedExecutor()
     try:
-        Search(run, journal, ScriptedDesigner([1.0]), executor, Silent()).result()
+        Search(run, journal, ScriptedDesigner([1.0]), executor, NullCallback()).run_search()
     finally:
         journal.close()
     recorded = {
@@ -211,37 +211,37 @@ def test_what_a_program_reads_is_recorded_also_where_the_task_does_not_name_it(t
     assert recorded == {True: ("height",), False: ()}
 
 
-FIGURES = (Figure("depth", "-min(height)", "how low it sank"), Figure("lost", "sqrt(height[-1])", "no number for some"))
+FIGURES = (Metric("depth", "-min(height)", "how low it sank"), Metric("lost", "sqrt(height[-1])", "no number for some"))
 
 
 class FiguresToo(PlayedExecutor):
-    """Measures the figures that a job asks for; the deeper a policy sinks, the less it is worth."""
+    """Measures the metrics of a job; the deeper a policy sinks, the lower its fitness."""
 
     def run(self, job, out, on_event=None, decide=None):
         found = super().run(job, out, on_event, decide)
         if not isinstance(found, Evaluation):
             return found
-        assert set(job.figures) in ({"depth", "lost"}, set())
-        values = {"depth": 10.0 - found.fitness, "lost": None} if job.figures else {}
-        episodes = tuple(replace(episode, figures=values) for episode in found.episodes)
-        cause = "figure 'lost': the result is nan" if job.figures else None
-        return replace(found, episodes=episodes, figures=values, cause=cause)
+        assert set(job.metrics) in ({"depth", "lost"}, set())
+        values = {"depth": 10.0 - found.fitness, "lost": None} if job.metrics else {}
+        episodes = tuple(replace(episode, metrics=values) for episode in found.episodes)
+        cause = "metric 'lost': the result is nan" if job.metrics else None
+        return replace(found, episodes=episodes, metrics=values, cause=cause)
 
 
-class Notices(Silent):
+class Notices(NullCallback):
     def __init__(self):
         self.said = []
 
-    def notice(self, text):
+    def on_notice(self, text):
         self.said.append(text)
 
 
 def searched(path, task, designer, watch=None):
     config = {"population": 2, "generations": 2, "final_seeds": 2, "env_steps": 100, "designer": "symbolic"}
-    run = Run.create(path, task, resolve({"search": config, "gates": {"duplicates": False}}))
-    journal = run.journal()
+    run = Run.create(path, task, resolve_config({"search": config}))
+    journal = run.open_journal()
     try:
-        return Search(run, journal, designer, FiguresToo(), watch or Silent()).result()
+        return Search(run, journal, designer, FiguresToo(), watch or NullCallback()).run_search()
     finally:
         journal.close()
 
@@ -249,16 +249,16 @@ def searched(path, task, designer, watch=None):
 def test_figures_are_reported_beside_the_fitness_and_nothing_is_chosen_by_them(tmp_path):
     watch, plain, beside = Notices(), ScriptedDesigner([1.0, 3.0, 2.0, 0.5]), ScriptedDesigner([1.0, 3.0, 2.0, 0.5])
     without = searched(tmp_path / "without", TASK, plain)
-    result = searched(tmp_path / "with", replace(TASK, figures=FIGURES), beside, watch)
-    depth, lost = result.figures
+    result = searched(tmp_path / "with", replace(TASK, metrics=FIGURES), beside, watch)
+    depth, lost = result.metrics
     assert (depth.name, depth.expression, depth.meaning) == ("depth", "-min(height)", "how low it sank")
     assert depth.reported.values == tuple(10.0 - value for value in result.reported.values)
     assert depth.reported.low < depth.reported.mean < depth.reported.high
-    assert (depth.random, depth.own_reward.mean) == (10.0, pytest.approx(4.9995))
+    assert (depth.random, depth.environment_reward.mean) == (10.0, pytest.approx(4.9995))
     assert depth.chosen.mean == pytest.approx(7.0)
-    assert (lost.reported, lost.own_reward, lost.random, lost.chosen) == (None, None, None, None)
-    assert any("figure 'lost': the result is nan" in said for said in watch.said)
-    assert without.figures == ()
+    assert (lost.reported, lost.environment_reward, lost.random, lost.chosen) == (None, None, None, None)
+    assert any("metric 'lost': the result is nan" in said for said in watch.said)
+    assert without.metrics == ()
     assert [[one.id for one in brief.parents] for brief in beside.briefs] == [
         [one.id for one in brief.parents] for brief in plain.briefs
     ]
@@ -266,27 +266,27 @@ def test_figures_are_reported_beside_the_fitness_and_nothing_is_chosen_by_them(t
 
 
 def test_a_figure_that_names_what_is_not_there_is_refused_before_anything_is_trained(tmp_path):
-    task = replace(TASK, figures=(Figure("depth", "-min(hight)", "how low"),))
-    with pytest.raises(FitnessError, match=r"figure 'depth': no signal 'hight'; near it: height"):
+    task = replace(TASK, metrics=(Metric("depth", "-min(hight)", "how low"),))
+    with pytest.raises(FitnessError, match=r"metric 'depth': no signal 'hight'; near it: height"):
         searched(tmp_path / "run", task, ScriptedDesigner([1.0] * 4))
 
 
 def test_a_result_from_before_there_were_figures_still_loads(tmp_path):
     result = searched(tmp_path / "run", TASK, ScriptedDesigner([1.0, 3.0, 2.0, 0.5]))
     old = records.dump(result)
-    del old["figures"]
+    del old["metrics"]
     for candidate in (old["best"], *old["candidates"]):
         for evaluation in candidate["evaluations"]:
-            del evaluation["figures"]
+            del evaluation["metrics"]
             for episode in evaluation["episodes"]:
-                del episode["figures"]
+                del episode["metrics"]
     assert records.load(Result, old) == result
 
 
 def test_the_wall_clock_of_earlier_sessions_counts(tmp_path):
     path = tmp_path / "run"
     search_of_two = {"population": 2, "generations": 2, "final_seeds": 2, "env_steps": 100, "designer": "symbolic"}
-    Run.create(path, TASK, resolve({"search": search_of_two, "budget": {"wall_s": 1000}}))
+    Run.create(path, TASK, resolve_config({"search": search_of_two, "budget": {"wall_s": 1000}}))
     (path / "clock.json").write_text('{"wall_s": 2000}')
     with pytest.raises(NoValidCandidate, match="1000 s of wall time are over"):
         search(tmp_path, ScriptedDesigner([1.0] * 4))

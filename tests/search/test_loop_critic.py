@@ -1,20 +1,19 @@
-"""The loop with gates and a reviewer: trainings are played, programs are judged in earnest."""
+"""The loop with a reviewer: trainings are fake, the checks of programs are real."""
 
 import json
-import time
 from types import SimpleNamespace
 
 import pytest
 from fakes.played_search import TASK, PlayedExecutor, ScriptedDesigner
 
 from rewardsmith.api import searches
-from rewardsmith.contract.errors import BudgetExhausted, ConfigError, ModelRefused, WorkerFailed
-from rewardsmith.contract.records import Spent
+from rewardsmith.contract.errors import BudgetExhausted, ConfigError, ModelRefused
+from rewardsmith.contract.records import ModelUsage
 from rewardsmith.llm import Completion
-from rewardsmith.search.callbacks import Silent
+from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.loop import Search
 from rewardsmith.search.storage import Run
-from rewardsmith.spec.config import resolve
+from rewardsmith.spec.config import resolve_config
 
 PROGRAM = (
     "WEIGHTS = {{'up': {worth}}}\n\ndef reward(action, after):\n    return {{'up': after.height, 'push': {push}}}\n"
@@ -45,40 +44,20 @@ class Answers:
 
 def search(tmp_path, author, model=None, **sections):
     first = {"population": 1, "generations": 2, "final_seeds": 0, "env_steps": 100, "designer": "symbolic"}
-    gated = {"gates": {"duplicates": True}} | sections
-    config = resolve({"search": first | gated.pop("search", {}), **gated})
+    config = resolve_config({**sections, "search": first | sections.get("search", {})})
     path = tmp_path / "run"
     run = Run.open(path) if path.exists() else Run.create(path, TASK, config)
-    journal = run.journal()
+    journal = run.open_journal()
     executor = PlayedExecutor()
     executor.worth = {str(path / f"candidates/g{g}c{c:02d}/train-s0"): 1.0 for g in range(2) for c in range(2)}
-    models = SimpleNamespace(of=lambda role: model, spent=Spent()) if model else None
+    models = SimpleNamespace(for_role=lambda role: model, spent=ModelUsage()) if model else None
     try:
-        return Search(run, journal, author, executor, Silent(), models).result(), executor
+        return Search(run, journal, author, executor, NullCallback(), models).run_search(), executor
     finally:
         journal.close()
 
 
 REVIEW = {"critic": {"review": True, "rounds": 2}}
-
-
-def test_a_duplicate_that_is_not_mended_takes_over_its_twins_fitness_and_is_not_trained(tmp_path):
-    designer = ScriptedDesigner([program(2.0), program(4.0)])
-    result, _ = search(tmp_path, designer)
-    twin, duplicate = result.candidates
-    assert (duplicate.status, duplicate.fitness, duplicate.trainings) == ("duplicate", twin.fitness, ())
-    assert "pays the same as g0c00" in duplicate.cause
-    assert len(duplicate.gates) == 4
-    assert result.best is not duplicate
-    assert len(designer.repairs) == 3
-
-
-def test_a_duplicate_that_is_mended_is_trained_and_what_was_held_back_is_counted(tmp_path):
-    designer = ScriptedDesigner([program(2.0), program(4.0)], repaired=program(4.0, push=-1.0))
-    result, _ = search(tmp_path, designer)
-    mended = result.candidates[1]
-    assert (mended.status, mended.fitness, len(mended.gates)) == ("ok", 4.0, 1)
-    assert mended.gates[0].env_steps == 100
 
 
 def test_an_objection_is_answered_by_the_author_and_the_answer_is_trained(tmp_path):
@@ -150,12 +129,12 @@ def test_no_review_is_paid_for_whose_objections_nobody_could_answer(tmp_path):
 
 def test_a_review_without_any_repair_is_a_contradiction(tmp_path):
     with pytest.raises(ConfigError, match=r"critic\.review = true needs search\.max_repairs of 1 or more"):
-        resolve({"critic": {"review": True}, "search": {"max_repairs": 0}})
+        resolve_config({"critic": {"review": True}, "search": {"max_repairs": 0}})
 
 
 def planned(designer, **sections):
     sizes = {"designer": designer, "population": 2, "generations": 3}
-    return searches.plan("Hop", "Hopper-v5", overrides={"search": sizes, **sections}, environment={})
+    return searches.plan_search("Hop", "Hopper-v5", overrides={"search": sizes, **sections}, environment={})
 
 
 def test_a_plan_counts_a_review_of_each_program_and_a_reading_of_its_episodes():
@@ -169,7 +148,7 @@ def test_a_plan_counts_a_review_of_each_program_and_a_reading_of_its_episodes():
 )
 def test_without_a_model_the_parts_that_need_one_are_refused_in_a_line(tmp_path, sections, role):
     with pytest.raises(ConfigError, match=f"no language model is named for the {role}; .*--model {role}=NAME"):
-        searches.start(planned("symbolic", **sections), tmp_path / "run")
+        searches.create_run(planned("symbolic", **sections), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -177,61 +156,10 @@ def test_a_reading_goes_into_the_feedback_and_is_not_asked_for_again_by_a_resume
     reads = {"analyzer": {"model_reads": True}}
     programs = [program(3.0), program(1.0, push=1.0)]
     result, _ = search(tmp_path, ScriptedDesigner(programs), Answers(), **reads)
-    first = result.candidates[0].feedback
+    first = result.candidates[0].reflection
     assert first.reading.problem == "no episode was recorded with the signals that the program reads"
     again, _ = search(tmp_path, ScriptedDesigner([None, None]), Answers())
-    assert again.candidates[0].feedback == first
-
-
-class Slow(PlayedExecutor):
-    """Trains the programs of the first slot last, however long the others wait."""
-
-    def train(self, job, out):
-        if "c00" in str(out):
-            time.sleep(0.3)
-        return super().train(job, out)
-
-
-def twins(tmp_path, designer, executor, **search):
-    config = resolve(
-        {
-            "search": {"population": 2, "generations": 1, "final_seeds": 0, "env_steps": 100, "designer": "symbolic"}
-            | search,
-            "gates": {"duplicates": True},
-        }
-    )
-    path = tmp_path / "run"
-    run = Run.open(path) if path.exists() else Run.create(path, TASK, config)
-    journal = run.journal()
-    try:
-        return Search(run, journal, designer, executor, Silent()).result()
-    finally:
-        journal.close()
-
-
-@pytest.mark.parametrize("executor", [PlayedExecutor, Slow])
-def test_a_duplicate_of_a_lower_slot_has_its_fitness_whichever_thread_is_quicker(tmp_path, executor):
-    designer = ScriptedDesigner([program(2.0), program(4.0)])
-    twin, duplicate = twins(tmp_path, designer, executor()).candidates
-    assert (twin.status, duplicate.status, duplicate.fitness) == ("ok", "duplicate", twin.fitness)
-    assert all("fitness" not in found[-1].message for _, found in designer.repairs)
-
-
-def test_a_duplicate_waits_outside_a_race_for_its_twin(tmp_path):
-    result = twins(tmp_path, ScriptedDesigner([program(2.0), program(4.0)]), Slow(), rungs=[0.5])
-    assert result.candidates[1].fitness == result.candidates[0].fitness
-
-
-def test_a_twin_whose_training_cannot_be_had_holds_nobody_up_and_a_resumed_search_knows_it(tmp_path):
-    class Lost(PlayedExecutor):
-        def train(self, job, out):
-            raise WorkerFailed("the executor was closed")
-
-    with pytest.raises(WorkerFailed):
-        twins(tmp_path, ScriptedDesigner([program(2.0), program(4.0)]), Lost())
-    executor = Slow()
-    again = twins(tmp_path, ScriptedDesigner([None, None]), executor)
-    assert again.candidates[1].fitness == again.candidates[0].fitness == 2.0
+    assert again.candidates[0].reflection == first
 
 
 @pytest.mark.parametrize(("form", "told"), [("terms", True), ("sparse-dense", False)])

@@ -3,21 +3,25 @@
 The ledger was recorded on 2026-11-22 against an OpenAI-compatible endpoint, with
 `rewardsmith design "Run forward as fast as you can, on the feet and never on the back" --env HalfCheetah-v5
 --population 4 --generations 3 --steps 300000`. The replays train for fewer steps, so that they end in seconds: prompts
-of later generations then hold other figures, and their answers are taken by position.
+of later generations then hold other figures, and the prompts have changed since: answers are taken by position.
+A strict replay, by the text of the prompts, is of a small ledger that is recorded here from answers written beforehand.
 """
 
+import itertools
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from fakes.paths import FIXTURES
+from fakes.raw_endpoint import build_completion, build_response, serve_raw
 
 from rewardsmith.contract import records
 from rewardsmith.contract.records import Result
-from rewardsmith.llm.ledger import read
-from rewardsmith.search.steps.designer.answer_parser import extract
+from rewardsmith.llm.ledger import read_ledger
+from rewardsmith.search.steps.designer.answer_parser import parse_answer
 
 LEDGER = FIXTURES / "half_cheetah_ledger.jsonl"
 TASK = "Run forward as fast as you can, on the feet and never on the back"
@@ -35,7 +39,7 @@ def replay(out: Path, *options: str) -> subprocess.CompletedProcess:
 def replayed(tmp_path_factory) -> tuple[Path, Result]:
     """Replay all three generations by position."""
     out = tmp_path_factory.mktemp("replay") / "run"
-    answer = replay(out, "--set", "llm.replay_by=position")
+    answer = replay(out, "--generations", "3", "--set", "llm.replay_by=position")
     assert answer.returncode == 0, answer.stderr
     last = json.loads(answer.stdout.splitlines()[-1])
     assert last.pop("event") == "result"
@@ -51,7 +55,7 @@ def test_every_recorded_program_is_checked_trained_and_measured(replayed):
 
 def test_the_programs_are_those_of_the_models_answers(replayed):
     _, result = replayed
-    answers = {extract(entry.answer.text).source for entry in read(LEDGER)}
+    answers = {parse_answer(entry.answer.text).source for entry in read_ledger(LEDGER)}
     assert {candidate.proposal.source for candidate in result.candidates} == answers
 
 
@@ -65,16 +69,45 @@ def test_later_generations_build_on_earlier_ones(replayed):
     assert all(candidate.proposal.parents for candidate in result.candidates if candidate.generation > 0)
 
 
-def test_a_strict_replay_of_the_first_generation_needs_no_position(tmp_path):
-    # Recorded when a prompt listed every signal.
-    answer = replay(tmp_path / "run", "--generations", "1", "--set", "llm.catalogue_tokens=5000")
+# ---------------------------------------------------------------- strict replay, by the prompts
+
+BALANCE = "Keep the pole upright"
+ANSWERS = [
+    f"```python\ndef reward(after, terminated):\n    return {{'level': {term}, 'fall': -1.0 * terminated}}\n```\n"
+    for term in ("-np.abs(after.obs[:, 2])", "np.exp(-after.obs[:, 2] ** 2)")
+]
+TINY = ["--generations", "1", "--population", "2", "--steps", "1024", *SHORT[2:]]
+
+
+def design(task: str, out: Path, *options: str, **variables: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "rewardsmith", "design", task, "--env", "CartPole-v1", "--out", str(out)]
+    environment = os.environ | variables
+    return subprocess.run([*command, *TINY, *options], capture_output=True, text=True, env=environment, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory) -> Path:
+    """Record a search with a scripted model; return its run."""
+    out = tmp_path_factory.mktemp("recorded") / "run"
+    answers = itertools.cycle(ANSWERS)
+    with serve_raw(lambda _: [build_response(build_completion(next(answers)))]) as endpoint:
+        answer = design(BALANCE, out, "--model", "small", OPENAI_BASE_URL=endpoint.url, OPENAI_API_KEY="none")
     assert answer.returncode == 0, answer.stderr
+    return out
 
 
-def test_a_strict_replay_of_another_task_says_what_is_missing(tmp_path):
-    command = [sys.executable, "-m", "rewardsmith", "design", "Stand still", "--env", "HalfCheetah-v5", *SHORT]
-    options = ["--llm-replay", str(LEDGER), "--out", str(tmp_path / "run")]
-    answer = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120)
+def test_a_strict_replay_finds_every_answer_by_its_prompt(recorded, tmp_path):
+    out = tmp_path / "run"
+    answer = design(BALANCE, out, "--model", "small", "--llm-replay", str(recorded / "llm.jsonl"))
+    assert answer.returncode == 0, answer.stderr
+    programs = [{path.read_text() for path in run.rglob("reward.py")} for run in (recorded, out)]
+    assert programs[0] == programs[1]
+    assert any("terminated" in program for program in programs[0])
+
+
+def test_a_strict_replay_of_another_task_says_what_is_missing(recorded, tmp_path):
+    ledger = str(recorded / "llm.jsonl")
+    answer = design("Stand still", tmp_path / "run", "--model", "small", "--llm-replay", ledger)
     assert answer.returncode == 1
     assert "has no answer for this request of the designer" in answer.stderr
     assert "rewardsmith resume" in answer.stderr

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rewardsmith.search.storage import canonical
-from rewardsmith.search.storage.journal import read
+from rewardsmith.search.storage import canonical_events
+from rewardsmith.search.storage.journal import read_journal
 
 COMMAND = [sys.executable, "-m", "rewardsmith"]
 SEARCH = ["design", "Swing up and stay up", "--env", "Pendulum-v1", "--designer", "symbolic", "--population", "3"]
@@ -30,7 +30,7 @@ def finish(process: subprocess.Popen) -> str:
 
 
 def journal(run: Path) -> list:
-    return canonical(read(run / "journal.jsonl"))
+    return canonical_events(read_journal(run / "journal.jsonl"))
 
 
 def orphans(run: Path) -> list[int]:

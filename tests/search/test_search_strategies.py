@@ -1,4 +1,4 @@
-"""Whole searches with every way of going on, trainings played: resuming, ensembles, what they cost."""
+"""Whole searches with every strategy and fake trainings: resuming, ensembles, budgets."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from rewardsmith.contract.records import (
     Training,
     TrainJob,
 )
-from rewardsmith.report.tables import summary
-from rewardsmith.search.callbacks import Silent
+from rewardsmith.report.tables import summarize_result
+from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.loop import Search
 from rewardsmith.search.steps import analyzer
 from rewardsmith.search.steps.designer.symbolic import SymbolicDesigner
-from rewardsmith.search.storage import Run, canonical
-from rewardsmith.search.storage.journal import read
-from rewardsmith.spec.config import resolve
+from rewardsmith.search.storage import Run, canonical_events
+from rewardsmith.search.storage.journal import read_journal
+from rewardsmith.spec.config import resolve_config
 from rewardsmith.spec.task_cards import Task
 
 SIGNALS = (
@@ -101,28 +101,28 @@ class Player:
     def close(self) -> None: ...
 
 
-class Notices(Silent):
-    """Remembers what the user is told."""
+class Notices(NullCallback):
+    """Records the notices to the user."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def notice(self, text: str) -> None:
+    def on_notice(self, text: str) -> None:
         self.told.append(text)
 
 
 def search(path: Path, executor: Player, watch: Notices | None = None, **layers: dict) -> Result:
-    run = Run.open(path, layers) if path.exists() else Run.create(path, TASK, resolve(SMALL, layers))
-    journal = run.journal()
+    run = Run.open(path, layers) if path.exists() else Run.create(path, TASK, resolve_config(SMALL, layers))
+    journal = run.open_journal()
     try:
-        return Search(run, journal, SymbolicDesigner(), executor, watch or Notices()).result()
+        return Search(run, journal, SymbolicDesigner(), executor, watch or Notices()).run_search()
     finally:
         journal.close()
 
 
 def journal(run: Path) -> dict[str, object]:
     """Return what happened, less the finding that depends on how busy the machine is."""
-    events = {event.key: event.data for event in canonical(read(run / "journal.jsonl"))}
+    events = {event.key: event.data for event in canonical_events(read_journal(run / "journal.jsonl"))}
     for key, data in events.items():
         if "/critic/" in key:
             data["findings"] = [finding for finding in data["findings"] if finding["code"] != "slow"]
@@ -132,7 +132,7 @@ def journal(run: Path) -> dict[str, object]:
 WAYS = {
     "every way of the generations at once": {
         "search": {"ensemble": 2},
-        "evolution": {"islands": 2, "migration": 1, "weight_slots": 1, "crossover": 1, "novelty": 0.5},
+        "evolution": {"islands": 2, "migration": 1, "crossover": 1, "novelty": 0.5},
     },
     "restarts": {"evolution": {"restart_after": 1, "selection": "greedy-last"}},
     "a tree": {"search": {"strategy": "mcts"}},
@@ -141,7 +141,7 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_killed_search_ends_as_the_uninterrupted_one_which_trains_as_often_as_planned(tmp_path, way):
-    player, planned = Player(), resolve(SMALL, WAYS[way]).search
+    player, planned = Player(), resolve_config(SMALL, WAYS[way]).search
     whole = search(tmp_path / "whole", player, **WAYS[way])
     assert len(whole.candidates) == planned.population * planned.generations
     refused = sum(one.status != "ok" for one in whole.candidates)
@@ -155,15 +155,6 @@ def test_a_killed_search_ends_as_the_uninterrupted_one_which_trains_as_often_as_
     assert (resumed.best.id, resumed.ensemble) == (whole.best.id, whole.ensemble)
 
 
-def test_weight_slots_are_filled_by_evolution_and_not_by_the_designer(tmp_path):
-    result = search(tmp_path / "run", Player(), search={"generations": 2}, evolution={"weight_slots": 1})
-    authors = {(one.generation, one.slot): one.proposal.author.split(":")[0] for one in result.candidates}
-    assert {author for (generation, slot), author in authors.items() if (generation > 0 and slot == 2)} == {"weights"}
-    assert {author for (generation, slot), author in authors.items() if not (generation > 0 and slot == 2)} == {
-        "symbolic"
-    }
-
-
 def test_an_ensemble_is_trained_on_the_final_seeds_and_reported_beside_the_best(tmp_path):
     executor = Player()
     result = search(tmp_path / "run", executor, search=FEW | {"ensemble": 2})
@@ -171,8 +162,8 @@ def test_an_ensemble_is_trained_on_the_final_seeds_and_reported_beside_the_best(
     assert executor.programs.count(text) == 1
     assert result.ensemble.members[0] == result.best.id
     assert result.ensemble.reported.mean == zlib.crc32(text.encode()) % 1000 / 100.0
-    assert any(line.startswith(f"  worst of {', '.join(result.ensemble.members)}") for line in summary(result))
-    assert Run.open(tmp_path / "run").result().ensemble == result.ensemble
+    assert any(line.startswith(f"  worst of {', '.join(result.ensemble.members)}") for line in summarize_result(result))
+    assert Run.open(tmp_path / "run").read_result().ensemble == result.ensemble
 
 
 def test_the_joined_program_passes_the_critic(tmp_path):
@@ -187,7 +178,7 @@ def test_the_joined_program_passes_the_critic(tmp_path):
 def test_an_ensemble_is_offered_where_the_best_program_raised_an_alarm(tmp_path):
     watch = Notices()
     result = search(tmp_path / "run", Player(), watch, search=FEW)
-    assert result.best.feedback.alarms
+    assert result.best.reflection.alarms
     (offer,) = [text for text in watch.told if "--ensemble 3" in text]
     assert offer.startswith(f"{result.best.id} raised an alarm")
 
@@ -202,8 +193,10 @@ def test_a_finished_search_takes_an_ensemble_up_later_and_trains_nothing_else(tm
 
 
 def test_nothing_is_offered_without_an_alarm(tmp_path, monkeypatch):
-    quiet = analyzer.analyze
-    monkeypatch.setattr(analyzer, "analyze", lambda *given, **named: replace(quiet(*given, **named), alarms=()))
+    quiet = analyzer.write_reflection
+    monkeypatch.setattr(
+        analyzer, "write_reflection", lambda *given, **named: replace(quiet(*given, **named), alarms=())
+    )
     watch = Notices()
     search(tmp_path / "run", Player(), watch, search=FEW)
     assert not [text for text in watch.told if "--ensemble" in text]
@@ -235,5 +228,5 @@ def test_a_restart_is_told_to_the_user(tmp_path):
 
     watch = Notices()
     result = search(tmp_path / "run", Falling(), watch, search={"population": 1}, evolution={"restart_after": 1})
-    assert "g2: the search begins anew: 1 generation without improvement" in watch.told
+    assert "g2: the search restarts: 1 generation without improvement" in watch.told
     assert result.best.generation == 0

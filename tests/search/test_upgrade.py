@@ -1,4 +1,4 @@
-"""An upgrade under a running search ends it with a line that says to resume, and is no program's fault."""
+"""An upgrade during a search ends it with a line that says to resume, and does not count against a program."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import rewardsmith
 from rewardsmith.contract import build_id, job_messages
 from rewardsmith.contract.errors import Upgraded, WorkerFailed
 from rewardsmith.contract.records import EnvSpec, Limits, ProbeJob, TrainJob
-from rewardsmith.contract.reward_program import parse
+from rewardsmith.contract.reward_program import parse_program
 from rewardsmith.executors import slurm
 from rewardsmith.executors.local import LocalExecutor
-from rewardsmith.sandbox import Layout, open_process
+from rewardsmith.sandbox import ProgramLayout, open_process
 from rewardsmith.sandbox.inside import wire
-from rewardsmith.search.storage.journal import read
+from rewardsmith.search.storage.journal import read_journal
 from rewardsmith.worker import run_job
 
 PROBE = ProbeJob(EnvSpec("Pendulum-v1"), seed=0, transitions=16)
-REWARD = parse("def reward(after):\n    return {'up': after.height}\n")
+REWARD = parse_program("def reward(after):\n    return {'up': after.height}\n")
 
 
 def test_a_worker_of_another_version_gets_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    running = build_id.RUNNING
-    monkeypatch.setattr(build_id, "RUNNING", "0.0.1+abc")
+    running = build_id.RUNNING_BUILD
+    monkeypatch.setattr(build_id, "RUNNING_BUILD", "0.0.1+abc")
     executor = LocalExecutor(1)
     try:
         with pytest.raises(Upgraded, match=r"it began as 0\.0\.1\+abc, and a worker is .*; resume the run") as raised:
@@ -42,7 +42,7 @@ def test_a_worker_of_another_version_gets_no_job(tmp_path: Path, monkeypatch: py
 def test_a_warm_worker_does_no_job_once_its_files_have_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = tmp_path / "site" / "rewardsmith"
     shutil.copytree(Path(rewardsmith.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.chdir(copy.parent)  # a worker finds its package there first
+    monkeypatch.setenv("PYTHONPATH", str(copy.parent))  # a worker finds its package there first
     executor = LocalExecutor(1)
     try:
         assert executor.run(PROBE, tmp_path / "before").status == "ok"
@@ -57,26 +57,26 @@ def test_a_warm_worker_does_no_job_once_its_files_have_changed(tmp_path: Path, m
 def test_a_reward_process_of_another_version_scores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "VERSION", "00000000")
     with pytest.raises(Upgraded, match="its reward processes are of another version; resume the run"):
-        open_process(REWARD, Layout({"height": ()}, (1,)), Limits(backend="local"))
+        open_process(REWARD, ProgramLayout({"height": ()}, (1,)), Limits(backend="local"))
 
 
 def test_a_job_that_meets_one_is_refused_and_has_not_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def meets(*_: object) -> None:
-        raise build_id.changed("its reward processes are of another version")
+        raise build_id.build_upgrade_error("its reward processes are of another version")
 
-    monkeypatch.setattr(run_job, "perform", meets)
+    monkeypatch.setattr(run_job, "perform_job", meets)
     (tmp_path / "job.json").write_text("{}")
-    monkeypatch.setattr(run_job, "read", lambda text: None)
+    monkeypatch.setattr(run_job, "load_job", lambda data: None)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         assert run_job.main(tmp_path, theirs) == 1
-        said = job_messages.decode(ours.recv(65536).strip())
-    assert isinstance(said, job_messages.Refused)
-    assert isinstance(said.raised(), Upgraded)
+        said = job_messages.decode_message(ours.recv(65536).strip())
+    assert isinstance(said, job_messages.JobRefused)
+    assert isinstance(said.to_error(), Upgraded)
 
 
 def test_a_node_of_another_version_refuses_the_job(tmp_path: Path) -> None:
-    error, words = slurm.do(str(tmp_path), (None, None), "0.0.1+abc")
+    error, words = slurm.run_job_folder(str(tmp_path), (None, None), "0.0.1+abc")
     assert error == "Upgraded"
     assert "it began as 0.0.1+abc, and on a node it is" in words
 
@@ -85,10 +85,10 @@ def test_a_search_that_is_upgraded_ends_and_a_resumed_one_does_the_training(tmp_
     class Changed(PlayedExecutor):
         def run(self, job, out, on_event=None, decide=None):
             if isinstance(job, TrainJob):
-                raise build_id.changed("it began as 1, and a worker is 2")
+                raise build_id.build_upgrade_error("it began as 1, and a worker is 2")
             return super().run(job, out, on_event, decide)
 
     with pytest.raises(WorkerFailed, match="rewardsmith was changed while this ran"):
         search(tmp_path, ScriptedDesigner([1.0, 3.0, 2.0, 0.5]), Changed())
-    assert not any(event.step in ("trainer", "analyzer") for event in read(tmp_path / "run" / "journal.jsonl"))
+    assert not any(event.step in ("trainer", "analyzer") for event in read_journal(tmp_path / "run" / "journal.jsonl"))
     assert search(tmp_path, ScriptedDesigner([1.0, 3.0, 2.0, 0.5])).best.id == "g0c01"

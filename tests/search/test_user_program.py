@@ -1,4 +1,4 @@
-"""A search that begins with the user's own program."""
+"""A search that starts from the user's program."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from fakes.played_search import BROKEN, PROGRAM, TASK, PlayedExecutor, ScriptedD
 
 from rewardsmith.contract.errors import ProgramError
 from rewardsmith.contract.records import ProbeJob, Result
-from rewardsmith.search.callbacks import Silent
+from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.loop import Search
-from rewardsmith.search.steps.designer.user_program import GivenFirst
+from rewardsmith.search.steps.designer.user_program import UserProgramFirst
 from rewardsmith.search.storage import Run
-from rewardsmith.spec.config import resolve
+from rewardsmith.spec.config import resolve_config
 
 SIZES = {"population": 2, "generations": 2, "final_seeds": 0, "env_steps": 100, "designer": "symbolic"}
 
 
 def search(path: Path, source: str, designer: ScriptedDesigner, executor: PlayedExecutor, **settings) -> Result:
-    config = resolve({"search": {**SIZES, **settings}, "gates": {"duplicates": False}})
+    config = resolve_config({"search": {**SIZES, **settings}})
     run = Run.create(path, TASK, config)
     (path / "user.py").write_text(source)
-    journal = run.journal()
+    journal = run.open_journal()
     try:
-        return Search(run, journal, GivenFirst(designer, source), executor, Silent()).result()
+        return Search(run, journal, UserProgramFirst(designer, source), executor, NullCallback()).run_search()
     finally:
         journal.close()
 

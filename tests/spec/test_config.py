@@ -4,20 +4,23 @@ import pytest
 
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.spec import config
+from rewardsmith.spec.removed_settings import REMOVED_SETTINGS, drop_removed_settings
 
 
 def test_later_layers_win_key_by_key():
-    resolved = config.resolve(
+    resolved = config.resolve_config(
         {"search": {"population": 8, "generations": 5}},
-        config.from_environment({"REWARDSMITH_SEARCH__POPULATION": "6"}),
-        config.from_sets(["search.generations=2"]),
+        config.read_environment_layer({"REWARDSMITH_SEARCH__POPULATION": "6"}),
+        config.parse_assignments(["search.generations=2"]),
     )
     assert (resolved.search.population, resolved.search.generations) == (6, 2)
 
 
 def test_a_written_configuration_reads_back_equal():
-    resolved = config.resolve(config.from_sets(["llm.temperature=none", "training.net_arch=[32]", "budget.calls=7"]))
-    assert config.resolve(tomllib.loads(config.to_toml(resolved))) == resolved
+    resolved = config.resolve_config(
+        config.parse_assignments(["llm.temperature=none", "training.net_arch=[32]", "budget.calls=7"])
+    )
+    assert config.resolve_config(tomllib.loads(config.dump_config(resolved))) == resolved
 
 
 @pytest.mark.parametrize(
@@ -26,20 +29,45 @@ def test_a_written_configuration_reads_back_equal():
         ("serch.population=3", "did you mean 'search'"),
         ("search.poplation=3", "did you mean 'population'"),
         ("training.n_env=3", "did you mean 'n_envs'"),
-        ("search.population=0", "greater than or equal to 1"),
+        ("search.population=0", "search.population = 0: must be at least 1"),
         ("training.trainer=tpu", "'fast', 'sb3', 'sac' or 'td3'"),
+        ("training.net_arch=3", r"training.net_arch = 3: must be a list"),
+        ("llm.roles.reader.model=x", "no setting 'llm.roles.reader'; allowed are: analyzer, critic, designer, judge"),
         ("population", "write section.key=value"),
     ],
 )
 def test_a_wrong_setting_says_what_is_allowed(assignment, message):
     with pytest.raises(ConfigError, match=message):
-        config.resolve(config.from_sets([assignment]))
+        config.resolve_config(config.parse_assignments([assignment]))
 
 
 def test_an_unreadable_file_is_named(tmp_path):
     path = tmp_path / "broken.toml"
     path.write_text("search = [")
     with pytest.raises(ConfigError, match=r"broken\.toml is not TOML"):
-        config.from_file(path)
+        config.read_layer(path)
     with pytest.raises(ConfigError, match=r"missing.toml.*No such file"):
-        config.from_file(tmp_path / "missing.toml")
+        config.read_layer(tmp_path / "missing.toml")
+
+
+def test_every_wrong_setting_has_a_line_and_there_are_at_most_six():
+    wrong = ["population", "generations", "seeds", "env_steps", "max_repairs", "final_seeds", "seed"]
+    with pytest.raises(ConfigError) as error:
+        config.resolve_config({"search": dict.fromkeys(wrong, "two")})
+    lines = str(error.value).splitlines()
+    assert lines[0] == "search.population = 'two': must be a whole number"
+    assert (len(lines), lines[-1]) == (6, "and 2 more")
+
+
+@pytest.mark.parametrize("name", REMOVED_SETTINGS)
+def test_a_removed_setting_says_why_and_what_to_do(name):
+    with pytest.raises(ConfigError, match=f"^{name} was removed: .+; delete it$"):
+        config.resolve_config(config.parse_assignments([f"{name}=1"]))
+
+
+def test_an_earlier_version_s_configuration_loses_what_was_removed_and_says_so_where_it_was_in_use():
+    written = {"gates": {"duplicates": False, "order": True}, "search": {"population": 3}, "jobs": 2}
+    kept, notices = drop_removed_settings(written)
+    assert kept == {"search": {"population": 3}, "jobs": 2}
+    assert [notice.partition(" is ignored")[0] for notice in notices] == ["gates.order = True"]
+    assert config.resolve_config(kept).search.population == 3

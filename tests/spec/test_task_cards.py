@@ -10,17 +10,16 @@ import pytest
 
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import FitnessError, TaskError
-from rewardsmith.contract.fitness.expression import RESERVED, Fitness
-from rewardsmith.contract.fitness.metrics import Figures
-from rewardsmith.contract.package_data import folder
-from rewardsmith.spec.config import resolve
-from rewardsmith.spec.task_cards import Task, cards, load_card, load_task
+from rewardsmith.contract.fitness import RESERVED, AuxiliaryMetrics, Fitness
+from rewardsmith.contract.package_data import find_data_folder
+from rewardsmith.spec.config import resolve_config
+from rewardsmith.spec.task_cards import Task, load_card, load_cards, load_task
 
-HOPPER = folder("envs") / "gymnasium_mujoco" / "hopper.toml"
+HOPPER = find_data_folder("envs") / "gymnasium_mujoco" / "hopper.toml"
 
 
 def test_the_seven_tasks_have_cards():
-    assert {task.env.env_id for task in cards()} >= {
+    assert {task.env.env_id for task in load_cards()} >= {
         "HalfCheetah-v5",
         "Hopper-v5",
         "InvertedDoublePendulum-v5",
@@ -31,28 +30,28 @@ def test_the_seven_tasks_have_cards():
     }
 
 
-@pytest.mark.parametrize("task", cards(), ids=lambda task: task.name)
+@pytest.mark.parametrize("task", load_cards(), ids=lambda task: task.name)
 def test_every_card_is_sound(task):
-    named = (*task.env.signals, *task.env.measures)
+    named = (*task.env.signals, *task.env.privileged_signals)
     names = [signal.name for signal in named]
     assert len(set(names)) == len(names)
     assert not set(names) & set(RESERVED)
     assert all(signal.unit and signal.meaning and signal.source for signal in named)
     Fitness.parse(task.fitness).try_on(named)
-    Figures.parse(task.expressions).try_on(named)
-    assert all(figure.meaning for figure in task.figures)
-    resolve(task.settings)  # every setting exists
+    AuxiliaryMetrics.parse(task.metric_expressions).try_on(named)
+    assert all(metric.meaning for metric in task.metrics)
+    resolve_config(task.settings)  # every setting exists
 
 
 def test_names_and_main_cards_are_unique():
-    assert len({task.name for task in cards()}) == len(cards())
-    for task in cards():
+    assert len({task.name for task in load_cards()}) == len(load_cards())
+    for task in load_cards():
         assert load_task(None, task.name).name == task.name
         assert load_task(None, task.env.env_id).env.env_id == task.env.env_id
 
 
 def test_no_signal_is_the_environment_s_own_reward():
-    assert not [s.name for task in cards() for s in task.env.signals if "reward" in s.name or "reward" in s.source]
+    assert not [s.name for task in load_cards() for s in task.env.signals if "reward" in s.name or "reward" in s.source]
 
 
 def test_text_and_fitness_replace_the_card_s():
@@ -111,7 +110,7 @@ def line_of(part: str) -> int:
         ("fitness =", "fitnes =", "fitness =", "'fitnes'; did you mean 'fitness'"),
         ("[search]", "[serch]", "[search]", "'serch'; did you mean 'search'"),
         ('source = "qpos[rootz]", unit', 'source = "a", units', "torso_height =", "did you mean 'unit'"),
-        ('text = "Hop', 'text = 3 #"Hop', "text =", "valid string"),
+        ('text = "Hop', 'text = 3 #"Hop', "text =", "text = 3: must be text in quotes"),
         ("env_steps = 300_000", "env_steps =", "env_steps", "Invalid value"),
     ],
 )
@@ -134,22 +133,24 @@ def test_a_signal_s_name_must_be_a_name(tmp_path):
         load_card(card(tmp_path, "torso_height =", '"torso height" ='))
 
 
-def test_measures_are_for_the_fitness_alone(tmp_path):
-    added = '[measures]\nwon = { source = "info[success]", unit = "1", meaning = "it is there" }\n\n[search]'
+def test_privileged_signals_are_for_the_fitness_alone(tmp_path):
+    added = '[privileged_signals]\nwon = { source = "info[success]", unit = "1", meaning = "it is there" }\n\n[search]'
     env = load_card(card(tmp_path, "[search]", added)).env
-    assert [measure.name for measure in env.measures] == ["won"]
+    assert [signal.name for signal in env.privileged_signals] == ["won"]
     assert "won" not in [signal.name for signal in env.signals]
 
 
-@pytest.mark.parametrize("source", ["info[is_success]", "own_reward", "norm(qvel[0:2]) + info[reward_ctrl]"])
-def test_a_signal_that_tells_the_reward_belongs_into_measures(tmp_path, source):
-    with pytest.raises(TaskError, match=r"'torso_height' reads .*; move it to \[measures\]"):
+@pytest.mark.parametrize(
+    "source", ["info[is_success]", "environment_reward", "own_reward", "norm(qvel[0:2]) + info[reward_ctrl]"]
+)
+def test_a_signal_that_tells_the_reward_belongs_into_privileged_signals(tmp_path, source):
+    with pytest.raises(TaskError, match=r"'torso_height' reads .*; move it to \[privileged_signals\]"):
         load_card(card(tmp_path, 'source = "qpos[rootz]"', f'source = "{source}"'))
 
 
-def test_nothing_is_a_signal_and_a_measure(tmp_path):
-    added = '[measures]\ntorso_height = { source = "qpos[rootz]", unit = "m", meaning = "twice" }\n\n[search]'
-    with pytest.raises(TaskError, match="'torso_height' is a signal and a measure"):
+def test_no_name_stands_in_both_sections_of_signals(tmp_path):
+    added = '[privileged_signals]\ntorso_height = { source = "qpos[rootz]", unit = "m", meaning = "twice" }\n\n[search]'
+    with pytest.raises(TaskError, match=r"'torso_height' stands in .* keep one"):
         load_card(card(tmp_path, "[search]", added))
 
 
@@ -166,46 +167,73 @@ def test_importing_tasks_loads_no_simulator_and_no_numpy():
     assert done.stdout.strip() == "set()"
 
 
-FELL = '[figures]\nfell = { expression = "1 - survived", meaning = "share of falls" }\n\n[search]'
+FELL = '[metrics]\nfell = { expression = "1 - survived", meaning = "share of falls" }\n\n[search]'
 
 
-def test_a_card_names_figures_beside_the_fitness(tmp_path):
+def test_a_card_names_metrics_next_to_the_fitness(tmp_path):
     task = load_card(card(tmp_path, "[search]", FELL))
-    assert task.figures == (records.Figure("fell", "1 - survived", "share of falls"),)
-    assert task.expressions == {"fell": "1 - survived"}
+    assert task.metrics == (records.Metric("fell", "1 - survived", "share of falls"),)
+    assert task.metric_expressions == {"fell": "1 - survived"}
 
 
-def test_another_fitness_keeps_the_figures(tmp_path):
+def test_another_fitness_keeps_the_metrics(tmp_path):
     path = card(tmp_path, "[search]", FELL)
-    assert load_task("Crouch", str(path), "-mean(torso_height)").expressions == {"fell": "1 - survived"}
+    assert load_task("Crouch", str(path), "-mean(torso_height)").metric_expressions == {"fell": "1 - survived"}
 
 
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("expression =", "expresion =", "there is no key 'figures.fell.expresion'; did you mean 'expression'"),
-        (', meaning = "share of falls"', "", "the key 'figures.fell.meaning' is missing"),
-        ("1 - survived", "1 - ", "figure 'fell': "),
-        ("1 - survived", "meen(x_position)", "figure 'fell': no function 'meen'; there is mean"),
-        ("fell =", '"it fell" =', "a figure cannot be called 'it fell'"),
-        ("fell =", "fitness =", "a figure cannot be called 'fitness'"),
-        ("[figures]", "[figuers]", "there is no key 'figuers'; did you mean 'figures'"),
+        ("expression =", "expresion =", "there is no key 'metrics.fell.expresion'; did you mean 'expression'"),
+        (', meaning = "share of falls"', "", "the key 'metrics.fell.meaning' is missing"),
+        ("1 - survived", "1 - ", "metric 'fell': "),
+        ("1 - survived", "meen(x_position)", "metric 'fell': no function 'meen'; there is mean"),
+        ("fell =", '"it fell" =', "a metric cannot be called 'it fell'"),
+        ("fell =", "fitness =", "a metric cannot be called 'fitness'"),
+        ("[metrics]", "[metrisc]", "there is no key 'metrisc'; did you mean 'metrics'"),
     ],
 )
-def test_a_mistake_in_a_figure_names_the_file_and_the_line(tmp_path, old, new, says):
+def test_a_mistake_in_a_metric_names_the_file_and_the_line(tmp_path, old, new, says):
     path = card(tmp_path, "[search]", FELL.replace(old, new, 1))
-    line = line_of("[search]") + (0 if new == "[figuers]" else 1)
+    line = line_of("[search]") + (0 if new == "[metrisc]" else 1)
     with pytest.raises(TaskError) as error:
         load_card(path)
-    assert any(told.startswith(f"{path}:{line}: {says}") for told in str(error.value).splitlines())
+    assert any(message.startswith(f"{path}:{line}: {says}") for message in str(error.value).splitlines())
 
 
-def test_a_task_from_before_there_were_figures_still_loads():
+def test_a_task_from_before_there_were_metrics_still_loads():
     old = records.dump(load_task(None, "swimmer"))
-    del old["figures"]
+    del old["metrics"]
     assert records.load(Task, old) == load_task(None, "swimmer")
 
 
 def test_crafter_tells_of_deaths_by_lava():
-    crafter = [task for task in cards() if task.env.env_id == "rewardsmith/Crafter-v1"]
-    assert [task.expressions for task in crafter] == [{"death_by_lava": "any(in_lava)"}] * 4
+    crafter = [task for task in load_cards() if task.env.env_id == "rewardsmith/Crafter-v1"]
+    assert [task.metric_expressions for task in crafter] == [{"death_by_lava": "any(in_lava)"}] * 4
+
+
+OLD_WORDS = """\
+[measures]
+own_reward = { source = "own_reward", unit = "1", meaning = "what the environment pays" }
+[figures]
+paid = { expression = "sum(own_reward)", meaning = "the environment's return" }
+
+[[anchors]]
+policy = "own-reward"
+fitness = 3.0
+versions = "none"
+
+[search]"""
+
+
+def test_a_card_in_the_words_of_earlier_versions_is_read(tmp_path):
+    task = load_card(card(tmp_path, "[search]", OLD_WORDS))
+    assert [signal.name for signal in task.env.privileged_signals] == ["environment_reward"]
+    assert task.anchors[0].policy == "environment-reward"
+    Fitness.parse(task.metric_expressions["paid"]).check_signals(["environment_reward"])
+
+
+def test_a_section_in_both_spellings_is_refused(tmp_path):
+    both = FELL.replace("[search]", '[figures]\nrose = { expression = "survived", meaning = "" }\n\n[search]')
+    with pytest.raises(TaskError, match="'figures' is the old name of 'metrics'; keep 'metrics' alone"):
+        load_card(card(tmp_path, "[search]", both))

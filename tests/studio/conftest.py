@@ -1,4 +1,4 @@
-"""A run of the studio's tests, and a visitor who has opened the link."""
+"""Fixtures of the studio's tests: a run, and a visitor who has opened the link."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes.studio_case import Visitor, made
+from fakes.studio_case import Visitor, make_run
 
 from rewardsmith.search.storage import Run
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return made(tmp_path / "runs" / "first")
+    return make_run(tmp_path / "runs" / "first")
 
 
 @pytest.fixture

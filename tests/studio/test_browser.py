@@ -1,4 +1,4 @@
-"""The studio in a real browser: from a new search over a comparison to a generation that carries what was said."""
+"""The studio in a real browser: from a new search over a comparison to a generation that uses the feedback."""
 
 import os
 import re
@@ -25,7 +25,6 @@ TINY = {
     "REWARDSMITH_SEARCH__BASELINE": "false",
     "REWARDSMITH_EVALUATION__EPISODES": "2",
     "REWARDSMITH_EVALUATION__FINAL_EPISODES": "2",
-    "REWARDSMITH_EVALUATION__PROBE_TRANSITIONS": "256",
     "OMP_NUM_THREADS": "1",
 }
 PATIENCE_S = 120.0
@@ -34,7 +33,7 @@ BOTH_READY = (
 )
 SLIDE = "const s = document.querySelector('.term [type=range]'); s.value = s.max; s.dispatchEvent(new Event('input'))"
 FOLLOWED = "return window.unmoved && document.querySelectorAll('.lineage .node').length > 0"
-STANDING = "return document.querySelector('#state')?.dataset.standing"
+STATUS = "return document.querySelector('#state')?.dataset.status"
 
 
 @dataclass
@@ -136,10 +135,10 @@ def watch_it_finish(session: Session) -> Run:
         return session.all("a.card")
 
     session.until(listed)[0].click()
-    session.until(lambda: session.script(STANDING) == "going")
+    session.until(lambda: session.script(STATUS) == "running")
     session.script("window.unmoved = true")
-    session.until(lambda: session.script(FOLLOWED))  # without being loaded anew, as it is when the search has ended
-    session.until(lambda: session.script(STANDING) == "finished")
+    session.until(lambda: session.script(FOLLOWED))  # without a reload, which happens when the search has ended
+    session.until(lambda: session.script(STATUS) == "finished")
     session.until(lambda: len(session.all(".lineage .node")) == 2)
     session.until(lambda: session.all(".chart .series path"))
     return Run.open(next(session.runs.iterdir()))
@@ -167,7 +166,7 @@ def prefer_the_first(session: Session, run: Run) -> None:
     session.find(".answer [name=by]").send_keys("\ue00c")  # Escape leaves the field
     session.press("a")
     session.until(lambda: session.find(".flash").text == "Your answer is recorded.")
-    (answer,) = feedback.state(run).preferences
+    (answer,) = feedback.load_state(run).preferences
     assert (answer.answer, answer.reason, answer.by) == ("a", "it stays up", "Ada")
     assert answer.a.endswith(("/s0/0", "/s0/1")), "it names the episode that was seen"
 
@@ -185,16 +184,16 @@ def speak_and_weigh(session: Session, run: Run) -> None:
     assert float(number) == pytest.approx(float(slider.get_attribute("max")), rel=0.01)
     session.click(".weights button:not(.link)")
     session.until(lambda: "weights" in session.find(".flash").text)
-    assert [said.input.kind for said in feedback.state(run).waiting] == ["preference", "remark", "weights"]
+    assert [said.input.kind for said in feedback.load_state(run).pending] == ["preference", "remark", "weights"]
 
 
 def see_the_next_generation_carry_it(session: Session, run: Run) -> None:
     session.press("u")
     session.until(lambda: session.find("button.go").text == "Next generation")
     session.press("g")
-    session.until(lambda: session.script(STANDING) == "going")
+    session.until(lambda: session.script(STATUS) == "running")
     session.until(lambda: session.all(".node.mine"))
-    session.until(lambda: session.script(STANDING) == "finished")
-    assert feedback.state(run).waiting == ()
-    mine = [one for one in run.candidates() if one.proposal.author == "user"]
+    session.until(lambda: session.script(STATUS) == "finished")
+    assert feedback.load_state(run).pending == ()
+    mine = [one for one in run.read_candidates() if one.proposal.author == "user"]
     assert [(one.generation, one.status) for one in mine] == [(1, "ok")]

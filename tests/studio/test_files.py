@@ -1,11 +1,11 @@
-"""No file outside a run is read or served, whatever an address or a run says; and what a run holds is text."""
+"""Files of the studio: nothing outside a run is read or served, and all content of a run is shown as text."""
 
 import json
 import os
 from dataclasses import replace
 
 import pytest
-from fakes.studio_case import Visitor, candidate, film, made, put
+from fakes.studio_case import Visitor, add_video, make_candidate, make_run, save_candidate
 
 from rewardsmith.contract import records
 
@@ -22,7 +22,7 @@ def secret(tmp_path):
 
 
 def test_a_video_is_served_in_parts(visitor, run):
-    film(run, "g0c00", content=b"0123456789")
+    add_video(run, "g0c00", content=b"0123456789")
     answer = visitor.get(f"{VIDEO}/e0-00000000.mp4", range="bytes=2-4")
     assert (answer.status_code, answer.content) == (206, b"234")
     assert answer.headers["content-type"] == "video/mp4"
@@ -49,12 +49,12 @@ def test_a_video_is_served_in_parts(visitor, run):
     ],
 )
 def test_an_address_leads_to_no_other_file(visitor, run, secret, path):
-    film(run, "g0c00")
+    add_video(run, "g0c00")
     assert visitor.get(path).status_code == 404
 
 
 def test_a_video_that_is_a_link_is_not_served(visitor, run, secret):
-    file = film(run, "g0c00")
+    file = add_video(run, "g0c00")
     file.unlink()
     file.symlink_to(secret)
     assert visitor.get(f"{VIDEO}/e0-00000000.mp4").status_code == 409
@@ -62,7 +62,7 @@ def test_a_video_that_is_a_link_is_not_served(visitor, run, secret):
 
 
 def test_a_folder_of_videos_that_is_a_link_is_not_served(visitor, run, tmp_path):
-    film(run, "g0c00")
+    add_video(run, "g0c00")
     (run.path / "candidates" / "g0c00" / "videos").rename(tmp_path / "elsewhere")
     (run.path / "candidates" / "g0c00" / "videos").symlink_to(tmp_path / "elsewhere")
     assert visitor.get(f"{VIDEO}/e0-00000000.mp4").status_code == 409
@@ -70,7 +70,7 @@ def test_a_folder_of_videos_that_is_a_link_is_not_served(visitor, run, tmp_path)
 
 @pytest.mark.parametrize("name", ["../../../../../secret.mp4", "/etc/passwd", "..", "reward.py"])
 def test_a_track_that_names_another_file_leads_to_none(visitor, run, secret, name):
-    film(run, "g0c00", name)
+    add_video(run, "g0c00", name)
     answer = visitor.get(f"{VIDEO}/{name.rpartition('/')[2]}")
     assert answer.status_code == 404
     assert SECRET not in answer.text
@@ -100,7 +100,7 @@ def test_a_run_that_is_a_link_is_not_shown(run, tmp_path):
 
 @pytest.mark.parametrize("id", ["../../../tmp", "g0c00/..", "<b>", "g0c01"])
 def test_a_candidate_with_a_hostile_id_is_none(visitor, run, id):
-    folder = put(run, candidate("g0c02", 9.0))
+    folder = save_candidate(run, make_candidate("g0c02", 9.0))
     about = json.loads((folder / "candidate.json").read_text())
     (folder / "candidate.json").write_text(json.dumps(about | {"id": id}))
     page = visitor.get(RUN).text
@@ -112,7 +112,7 @@ def test_a_candidate_with_a_hostile_id_is_none(visitor, run, id):
     "name", ["<img src=x onerror=alert(1)>", 'a" onclick="x', "%2e%2e", "line\nbreak", "~0123", "ü", "-rf"]
 )
 def test_a_run_of_any_name_is_listed_escaped_and_opens(tmp_path, name):
-    made(tmp_path / name)
+    make_run(tmp_path / name)
     visitor = Visitor(tmp_path)
     page = visitor.get("/").text
     assert "<img" not in page
@@ -123,7 +123,7 @@ def test_a_run_of_any_name_is_listed_escaped_and_opens(tmp_path, name):
 
 
 def test_a_run_whose_name_is_not_text_opens(tmp_path):
-    made(tmp_path / os.fsdecode(b"\xff\xfe"))
+    make_run(tmp_path / os.fsdecode(b"\xff\xfe"))
     visitor = Visitor(tmp_path)
     address = visitor.get("/").text.split('class="card" href="')[1].split('"')[0]
     assert visitor.get(address).status_code == 200
@@ -132,10 +132,10 @@ def test_a_run_whose_name_is_not_text_opens(tmp_path):
 
 def test_nothing_that_a_run_holds_becomes_markup(visitor, run):
     evil = "</textarea><script>alert(1)</script>\x1b[2J\u202e"
-    one = candidate("g0c02", 1.0, ("g0c00",), f"# {evil}\n")
+    one = make_candidate("g0c02", 1.0, ("g0c00",), f"# {evil}\n")
     one = replace(one, cause=evil, proposal=replace(one.proposal, author=evil, rationale=evil))
-    one = replace(one, feedback=replace(one.feedback, text=evil, alarms=(evil,)))
-    put(run, one)
+    one = replace(one, reflection=replace(one.reflection, text=evil, alarms=(evil,)))
+    save_candidate(run, one)
     task = replace(run.task, text=evil)
     records.write(task, run.path / "task.json")
     for path in ("/", RUN, f"{RUN}/c/g0c02", f"{RUN}/c/g0c02/edit", f"{RUN}/compare?a=g0c02&b=g0c00"):

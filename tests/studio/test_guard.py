@@ -1,4 +1,4 @@
-"""What the studio refuses: strangers, other sites' pages, other names, and everything that is no form of its own."""
+"""Requests that the studio refuses: without the cookie, from other sites, to other names, and forms of other pages."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ def stranger(run):
 
 
 def said(run) -> int:
-    return sum(event.key.startswith("user/") for event in run.events())
+    return sum(event.key.startswith("user/") for event in run.read_events())
 
 
 @pytest.mark.parametrize("path", ["/", RUN, f"{RUN}/live", "/static/studio.js", f"{RUN}/video/g0c00/e0.mp4"])
@@ -60,14 +60,14 @@ def test_two_names_at_once_are_refused(visitor):
     "origin", ["", "null", "http://evil.example", "http://127.0.0.1:9999", f"https://{HOST}", f"{ORIGIN}.evil.example"]
 )
 def test_a_post_from_elsewhere_changes_nothing(visitor, run, origin):
-    answer = visitor.post(f"{RUN}/say", {"text": "obey"}, origin=origin)
+    answer = visitor.post(f"{RUN}/remark", {"text": "obey"}, origin=origin)
     assert answer.status_code == 403
     assert said(run) == 0
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_a_post_that_the_browser_calls_foreign_changes_nothing(visitor, run, site):
-    answer = visitor.post(f"{RUN}/say", {"text": "obey"}, sec_fetch_site=site, sec_fetch_mode="navigate")
+    answer = visitor.post(f"{RUN}/remark", {"text": "obey"}, sec_fetch_site=site, sec_fetch_mode="navigate")
     assert answer.status_code == 403
     assert said(run) == 0
 
@@ -79,32 +79,32 @@ def test_another_sites_page_can_embed_nothing(visitor, site):
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/json", "multipart/form-data; boundary=x"])
 def test_a_body_that_is_no_form_is_refused(visitor, run, kind):
-    assert visitor.post(f"{RUN}/say", {"text": "obey"}, content_type=kind).status_code == 415
+    assert visitor.post(f"{RUN}/remark", {"text": "obey"}, content_type=kind).status_code == 415
     assert said(run) == 0
 
 
 @pytest.mark.parametrize("length", ["300000", "9999999999999999999999"])
 def test_a_form_that_is_too_long_is_refused_unread(visitor, length):
-    assert visitor.post(f"{RUN}/say", {"text": "x"}, content_length=length).status_code == 413
+    assert visitor.post(f"{RUN}/remark", {"text": "x"}, content_length=length).status_code == 413
 
 
 def test_a_form_that_does_not_say_its_length_is_refused(visitor):
     headers = {"origin": ORIGIN, "content-type": "application/x-www-form-urlencoded"}
-    assert visitor.client.post(f"{RUN}/say", content=iter([b"text=x"]), headers=headers).status_code == 411
+    assert visitor.client.post(f"{RUN}/remark", content=iter([b"text=x"]), headers=headers).status_code == 411
 
 
 def test_a_form_that_is_longer_than_it_says_is_cut_off(visitor, run):
     body = "text=" + "x" * 300_000
     kind = "application/x-www-form-urlencoded"
     headers = {"origin": ORIGIN, "content-type": kind, "content-length": "10"}
-    assert visitor.client.post(f"{RUN}/say", content=body, headers=headers).status_code == 413
+    assert visitor.client.post(f"{RUN}/remark", content=body, headers=headers).status_code == 413
     assert said(run) == 0
 
 
 @pytest.mark.parametrize("body", [b"text=%ff%fe", b"&".join(b"a=1" for _ in range(300)), b"\xff=1"])
 def test_a_form_that_no_page_sends_is_refused(visitor, body):
     headers = {"origin": ORIGIN, "content-type": "application/x-www-form-urlencoded"}
-    assert visitor.client.post(f"{RUN}/say", content=body, headers=headers).status_code == 400
+    assert visitor.client.post(f"{RUN}/remark", content=body, headers=headers).status_code == 400
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
@@ -112,7 +112,7 @@ def test_other_methods_are_refused(visitor, method):
     assert visitor.client.request(method, "/").status_code == 405
 
 
-@pytest.mark.parametrize("action", ["say", "prefer", "wish", "go", "stop", "render"])
+@pytest.mark.parametrize("action", ["remark", "preference", "constraint", "continue", "stop", "render"])
 def test_nothing_is_changed_by_an_address_alone(visitor, run, action):
     assert visitor.get(f"{RUN}/{action}").status_code in (404, 405)
     assert said(run) == 0

@@ -1,4 +1,4 @@
-"""What the pages show and take: feedback becomes events of the journal, and bad input becomes a line."""
+"""Pages and forms of the studio: feedback becomes events of the journal, and bad input becomes an error message."""
 
 import json
 import os
@@ -9,29 +9,29 @@ import time
 from dataclasses import replace
 
 import pytest
-from fakes.studio_case import PROGRAM, Visitor, candidate, film, made, put
+from fakes.studio_case import PROGRAM, Visitor, add_video, make_candidate, make_run, save_candidate
 
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import RunError, UserError
-from rewardsmith.contract.records import Baselines, Interval, Result, Spent
+from rewardsmith.contract.records import Baselines, Interval, ModelUsage, Result
 from rewardsmith.search import feedback
 from rewardsmith.search.storage import Run
 from rewardsmith.studio import run_state
-from rewardsmith.studio.run_index import Place
-from rewardsmith.studio.server import listen
-from rewardsmith.studio.subprocesses import Child, Children
+from rewardsmith.studio.run_index import RunRef
+from rewardsmith.studio.server import bind_port
+from rewardsmith.studio.subprocesses import CommandState, Subprocesses
 
 RUN = "/r/first"
 
 
 def inputs(run: Run) -> list:
-    return [said.input for said in feedback.state(run).said]
+    return [said.input for said in feedback.load_state(run).events]
 
 
 def finish(run: Run) -> None:
-    known = run.candidates()
+    known = run.read_candidates()
     own = Interval(1.0, 0.5, 1.5, (0.9, 1.1))
-    run.finish(
+    run.save_result(
         Result(
             str(run.path),
             "Rise",
@@ -43,7 +43,7 @@ def finish(run: Run) -> None:
             Baselines(0.0, own),
             2.0,
             9,
-            Spent(),
+            ModelUsage(),
         )
     )
 
@@ -56,7 +56,7 @@ def test_a_studio_of_one_run_opens_at_that_run(run):
 
 
 def test_the_list_says_of_each_run_how_it_stands(visitor, run):
-    made(run.path.parent / "second", "Sink")
+    make_run(run.path.parent / "second", "Sink")
     page = visitor.get("/").text
     assert "Rise" in page
     assert "Sink" in page
@@ -75,8 +75,8 @@ def test_a_run_whose_generations_cannot_be_continued_is_to_be_read(visitor, run)
     (run.path / "journal.jsonl").write_text("".join(line for line in lines if "/evolution/plan" not in line))
     page = visitor.get(RUN).text
     assert "its generations cannot be continued" in page
-    assert f'action="{RUN}/go"' not in page
-    assert visitor.post(f"{RUN}/say", {"text": "x"}).status_code == 409
+    assert f'action="{RUN}/continue"' not in page
+    assert visitor.post(f"{RUN}/remark", {"text": "x"}).status_code == 409
 
 
 @pytest.mark.parametrize("file", ["task.json", "candidates/g0c00/candidate.json", "journal.jsonl"])
@@ -88,16 +88,16 @@ def test_a_damaged_run_is_listed_and_says_so(visitor, run, file):
 
 def test_a_candidate_shows_its_program_its_findings_at_the_line_and_what_changed(visitor):
     page = visitor.get(f"{RUN}/c/g1c00").text
-    assert "Against g0c00" in page
+    assert "Changes from g0c00" in page
     assert "rises &amp; shines" in page.split('id="L5"')[1].split("</tr>")[0]
     assert '<pre class="added">+ WEIGHTS' in page
     assert "g1c00 may be cheating" in page
 
 
 def test_a_remark_is_an_event_of_the_journal_with_the_raters_name(visitor, run):
-    answer = visitor.post(f"{RUN}/say", {"text": "Stay <upright>", "by": "Ada"})
-    assert answer.headers["location"] == f"{RUN}?ok=said"
-    assert inputs(run) == [feedback.Remark("Stay <upright>", None, "Ada")]
+    answer = visitor.post(f"{RUN}/remark", {"text": "Stay <upright>", "by": "Ada"})
+    assert answer.headers["location"] == f"{RUN}?ok=remark"
+    assert inputs(run) == [feedback.UserRemark("Stay <upright>", None, "Ada")]
     page = visitor.get(RUN).text
     assert "Stay &lt;upright&gt;" in page
     assert 'name="by" value="Ada"' in page
@@ -106,21 +106,21 @@ def test_a_remark_is_an_event_of_the_journal_with_the_raters_name(visitor, run):
 @pytest.mark.parametrize("answer", ["a", "b", "equal", "neither"])
 def test_an_answer_is_recorded_with_its_reason(visitor, run, answer):
     fields = {"a": "g0c00", "b": "g0c01", "answer": answer, "reason": "it lands", "by": "Ada"}
-    assert visitor.post(f"{RUN}/prefer", fields).status_code == 303
+    assert visitor.post(f"{RUN}/preference", fields).status_code == 303
     assert inputs(run) == [feedback.Preference("g0c00", "g0c01", answer, "it lands", "Ada")]
 
 
 def test_several_raters_are_told_apart_and_their_disagreement_is_shown(visitor):
     for by, answer in (("Ada", "a"), ("Ben", "b")):
-        visitor.post(f"{RUN}/prefer", {"a": "g0c00", "b": "g0c01", "answer": answer, "by": by})
+        visitor.post(f"{RUN}/preference", {"a": "g0c00", "b": "g0c01", "answer": answer, "by": by})
     page = visitor.get(RUN).text
-    assert "2 answers of Ada, Ben" in page
+    assert "2 comparisons by Ada, Ben" in page
     assert "raters agree on 0 % of 1" in page
 
 
 def test_an_answer_about_two_videos_names_the_episode(visitor, run):
     for id in ("g0c00", "g0c01"):
-        film(run, id)
+        add_video(run, id)
     page = visitor.get(f"{RUN}/compare?a=g0c00&b=g0c01").text
     assert page.count("<video") == 2
     assert 'name="a" value="g0c00/s0/0"' in page
@@ -133,28 +133,28 @@ def test_a_missing_video_is_a_button(visitor):
 
 
 def test_an_animated_picture_stands_in_for_a_video(visitor, run):
-    film(run, "g0c00", "e0-00000000.webp").write_bytes(b"RIFF")
+    add_video(run, "g0c00", "e0-00000000.webp").write_bytes(b"RIFF")
     assert '<img class="film"' in visitor.get(f"{RUN}/c/g0c00").text
     assert visitor.get(f"{RUN}/video/g0c00/e0-00000000.webp").headers["content-type"] == "image/webp"
 
 
 def test_terms_are_pinned_banned_and_released(visitor, run):
     for pick in ("pin up", "ban noise", "release up"):
-        assert visitor.post(f"{RUN}/wish", {"pick": pick, "candidate": "g0c00"}).status_code == 303
-    known = feedback.state(run)
+        assert visitor.post(f"{RUN}/constraint", {"pick": pick, "candidate": "g0c00"}).status_code == 303
+    known = feedback.load_state(run)
     assert ([one.term for one in known.pins], [one.term for one in known.bans]) == ([], ["noise"])
     assert "banned" in visitor.get(RUN).text
 
 
 def test_a_slider_becomes_a_program_of_the_next_generation(visitor, run):
-    assert visitor.post(f"{RUN}/c/g0c00/weigh", {"w.up": "2.5"}).status_code == 303
+    assert visitor.post(f"{RUN}/c/g0c00/weights", {"w.up": "2.5"}).status_code == 303
     assert dict(inputs(run)[0].weights) == {"up": 2.5}
     assert "other weights for g0c00" in visitor.get(RUN).text
 
 
 @pytest.mark.parametrize("weight", ["1.0", "nan", "inf", "much", ""])
 def test_a_weight_that_is_none_or_no_other_is_refused(visitor, run, weight):
-    assert visitor.post(f"{RUN}/c/g0c00/weigh", {"w.up": weight}).status_code == 422
+    assert visitor.post(f"{RUN}/c/g0c00/weights", {"w.up": weight}).status_code == 422
     assert inputs(run) == []
 
 
@@ -187,13 +187,13 @@ def test_the_critic_reads_along_without_a_trace(visitor, run):
 @pytest.mark.parametrize(
     ("path", "fields"),
     [
-        ("say", {"text": ""}),
-        ("say", {"text": "x" * 100_000}),
-        ("prefer", {"a": "g0c00", "b": "g0c00", "answer": "a"}),
-        ("prefer", {"a": "g0c00", "b": "g9c09", "answer": "a"}),
-        ("prefer", {"a": "../..", "b": "g0c00", "answer": "a"}),
-        ("prefer", {"a": "g0c00", "b": "g0c01", "answer": "perhaps"}),
-        ("wish", {"pick": "explode up"}),
+        ("remark", {"text": ""}),
+        ("remark", {"text": "x" * 100_000}),
+        ("preference", {"a": "g0c00", "b": "g0c00", "answer": "a"}),
+        ("preference", {"a": "g0c00", "b": "g9c09", "answer": "a"}),
+        ("preference", {"a": "../..", "b": "g0c00", "answer": "a"}),
+        ("preference", {"a": "g0c00", "b": "g0c01", "answer": "perhaps"}),
+        ("constraint", {"pick": "explode up"}),
         ("render", {"owners": "g0c00", "episode": "99"}),
     ],
 )
@@ -204,29 +204,29 @@ def test_input_that_cannot_be_is_refused_in_a_line(visitor, run, path, fields):
     assert inputs(run) == []
 
 
-@pytest.mark.parametrize("path", ["say", "c/g7c00/weigh", "render"])
+@pytest.mark.parametrize("path", ["remark", "c/g7c00/weightsts", "render"])
 def test_input_about_no_candidate_is_refused(visitor, path):
     assert visitor.post(f"{RUN}/{path}", {"about": "g7c00", "owners": "g7c00", "text": "x"}).status_code == 404
 
 
-def test_a_run_that_is_going_takes_no_feedback_and_says_so(visitor, run):
-    journal = run.journal()
+def test_a_running_search_takes_no_feedback_and_says_so(visitor, run):
+    journal = run.open_journal()
     try:
-        assert 'data-standing="going"' in visitor.get(RUN).text
-        answer = visitor.post(f"{RUN}/say", {"text": "wait"})
+        assert 'data-status="running"' in visitor.get(RUN).text
+        answer = visitor.post(f"{RUN}/remark", {"text": "wait"})
         assert answer.status_code == 409
         assert "being run by another process" in answer.text
-        assert visitor.post(f"{RUN}/go").status_code == 422
+        assert visitor.post(f"{RUN}/continue").status_code == 422
     finally:
         journal.close()
     assert inputs(run) == []
 
 
 def test_a_running_training_is_followed(visitor, run):
-    folder = run.folder("candidates", "g1c01", "train-s0")
-    point = records.dump(candidate("g0c00", 1.0).trainings[0].curve[1])
+    folder = run.make_folder("candidates", "g1c01", "train-s0")
+    point = records.dump(make_candidate("g0c00", 1.0).trainings[0].curve[1])
     (folder / "progress.jsonl").write_text(json.dumps(point) + "\n" + json.dumps(point)[:20])
-    journal = run.journal()
+    journal = run.open_journal()
     page = visitor.get(f"{RUN}/live").text
     journal.close()
     assert f"2,000 of {run.config.search.env_steps:,} steps" in page
@@ -237,7 +237,7 @@ def test_what_moves_is_sent_only_when_it_moved(visitor, run):
     first = visitor.get(f"{RUN}/live")
     tag = first.headers["etag"]
     assert visitor.get(f"{RUN}/live", if_none_match=tag).status_code == 304
-    put(run, replace(candidate("g1c01", 4.0), status="failed", fitness=None))
+    save_candidate(run, replace(make_candidate("g1c01", 4.0), status="failed", fitness=None))
     second = visitor.get(f"{RUN}/live", if_none_match=tag)
     assert second.status_code == 200
     assert "g1c01" in second.text
@@ -246,7 +246,7 @@ def test_what_moves_is_sent_only_when_it_moved(visitor, run):
 def test_two_tabs_can_speak_at_once(visitor, run):
     texts = [f"remark {number}" for number in range(4)]
     for text in texts:
-        assert visitor.post(f"{RUN}/say", {"text": text}).status_code == 303
+        assert visitor.post(f"{RUN}/remark", {"text": text}).status_code == 303
     assert [one.text for one in inputs(run)] == texts
 
 
@@ -254,19 +254,19 @@ def test_two_tabs_can_speak_at_once(visitor, run):
 def begun(monkeypatch):
     """The commands that a page starts, which are not."""
     commands: list[list[str]] = []
-    monkeypatch.setattr(Children, "start", lambda self, key, arguments: commands.append(list(arguments)))
+    monkeypatch.setattr(Subprocesses, "start", lambda self, key, arguments: commands.append(list(arguments)))
     return commands
 
 
-def test_the_button_goes_on_with_an_interrupted_run(visitor, run, begun):
-    visitor.post(f"{RUN}/go")
+def test_the_button_resumes_an_interrupted_run(visitor, run, begun):
+    visitor.post(f"{RUN}/continue")
     assert begun == [["resume", str(run.path)]]
 
 
 def test_the_button_starts_the_next_generation_of_a_finished_run(visitor, run, begun):
     finish(run)
     assert "Next generation" in visitor.get(RUN).text
-    visitor.post(f"{RUN}/go")
+    visitor.post(f"{RUN}/continue")
     assert begun == [["refine", str(run.path), "--yes"]]
 
 
@@ -287,39 +287,39 @@ def test_a_new_search_that_cannot_be_is_refused_with_the_form_kept(visitor, wron
 
 
 def test_a_command_that_fails_says_why_and_one_is_started_once():
-    children = Children()
+    children = Subprocesses()
     try:
         children.start("x", ["show", "/nowhere"])
-        with pytest.raises(UserError, match="under way"):
+        with pytest.raises(UserError, match="already running"):
             children.start("x", ["show", "/nowhere"])
         children._processes["x"][0].wait(60)
-        state = children.state("x")
+        state = children.get_state("x")
         assert not state.running
-        assert "/nowhere is no run directory" in state.failure
+        assert "/nowhere is not a run directory" in state.failure
     finally:
         children.close()
 
 
 def test_a_stopped_search_ends_in_order_and_can_go_on(tmp_path):
-    children, path = Children(), tmp_path / "run"
+    children, path = Subprocesses(), tmp_path / "run"
     options = ["--env=Pendulum-v1", "--designer=symbolic", "--population=1", "--generations=1", "--steps=5000000"]
     try:
-        children.start("go run", ["design", "Swing up", *options, f"--out={path}"])
+        children.start("search run", ["design", "Swing up", *options, f"--out={path}"])
         end = time.monotonic() + 60
         while not list(path.glob("candidates/*/train-s0/progress.jsonl")) and time.monotonic() < end:
             time.sleep(0.1)
-        children.stop("go run")
-        assert children._processes["go run"][0].wait(30) == 130
-        assert children.state("go run") == Child(False, None)
-        assert run_state.facts(Place("run", path)).standing == "interrupted"
+        children.stop("search run")
+        assert children._processes["search run"][0].wait(30) == 130
+        assert children.get_state("search run") == CommandState(False, None)
+        assert run_state.load_run_state(RunRef("run", path)).status == "interrupted"
     finally:
         children.close()
 
 
 def test_a_search_that_does_not_start_is_told_in_the_list(visitor):
-    visitor.children.start("go nowhere", ["design", "Hop", "--env=Nothing-v9"])
+    visitor.subprocesses.start("search nowhere", ["design", "Hop", "--env=Nothing-v9"])
     assert "A search is starting" in visitor.get("/").text
-    visitor.children._processes["go nowhere"][0].wait(60)
+    visitor.subprocesses._processes["search nowhere"][0].wait(60)
     page = visitor.get("/").text
     assert "A search did not start" in page
     assert "Nothing-v9" in page
@@ -330,18 +330,18 @@ def test_a_port_in_use_gives_the_next_free_one():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        bound, found = listen(port)
+        bound, found = bind_port(port)
         bound.close()
     assert port < found < port + 20
 
 
 def test_no_free_port_is_a_line(monkeypatch):
-    monkeypatch.setattr("rewardsmith.studio.server.TRIES", 1)
+    monkeypatch.setattr("rewardsmith.studio.server.PORT_TRIES", 1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(RunError, match="choose one with --port"):
-            listen(taken.getsockname()[1])
+            bind_port(taken.getsockname()[1])
 
 
 def test_a_studio_of_no_folder_is_a_line(tmp_path):
@@ -351,24 +351,53 @@ def test_a_studio_of_no_folder_is_a_line(tmp_path):
     assert answer.stderr.count("\n") == 1
 
 
-def test_a_candidate_shows_what_was_measured_beside_its_fitness(visitor, run):
-    assert "Beside the fitness" not in visitor.get(f"{RUN}/c/g0c00").text
-    figure = records.Figure("depth", "-min(height)", "how <low> it sank")
-    records.write(replace(run.task, figures=(figure,)), run.path / "task.json")
-    one = candidate("g0c00", 1.0)
+def test_a_candidate_shows_its_metrics(visitor, run):
+    assert "<h2>Metrics</h2>" not in visitor.get(f"{RUN}/c/g0c00").text
+    figure = records.Metric("depth", "-min(height)", "how <low> it sank")
+    records.write(replace(run.task, metrics=(figure,)), run.path / "task.json")
+    one = make_candidate("g0c00", 1.0)
     (known,) = one.evaluations
-    evaluations = tuple(replace(known, figures={"depth": value}) for value in (0.25, 0.75))
-    put(run, replace(one, evaluations=evaluations))
+    evaluations = tuple(replace(known, metrics={"depth": value}) for value in (0.25, 0.75))
+    save_candidate(run, replace(one, evaluations=evaluations))
     page = visitor.get(f"{RUN}/c/g0c00").text
-    shown = page.partition("Beside the fitness")[2].partition("</section>")[0]
+    shown = page.partition("<h2>Metrics</h2>")[2].partition("</section>")[0]
     assert "0.5 [-2.68, 3.68]" in shown
     assert "how &lt;low&gt; it sank" in shown
-    assert ">–</td>" in visitor.get(f"{RUN}/c/g0c01").text.partition("Beside the fitness")[2]
+    assert ">–</td>" in visitor.get(f"{RUN}/c/g0c01").text.partition("<h2>Metrics</h2>")[2]
 
 
-def test_a_finished_run_shows_what_was_reported_beside_the_fitness(visitor, run):
+def test_a_finished_run_shows_its_reported_metrics(visitor, run):
     finish(run)
-    result = run.result()
-    depth = records.ReportedFigure("depth", "-min(height)", "how low", Interval(0.5, 0.25, 0.75, (0.4, 0.6)))
-    run.finish(replace(result, figures=(depth,)))
-    assert "depth [0.25, 0.75]" in visitor.get(RUN).text
+    result = run.read_result()
+    depth = records.ReportedMetric("depth", "-min(height)", "how low", Interval(0.5, 0.25, 0.75, (0.4, 0.6)))
+    run.save_result(replace(result, metrics=(depth,)))
+    page = visitor.get(RUN).text
+    assert "<small> [0.25, 0.75]</small>" in page
+    assert ">depth<" in page
+
+
+def test_the_retrained_fitness_leads_and_the_selection_score_is_called_biased(visitor, run):
+    assert "selection score 3 (g1c00, biased upwards)" in visitor.get("/").text
+    finish(run)
+    card = visitor.get("/").text
+    assert '<span class="figure">1<small> [0.5, 1.5]</small></span>' in card
+    assert "fitness, retrained on 2 fresh seeds" in card
+    page = visitor.get(RUN).text
+    assert page.index("retrained on 2 fresh seeds") < page.index("(biased upwards)")
+
+
+@pytest.mark.parametrize(
+    ("designer", "rank", "words"),
+    [
+        ("symbolic", "metric", "Comparisons have no effect in this run"),
+        ("llm", "metric", "Comparisons go to the designer; the metric ranks the programs."),
+        ("symbolic", "people", "Comparisons rank the programs of this run."),
+    ],
+)
+def test_a_run_says_what_comparisons_change(visitor, run, designer, rank, words):
+    config = (run.path / "config.toml").read_text().replace('designer = "symbolic"', f'designer = "{designer}"')
+    (run.path / "config.toml").write_text(config)
+    if rank == "people":
+        feedback.set_ranking(run, "people")
+    for path in (RUN, f"{RUN}/compare"):
+        assert words in visitor.get(path).text

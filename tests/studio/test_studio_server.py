@@ -8,13 +8,13 @@ import subprocess
 import sys
 
 import pytest
-from fakes.studio_case import film
+from fakes.studio_case import add_video
 
 
 @pytest.fixture
 def studio(run):
     """A studio whose wanted port was taken; its process, and the lines that it printed."""
-    film(run, "g0c00", content=bytes(8_000_000))
+    add_video(run, "g0c00", content=bytes(8_000_000))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

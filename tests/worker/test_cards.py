@@ -7,17 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rewardsmith.contract.env_families import family_of, installed
+from rewardsmith.contract.env_families import find_family, is_family_installed
 from rewardsmith.contract.records import EvaluateJob, ProbeJob
-from rewardsmith.spec.task_cards import cards, load_task
+from rewardsmith.spec.task_cards import load_cards, load_task
 from rewardsmith.worker import evaluate, probe
 
 OF_THEIR_OWN = ("metaworld", "robotics", "dm-control")
 """Extras whose cards `tests/families` looks at, in a virtual environment of their own."""
 CARDS = [
     pytest.param(task, id=task.name)
-    for task in cards()
-    if getattr(family_of(task.env.env_id), "extra", None) not in OF_THEIR_OWN
+    for task in load_cards()
+    if getattr(find_family(task.env.env_id), "extra", None) not in OF_THEIR_OWN
 ]
 EPISODES = 4
 LATE_CONTACT = ("lunar_lander", "lunar_lander_continuous", "pusher")
@@ -37,12 +37,12 @@ LONG = (
     "mountain_car_continuous",
     "swimmer",
 )
-"""Their random episodes are long: a single one is measured."""
+"""Tasks with long random episodes: a single episode is measured."""
 
 
 def here(task):
     """Skip where the family's packages are not installed."""
-    if not installed(task.env.env_id):
+    if not is_family_installed(task.env.env_id):
         pytest.skip(f"the packages of {task.env.env_id} are not installed")
     return task
 
@@ -78,18 +78,19 @@ def test_the_random_policy_scores_what_the_card_says(task, tmp_path):
     assert evaluated(task, tmp_path, episodes).fitness == pytest.approx(anchor.fitness, abs=error)
 
 
-MAIN = [task for task in cards() if load_task(None, task.env.env_id).name == task.name]
-"""The own reward pays for the task of the environment's main card; other behaviours need not gain from it."""
+MAIN = [task for task in load_cards() if load_task(None, task.env.env_id).name == task.name]
+"""Tasks that the environment reward pays for: those of the environments' main cards."""
 COMPARED = [
     task
     for task in MAIN
     for anchor in task.anchors
-    if anchor.policy == "own-reward" and anchor.env_steps >= int(str(task.settings.get("search", {})["env_steps"]))
+    if anchor.policy == "environment-reward"
+    and anchor.env_steps >= int(str(task.settings.get("search", {})["env_steps"]))
 ]
 """With anchors under the card's own budget: a smaller one may teach nothing, and then says so."""
 
 
 @pytest.mark.parametrize("task", COMPARED, ids=lambda task: task.name)
-def test_the_random_policy_scores_less_than_one_trained_on_the_environment_s_own_reward(task):
+def test_the_random_policy_scores_less_than_one_trained_on_the_environment_reward(task):
     fitness = {anchor.policy: anchor.fitness for anchor in task.anchors}
-    assert fitness["random"] < fitness["own-reward"]
+    assert fitness["random"] < fitness["environment-reward"]

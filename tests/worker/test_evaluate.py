@@ -140,54 +140,55 @@ def test_an_unknown_signal_to_record_is_refused(tmp_path):
         evaluate.run(job(record=("torso_hight",)), tmp_path)
 
 
-FIGURES = {"lowest": "min(torso_height)", "fell": "1 - survived"}
+METRICS = {"lowest": "min(torso_height)", "fell": "1 - survived"}
 
 
-def test_figures_are_those_of_the_recorded_episodes(tmp_path):
-    result = evaluate.run(job(seeds=(5, 3, 9), figures=FIGURES), tmp_path)
+def test_metrics_are_those_of_the_recorded_episodes(tmp_path):
+    result = evaluate.run(job(seeds=(5, 3, 9), metrics=METRICS), tmp_path)
     arrays = episodes(tmp_path)
     for index, episode in enumerate(result.episodes):
-        assert episode.figures == {"lowest": arrays[f"{index}/torso_height"].min(), "fell": 1.0}
-    lowest = [episode.figures["lowest"] for episode in result.episodes]
-    assert result.figures == {"lowest": np.mean(lowest), "fell": 1.0}
+        assert episode.metrics == {"lowest": arrays[f"{index}/torso_height"].min(), "fell": 1.0}
+    lowest = [episode.metrics["lowest"] for episode in result.episodes]
+    assert result.metrics == {"lowest": np.mean(lowest), "fell": 1.0}
     assert len(set(lowest)) == 3
 
 
-def test_a_figure_changes_no_episode(policy, tmp_path):
-    plain, beside = (evaluate.run(job(policy, figures=more), tmp_path) for more in ({}, FIGURES))
-    assert [replace(episode, figures={}) for episode in beside.episodes] == list(plain.episodes)
+def test_a_metric_changes_no_episode(policy, tmp_path):
+    plain, beside = (evaluate.run(job(policy, metrics=more), tmp_path) for more in ({}, METRICS))
+    assert [replace(episode, metrics={}) for episode in beside.episodes] == list(plain.episodes)
     assert beside.fitness == plain.fitness
 
 
-def test_a_figure_without_a_value_for_an_episode_costs_the_figure_alone(tmp_path):
+def test_a_metric_without_a_value_for_an_episode_fails_that_metric_alone(tmp_path):
     longest = max(episode.length for episode in evaluate.run(job(), tmp_path).episodes)
-    figures = {"root": f"sqrt(length - {longest})", **FIGURES}
-    result = evaluate.run(job(figures=figures), tmp_path)
-    values = [episode.figures["root"] for episode in result.episodes]
+    metrics = {"root": f"sqrt(length - {longest})", **METRICS}
+    result = evaluate.run(job(metrics=metrics), tmp_path)
+    values = [episode.metrics["root"] for episode in result.episodes]
     assert None in values
     assert 0.0 in values
-    assert (result.status, result.figures["root"], result.figures["fell"]) == ("ok", None, 1.0)
+    assert (result.status, result.metrics["root"], result.metrics["fell"]) == ("ok", None, 1.0)
     assert result.fitness is not None
-    assert result.cause == "figure 'root': the result is nan; guard a division or a root"
+    assert result.cause == "metric 'root': the result is nan; guard a division or a root"
 
 
 @pytest.mark.parametrize(
     ("expression", "says"),
-    [("mean(", "figure 'mine'"), ("mean(torso_hight)", "near it: torso_height"), ("joint_velocities", "has shape")],
+    [("mean(", "metric 'mine'"), ("mean(torso_hight)", "near it: torso_height"), ("joint_velocities", "has shape")],
 )
-def test_a_figure_that_cannot_work_is_refused_before_anything_runs(expression, says, tmp_path):
+def test_a_metric_that_cannot_work_is_refused_before_anything_runs(expression, says, tmp_path):
     with pytest.raises(FitnessError, match=says):
-        evaluate.run(job(figures={"mine": expression}), tmp_path)
+        evaluate.run(job(metrics={"mine": expression}), tmp_path)
     assert not (tmp_path / "episodes.npz").exists()
 
 
-def test_a_figure_may_name_what_no_program_sees(tmp_path):
+def test_a_metric_may_name_what_no_program_sees(tmp_path):
     env = EnvSpec("Pendulum-v1")
-    result = evaluate.run(job(env=env, fitness="length", figures={"paid": "sum(own_reward)"}, seeds=(0,)), tmp_path)
-    assert result.figures["paid"] < 0.0
+    metrics = {"paid": "sum(environment_reward)"}
+    result = evaluate.run(job(env=env, fitness="length", metrics=metrics, seeds=(0,)), tmp_path)
+    assert result.metrics["paid"] < 0.0
 
 
-def test_an_evaluation_from_before_there_were_figures_still_loads():
+def test_an_evaluation_from_before_there_were_metrics_still_loads():
     old = {
         "status": "ok",
         "episodes": [{"seed": 1, "fitness": 2.0, "length": 3, "terminated": False}],
@@ -196,4 +197,4 @@ def test_an_evaluation_from_before_there_were_figures_still_loads():
         "cause": None,
     }
     found = records.load(Evaluation, old)
-    assert (found.figures, found.episodes[0].figures) == ({}, {})
+    assert (found.metrics, found.episodes[0].metrics) == ({}, {})

@@ -1,6 +1,21 @@
-"""Sweeps: tasks × presets × models × seeds, a search for each cell; docs/sweeps.md."""
+"""Sweeps: tasks × presets × models × seeds, a search for each cell; docs/sweeps.md.
 
-from rewardsmith.api.sweep.matrix import Cell, Matrix, Refusal, SweepFile, lay_out, read
-from rewardsmith.api.sweep.store import Book, Outcome
+matrix         a sweep's file and its cells           store        the sweep's directory and its outcomes
+runner         runs cells on one executor             shared_jobs  jobs that many cells have in common, done once
+aggregate      outcomes by task and preset            statistics   their estimates with intervals
+html_report, csv_table   the figures as files         sweeps       the functions behind the command
+"""
 
-__all__ = ["Book", "Cell", "Matrix", "Outcome", "Refusal", "SweepFile", "lay_out", "read"]
+from rewardsmith.api.sweep.matrix import Cell, RefusedCells, SweepFile, SweepMatrix, build_matrix, load_sweep_file
+from rewardsmith.api.sweep.store import CellOutcome, SweepStore
+
+__all__ = [
+    "Cell",
+    "CellOutcome",
+    "RefusedCells",
+    "SweepFile",
+    "SweepMatrix",
+    "SweepStore",
+    "build_matrix",
+    "load_sweep_file",
+]

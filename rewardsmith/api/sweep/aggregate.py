@@ -1,8 +1,8 @@
-"""What the outcomes of a sweep's cells say together: by task, by recipe, and recipe against recipe.
+"""Summary of a sweep's outcomes: by task, by preset, and preset against preset.
 
-A cell's score is its normalised fitness, (reported - random) / (own reward - random): 0 for random actions, 1 for the
-environment's own reward under the same budget. A cell without one (no baseline, a failed seed, an own reward that
-learns nothing) counts in no figure over tasks, only in its task's fitness; how many count is told.
+A cell's score is its normalised fitness, (reported - random) / (environment reward - random): 0 for random actions, 1
+for the environment reward under the same budget. A cell without one (no baseline, a failed seed, a baseline that learns
+nothing) counts in no figure over tasks, only in its task's fitness.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from itertools import combinations
 
 from rewardsmith.api.sweep import statistics
 from rewardsmith.api.sweep.statistics import Estimate, Scores
-from rewardsmith.api.sweep.store import Outcome
-from rewardsmith.contract.records import Interval, ReportedFigure
+from rewardsmith.api.sweep.store import CellOutcome
+from rewardsmith.contract.records import Interval, ReportedMetric
 from rewardsmith.search.steps import evaluator
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(41))
@@ -23,52 +23,53 @@ THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(41))
 
 
 @dataclass(frozen=True)
-class TaskFigure:
-    """One recipe on one task."""
+class TaskSummary:
+    """Results of one preset on one task."""
 
     task: str
     env_id: str
-    recipe: str
+    preset: str
     cells: int
-    """With an outcome."""
+    """Cells with an outcome."""
     failed: int
     fitness: Interval | None
     """Over the cells, or over the training seeds where there is one cell; None where none has a reported figure."""
     random: float | None
-    own_reward: float | None
+    environment_reward: float | None
     scores: tuple[float, ...]
     """Normalised fitness, one per cell that has one."""
     alarms: int
     """Cells whose best program raised an alarm."""
-    figures: tuple[ReportedFigure, ...] = ()
-    """What the task's card wants measured beside the fitness, over the cells as the fitness is."""
+    metrics: tuple[ReportedMetric, ...] = ()
+    """Metrics of the task's card, over the cells as the fitness is."""
 
     @property
     def solved(self) -> bool | None:
-        """Whether its mean fitness is at least the own reward's; None where that was not measured."""
-        known = self.fitness is not None and self.own_reward is not None
-        return self.fitness.mean >= self.own_reward if known else None  # type: ignore[union-attr,operator]
+        """Whether its mean fitness is at least that of the environment reward; None where that was not measured."""
+        if self.fitness is None or self.environment_reward is None:
+            return None
+        return self.fitness.mean >= self.environment_reward
 
 
 @dataclass(frozen=True)
-class RecipeFigure:
-    """One recipe over all tasks."""
+class PresetSummary:
+    """Results of one preset over all tasks."""
 
-    recipe: str
+    preset: str
     cells: int
     failed: int
     tasks: int
-    """With a normalised score."""
+    """Tasks with a normalised score."""
     interquartile_mean: Estimate | None
-    """Of the normalised scores; None where there are none, as below."""
+    """Interquartile mean of the normalised scores; None where there are none, as below."""
     mean: Estimate | None
-    """Of the normalised scores, the mean over tasks; Eureka's normalised improvement is this less 1."""
+    """Mean over tasks of the normalised scores; Eureka's normalised improvement is this less 1."""
     compared: int
-    """Tasks with a figure of the own reward."""
+    """Tasks with a baseline on the environment reward."""
     solved: int
-    """Of those, the ones on which it is at least as good."""
+    """Those of them on which it is at least as good."""
     profile: tuple[float, ...]
-    """The share of cells above each of `THRESHOLDS`; empty where there are no scores."""
+    """Share of cells above each of `THRESHOLDS`; empty where there are no scores."""
     env_steps: int
     wall_s: float
     cost_usd: float | None
@@ -87,113 +88,123 @@ class RecipeFigure:
 
 
 @dataclass(frozen=True)
-class Versus:
-    """How probable it is that a run of one recipe does better than one of another, on a task drawn at random."""
+class PresetComparison:
+    """Probability that a run of one preset does better than one of another, on a task drawn at random."""
 
     first: str
     second: str
     tasks: int
-    """That both have scores on."""
+    """Tasks on which both have scores."""
     probability: Estimate
 
 
 @dataclass(frozen=True)
-class Summary:
-    """A whole sweep."""
+class SweepSummary:
+    """Summary of a whole sweep."""
 
-    tasks: tuple[TaskFigure, ...]
-    recipes: tuple[RecipeFigure, ...]
-    """The one with the highest interquartile mean first."""
-    versus: tuple[Versus, ...]
+    tasks: tuple[TaskSummary, ...]
+    presets: tuple[PresetSummary, ...]
+    """Sorted by interquartile mean, the highest first."""
+    comparisons: tuple[PresetComparison, ...]
     thresholds: tuple[float, ...] = THRESHOLDS
 
 
-def summarise(outcomes: Iterable[Outcome]) -> Summary:
-    """Return what outcomes say together."""
-    groups: defaultdict[tuple[str, str], list[Outcome]] = defaultdict(list)
+def summarize_outcomes(outcomes: Iterable[CellOutcome]) -> SweepSummary:
+    """Summarize outcomes by task, by preset, and preset against preset."""
+    # Cells of one task and preset differ in their seeds.
+    groups: defaultdict[tuple[str, str], list[CellOutcome]] = defaultdict(list)
     for outcome in outcomes:
-        groups[outcome.task, outcome.recipe].append(outcome)
-    tasks = tuple(_of_task(members) for members in groups.values())
-    names = dict.fromkeys(recipe for _, recipe in groups)
-    mine = {name: [one for one in tasks if one.recipe == name] for name in names}
-    recipes = [
-        _of_recipe(name, mine[name], [o for key in groups if key[1] == name for o in groups[key]]) for name in names
-    ]
-    scores = {name: _scores(mine[name]) for name in names}
-    versus = []
+        groups[outcome.task, outcome.preset].append(outcome)
+    tasks = tuple(_summarize_task(cells) for cells in groups.values())
+
+    # Each preset over all of its tasks.
+    names = tuple(dict.fromkeys(preset for _, preset in groups))
+    presets, scores = [], {}
+    for name in names:
+        own_tasks = [summary for summary in tasks if summary.preset == name]
+        own_cells = [outcome for (_, preset), cells in groups.items() if preset == name for outcome in cells]
+        scores[name] = _collect_scores(own_tasks)
+        presets.append(_summarize_preset(name, own_tasks, own_cells))
+
+    # Each pair of presets, on the tasks that both have.
+    comparisons = []
     for first, second in combinations(names, 2):
-        found = statistics.probability_of_improvement(scores[first], scores[second])
-        if found is not None:
-            versus.append(Versus(first, second, len(scores[first].keys() & scores[second].keys()), found))
-    recipes.sort(key=lambda one: -one.interquartile_mean.value if one.interquartile_mean else float("inf"))
-    return Summary(tasks, tuple(recipes), tuple(versus))
+        probability = statistics.probability_of_improvement(scores[first], scores[second])
+        if probability is not None:
+            shared_tasks = len(scores[first].keys() & scores[second].keys())
+            comparisons.append(PresetComparison(first, second, shared_tasks, probability))
+
+    presets.sort(key=lambda preset: -preset.interquartile_mean.value if preset.interquartile_mean else float("inf"))
+    return SweepSummary(tasks, tuple(presets), tuple(comparisons))
 
 
-def _of_task(members: Sequence[Outcome]) -> TaskFigure:
-    first = members[0]
-    own = [one.own_reward.mean for one in members if one.own_reward is not None]
-    random = [one.random for one in members if one.random is not None]
-    return TaskFigure(
-        first.task,
-        first.env_id,
-        first.recipe,
-        len(members),
-        sum(one.status == "failed" for one in members),
-        _over_cells([one.reported for one in members]),
-        sum(random) / len(random) if random else None,
-        sum(own) / len(own) if own else None,
-        tuple(one.normalised for one in members if one.normalised is not None),
-        sum(one.alarms > 0 for one in members),
-        tuple(_further(members)),
+def _summarize_task(cells: Sequence[CellOutcome]) -> TaskSummary:
+    first = cells[0]
+    baselines = [cell.environment_reward.mean for cell in cells if cell.environment_reward is not None]
+    random = [cell.random for cell in cells if cell.random is not None]
+    return TaskSummary(
+        task=first.task,
+        env_id=first.env_id,
+        preset=first.preset,
+        cells=len(cells),
+        failed=sum(cell.status == "failed" for cell in cells),
+        fitness=_average_cells([cell.reported for cell in cells]),
+        random=sum(random) / len(random) if random else None,
+        environment_reward=sum(baselines) / len(baselines) if baselines else None,
+        scores=tuple(cell.normalised for cell in cells if cell.normalised is not None),
+        alarms=sum(cell.alarms > 0 for cell in cells),
+        metrics=tuple(_summarize_metrics(cells)),
     )
 
 
-def _further(members: Sequence[Outcome]) -> Iterator[ReportedFigure]:
-    """Yield the further figures over cells; one whose expression was changed since is another figure."""
-    groups: defaultdict[tuple[str, str], list[ReportedFigure]] = defaultdict(list)
-    for outcome in members:
-        for one in outcome.figures:
-            groups[one.name, one.expression].append(one)
-    for (name, expression), found in groups.items():
-        random = [one.random for one in found if one.random is not None]
-        yield ReportedFigure(
+def _summarize_metrics(cells: Sequence[CellOutcome]) -> Iterator[ReportedMetric]:
+    """Yield the metrics over cells; one whose expression was changed since is another metric."""
+    groups: defaultdict[tuple[str, str], list[ReportedMetric]] = defaultdict(list)
+    for cell in cells:
+        for metric in cell.metrics:
+            groups[metric.name, metric.expression].append(metric)
+    for (name, expression), metrics in groups.items():
+        random = [metric.random for metric in metrics if metric.random is not None]
+        yield ReportedMetric(
             name,
             expression,
-            found[-1].meaning,
-            _over_cells([one.reported for one in found], expression),
-            _over_cells([one.own_reward for one in found], expression),
+            metrics[-1].meaning,
+            _average_cells([metric.reported for metric in metrics], expression),
+            _average_cells([metric.environment_reward for metric in metrics], expression),
             sum(random) / len(random) if random else None,
-            _over_cells([one.ensemble for one in found], expression),
-            _over_cells([one.chosen for one in found], expression),
+            _average_cells([metric.ensemble for metric in metrics], expression),
+            _average_cells([metric.chosen for metric in metrics], expression),
         )
 
 
-def _over_cells(figures: Iterable[Interval | None], expression: str | None = None) -> Interval | None:
-    """Return a figure over cells; where one alone has it, over its training seeds."""
-    known = [one for one in figures if one is not None]
-    return known[0] if len(known) == 1 else evaluator.interval([one.mean for one in known], expression)
+def _average_cells(intervals: Iterable[Interval | None], expression: str | None = None) -> Interval | None:
+    """Return the interval over cells; where one cell alone has a value, its own interval over training seeds."""
+    measured = [interval for interval in intervals if interval is not None]
+    if len(measured) == 1:
+        return measured[0]
+    return evaluator.confidence_interval([interval.mean for interval in measured], expression)
 
 
-def _of_recipe(name: str, tasks: Sequence[TaskFigure], members: Sequence[Outcome]) -> RecipeFigure:
-    scores = _scores(tasks)
-    costs = [one.spent.cost_usd for one in members]
-    known = [cost for cost in costs if cost is not None]
-    return RecipeFigure(
-        name,
-        len(members),
-        sum(one.status == "failed" for one in members),
-        len(scores),
-        statistics.interquartile_mean(scores) if scores else None,
-        statistics.mean(scores) if scores else None,
-        sum(one.solved is not None for one in tasks),
-        sum(one.solved is True for one in tasks),
-        statistics.performance_profile(scores, THRESHOLDS) if scores else (),
-        sum(one.env_steps for one in members),
-        sum(one.wall_s for one in members),
-        sum(known) if len(known) == len(costs) else None,
-        sum(one.spent.calls for one in members),
+def _summarize_preset(name: str, tasks: Sequence[TaskSummary], cells: Sequence[CellOutcome]) -> PresetSummary:
+    scores = _collect_scores(tasks)
+    costs = [cell.spent.cost_usd for cell in cells]
+    known_costs = [cost for cost in costs if cost is not None]
+    return PresetSummary(
+        preset=name,
+        cells=len(cells),
+        failed=sum(cell.status == "failed" for cell in cells),
+        tasks=len(scores),
+        interquartile_mean=statistics.interquartile_mean(scores) if scores else None,
+        mean=statistics.mean_over_tasks(scores) if scores else None,
+        compared=sum(task.solved is not None for task in tasks),
+        solved=sum(task.solved is True for task in tasks),
+        profile=statistics.performance_profile(scores, THRESHOLDS) if scores else (),
+        env_steps=sum(cell.env_steps for cell in cells),
+        wall_s=sum(cell.wall_s for cell in cells),
+        cost_usd=sum(known_costs) if len(known_costs) == len(costs) else None,
+        calls=sum(cell.spent.calls for cell in cells),
     )
 
 
-def _scores(tasks: Iterable[TaskFigure]) -> Scores:
-    return {one.task: one.scores for one in tasks if one.scores}
+def _collect_scores(tasks: Iterable[TaskSummary]) -> Scores:
+    return {task.task: task.scores for task in tasks if task.scores}

@@ -1,4 +1,4 @@
-"""The file of a sweep, and the cells that it asks for.
+"""File of a sweep, and the cells that it asks for.
 
 ```toml
 about = "what the sweep is for"
@@ -39,12 +39,14 @@ from pydantic import BaseModel, ConfigDict
 from rewardsmith.api import searches
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import ConfigError, SweepError, UserError
-from rewardsmith.contract.package_data import folder
+from rewardsmith.contract.package_data import find_data_folder
 from rewardsmith.contract.records import Positive
 from rewardsmith.spec import config as configuration
 from rewardsmith.spec import toml_files
 from rewardsmith.spec.config import Config, Layer
-from rewardsmith.spec.task_cards import Task, cards, load_task
+from rewardsmith.spec.removed_settings import REMOVED_SETTINGS
+from rewardsmith.spec.task_cards import Task, load_cards, load_task
+from rewardsmith.spec.validation_errors import join_lines
 
 Names = tuple[str, ...]
 Seeds = Annotated[int, Ge(1)] | Annotated[tuple[Annotated[int, Ge(0)], ...], MinLen(1)]
@@ -57,8 +59,8 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class PerTask(_Model):
-    """What is different for some tasks."""
+class TaskOverride(_Model):
+    """Text, fitness and settings of the tasks that match a pattern."""
 
     text: str | None = None
     fitness: str | None = None
@@ -66,7 +68,7 @@ class PerTask(_Model):
 
 
 class SweepBudget(_Model):
-    """What one call of `rewardsmith sweep` may take; when it is reached, no further cell begins."""
+    """Budget of one call of `rewardsmith sweep`; when it is reached, no further cell begins."""
 
     cost_usd: Positive | None = None
     """Dollars for the calls of language models."""
@@ -74,7 +76,7 @@ class SweepBudget(_Model):
     """Seconds."""
 
 
-class Scale(_Model):
+class SweepScale(_Model):
     """A sweep of the same kind at another size."""
 
     about: str = ""
@@ -86,7 +88,7 @@ class Scale(_Model):
 
 
 class SweepFile(_Model):
-    """A sweep as it is written down."""
+    """Content of a sweep's file."""
 
     about: str = ""
     tasks: Annotated[Names, MinLen(1)]
@@ -94,9 +96,13 @@ class SweepFile(_Model):
     models: Names = ()
     seeds: Seeds = 1
     settings: dict[str, Any] = {}
-    per_task: dict[str, PerTask] = {}
+    per_task: dict[str, TaskOverride] = {}
     budget: SweepBudget = SweepBudget()
-    scales: dict[str, Scale] = {}
+    scales: dict[str, SweepScale] = {}
+
+
+NESTED: Mapping[str, type[BaseModel]] = {"scales": SweepScale, "per_task": TaskOverride, "budget": SweepBudget}
+"""The models below the keys of a sweep's file."""
 
 
 @dataclass(frozen=True)
@@ -106,36 +112,37 @@ class Cell:
     id: str
     """Its readable name, and a hash of all that its result depends on; the name of its run directory."""
     task: Task
-    preset: str
+    preset_source: str
+    """Name of the preset, or path of its TOML file, as the sweep's file gives it."""
     model: str | None
-    """Of the designer; None where the cell asks none, or the settings name it."""
+    """Model of the designer; None where the cell asks none, or the settings name it."""
     seed: int
     config: Config
     calls: int = 0
-    """Of language models, when no program needs a repair."""
+    """Calls of language models if no program needs a repair."""
 
     @property
-    def recipe(self) -> str:
-        """What is compared between cells of a task: the preset, with its model where there is one."""
-        return recipe_name(self.preset, self.model)
+    def preset(self) -> str:
+        """Name of the preset, with the model where there is one: what tables compare."""
+        return format_preset(self.preset_source, self.model)
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusedCells:
     """Cells that cannot run."""
 
     task: str
-    recipe: str
+    preset: str
     cells: int
     cause: str
 
 
 @dataclass(frozen=True)
-class Matrix:
-    """All that a file asks for."""
+class SweepMatrix:
+    """Cells that a file asks for."""
 
     cells: tuple[Cell, ...]
-    refused: tuple[Refusal, ...]
+    refused: tuple[RefusedCells, ...]
     budget: SweepBudget
 
     @property
@@ -149,30 +156,29 @@ class Matrix:
         return sum(cell.config.search.trainings * cell.config.search.env_steps for cell in self.cells)
 
 
-def read(path: Path) -> SweepFile:
+def load_sweep_file(path: Path) -> SweepFile:
     """Read a sweep's file.
 
     Raises:
         SweepError: if it cannot be read or a key or a value is wrong: names the file, the line and the nearest key.
         ConfigError: if a setting is wrong, named likewise.
     """
-    nested: dict[str, type[BaseModel]] = {"scales": Scale, "per_task": PerTask, "budget": SweepBudget}
-    sweep = toml_files.load(path, "sweep", SweepFile, SweepError, nested)
+    sweep = toml_files.load_validated_toml(path, "sweep", SweepFile, SweepError, NESTED)
     layers: dict[tuple[str, ...], Layer] = {("settings",): sweep.settings}
     layers |= {("per_task", name): entry.settings for name, entry in sweep.per_task.items()}
     layers |= {("scales", name): entry.settings for name, entry in sweep.scales.items()}
-    for where, layer in layers.items():
-        try:
-            configuration.resolve(layer)
-        except ConfigError as error:
-            named = re.search(r"'([\w.]+)'|([\w.]+) =", str(error))
-            keys = (named[1] or named[2]).split(".") if named else []
-            place = toml_files.place(path, path.read_text(encoding="utf-8"), (*where, *keys))
-            raise ConfigError(f"{place}: {error}") from error
+    text = path.read_text(encoding="utf-8")
+    faults = [
+        f"{toml_files.locate_key(path, text, (*where, *location))}: {line}"
+        for where, layer in layers.items()
+        for location, line in configuration.describe_setting_faults(layer)
+    ]
+    if faults:
+        raise ConfigError(join_lines(faults))
     return sweep
 
 
-def scaled(sweep: SweepFile, name: str | None) -> SweepFile:
+def apply_scale(sweep: SweepFile, name: str | None) -> SweepFile:
     """Return the sweep at one of its scales; None: as it is.
 
     Raises:
@@ -181,88 +187,109 @@ def scaled(sweep: SweepFile, name: str | None) -> SweepFile:
     if name is None:
         return sweep
     if name not in sweep.scales:
-        known = ", ".join(sweep.scales) or "none"
-        raise SweepError(f"the sweep has no scale {name!r}; it has {known}")
+        raise SweepError(f"the sweep has no scale {name!r}; it has {', '.join(sweep.scales) or 'none'}")
     scale = sweep.scales[name]
-    settings: dict[str, Any] = {}
-    configuration.merge(settings, sweep.settings)
     changed = {
         key: value for key in ("tasks", "presets", "models", "seeds") if (value := getattr(scale, key)) is not None
     }
+    settings = _merge_layers(sweep.settings, scale.settings)
     per_task = {
-        pattern: entry.model_copy(update={"settings": _over(entry.settings, scale.settings)})
+        pattern: entry.model_copy(update={"settings": _merge_layers(entry.settings, scale.settings)})
         for pattern, entry in sweep.per_task.items()
     }
-    return sweep.model_copy(update={**changed, "settings": _over(settings, scale.settings), "per_task": per_task})
+    return sweep.model_copy(update={**changed, "settings": settings, "per_task": per_task})
 
 
-def lay_out(sweep: SweepFile, environment: Mapping[str, str] = os.environ) -> Matrix:
-    """Work out the cells; those that cannot run are named with the reason.
+def build_matrix(sweep: SweepFile, environment: Mapping[str, str] = os.environ) -> SweepMatrix:
+    """Build the cells of a sweep; those that cannot run are named with the reason.
 
     Args:
-        sweep: the file, at the scale that is wanted.
+        sweep: the file's content, at the chosen scale.
         environment: variables, of which REWARDSMITH_* count.
 
     Raises:
         SweepError: if a pattern matches no task, or two presets have one name.
     """
-    names = [recipe_name(preset, None) for preset in sweep.presets]
+    names = [format_preset(preset, None) for preset in sweep.presets]
     if len(set(names)) < len(names):
         raise SweepError(
             f"presets: two of {', '.join(sweep.presets)} have the same name; tables could not tell them apart"
         )
     seeds = range(sweep.seeds) if isinstance(sweep.seeds, int) else sweep.seeds
     cells: dict[str, Cell] = {}
-    refused: list[Refusal] = []
+    refused: list[RefusedCells] = []
     for env in find_tasks(sweep.tasks):
         for preset in sweep.presets:
             for model in sweep.models or (None,):
                 try:
-                    planned = _plan(sweep, env, preset, model, environment)
-                    if model and not planned.config.roles:
-                        planned = _plan(sweep, env, preset, None, environment)
+                    plan = _plan_cell(sweep, env, preset, model, environment)
+                    # A search that asks no model is the same cell for each of them.
+                    if model and not plan.config.roles:
+                        plan = _plan_cell(sweep, env, preset, None, environment)
                 except UserError as error:
-                    refused.append(Refusal(env, recipe_name(preset, model), len(seeds), str(error)))
+                    refused.append(RefusedCells(env, format_preset(preset, model), len(seeds), str(error)))
                     continue
-                found = cells_of(planned, preset, model, seeds)
-                cells |= {cell.id: cell for cell in found}
-    return Matrix(tuple(cells.values()), tuple(refused), sweep.budget)
+                cells |= {cell.id: cell for cell in build_cells(plan, preset, model, seeds)}
+    return SweepMatrix(tuple(cells.values()), tuple(refused), sweep.budget)
 
 
-def cells_of(planned: searches.Plan, preset: str, model: str | None, seeds: Iterable[int]) -> Iterable[Cell]:
+def build_cells(plan: searches.SearchPlan, preset: str, model: str | None, seeds: Iterable[int]) -> Iterable[Cell]:
     """Yield a cell per seed of a planned search."""
-    task, config = planned.task, planned.config
+    task, config = plan.task, plan.config
     model = model if config.roles else None
-    name = "-".join(
-        re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in (task.name, Path(preset).stem, model or "") if part
-    )
-    content = identity(task), config.model_dump(mode="json", exclude={*RESULTLESS})
+
+    # The readable part of the ids.
+    parts = [part for part in (task.name, Path(preset).stem, model) if part]
+    name = "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts)
+
+    content = dump_identity(task), dump_settings(config)
     for seed in seeds:
         content[1]["search"]["seed"] = seed
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+        # Hashed under the signal's earlier name, which the parsers still read: it is the same signal.
+        text = re.sub(r"\benvironment_reward\b", "own_reward", json.dumps(content, sort_keys=True))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         search = config.search.model_copy(update={"seed": seed})
-        settled = config.model_copy(update={"search": search})
-        yield Cell(f"{name}-s{seed}-{digest}", task, preset, model, seed, settled, planned.calls)
+        cell_config = config.model_copy(update={"search": search})
+        yield Cell(f"{name}-s{seed}-{digest}", task, preset, model, seed, cell_config, plan.calls)
 
 
-def identity(task: Task) -> dict[str, Any]:
-    """Return what of a task its cells' ids depend on: all that an outcome depends on, the further figures included.
+def dump_identity(task: Task) -> dict[str, Any]:
+    """Return the part of a task that the ids of its cells depend on: all that an outcome depends on, metrics included.
 
-    Anchors are what a card's task is compared with: measuring them anew changes no search. A figure changes no search
-    either, but what is measured of it: an outcome without it is not the outcome that is asked for. Its words do not
-    count, and a task without figures has the ids that it had before there were any.
+    Anchors are left out, as measuring them again changes no search. A metric changes no search either, but an outcome
+    without it is not the outcome that is asked for; its words do not count. Names are those of earlier versions, so
+    that the cells of an existing sweep keep their ids.
     """
-    figures = tuple(replace(figure, meaning="") for figure in task.figures)
-    content: dict[str, Any] = records.dump(replace(task, anchors=(), figures=figures))
-    if not figures:
-        del content["figures"]
+    metrics = tuple(replace(metric, meaning="") for metric in task.metrics)
+    content: dict[str, Any] = records.dump(replace(task, anchors=(), metrics=metrics))
+    earlier_metrics = content.pop("metrics")
+    if earlier_metrics:
+        content["figures"] = earlier_metrics
+    content["env"]["measures"] = content["env"].pop("privileged_signals")
+    if not content["env"]["pass_env"]:
+        del content["env"]["pass_env"]
     return content
 
 
-def recipe_name(preset: str, model: str | None) -> str:
-    """Return what a preset with a model is called in tables.
+def dump_settings(config: Config) -> dict[str, Any]:
+    """Return the settings that the ids of cells depend on; removed ones are included at their former defaults.
 
-    >>> recipe_name("recipes/mine.toml", "small")
+    So the cells of a sweep that an earlier version began keep their ids.
+    """
+    content: dict[str, Any] = config.model_dump(mode="json", exclude={*RESULTLESS})
+    for name, setting in REMOVED_SETTINGS.items():
+        section, key = name.split(".")
+        if section not in RESULTLESS:
+            content.setdefault(section, {})[key] = setting.default
+    if not config.search.finalist_share:
+        del content["search"]["finalist_share"]  # as in the searches of versions without finalists
+    return content
+
+
+def format_preset(preset: str, model: str | None) -> str:
+    """Return the name of a preset with its model, as tables show it.
+
+    >>> format_preset("presets/mine.toml", "small")
     'mine (small)'
     """
     name = Path(preset).stem if preset.endswith(".toml") else preset
@@ -279,62 +306,75 @@ def find_tasks(patterns: Iterable[str]) -> tuple[str, ...]:
     Raises:
         SweepError: if a glob matches no card, or nothing is left.
     """
-    homes = {path.stem: f"{path.parent.name}/{path.stem}" for path in folder("envs").glob("*/*.toml")}
-    names = sorted(card.name for card in cards())
+    # Each card matches by its name, and by its family and name.
+    names = sorted(card.name for card in load_cards())
+    card_paths = {path.stem: f"{path.parent.name}/{path.stem}" for path in find_data_folder("envs").glob("*/*.toml")}
+
+    def matches(name: str, pattern: str) -> bool:
+        return fnmatchcase(name, pattern) or fnmatchcase(card_paths.get(name, name), pattern)
+
+    # What the patterns name.
     patterns = tuple(patterns)
-    left_out = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
-    found: dict[str, None] = {}
-    for pattern in (pattern for pattern in patterns if not pattern.startswith("!")):
-        if not any(sign in pattern for sign in "*?["):
-            found[pattern] = None
+    selected: dict[str, None] = {}
+    for pattern in patterns:
+        if pattern.startswith("!"):
             continue
-        matching = [name for name in names if _matches(name, homes.get(name, name), pattern)]
+        if not any(sign in pattern for sign in "*?["):
+            selected[pattern] = None
+            continue
+        matching = [name for name in names if matches(name, pattern)]
         if not matching:
             raise SweepError(
-                f"tasks: {pattern!r} matches no task; `rewardsmith envs` lists them, families are {_families()}"
+                f"tasks: {pattern!r} matches no task; `rewardsmith envs` lists them, families are {_list_families()}"
             )
-        found |= dict.fromkeys(matching)
-    kept = [name for name in found if not any(_matches(name, homes.get(name, name), out) for out in left_out)]
+        selected |= dict.fromkeys(matching)
+
+    # Without what they leave out.
+    left_out = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    kept = [name for name in selected if not any(matches(name, pattern) for pattern in left_out)]
     if not kept:
         raise SweepError("tasks: nothing is left of what the patterns name")
     return tuple(kept)
 
 
-def _families() -> str:
-    return ", ".join(sorted({f"{path.parent.name}/*" for path in folder("envs").glob("*/*.toml")}))
+def _list_families() -> str:
+    return ", ".join(sorted({f"{path.parent.name}/*" for path in find_data_folder("envs").glob("*/*.toml")}))
 
 
-def _matches(name: str, home: str, pattern: str) -> bool:
-    return fnmatchcase(name, pattern) or fnmatchcase(home, pattern)
+def _plan_cell(
+    sweep: SweepFile, env: str, preset: str, model: str | None, environment: Mapping[str, str]
+) -> searches.SearchPlan:
+    """Plan the search of a cell: the sweep's settings over the preset, and those of its task over both."""
+    overrides = [entry for pattern, entry in sweep.per_task.items() if fnmatchcase(env, pattern)]
+    texts = [entry.text for entry in overrides if entry.text]
+    expressions = [entry.fitness for entry in overrides if entry.fitness]
 
-
-def _plan(sweep: SweepFile, env: str, preset: str, model: str | None, environment: Mapping[str, str]) -> searches.Plan:
-    mine = [entry for pattern, entry in sweep.per_task.items() if fnmatchcase(env, pattern)]
-    texts = [entry.text for entry in mine if entry.text]
-    fitness = [entry.fitness for entry in mine if entry.fitness]
     layer: Layer = {"preset": preset}
-    for settings in (sweep.settings, *(entry.settings for entry in mine), {"llm": {"model": model}} if model else {}):
-        layer = _over(layer, settings)
-    measure = fitness[-1] if fitness else None
-    text = texts[-1] if texts else load_task(None, env, measure).text
-    planned = searches.plan(text, env, measure, overrides=layer, environment=environment)
-    _check_answers(planned.config)
-    return planned
+    for settings in (sweep.settings, *(entry.settings for entry in overrides)):
+        layer = _merge_layers(layer, settings)
+    if model:
+        layer = _merge_layers(layer, {"llm": {"model": model}})
+
+    fitness = expressions[-1] if expressions else None
+    text = texts[-1] if texts else load_task(None, env, fitness).text
+    plan = searches.plan_search(text, env, fitness, overrides=layer, environment=environment)
+    _refuse_unanswerable(plan.config)
+    return plan
 
 
-def _check_answers(config: Config) -> None:
+def _refuse_unanswerable(config: Config) -> None:
     """Refuse cells that would wait for people, or ask a model that cannot be reached."""
     if config.feedback.rank == "people":
         raise SweepError("people compare its programs, and a sweep waits for nobody; feedback.rank = 'judge' would do")
     if config.roles:
         from rewardsmith import llm
 
-        with tempfile.TemporaryDirectory() as nowhere:
-            llm.build(config.llm, config.budget, Path(nowhere) / "llm.jsonl", roles=config.roles).close()
+        with tempfile.TemporaryDirectory() as folder:
+            llm.build_model_pool(config.llm, config.budget, Path(folder) / "llm.jsonl", roles=config.roles).close()
 
 
-def _over(lower: Layer, upper: Layer) -> dict[str, Any]:
+def _merge_layers(lower: Layer, upper: Layer) -> dict[str, Any]:
     merged: dict[str, Any] = {}
-    configuration.merge(merged, lower)
-    configuration.merge(merged, upper)
+    configuration.merge_layer(merged, lower)
+    configuration.merge_layer(merged, upper)
     return merged

@@ -1,4 +1,4 @@
-"""Running the cells of a sweep: a few searches open at once, on one executor that is never oversubscribed."""
+"""Runner of a sweep's cells: a few searches open at once, on one executor that is never oversubscribed."""
 
 from __future__ import annotations
 
@@ -14,89 +14,89 @@ from typing import Protocol
 
 from rewardsmith.api import searches
 from rewardsmith.api.sweep.matrix import Cell, SweepBudget
-from rewardsmith.api.sweep.shared_jobs import Sharing
-from rewardsmith.api.sweep.store import Book, Outcome, failure_of, outcome_of
+from rewardsmith.api.sweep.shared_jobs import SharedJobExecutor
+from rewardsmith.api.sweep.store import CellOutcome, SweepStore, build_failure, build_outcome
 from rewardsmith.contract.errors import RewardsmithError, RunError
 from rewardsmith.contract.records import Result
 from rewardsmith.executors.base import Executor
-from rewardsmith.search.callbacks import Silent, Watch
-from rewardsmith.search.concurrency import raised, together
-from rewardsmith.search.storage import Run
+from rewardsmith.search.callbacks import NullCallback, SearchCallback
+from rewardsmith.search.concurrency import results_or_raise, run_in_threads
+from rewardsmith.search.storage import Run, RunLayout
 
 Search = Callable[[Cell, Path, Executor], Result]
-"""Runs the search of a cell in a directory, from wherever it stands."""
+"""Runs the search of a cell in a directory, or goes on with it."""
 
 
-class SweepWatch(Protocol):
-    """Told how a sweep goes, from several threads."""
+class SweepCallback(Protocol):
+    """Receiver of a sweep's events, called from several threads."""
 
-    def began(self, cell: Cell) -> Watch:
-        """A cell's search begins; what is returned is told how it goes."""
+    def on_cell_start(self, cell: Cell) -> SearchCallback:
+        """A cell's search begins; the returned callback receives its events."""
 
-    def settled(self, outcome: Outcome, done: int, of: int) -> None:
+    def on_cell_end(self, outcome: CellOutcome, done: int, of: int) -> None:
         """A cell has its outcome, the `done`-th of all."""
 
-    def stopped(self, why: str) -> None:
+    def on_stop(self, why: str) -> None:
         """No further cell begins."""
 
-    def notice(self, text: str) -> None:
+    def on_notice(self, text: str) -> None:
         """Something about the whole sweep that the user should know."""
 
 
-class Unwatched(SweepWatch):
-    """Tells nobody."""
+class NullSweepCallback(SweepCallback):
+    """Callback that ignores every event."""
 
-    def began(self, cell: Cell) -> Watch:
-        """See `SweepWatch.began`."""
-        return Silent()
+    def on_cell_start(self, cell: Cell) -> SearchCallback:
+        """See `SweepCallback.on_cell_start`."""
+        return NullCallback()
 
-    def settled(self, outcome: Outcome, done: int, of: int) -> None:
-        """See `SweepWatch.settled`."""
+    def on_cell_end(self, outcome: CellOutcome, done: int, of: int) -> None:
+        """See `SweepCallback.on_cell_end`."""
 
-    def stopped(self, why: str) -> None:
-        """See `SweepWatch.stopped`."""
+    def on_stop(self, why: str) -> None:
+        """See `SweepCallback.on_stop`."""
 
-    def notice(self, text: str) -> None:
-        """See `SweepWatch.notice`."""
+    def on_notice(self, text: str) -> None:
+        """See `SweepCallback.on_notice`."""
 
 
 @dataclass(frozen=True)
-class Left:
-    """What a sweep has still to do."""
+class SweepProgress:
+    """Cells of a sweep by their last outcome."""
 
     missing: tuple[Cell, ...]
     """Cells without an outcome."""
     failed: tuple[Cell, ...]
     """Cells whose last attempt failed."""
-    done: tuple[Outcome, ...]
+    done: tuple[CellOutcome, ...]
 
 
-def left(cells: Iterable[Cell], book: Book) -> Left:
-    """Sort cells by what came of them."""
-    outcomes = book.outcomes()
+def pending_cells(cells: Iterable[Cell], store: SweepStore) -> SweepProgress:
+    """Sort cells by their last outcome: without one, failed, done."""
+    outcomes = store.load_outcomes()
     cells = tuple(cells)
     missing = tuple(cell for cell in cells if cell.id not in outcomes)
-    known = [(cell, outcomes[cell.id]) for cell in cells if cell.id in outcomes]
-    failed = tuple(cell for cell, outcome in known if outcome.status == "failed")
-    return Left(missing, failed, tuple(outcome for _, outcome in known if outcome.status == "ok"))
+    ended = [(cell, outcomes[cell.id]) for cell in cells if cell.id in outcomes]
+    failed = tuple(cell for cell, outcome in ended if outcome.status == "failed")
+    return SweepProgress(missing, failed, tuple(outcome for _, outcome in ended if outcome.status == "ok"))
 
 
-def run(
+def run_cells(
     cells: Sequence[Cell],
-    book: Book,
+    store: SweepStore,
     executor: Executor,
     budget: SweepBudget | None = None,
-    watch: SweepWatch | None = None,
+    callback: SweepCallback | None = None,
     search: Search | None = None,
 ) -> str | None:
     """Run cells to their ends; one that fails does not stop the others.
 
     Args:
         cells: to run: those that are missing, as a rule.
-        book: the sweep's directory, open for writing.
+        store: the sweep's directory, open for writing.
         executor: where all their jobs run; the caller closes it.
         budget: when it is reached, no further cell begins.
-        watch: is told how it goes.
+        callback: receives the events.
         search: runs one cell; None runs its search.
 
     Returns:
@@ -105,67 +105,68 @@ def run(
     Raises:
         RunError: if the sweep's directory cannot be written, a full disk for instance; a later call goes on.
     """
-    return _Running(cells, book, executor, budget or SweepBudget(), watch or Unwatched(), search).run()
+    return _SweepRun(cells, store, executor, budget or SweepBudget(), callback or NullSweepCallback(), search).run()
 
 
-class _Running:
+class _SweepRun:
     """One call of a sweep."""
 
     def __init__(
         self,
         cells: Sequence[Cell],
-        book: Book,
+        store: SweepStore,
         executor: Executor,
         budget: SweepBudget,
-        watch: SweepWatch,
+        callback: SweepCallback,
         search: Search | None,
     ) -> None:
         self._waiting, self._total = deque(cells), len(cells)
-        self._book, self._executor, self._budget, self._watch = book, executor, budget, watch
-        self._search = search or self._searched
+        self._store, self._executor, self._budget, self._callback = store, executor, budget, callback
+        self._search = search or self._run_search
         self._lock = threading.Lock()
-        self._began, self._settled = time.monotonic(), 0
+        self._began, self._ended_count = time.monotonic(), 0
         self._usd: float | None = 0.0
         self._stopped: str | None = None
-        self._over = False
+        self._is_over = False
 
     def run(self) -> str | None:
-        sharing = Sharing(self._executor, self._book.path / "shared")
+        executor = SharedJobExecutor(self._executor, self._store.path / "shared")
         try:
-            raised(together(lambda _: self._work(sharing), range(self._open_at_once())))
+            threads = range(self._count_open_searches())
+            results_or_raise(run_in_threads(lambda _: self._work_off_cells(executor), threads))
         finally:
-            self._over = True
+            self._is_over = True
         return self._stopped
 
-    def _open_at_once(self) -> int:
-        """Return how many searches keep the executor's slots busy: one more than fill them with a generation's."""
+    def _count_open_searches(self) -> int:
+        """Return how many searches keep the executor's slots busy: one more than fill them with their generations."""
         widths = [cell.config.search.population * cell.config.search.seeds for cell in self._waiting]
         return min(len(widths), 1 + math.ceil(self._executor.slots / min(widths))) if widths else 0
 
-    def _work(self, executor: Executor) -> None:
+    def _work_off_cells(self, executor: Executor) -> None:
         """Take one cell after the other."""
-        while (cell := self._next()) is not None:
+        while (cell := self._take_cell()) is not None:
             began = time.monotonic()
             try:
-                result = self._search(cell, self._book.cells / cell.id, executor)
-                outcome = outcome_of(cell, result, time.monotonic() - began)
+                result = self._search(cell, self._store.cells / cell.id, executor)
+                outcome = build_outcome(cell, result, time.monotonic() - began)
             except RunError as error:
                 # The directory's fault, not the cell's: the others would meet it too, and a later call goes on.
                 self._stop(str(error))
                 raise
             except RewardsmithError as error:
-                outcome = failure_of(cell, str(error), time.monotonic() - began)
-            self._settle(outcome)
+                outcome = build_failure(cell, str(error), time.monotonic() - began)
+            self._record_outcome(outcome)
 
-    def _next(self) -> Cell | None:
+    def _take_cell(self) -> Cell | None:
         with self._lock:
             if self._stopped is None:
-                self._stopped = self._exhausted()
+                self._stopped = self._find_exhausted_budget()
                 if self._stopped and self._waiting:
-                    self._watch.stopped(self._stopped)
+                    self._callback.on_stop(self._stopped)
             return self._waiting.popleft() if self._waiting and not self._stopped else None
 
-    def _exhausted(self) -> str | None:
+    def _find_exhausted_budget(self) -> str | None:
         usd, wall_s = self._budget.cost_usd, self._budget.wall_s
         if usd is not None and self._usd is None:
             return (
@@ -177,26 +178,28 @@ class _Running:
             return f"the sweep's {wall_s:g} s are over"
         return None
 
-    def _settle(self, outcome: Outcome) -> None:
-        if self._over:  # interrupted: the cell is as it was, and a later call goes on with it
+    def _record_outcome(self, outcome: CellOutcome) -> None:
+        if self._is_over:  # interrupted: the cell is as it was, and a later call goes on with it
             return
         with self._lock:
-            self._book.settle(outcome)
-            self._settled += 1
+            self._store.record_outcome(outcome)
+            self._ended_count += 1
             cost = outcome.spent.cost_usd
             self._usd = None if self._usd is None or cost is None else self._usd + cost
-            self._watch.settled(outcome, self._settled, self._total)
+            self._callback.on_cell_end(outcome, self._ended_count, self._total)
 
     def _stop(self, why: str) -> None:
         with self._lock:
             self._stopped = self._stopped or why
 
-    def _searched(self, cell: Cell, path: Path, executor: Executor) -> Result:
-        watch = self._watch.began(cell)
-        if (path / "config.toml").is_file():
-            return searches.carry_on(Run.open(path, {"budget": cell.config.budget.model_dump()}), watch, executor)
+    def _run_search(self, cell: Cell, path: Path, executor: Executor) -> Result:
+        callback = self._callback.on_cell_start(cell)
+        if RunLayout(path).config.is_file():
+            return searches.continue_run(
+                Run.open(path, {"budget": cell.config.budget.model_dump()}), callback, executor
+            )
         with suppress(FileNotFoundError):  # a directory whose making was cut off
             for part in sorted(path.iterdir()):
                 part.unlink()
-        plan = searches.Plan(cell.task, cell.config, 0, 0, 0)
-        return searches.carry_on(searches.start(plan, path), watch, executor)
+        plan = searches.SearchPlan(cell.task, cell.config, 0, 0, 0)
+        return searches.continue_run(searches.create_run(plan, path), callback, executor)

@@ -1,4 +1,4 @@
-"""What many runs say: figures over tasks with intervals that count how few runs there are.
+"""Statistics over runs and tasks, with intervals that reflect how few runs there are.
 
 After Agarwal, Schwarzer, Castro, Courville and Bellemare, "Deep Reinforcement Learning at the Edge of the Statistical
 Precipice" (NeurIPS 2021, arXiv:2108.13264). Scores are one array for each task, of shape (runs,): normalised, so that
@@ -26,7 +26,7 @@ BATCH = 2_000_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval."""
+    """An estimate with its 95 % interval."""
 
     value: float
     low: float | None
@@ -44,16 +44,16 @@ def interquartile_mean(scores: Scores, seed: int = 0) -> Estimate:
         scores: of at least one task with at least one run.
         seed: of the bootstrap.
     """
-    return bootstrap(_middle, _arrays(scores), seed)
+    return bootstrap_interval(_middle_means, _as_arrays(scores), seed)
 
 
-def mean(scores: Scores, seed: int = 0) -> Estimate:
+def mean_over_tasks(scores: Scores, seed: int = 0) -> Estimate:
     """Return the mean over tasks of each task's mean."""
-    return bootstrap(_mean, _arrays(scores), seed)
+    return bootstrap_interval(_task_means, _as_arrays(scores), seed)
 
 
 def probability_of_improvement(first: Scores, second: Scores, seed: int = 0) -> Estimate | None:
-    """Return how probable it is that a run of the first does better than one of the second, on a task drawn at random.
+    """Return the probability that a run of the first does better than one of the second, on a task drawn at random.
 
     For each task the share of pairs of runs in which the first is better, a tie counting half (the Mann-Whitney
     U statistic over the number of pairs); the mean over the tasks that both have.
@@ -67,29 +67,31 @@ def probability_of_improvement(first: Scores, second: Scores, seed: int = 0) -> 
     generator = np.random.default_rng(seed)
     values, figures = [], np.zeros(RESAMPLES)
     for task in shared:
-        won = _won(np.asarray(first[task], dtype=float), np.asarray(second[task], dtype=float))
+        won = _compare_pairs(np.asarray(first[task], dtype=float), np.asarray(second[task], dtype=float))
         m, n = won.shape
         values.append(won.mean())
-        # How often each run is drawn says all about a resample, so each pair of runs is compared only once.
-        mine = generator.multinomial(m, np.full(m, 1 / m), size=RESAMPLES)
-        other = generator.multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
-        figures += ((mine @ won) * other).sum(axis=1) / (m * n)
+        # A resample is given by how often each run is drawn, so each pair of runs is compared only once.
+        first_counts = generator.multinomial(m, np.full(m, 1 / m), size=RESAMPLES)
+        second_counts = generator.multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
+        figures += ((first_counts @ won) * second_counts).sum(axis=1) / (m * n)
     if all(len(first[task]) < 2 and len(second[task]) < 2 for task in shared):
         return Estimate(float(np.mean(values)), None, None)
-    return _estimate(float(np.mean(values)), figures / len(shared))
+    return _build_estimate(float(np.mean(values)), figures / len(shared))
 
 
 def performance_profile(scores: Scores, thresholds: Sequence[float]) -> tuple[float, ...]:
     """Return for each threshold the share of runs above it: the mean over tasks of each task's share."""
     levels = np.asarray(thresholds, dtype=float)
-    shares = [(array[:, None] > levels).mean(axis=0) for array in _arrays(scores)]
+    shares = [(array[:, None] > levels).mean(axis=0) for array in _as_arrays(scores)]
     return tuple(float(share) for share in np.mean(shares, axis=0))
 
 
-def bootstrap(statistic: Statistic, scores: Sequence[Array], seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
+def bootstrap_interval(
+    statistic: Statistic, scores: Sequence[Array], seed: int = 0, resamples: int = RESAMPLES
+) -> Estimate:
     """Return a statistic with its 95 % percentile interval, from a stratified bootstrap.
 
-    Each resample draws every task's runs anew, with replacement; no task leaves or comes twice.
+    Each resample draws every task's runs again, with replacement; every task is in it once.
 
     Args:
         statistic: what to estimate.
@@ -110,31 +112,31 @@ def bootstrap(statistic: Statistic, scores: Sequence[Array], seed: int = 0, resa
         count = min(batch, resamples - begin)
         drawn = [array[generator.integers(len(array), size=(count, len(array)))] for array in scores]
         figures.append(statistic(drawn))
-    return _estimate(value, np.concatenate(figures))
+    return _build_estimate(value, np.concatenate(figures))
 
 
-def _estimate(value: float, figures: Array) -> Estimate:
+def _build_estimate(value: float, figures: Array) -> Estimate:
     low, high = np.quantile(figures, (0.025, 0.975))
     return Estimate(value, float(low), float(high))
 
 
-def _arrays(scores: Scores) -> list[Array]:
+def _as_arrays(scores: Scores) -> list[Array]:
     arrays = [np.asarray(runs, dtype=float) for runs in scores.values() if len(runs)]
     if not arrays:
         raise ValueError("there is no run to estimate from")
     return arrays
 
 
-def _middle(drawn: Sequence[Array]) -> Array:
+def _middle_means(drawn: Sequence[Array]) -> Array:
     pooled = np.sort(np.concatenate(drawn, axis=1), axis=1)
     cut = pooled.shape[1] // 4
     return np.asarray(pooled[:, cut : pooled.shape[1] - cut].mean(axis=1))
 
 
-def _mean(drawn: Sequence[Array]) -> Array:
+def _task_means(drawn: Sequence[Array]) -> Array:
     return np.asarray(np.mean([array.mean(axis=1) for array in drawn], axis=0))
 
 
-def _won(first: Array, second: Array) -> Array:
-    """Return for each pair of runs 1 where the first is better, 0.5 for a tie, else 0; (m, n)."""
+def _compare_pairs(first: Array, second: Array) -> Array:
+    """Return for each pair of runs 1 where the first is better, 0.5 for a tie, else 0; shape (m, n)."""
     return np.asarray((first[:, None] > second) + 0.5 * (first[:, None] == second))

@@ -1,4 +1,4 @@
-"""What the command and a Python call of a sweep have in common."""
+"""Functions behind the command `rewardsmith sweep` and its Python call."""
 
 from __future__ import annotations
 
@@ -11,40 +11,43 @@ from typing import Any
 from pydantic import ValidationError
 
 from rewardsmith.api.sweep import html_report, matrix
-from rewardsmith.api.sweep.matrix import Cell, Matrix, SweepFile
-from rewardsmith.api.sweep.runner import Left, SweepWatch, left, run
-from rewardsmith.api.sweep.store import Book, Outcome
+from rewardsmith.api.sweep.matrix import Cell, SweepFile, SweepMatrix
+from rewardsmith.api.sweep.runner import SweepCallback, SweepProgress, pending_cells, run_cells
+from rewardsmith.api.sweep.store import CellOutcome, SweepStore
+from rewardsmith.contract import import_path
 from rewardsmith.contract.errors import SweepError
-from rewardsmith.contract.text import counted
-from rewardsmith.executors import workplace
+from rewardsmith.contract.text import pluralize
+from rewardsmith.executors import open_executor
 from rewardsmith.executors.base import Executor
 from rewardsmith.spec import config as configuration
+from rewardsmith.spec import toml_files
 from rewardsmith.spec.config import Layer
+from rewardsmith.spec.validation_errors import collect_faults, join_lines
 
 SWEEPS = Path("runs")
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What stands of a sweep when a call has ended."""
+    """State of a sweep when a call has ended."""
 
     path: Path
-    outcomes: tuple[Outcome, ...]
-    """Of the cells that the file asks for now and that have one."""
+    outcomes: tuple[CellOutcome, ...]
+    """Outcomes of the cells that the file asks for now."""
     missing: int
     """Cells without an outcome."""
     stopped: str | None
-    """Why no further cell began; None where all had their turn."""
+    """Why no further cell began; None where all were run."""
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """What the cells that are left will take."""
+class CostEstimate:
+    """Time and cost that the pending cells will take."""
 
     env_steps: int
     hours: float
     steps_per_s: float
-    """Of one training."""
+    """Speed of one training."""
     measured: bool
     """False where no finished cell says how fast trainings are, so that `GUESS` stands in."""
     calls: int
@@ -63,7 +66,7 @@ def sweep(
     scale: str | None = None,
     jobs: int = 0,
     retry: bool = False,
-    watch: SweepWatch | None = None,
+    callback: SweepCallback | None = None,
     executor: Executor | None = None,
 ) -> Sweep:
     """Run the cells of a sweep that have no outcome yet; one that fails does not stop the others.
@@ -76,7 +79,7 @@ def sweep(
         scale: the name of one of the file's scales.
         jobs: trainings at once; 0: as the settings say, one per core.
         retry: run the cells that failed too.
-        watch: is told how it goes.
+        callback: receives the events.
         executor: where all jobs run; None takes what the settings name.
 
     Raises:
@@ -85,56 +88,56 @@ def sweep(
         TaskError: if cells cannot run; nothing has begun.
         RunError: if the directory cannot be written; a later call goes on.
     """
-    found = matrix.scaled(load(file), scale)
-    laid = matrix.lay_out(found)
-    if laid.refused:
-        raise SweepError(refusals(laid))
-    with opened(home(file, out, scale)) as book:
+    cells = matrix.build_matrix(matrix.apply_scale(load_sweep(file), scale))
+    if cells.refused:
+        raise SweepError(format_refusals(cells))
+    with open_store(default_folder(file, out, scale)) as store:
         if not isinstance(file, Mapping):
-            book.keep_file(Path(file))
-        return run_left(laid, book, jobs=jobs, retry=retry, watch=watch, executor=executor)
+            store.copy_sweep_file(Path(file))
+        return run_pending(cells, store, jobs=jobs, retry=retry, callback=callback, executor=executor)
 
 
-def run_left(
-    laid: Matrix,
-    book: Book,
+def run_pending(
+    cells: SweepMatrix,
+    store: SweepStore,
     *,
     jobs: int = 0,
     retry: bool = False,
     where: Layer | None = None,
-    watch: SweepWatch | None = None,
+    callback: SweepCallback | None = None,
     executor: Executor | None = None,
 ) -> Sweep:
-    """Run what is left of a matrix; see `sweep`.
+    """Run the pending cells of a matrix; see `sweep`.
 
     `where` is configuration over the cells' own that says where their jobs run.
     """
-    cells = _wanted(left(laid.cells, book), retry)
+    selected = _select_cells(pending_cells(cells.cells, store), retry)
     stopped = None
-    if cells:
-        with nullcontext(executor) if executor else _workplace(cells[0], jobs, where, watch) as opened_here:
-            stopped = run(cells, book, opened_here, laid.budget, watch)
-        html_report.write(book)
-    known = book.outcomes()
-    outcomes = tuple(known[cell.id] for cell in laid.cells if cell.id in known)
-    return Sweep(book.path, outcomes, len(laid.cells) - len(outcomes), stopped)
+    if selected:
+        shared_executor = nullcontext(executor) if executor else _open_executor(selected[0], jobs, where, callback)
+        with shared_executor as opened:
+            stopped = run_cells(selected, store, opened, cells.budget, callback)
+        html_report.write_report(store)
+    recorded = store.load_outcomes()
+    outcomes = tuple(recorded[cell.id] for cell in cells.cells if cell.id in recorded)
+    return Sweep(store.path, outcomes, len(cells.cells) - len(outcomes), stopped)
 
 
-def load(file: Path | str | Mapping[str, Any]) -> SweepFile:
-    """Read a sweep from its file or its content; see `matrix.read` for what it raises."""
+def load_sweep(file: Path | str | Mapping[str, Any]) -> SweepFile:
+    """Read a sweep from its file or its content; see `matrix.load_sweep_file` for what it raises."""
     if not isinstance(file, Mapping):
-        return matrix.read(Path(file))
+        return matrix.load_sweep_file(Path(file))
     try:
         return SweepFile.model_validate(file)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise SweepError(f"the sweep's {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        faults = [toml_files.describe_fault(fault, SweepFile, matrix.NESTED) for fault in collect_faults(error, file)]
+        raise SweepError(join_lines([f"the sweep: {line}" for line in faults])) from error
 
 
-def home(file: Path | str | Mapping[str, Any], out: Path | str | None, scale: str | None) -> Path:
+def default_folder(file: Path | str | Mapping[str, Any], out: Path | str | None, scale: str | None) -> Path:
     """Return a sweep's directory.
 
-    >>> home("benchmarks/mujoco.toml", None, "laptop").as_posix()
+    >>> default_folder("benchmarks/mujoco.toml", None, "laptop").as_posix()
     'runs/mujoco-laptop'
 
     Raises:
@@ -147,51 +150,61 @@ def home(file: Path | str | Mapping[str, Any], out: Path | str | None, scale: st
     return SWEEPS / "-".join(filter(None, (Path(file).stem, scale)))
 
 
-def refusals(laid: Matrix) -> str:
+def format_refusals(cells: SweepMatrix) -> str:
     """Return a line for every group of cells that cannot run."""
-    count = sum(refusal.cells for refusal in laid.refused)
-    lines = [f"{count} of {counted(count + len(laid.cells), 'cell')} cannot run; nothing has begun"]
-    for refusal in laid.refused:
-        lines.append(f"  {refusal.task}, {refusal.recipe}: {refusal.cause}")
+    count = sum(refusal.cells for refusal in cells.refused)
+    lines = [f"{count} of {pluralize(count + len(cells.cells), 'cell')} cannot run; nothing has begun"]
+    for refusal in cells.refused:
+        lines.append(f"  {refusal.task}, {refusal.preset}: {refusal.cause}")
     return "\n".join(lines)
 
 
-def estimate(cells: tuple[Cell, ...], done: tuple[Outcome, ...], slots: int) -> Estimate:
-    """Return what cells will take, from what finished ones took.
+def estimate_cost(cells: tuple[Cell, ...], done: tuple[CellOutcome, ...], slots: int) -> CostEstimate:
+    """Estimate what cells will take, from what finished ones took.
 
     Args:
-        cells: that are left.
+        cells: the pending cells.
         done: outcomes of finished cells.
         slots: trainings at once.
     """
-    seconds, trained = sum(outcome.train_s for outcome in done), sum(outcome.train_steps for outcome in done)
-    rate = trained / seconds if seconds else GUESS
-    steps = Matrix(cells, (), matrix.SweepBudget()).env_steps
+    # Time, from the speed of the finished cells' trainings.
+    seconds = sum(outcome.train_s for outcome in done)
+    trained_steps = sum(outcome.train_steps for outcome in done)
+    steps_per_s = trained_steps / seconds if seconds else GUESS
+    env_steps = SweepMatrix(cells, (), matrix.SweepBudget()).env_steps
+    hours = env_steps / steps_per_s / slots / 3600
+
+    # Cost, from the mean price of their calls, where the price of each is known.
     calls = sum(cell.calls for cell in cells)
-    asked, costs = sum(outcome.spent.calls for outcome in done), [outcome.spent.cost_usd for outcome in done]
-    known = [cost for cost in costs if cost is not None]
-    price = sum(known) / asked if asked and len(known) == len(costs) else None
-    usd = 0.0 if not calls else None if price is None else calls * price
-    return Estimate(steps, steps / rate / slots / 3600, rate, bool(seconds), calls, usd)
+    done_calls = sum(outcome.spent.calls for outcome in done)
+    costs = [outcome.spent.cost_usd for outcome in done]
+    known_costs = [cost for cost in costs if cost is not None]
+    usd: float | None = None
+    if not calls:
+        usd = 0.0
+    elif done_calls and len(known_costs) == len(costs):
+        usd = calls * sum(known_costs) / done_calls
+    return CostEstimate(env_steps, hours, steps_per_s, bool(seconds), calls, usd)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Book]:
+def open_store(path: Path) -> Iterator[SweepStore]:
     """Open a sweep's directory for writing."""
-    book = Book.open(path)
+    store = SweepStore.open(path)
     try:
-        yield book
+        yield store
     finally:
-        book.close()
+        store.close()
 
 
-def _wanted(standing: Left, retry: bool) -> tuple[Cell, ...]:
-    return (*standing.missing, *standing.failed) if retry else standing.missing
+def _select_cells(progress: SweepProgress, retry: bool) -> tuple[Cell, ...]:
+    return (*progress.missing, *progress.failed) if retry else progress.missing
 
 
 @contextmanager
-def _workplace(cell: Cell, jobs: int, where: Layer | None, watch: SweepWatch | None) -> Iterator[Executor]:
-    """Open where jobs run, as the settings that all cells share say."""
-    config = configuration.resolve(cell.config.model_dump(), {"jobs": jobs or cell.config.jobs}, where or {})
-    with workplace(config, watch.notice if watch else lambda text: None) as executor:
+def _open_executor(cell: Cell, jobs: int, where: Layer | None, callback: SweepCallback | None) -> Iterator[Executor]:
+    """Open the executor that the settings name; all cells share it."""
+    config = configuration.resolve_config(cell.config.model_dump(), {"jobs": jobs or cell.config.jobs}, where or {})
+    notice = callback.on_notice if callback else lambda text: None
+    with open_executor(config, notice, import_path.find_module_folder("module:", Path.cwd())) as executor:
         yield executor

@@ -1,4 +1,4 @@
-"""Which fitness expressions are shares: in [0, 1] for every episode, by their form alone."""
+"""Bounds of fitness expressions: whether a value lies in [0, 1] for every episode, by the form of the expression."""
 
 from __future__ import annotations
 
@@ -6,32 +6,43 @@ import ast
 
 from rewardsmith.contract.fitness.expression import Fitness
 
-TRUTH = ("any", "all")
-KEEPING = ("mean", "min", "max", "first", "last")
-"""Functions of values in [0, 1] whose result lies there too."""
+BOOLEAN_REDUCTIONS = ("any", "all")
+RANGE_PRESERVING = ("mean", "min", "max", "first", "last")
+"""Functions whose result lies in [0, 1] if all their arguments do."""
 
 
-def is_share(expression: str) -> bool:
-    """Return whether an expression's value is in [0, 1] whatever the episode.
+def is_bounded_unit(expression: str) -> bool:
+    """Return whether the expression lies in [0, 1] for every episode.
 
-    >>> [is_share(text) for text in ("any(success)", "mean(height > 1) * survived", "1 - survived", "mean(height)")]
-    [True, True, True, False]
+    >>> [is_bounded_unit(text) for text in ("any(success)", "mean(height > 1) * survived", "1 - survived")]
+    [True, True, True]
+    >>> is_bounded_unit("mean(height)")
+    False
 
     Raises:
         FitnessError: if it is no expression of the language.
     """
-    return _is_share(Fitness.parse(expression).tree)
+    return _is_bounded_node(Fitness.parse(expression).tree)
 
 
-def _is_share(node: ast.expr) -> bool:
-    if isinstance(node, ast.Compare) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)):
-        return True
-    if isinstance(node, ast.BoolOp | ast.Name):
-        return isinstance(node, ast.BoolOp) or node.id == "survived"
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return node.func.id in TRUTH or (node.func.id in KEEPING and all(map(_is_share, node.args)))
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        return _is_share(node.left) and _is_share(node.right)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
-        return isinstance(node.left, ast.Constant) and node.left.value == 1 and _is_share(node.right)
-    return isinstance(node, ast.Subscript) and _is_share(node.value)
+def _is_bounded_node(node: ast.expr) -> bool:
+    match node:
+        # Truth values, and the one name of the language that is 0 or 1.
+        case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
+            return True
+        case ast.Name(id=name):
+            return name == "survived"
+
+        # Functions: reductions to a truth value, and those that keep the range of their arguments.
+        case ast.Call(func=ast.Name(id=function), args=arguments):
+            keeps_range = function in RANGE_PRESERVING and all(_is_bounded_node(argument) for argument in arguments)
+            return function in BOOLEAN_REDUCTIONS or keeps_range
+
+        # x * y, 1 - x and x[...] of values in [0, 1].
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _is_bounded_node(left) and _is_bounded_node(right)
+        case ast.BinOp(left=ast.Constant(value=1), op=ast.Sub(), right=right):
+            return _is_bounded_node(right)
+        case ast.Subscript(value=value):
+            return _is_bounded_node(value)
+    return False

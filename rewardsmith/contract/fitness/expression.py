@@ -1,4 +1,4 @@
-"""The fitness language: a small expression over an evaluated episode, read and computed without Python's eval.
+"""The fitness language: a small expression over an evaluated episode, parsed and computed without Python's eval.
 
     x_position[-1] - start.x_position          distance made
     mean(x_velocity) * survived                speed, nothing for a fall
@@ -33,20 +33,21 @@ from numpy.typing import NDArray
 from rewardsmith.contract import python_ast
 from rewardsmith.contract.errors import FitnessError
 from rewardsmith.contract.records import Signal
+from rewardsmith.contract.signal_source import current_name
 
 Array = NDArray[np.float64]
 
 MAX_CHARS = 2_000
-"""Longer expressions are refused: no fitness needs them."""
+"""Longest expression in characters; no fitness needs more."""
 MAX_DEPTH = 100
-"""Deeper expressions are refused: reading and computing recurse."""
+"""Deepest nesting of an expression; parsing and computing recurse."""
 TRIAL_STEPS = 1_000
-"""Length of the made-up episode on which an expression is tried: long, so that indices like [100] exist."""
+"""Length in steps of the artificial episode on which an expression is tried; long, so that indices like [100] exist."""
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """One episode as the language sees it."""
+    """One episode as a fitness expression sees it."""
 
     signals: Mapping[str, Array]
     """Signal name to (T, *shape): the values after each step."""
@@ -69,7 +70,7 @@ class Fitness:
 
     @classmethod
     def parse(cls, text: str) -> Fitness:
-        """Read an expression.
+        """Parse an expression.
 
         >>> Fitness.parse("x_position[-1] - start.x_position").names
         ('x_position',)
@@ -77,39 +78,42 @@ class Fitness:
         Raises:
             FitnessError: if the text is no expression of the language, with the place marked.
         """
-        tree = _syntax(text)
-        if _depth(tree) > MAX_DEPTH:
+        tree = _parse_syntax(text)
+        if _tree_depth(tree) > MAX_DEPTH:
             raise FitnessError(f"the fitness expression is nested more than {MAX_DEPTH} deep: {text[:60]!r}...")
         names: dict[str, None] = {}
-        _validate(tree, text, names)
+        _validate_node(tree, text, names)
         return cls(text, tree, tuple(names))
 
-    def check(self, names: Iterable[str]) -> None:
+    def check_signals(self, names: Iterable[str]) -> None:
         """Make sure that every signal it reads exists.
 
         Raises:
             FitnessError: if one does not, with the nearest names.
         """
-        known = list(names)
+        signal_names = list(names)
         for node in ast.walk(self.tree):
-            name = _signal(node)
-            if name is not None and name not in known:
-                near = difflib.get_close_matches(name, known, n=3)
-                hint = f"near it: {', '.join(near)}" if near else f"there are: {', '.join(known) or 'none'}"
-                raise _error(self.text, node, f"no signal {name!r}; {hint}")
+            name = _signal_name(node)
+            if name is not None and name not in signal_names:
+                near = difflib.get_close_matches(name, signal_names, n=3)
+                hint = f"near it: {', '.join(near)}" if near else f"there are: {', '.join(signal_names) or 'none'}"
+                raise _error_at(self.text, node, f"no signal {name!r}; {hint}")
 
     def try_on(self, signals: Iterable[Signal]) -> None:
-        """Make sure that it gives a number on an episode of these signals: names and shapes fit.
+        """Make sure that it gives a number on an artificial episode of these signals: names and shapes fit.
 
         Raises:
             FitnessError: if a signal is missing or the shapes do not lead to one number.
         """
         shapes = {signal.name: signal.shape for signal in signals}
-        self.check(shapes)
+        self.check_signals(shapes)
         rng = np.random.default_rng(0)
         values = {name: rng.uniform(0.5, 1.5, (TRIAL_STEPS, *shapes[name])) for name in self.names}
         start = {name: rng.uniform(0.5, 1.5, shapes[name]) for name in self.names}
-        _scalar(self, _Evaluation(self.text, Rollout(values, start, np.ones((TRIAL_STEPS, 1)), False)).visit(self.tree))
+        _to_scalar(
+            self,
+            _Evaluation(self.text, Rollout(values, start, np.ones((TRIAL_STEPS, 1)), False)).evaluate_node(self.tree),
+        )
 
     def evaluate(self, rollout: Rollout) -> float:
         """Return the episode's fitness.
@@ -117,24 +121,24 @@ class Fitness:
         Raises:
             FitnessError: if a signal is missing, shapes do not fit, or the result is not one finite number.
         """
-        self.check(rollout.signals)
-        value = _scalar(self, _Evaluation(self.text, rollout).visit(self.tree))
+        self.check_signals(rollout.signals)
+        value = _to_scalar(self, _Evaluation(self.text, rollout).evaluate_node(self.tree))
         if not math.isfinite(value):
-            raise _error(self.text, self.tree, f"the result is {value}; guard a division or a root")
+            raise _error_at(self.text, self.tree, f"the result is {value}; guard a division or a root")
         return value
 
 
-def _count(x: Array) -> Array:
+def _count_nonzero(x: Array) -> Array:
     return np.asarray(np.count_nonzero(x, axis=0), dtype=np.float64)
 
 
-def _rotations(angle: Array, when: Array | None = None) -> Array:
+def _count_rotations(angle: Array, when: Array | None = None) -> Array:
     """Return the signed number of turns from the first value to the last, however the angle is wrapped.
 
     Args:
         angle: (T, ...) in rad.
         when: (T,); then the turns within each unbroken stretch of steps where it holds, one number per stretch
-            (stretches, ...), a single 0 where there is none.
+            (stretches, ...), a single 0 if there is no stretch.
     """
     unwrapped = np.unwrap(angle, axis=0)
     if when is None:
@@ -148,7 +152,7 @@ def _rotations(angle: Array, when: Array | None = None) -> Array:
     return np.asarray((unwrapped[last] - unwrapped[first]) / (2.0 * np.pi))
 
 
-def _extreme(over_time: Callable[..., Any], of_two: Callable[..., Any]) -> Callable[..., Any]:
+def _make_extreme(over_time: Callable[..., Any], of_two: Callable[..., Any]) -> Callable[..., Any]:
     def extreme(*values: Any) -> Any:
         if len(values) == 1:
             return over_time(values[0], axis=0)
@@ -165,16 +169,16 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int, int]] = {
     "all": (lambda x: np.all(x, axis=0), 1, 1),
     "any": (lambda x: np.any(x, axis=0), 1, 1),
     "clip": (np.clip, 3, 3),
-    "count": (_count, 1, 1),
+    "count": (_count_nonzero, 1, 1),
     "diff": (lambda x: np.diff(x, axis=0), 1, 1),
     "exp": (np.exp, 1, 1),
     "first": (lambda x: x[0], 1, 1),
     "last": (lambda x: x[-1], 1, 1),
-    "max": (_extreme(np.max, np.maximum), 1, 9),
+    "max": (_make_extreme(np.max, np.maximum), 1, 9),
     "mean": (lambda x: np.mean(x, axis=0), 1, 1),
-    "min": (_extreme(np.min, np.minimum), 1, 9),
+    "min": (_make_extreme(np.min, np.minimum), 1, 9),
     "norm": (lambda x: np.sqrt(np.sum(np.square(x), axis=-1)), 1, 1),
-    "rotations": (_rotations, 1, 2),
+    "rotations": (_count_rotations, 1, 2),
     "sqrt": (np.sqrt, 1, 1),
     "std": (lambda x: np.std(x, axis=0), 1, 1),
     "sum": (lambda x: np.sum(x, axis=0), 1, 1),
@@ -211,21 +215,29 @@ _UNARY: Mapping[type, Callable[[Any], Any]] = {
 # ---------------------------------------------------------------- reading
 
 
-def _syntax(text: str) -> ast.expr:
+def _parse_syntax(text: str) -> ast.expr:
     if len(text) > MAX_CHARS:
         raise FitnessError(f"the fitness expression has {len(text):,} characters, at most {MAX_CHARS:,}")
     if not text.strip():
         raise FitnessError("the fitness expression is empty; write e.g. 'mean(x_velocity)'")
     try:
-        return python_ast.expression(_one_line(text))
+        tree = python_ast.parse_expression(_join_lines(text))
     except SyntaxError as error:
         place = error.offset - 1 if error.offset else len(text.strip())
-        raise FitnessError(_marked(text, f"{error.msg}", place, place + 1)) from error
+        raise FitnessError(_mark_place(text, f"{error.msg}", place, place + 1)) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise FitnessError(f"the fitness expression {text!r} cannot be parsed: {error or 'it is too deep'}") from error
 
+    # An expression written for an older version may use the former name of a signal.
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = current_name(node.id)
+        elif isinstance(node, ast.Attribute):
+            node.attr = current_name(node.attr)
+    return tree
 
-def _depth(tree: ast.AST) -> int:
+
+def _tree_depth(tree: ast.AST) -> int:
     depth, level = 0, [tree]
     while level:
         depth += 1
@@ -233,37 +245,37 @@ def _depth(tree: ast.AST) -> int:
     return depth
 
 
-def _validate(node: ast.AST, text: str, names: dict[str, None]) -> None:
+def _validate_node(node: ast.AST, text: str, names: dict[str, None]) -> None:
     """Refuse what is not of the language, and collect the signals into `names`."""
     if isinstance(node, ast.Name | ast.Attribute):
         _validate_name(node, text, names)
     elif isinstance(node, ast.Call):
         _validate_call(node, text)
         for argument in node.args:
-            _validate(argument, text, names)
+            _validate_node(argument, text, names)
     elif isinstance(node, ast.Subscript):
-        _validate(node.value, text, names)
-        _index(node.slice, text)
+        _validate_node(node.value, text, names)
+        _read_index(node.slice, text)
     elif isinstance(node, ast.Constant):
         if isinstance(node.value, bool) or not isinstance(node.value, int | float):
-            raise _error(text, node, f"only numbers are constants here, not {node.value!r}")
+            raise _error_at(text, node, f"only numbers are constants here, not {node.value!r}")
     elif isinstance(node, ast.BinOp | ast.UnaryOp | ast.Compare | ast.BoolOp):
         _validate_operators(node, text)
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.expr):
-                _validate(child, text, names)
+                _validate_node(child, text, names)
     else:
-        raise _error(text, node, f"the fitness language has no {_kind(node)}")
+        raise _error_at(text, node, f"the fitness language has no {_describe_node(node)}")
 
 
 def _validate_name(node: ast.Name | ast.Attribute, text: str, names: dict[str, None]) -> None:
     if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "start"):
-        raise _error(text, node, "only `start` has attributes: start.<signal>")
+        raise _error_at(text, node, "only `start` has attributes: start.<signal>")
     if isinstance(node, ast.Name) and node.id == "start":
-        raise _error(text, node, "`start` alone is no value; write start.<signal>")
+        raise _error_at(text, node, "`start` alone is no value; write start.<signal>")
     if isinstance(node, ast.Name) and node.id in FUNCTIONS:
-        raise _error(text, node, f"{node.id} is a function; write {node.id}(...)")
-    name = _signal(node)
+        raise _error_at(text, node, f"{node.id} is a function; write {node.id}(...)")
+    name = _signal_name(node)
     if name is not None:
         names.setdefault(name)
 
@@ -272,23 +284,23 @@ def _validate_call(node: ast.Call, text: str) -> None:
     name = node.func.id if isinstance(node.func, ast.Name) else None
     if name is None or name not in FUNCTIONS:
         near = difflib.get_close_matches(name or "", FUNCTIONS, n=3) or list(FUNCTIONS)
-        raise _error(text, node.func, f"no function {ast.unparse(node.func)!r}; there is {', '.join(near)}")
+        raise _error_at(text, node.func, f"no function {ast.unparse(node.func)!r}; there is {', '.join(near)}")
     _, least, most = FUNCTIONS[name]
     if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
-        raise _error(text, node, f"{name}() takes plain values")
+        raise _error_at(text, node, f"{name}() takes plain values")
     if not least <= len(node.args) <= most:
-        wanted = str(least) if least == most else f"{least} to {most}"
-        raise _error(text, node, f"{name}() takes {wanted} value(s), {len(node.args)} given")
+        allowed = str(least) if least == most else f"{least} to {most}"
+        raise _error_at(text, node, f"{name}() takes {allowed} value(s), {len(node.args)} given")
 
 
 def _validate_operators(node: ast.BinOp | ast.UnaryOp | ast.Compare | ast.BoolOp, text: str) -> None:
     operators = node.ops if isinstance(node, ast.Compare) else [node.op]
     for op in operators:
         if not isinstance(op, ast.And | ast.Or) and type(op) not in {**_BINARY, **_COMPARE, **_UNARY}:
-            raise _error(text, node, f"the fitness language has no operator {type(op).__name__}")
+            raise _error_at(text, node, f"the fitness language has no operator {type(op).__name__}")
 
 
-def _signal(node: ast.AST) -> str | None:
+def _signal_name(node: ast.AST) -> str | None:
     """Return the signal that a node names, if it does."""
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "start":
         return node.attr
@@ -297,20 +309,22 @@ def _signal(node: ast.AST) -> str | None:
     return None
 
 
-def _index(node: ast.expr, text: str) -> Any:
+def _read_index(node: ast.expr, text: str) -> Any:
     """Return an index made of whole numbers and slices."""
     if isinstance(node, ast.Tuple):
-        return tuple(_index(part, text) for part in node.elts)
+        return tuple(_read_index(part, text) for part in node.elts)
     if isinstance(node, ast.Slice):
-        return slice(*(None if part is None else _index(part, text) for part in (node.lower, node.upper, node.step)))
+        return slice(
+            *(None if part is None else _read_index(part, text) for part in (node.lower, node.upper, node.step))
+        )
     sign = -1 if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else 1
     number = node.operand if isinstance(node, ast.UnaryOp) else node
     if isinstance(number, ast.Constant) and type(number.value) is int:
         return sign * number.value
-    raise _error(text, node, "an index is a whole number or a slice of whole numbers")
+    raise _error_at(text, node, "an index is a whole number or a slice of whole numbers")
 
 
-def _kind(node: ast.AST) -> str:
+def _describe_node(node: ast.AST) -> str:
     names = {"IfExp": "if/else", "Lambda": "lambda", "List": "list", "Dict": "dict", "ListComp": "comprehension"}
     return names.get(type(node).__name__, type(node).__name__)
 
@@ -324,53 +338,55 @@ class _Evaluation:
     def __init__(self, text: str, rollout: Rollout) -> None:
         self.text, self.rollout = text, rollout
 
-    def visit(self, node: ast.expr) -> Any:
+    def evaluate_node(self, node: ast.expr) -> Any:
         with np.errstate(all="ignore"):
             try:
-                return self._value(node)
+                return self._evaluate_checked(node)
             except FitnessError:
                 raise
             except (ArithmeticError, IndexError, TypeError, ValueError) as error:
-                raise _error(self.text, node, str(error)) from error
+                raise _error_at(self.text, node, str(error)) from error
 
-    def _value(self, node: ast.expr) -> Any:
+    def _evaluate_checked(self, node: ast.expr) -> Any:
         if isinstance(node, ast.Constant):
             return np.float64(node.value)  # type: ignore[arg-type]
         if isinstance(node, ast.Attribute):
             return np.asarray(self.rollout.start[node.attr], dtype=np.float64)
         if isinstance(node, ast.Name):
-            return self._named(node.id)
+            return self._look_up(node.id)
         if isinstance(node, ast.Subscript):
-            return np.asarray(self.visit(node.value))[_index(node.slice, self.text)]
+            return np.asarray(self.evaluate_node(node.value))[_read_index(node.slice, self.text)]
         if isinstance(node, ast.Call):
             function = FUNCTIONS[node.func.id][0]  # type: ignore[attr-defined]
-            return function(*(np.asarray(self.visit(argument)) for argument in node.args))
-        return self._operation(node)
+            return function(*(np.asarray(self.evaluate_node(argument)) for argument in node.args))
+        return self._apply_operator(node)
 
-    def _operation(self, node: ast.expr) -> Any:
+    def _apply_operator(self, node: ast.expr) -> Any:
         if isinstance(node, ast.BinOp):
-            return _BINARY[type(node.op)](_number(self.visit(node.left)), _number(self.visit(node.right)))
+            return _BINARY[type(node.op)](
+                _as_number(self.evaluate_node(node.left)), _as_number(self.evaluate_node(node.right))
+            )
         if isinstance(node, ast.UnaryOp):
-            return _UNARY[type(node.op)](_number(self.visit(node.operand)))
+            return _UNARY[type(node.op)](_as_number(self.evaluate_node(node.operand)))
         if isinstance(node, ast.BoolOp):
-            values = [self.visit(value) for value in node.values]
+            values = [self.evaluate_node(value) for value in node.values]
             combine = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
             result = values[0]
             for value in values[1:]:
                 result = combine(result, value)
             return result
-        return self._comparison(node)
+        return self._compare(node)
 
-    def _comparison(self, node: ast.expr) -> Any:
+    def _compare(self, node: ast.expr) -> Any:
         if not isinstance(node, ast.Compare):
             raise AssertionError(f"{type(node).__name__} passed validation")
-        values = [self.visit(value) for value in (node.left, *node.comparators)]
+        values = [self.evaluate_node(value) for value in (node.left, *node.comparators)]
         result: Any = True
         for op, left, right in zip(node.ops, values, values[1:], strict=False):
             result = np.logical_and(result, _COMPARE[type(op)](left, right))
         return result
 
-    def _named(self, name: str) -> Any:
+    def _look_up(self, name: str) -> Any:
         rollout = self.rollout
         if name == "survived":
             return np.float64(not rollout.terminated)
@@ -381,34 +397,34 @@ class _Evaluation:
         return np.float64(math.pi) if name == "pi" else np.asarray(rollout.signals[name], dtype=np.float64)
 
 
-def _number(value: Any) -> Any:
+def _as_number(value: Any) -> Any:
     """Return truth values as 0 and 1, so that they add up."""
     return value.astype(np.float64) if getattr(value, "dtype", None) == np.bool_ else value
 
 
-def _scalar(fitness: Fitness, value: Any) -> float:
+def _to_scalar(fitness: Fitness, value: Any) -> float:
     if np.ndim(value):
         shape = np.shape(value)
         message = f"the result has shape {shape}, not one number; reduce it, e.g. with mean(...) or last(...)"
-        raise _error(fitness.text, fitness.tree, message)
+        raise _error_at(fitness.text, fitness.tree, message)
     return float(value)
 
 
 # ---------------------------------------------------------------- errors
 
 
-def _one_line(text: str) -> str:
+def _join_lines(text: str) -> str:
     """Return the text with each blank as one space, so that places in it are those of its one line."""
     return re.sub(r"\s", " ", text.strip())
 
 
-def _error(text: str, node: ast.AST, message: str) -> FitnessError:
+def _error_at(text: str, node: ast.AST, message: str) -> FitnessError:
     start, end = getattr(node, "col_offset", 0), getattr(node, "end_col_offset", 1)
-    return FitnessError(_marked(text, message, start, end))
+    return FitnessError(_mark_place(text, message, start, end))
 
 
-def _marked(text: str, message: str, start: int, end: int) -> str:
-    line = _one_line(text)
+def _mark_place(text: str, message: str, start: int, end: int) -> str:
+    line = _join_lines(text)
     # ast counts bytes of UTF-8; the mark stands under characters.
     encoded = line.encode()
     first, last = len(encoded[:start].decode(errors="ignore")), len(encoded[:end].decode(errors="ignore"))

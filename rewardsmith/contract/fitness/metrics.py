@@ -1,4 +1,4 @@
-"""A task's further figures: read as its fitness is, measured of the same episodes, and never selected by."""
+"""A task's auxiliary metrics: reported next to the fitness, measured on the same episodes, never used for selection."""
 
 from __future__ import annotations
 
@@ -12,45 +12,45 @@ from rewardsmith.contract.records import Signal
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Parsed expressions; every complaint names the figure."""
+class AuxiliaryMetrics:
+    """The parsed expressions of a task's metrics; every error names the metric."""
 
-    parsed: Mapping[str, Fitness]
+    expressions: Mapping[str, Fitness]
 
     @classmethod
-    def parse(cls, expressions: Mapping[str, str]) -> Figures:
-        """Read expressions.
+    def parse(cls, expressions: Mapping[str, str]) -> AuxiliaryMetrics:
+        """Parse the expressions.
 
-        >>> Figures.parse({"fell": "1 - survived", "gap": "min(distance)"}).names
+        >>> AuxiliaryMetrics.parse({"fell": "1 - survived", "gap": "min(distance)"}).names
         ('distance',)
 
         Args:
-            expressions: by the figure's name.
+            expressions: metric name to expression.
 
         Raises:
             FitnessError: if one is no expression of the language, with the place marked.
         """
         parsed: dict[str, Fitness] = {}
         for name, text in expressions.items():
-            with _about(name):
+            with _name_metric_in_errors(name):
                 parsed[name] = Fitness.parse(text)
         return cls(parsed)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Signals and measures that they read, in their order."""
-        return tuple(dict.fromkeys(name for fitness in self.parsed.values() for name in fitness.names))
+        """The signals that they read, privileged ones included, in their order."""
+        return tuple(dict.fromkeys(name for fitness in self.expressions.values() for name in fitness.names))
 
-    def check(self, names: Iterable[str]) -> None:
+    def check_signals(self, names: Iterable[str]) -> None:
         """Make sure that every signal they read exists.
 
         Raises:
             FitnessError: if one does not, with the nearest names.
         """
         known = list(names)
-        for name, fitness in self.parsed.items():
-            with _about(name):
-                fitness.check(known)
+        for name, fitness in self.expressions.items():
+            with _name_metric_in_errors(name):
+                fitness.check_signals(known)
 
     def try_on(self, signals: Iterable[Signal]) -> None:
         """Make sure that they give numbers on an episode of these signals: names and shapes fit.
@@ -59,23 +59,23 @@ class Figures:
             FitnessError: if a signal is missing or the shapes do not lead to one number.
         """
         known = list(signals)
-        for name, fitness in self.parsed.items():
-            with _about(name):
+        for name, fitness in self.expressions.items():
+            with _name_metric_in_errors(name):
                 fitness.try_on(known)
 
     def evaluate(self, name: str, rollout: Rollout) -> float:
-        """Return one of them for an episode.
+        """Return the value of one metric for an episode.
 
         Raises:
             FitnessError: if it has no finite value there.
         """
-        with _about(name):
-            return self.parsed[name].evaluate(rollout)
+        with _name_metric_in_errors(name):
+            return self.expressions[name].evaluate(rollout)
 
 
 @contextmanager
-def _about(name: str) -> Iterator[None]:
+def _name_metric_in_errors(name: str) -> Iterator[None]:
     try:
         yield
     except FitnessError as error:
-        raise FitnessError(f"figure {name!r}: {str(error).removeprefix('fitness: ')}") from error
+        raise FitnessError(f"metric {name!r}: {str(error).removeprefix('fitness: ')}") from error

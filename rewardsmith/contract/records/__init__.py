@@ -1,20 +1,22 @@
 """The records that cross a border: between steps, processes, files and sessions.
 
 Every record is a frozen dataclass of plain values, so that it travels as JSON (`dump`, `load`, `read`,
-`write`). Arrays never travel inside a record: they lie in an .npz beside it, and the record names the file.
+`write`). Arrays never travel inside a record: they lie in an .npz file in the same folder.
 
-signals      Signal, Figure, InfoEntry, EnvSpec
-programs     Proposal, Finding, TermStats, DryRun, Gate, Verdict
-jobs         TrainSettings, OffPolicySettings, Limits, ProbeJob, TrainJob, EvaluateJob, RenderJob (in);
+environment  Signal, Metric, InfoEntry, EnvSpec
+programs     Proposal, Finding, TermStats, ScoredSample, TrialScoring, Verdict
+jobs         TrainSettings, OffPolicySettings, Limits, Job, ProbeJob, ReferenceScores, TrainJob, EvaluateJob, RenderJob,
+             load_job (in);
              CurvePoint, Rung, Episode, Probe, Training, Evaluation, Video (out)
-search       Assignment, Generation, Wish, Brief, Reading, Feedback, Candidate;
-             Interval, ReportedFigure, Baselines, Ensemble, Spent, Result (the outcome)
-files        dump, load, read, write: a record as JSON
+search       SlotAssignment, GenerationPlan, TermConstraint, Brief, EpisodeReading, Reflection, Candidate;
+             Interval, Finalist, FinalistRound, ReportedMetric, Baselines, Ensemble, ModelUsage, Result (the outcome);
+             DoctorCheck
+json_files   dump, load, load_from_file, read, write: a record as JSON
 
-A missing figure is None, never 0. `status` says how a thing ended and is not a score.
+A missing value is None, never 0. `status` says how a job or a candidate ended and is not a score.
 """
 
-from rewardsmith.contract.records.environment import EnvSpec, Figure, InfoEntry, Signal
+from rewardsmith.contract.records.environment import EnvSpec, InfoEntry, Metric, Signal
 from rewardsmith.contract.records.jobs import (
     CurvePoint,
     Episode,
@@ -24,90 +26,121 @@ from rewardsmith.contract.records.jobs import (
     JobResult,
     Limits,
     OffPolicySettings,
+    PolicyJob,
     Probe,
     ProbeJob,
+    ReferenceScores,
     RenderJob,
     Rung,
     Training,
     TrainJob,
     TrainSettings,
     Video,
+    load_job,
 )
-from rewardsmith.contract.records.json_files import dump, load, read, write, write_text
-from rewardsmith.contract.records.programs import TIMED_FINDINGS, DryRun, Finding, Gate, Proposal, TermStats, Verdict
+from rewardsmith.contract.records.json_files import dump, load, load_from_file, read, write, write_text
+from rewardsmith.contract.records.programs import (
+    TIMED_FINDINGS,
+    Finding,
+    Proposal,
+    ScoredSample,
+    TermStats,
+    TrialScoring,
+    Verdict,
+)
 from rewardsmith.contract.records.search import (
-    Assignment,
     Baselines,
     Brief,
     Candidate,
-    Check,
+    DoctorCheck,
     Ensemble,
+    EpisodeReading,
     Example,
-    Feedback,
-    Generation,
+    Finalist,
+    FinalistRound,
+    GenerationPlan,
     Interval,
-    Reading,
-    ReportedFigure,
+    ModelUsage,
+    Reflection,
+    ReportedMetric,
     Result,
-    Spent,
-    Wish,
+    SlotAssignment,
+    TermConstraint,
 )
-from rewardsmith.contract.records.types import Count, Effort, Fraction, Mode, Positive, Rule, Scalar, Severity, Status
+from rewardsmith.contract.records.types import (
+    Count,
+    Effort,
+    EnsembleRule,
+    Fraction,
+    JsonValue,
+    Mode,
+    Positive,
+    Scalar,
+    Severity,
+    Status,
+)
 
 __all__ = [
     "TIMED_FINDINGS",
-    "Assignment",
     "Baselines",
     "Brief",
     "Candidate",
-    "Check",
     "Count",
     "CurvePoint",
-    "DryRun",
+    "DoctorCheck",
     "Effort",
     "Ensemble",
+    "EnsembleRule",
     "EnvSpec",
     "Episode",
+    "EpisodeReading",
     "EvaluateJob",
     "Evaluation",
     "Example",
-    "Feedback",
-    "Figure",
+    "Finalist",
+    "FinalistRound",
     "Finding",
     "Fraction",
-    "Gate",
-    "Generation",
+    "GenerationPlan",
     "InfoEntry",
     "Interval",
     "Job",
     "JobResult",
+    "JsonValue",
     "Limits",
+    "Metric",
     "Mode",
+    "ModelUsage",
     "OffPolicySettings",
+    "PolicyJob",
     "Positive",
     "Probe",
     "ProbeJob",
     "Proposal",
-    "Reading",
+    "ReferenceScores",
+    "Reflection",
     "RenderJob",
-    "ReportedFigure",
+    "ReportedMetric",
     "Result",
-    "Rule",
     "Rung",
     "Scalar",
+    "ScoredSample",
     "Severity",
     "Signal",
-    "Spent",
+    "SlotAssignment",
     "Status",
+    "TermConstraint",
     "TermStats",
     "TrainJob",
     "TrainSettings",
     "Training",
+    "TrialScoring",
     "Verdict",
     "Video",
-    "Wish",
     "dump",
     "load",
+    "load_from_file",
+    "load_job",
     "read",
     "write",
     "write_text",

@@ -1,11 +1,11 @@
-"""What an environment offers: signals, entries of `info`, how it is made; and what is measured beside the fitness."""
+"""Records of an environment: its signals, the entries of its `info`, how it is built; and the metrics of a task."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rewardsmith.contract.records.types import Scalar
+from rewardsmith.contract.records.types import JsonValue
 
 
 @dataclass(frozen=True)
@@ -25,26 +25,26 @@ class Signal:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """What a task's card wants measured beside the fitness: told to people, never selected by, unknown to programs."""
+class Metric:
+    """An auxiliary metric of a task: reported to people, never used for selection, unknown to programs."""
 
     name: str
     """A valid Python identifier."""
     expression: str
     """Over one evaluated episode, in the language of the fitness."""
     meaning: str = ""
-    """What its mean over episodes is, in one line."""
+    """What its mean over episodes says, in one line."""
 
 
 @dataclass(frozen=True)
 class InfoEntry:
-    """An entry of an environment's `info`, and what is done with it."""
+    """An entry of an environment's `info`, and how it is used."""
 
     key: str
     shape: tuple[int, ...]
     """Of its value; () for a scalar and for what is no number."""
-    decision: Literal["signal", "measure", "left out"]
-    """measure: only a fitness expression may name it."""
+    decision: Literal["signal", "privileged", "left out"]
+    """privileged: only a fitness expression may name it."""
     reason: str
 
 
@@ -53,11 +53,14 @@ class EnvSpec:
     """An environment as a worker builds it."""
 
     env_id: str
-    kwargs: dict[str, Scalar] = field(default_factory=dict)
-    """Keyword arguments for `gymnasium.make`."""
+    kwargs: dict[str, JsonValue] = field(default_factory=dict)
+    """Keyword arguments for `gymnasium.make`; lists and tables may be nested."""
     signals: tuple[Signal, ...] = ()
     """The task's named signals, the card's first. Empty: the worker derives a catalogue."""
     max_episode_steps: int | None = None
     """Time limit in environment steps; None keeps the registered one."""
-    measures: tuple[Signal, ...] = ()
-    """What only a fitness expression may name, such as a success flag; never given to a program or told a designer."""
+    privileged_signals: tuple[Signal, ...] = ()
+    """Signals that only a fitness expression or a metric may name, such as a success flag; hidden from programs and
+    prompts."""
+    pass_env: tuple[str, ...] = ()
+    """Names of environment variables that the environment's process gets besides those that every worker has."""

@@ -1,14 +1,18 @@
-"""What a worker is asked for, and what it answers."""
+"""Jobs of a worker, and the records that answer them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from annotated_types import Ge
 
 from rewardsmith.contract.records.environment import EnvSpec, InfoEntry, Signal
-from rewardsmith.contract.records.types import Count, Fraction, Positive, Status
+from rewardsmith.contract.records.json_files import load
+from rewardsmith.contract.records.types import Count, Fraction, LowerBound, Positive, Status, UpperBound
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class OffPolicySettings:
     batch_size: Count = 256
     buffer_size: Count = 300_000
     """Transitions, of all environments together."""
-    learning_starts: Count = 1_000
+    learning_starts: Annotated[int, Ge(0)] = 1_000
     """Environment steps under random actions before the first update."""
     n_steps: Count = 1
     """Environment steps of each environment between updates."""
@@ -66,7 +70,7 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a reward process may use."""
+    """Limits of a reward process."""
 
     backend: Literal["auto", "local", "docker"] = "auto"
     """auto: local where the kernel can seal a process, docker elsewhere."""
@@ -77,86 +81,24 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class ProbeJob:
-    """Look at an environment: its catalogue, and transitions under random actions."""
+class ReferenceScores:
+    """Recorded transitions as a program takes them, with the scores that its trial scoring gave them."""
 
-    env: EnvSpec
-    seed: int
-    transitions: int
-    """How many transitions to record, over at least two episodes where they end."""
-    kind: Literal["probe"] = "probe"
-
-
-@dataclass(frozen=True)
-class TrainJob:
-    """Train a policy on a program, or on the environment's own reward."""
-
-    env: EnvSpec
-    program: str | None
-    """The program's text; None trains on the environment's own reward (a baseline, never shown to a designer)."""
-    fitness: str
-    """Fitness expression, for the learning curve only."""
-    seed: int
-    env_steps: int
-    settings: TrainSettings = TrainSettings()
-    limits: Limits = Limits()
-    rungs: tuple[int, ...] = ()
-    """Environment steps, ascending, at which the training reports and waits to be told to go on or to stop."""
-    kind: Literal["train"] = "train"
-
-
-@dataclass(frozen=True)
-class EvaluateJob:
-    """Run a policy on held-out seeds; it never sees a program."""
-
-    env: EnvSpec
-    policy: str | None
-    """Path of a policy folder (policy.safetensors, policy.json); None acts at random."""
-    fitness: str
-    seeds: tuple[int, ...]
-    """One episode per seed."""
-    record: tuple[str, ...] = ()
-    """Signals to record beside those that the fitness and the figures name."""
-    deterministic: bool = True
-    figures: dict[str, str] = field(default_factory=dict)
-    """Further figures of the task, name to expression; measured of the same episodes."""
-    kind: Literal["evaluate"] = "evaluate"
-
-
-@dataclass(frozen=True)
-class RenderJob:
-    """Film the episode that an evaluation runs under the same seed."""
-
-    env: EnvSpec
-    policy: str | None
-    """Path of a policy folder; None acts at random."""
-    fitness: str
-    seed: int
-    """Of the episode."""
-    program: str | None = None
-    """A program whose terms are shown; it is asked about the recorded signals in its sealed process."""
-    title: str = ""
-    """First line of the overlay."""
-    deterministic: bool = True
-    width: int = 480
-    """Of a frame, in pixels; even, as the height."""
-    height: int = 360
-    overlay: bool = True
-    """Write step, fitness so far and terms over the picture."""
-    fast: bool = True
-    """Without shadows, reflections and multisampling, where MuJoCo draws."""
-    limits: Limits = Limits()
-    stills: tuple[int, ...] = ()
-    """Steps of the episode, 0 the start, of which single frames are wanted instead of a video, in `stills.npz`."""
-    kind: Literal["render"] = "render"
-
-
-Job = ProbeJob | TrainJob | EvaluateJob | RenderJob
+    action: tuple[float, ...]
+    """(m, a), flattened; in time order from an episode's start where the program has memory."""
+    before: dict[str, tuple[float, ...]]
+    after: dict[str, tuple[float, ...]]
+    start: dict[str, tuple[float, ...]]
+    """Signal name to its values (m, *shape), flattened; only the signals that the program names."""
+    terms: dict[str, tuple[float, ...]]
+    """Term name to (m,)."""
+    terminated: tuple[bool, ...] = ()
+    """(m,), where the environment's rule ended the episode; empty where the program does not take it."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a look at an environment found; the transitions lie in `transitions.npz` beside it.
+    """The description of an environment; the recorded transitions lie in `transitions.npz` in the same folder.
 
     Its arrays are `before/<signal>`, `after/<signal>`, `start/<signal>` of shape (n, *shape), `action` of shape
     (n, a), `step` (n,), the transition's index in its episode, and `terminated` (n,), 1 where the episode ended with
@@ -166,8 +108,9 @@ class Probe:
     signals: tuple[Signal, ...]
     """The catalogue, the task's own signals first."""
     action_shape: tuple[int, ...]
-    action_low: tuple[float, ...]
-    action_high: tuple[float, ...]
+    action_low: tuple[LowerBound, ...]
+    """-inf if there is no lower bound."""
+    action_high: tuple[UpperBound, ...]
     discrete_actions: int | None
     """Number of actions of a discrete space, else None."""
     observation_shape: tuple[int, ...]
@@ -175,8 +118,8 @@ class Probe:
     transitions: int
     status: Status = "ok"
     cause: str | None = None
-    measures: tuple[Signal, ...] = ()
-    """What a fitness expression may name beside the signals; they are not recorded in the transitions."""
+    privileged_signals: tuple[Signal, ...] = ()
+    """What only a fitness expression or a metric may name; they are not recorded in the transitions."""
     info: tuple[InfoEntry, ...] = ()
     """What the environment reports in `info`, and what is done with each entry."""
     observation_space: str = ""
@@ -186,6 +129,10 @@ class Probe:
     """All environments are stepped at once on batched physics; else one by one."""
     action_about: str = ""
     """What an action is, as far as the space tells; for tasks whose card does not say more."""
+    about: str = ""
+    """What the environment's class says about itself: its docstring, for people; no prompt has it."""
+    remarks: tuple[str, ...] = ()
+    """What a user should know about the environment, a line each."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +150,11 @@ class CurvePoint:
     """Mean fitness of the training episodes, acting with exploration noise. Diagnosis, not a result."""
     terms: dict[str, float] = field(default_factory=dict)
     """Mean of each term per step, before its weight."""
+    approx_kl: float | None = None
+    """Mean approximate KL divergence of PPO's updates, as stable-baselines3 logs it; None for other trainers. People
+    see it, prompts do not."""
+    clip_fraction: float | None = None
+    """Mean fraction of transitions whose ratio PPO's updates clipped; None for other trainers."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +171,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class Training:
-    """A finished training; `policy.safetensors` and `policy.json` lie beside it when status is ok."""
+    """A finished training; `policy.safetensors` and `policy.json` are in the same folder when status is ok."""
 
     status: Status
     seed: int
@@ -232,6 +184,8 @@ class Training:
     """Wall time spent waiting for the reward process."""
     cause: str | None = None
     """Why it ended: the first line is what a user and the designer read. If ok: what the user should know."""
+    layers: tuple[str, ...] = ()
+    """Layers of the seal that held its reward process; empty for the environment reward and in older records."""
 
 
 @dataclass(frozen=True)
@@ -243,17 +197,13 @@ class Episode:
     length: int
     terminated: bool
     """It ended by the environment's rule (a fall, a goal), not by the time limit."""
-    figures: dict[str, float | None] = field(default_factory=dict)
-    """The task's further figures by name; None where an expression has no value for the episode."""
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    """The task's metrics by name; None where an expression has no value for the episode."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A policy's figures on held-out seeds; the episodes lie in `episodes.npz` beside it.
-
-    Its arrays are `<index>/<signal>` of shape (T, *shape) for episode `index`: the values after each of the
-    episode's T steps, with the value at the start in `<index>/start/<signal>`, and `<index>/action` (T, a).
-    """
+    """A policy's results on held-out seeds; the episodes lie in `episodes.npz` in the same folder (`EpisodeFile`)."""
 
     status: Status
     episodes: tuple[Episode, ...]
@@ -261,9 +211,9 @@ class Evaluation:
     """Mean over the episodes."""
     wall_s: float
     cause: str | None = None
-    """Why there is no fitness. If ok: which further figure has no value, and why."""
-    figures: dict[str, float | None] = field(default_factory=dict)
-    """The task's further figures by name, each the mean over the episodes; None where one of them has no value."""
+    """Why there is no fitness. If ok: which metric has no value, and why."""
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    """The task's metrics by name, each the mean over the episodes; None where one of them has no value."""
 
 
 @dataclass(frozen=True)
@@ -305,3 +255,165 @@ class Video:
 
 
 JobResult = Probe | Training | Evaluation | Video
+
+R_co = TypeVar("R_co", bound=JobResult, covariant=True)
+
+
+class Job(ABC, Generic[R_co]):
+    """A piece of work for a worker process; `R_co` is the record that answers it."""
+
+    env: EnvSpec
+    """The environment that it is about."""
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """Name of the kind in job.json; a field of every job."""
+
+    @property
+    @abstractmethod
+    def result_type(self) -> type[R_co]:
+        """Record type that answers the job."""
+
+    @abstractmethod
+    def build_unfinished(self, status: Status, cause: str, curve: tuple[CurvePoint, ...] = ()) -> R_co:
+        """Return the result of the job where it could not be done.
+
+        Args:
+            status: how it ended; not "ok".
+            cause: why; the first line is what a user reads.
+            curve: the learning curve of a training up to its end.
+        """
+
+
+@dataclass(frozen=True)
+class PolicyJob(Job[R_co]):
+    """Base of the jobs in which a policy acts."""
+
+    env: EnvSpec
+    policy: str | None
+    """Path of a policy folder (policy.safetensors, policy.json); None acts at random."""
+    fitness: str
+
+    def with_policy(self, folder: Path) -> Self:
+        """Return the job with its policy read from another folder."""
+        return replace(self, policy=str(folder))
+
+
+@dataclass(frozen=True)
+class ProbeJob(Job[Probe]):
+    """Probe an environment: its signal catalogue, and transitions under random actions."""
+
+    env: EnvSpec
+    seed: int
+    transitions: int
+    """How many transitions to record, over at least two episodes where they end."""
+    kind: Literal["probe"] = "probe"
+
+    @property
+    def result_type(self) -> type[Probe]:
+        """See `Job.result_type`."""
+        return Probe
+
+    def build_unfinished(self, status: Status, cause: str, curve: tuple[CurvePoint, ...] = ()) -> Probe:
+        """See `Job.build_unfinished`."""
+        return Probe((), (), (), (), None, (), None, 0, status, cause)
+
+
+@dataclass(frozen=True)
+class TrainJob(Job[Training]):
+    """Train a policy on a program, or on the environment's own reward."""
+
+    env: EnvSpec
+    program: str | None
+    """The program's text; None trains on the environment's own reward (a baseline, never shown to a designer)."""
+    fitness: str
+    """Fitness expression, for the learning curve only."""
+    seed: int
+    env_steps: int
+    settings: TrainSettings = TrainSettings()
+    limits: Limits = Limits()
+    rungs: tuple[int, ...] = ()
+    """Environment steps, ascending, at which the training reports and waits to be told to go on or to stop."""
+    reference: ReferenceScores | None = None
+    """What the program's trial scoring gave: the training fails where its terms differ."""
+    kind: Literal["train"] = "train"
+
+    @property
+    def result_type(self) -> type[Training]:
+        """See `Job.result_type`."""
+        return Training
+
+    def build_unfinished(self, status: Status, cause: str, curve: tuple[CurvePoint, ...] = ()) -> Training:
+        """See `Job.build_unfinished`."""
+        env_steps = curve[-1].env_steps if curve else 0
+        return Training(status, self.seed, env_steps, curve, 0.0, 0.0, 0.0, cause)
+
+
+@dataclass(frozen=True)
+class EvaluateJob(PolicyJob[Evaluation]):
+    """Run a policy on held-out seeds; it never sees a program."""
+
+    seeds: tuple[int, ...]
+    """One episode per seed."""
+    record: tuple[str, ...] = ()
+    """Signals to record in addition to those that the fitness and the metrics name."""
+    deterministic: bool = True
+    metrics: dict[str, str] = field(default_factory=dict)
+    """Auxiliary metrics of the task, name to expression; measured on the same episodes."""
+    kind: Literal["evaluate"] = "evaluate"
+
+    @property
+    def result_type(self) -> type[Evaluation]:
+        """See `Job.result_type`."""
+        return Evaluation
+
+    def build_unfinished(self, status: Status, cause: str, curve: tuple[CurvePoint, ...] = ()) -> Evaluation:
+        """See `Job.build_unfinished`."""
+        return Evaluation(status, (), None, 0.0, cause)
+
+
+@dataclass(frozen=True)
+class RenderJob(PolicyJob[Video]):
+    """Render the episode that an evaluation runs under the same seed."""
+
+    seed: int
+    """Of the episode."""
+    program: str | None = None
+    """A program whose terms are shown; it is asked about the recorded signals in its sealed process."""
+    title: str = ""
+    """First line of the overlay."""
+    deterministic: bool = True
+    width: int = 480
+    """Of a frame, in pixels; even, as the height."""
+    height: int = 360
+    overlay: bool = True
+    """Write step, fitness so far and terms over the picture."""
+    fast: bool = True
+    """Without shadows, reflections and multisampling, where MuJoCo draws."""
+    limits: Limits = Limits()
+    stills: tuple[int, ...] = ()
+    """Steps of the episode, 0 the start, of which single frames are wanted instead of a video, in `stills.npz`."""
+    kind: Literal["render"] = "render"
+
+    @property
+    def result_type(self) -> type[Video]:
+        """See `Job.result_type`."""
+        return Video
+
+    def build_unfinished(self, status: Status, cause: str, curve: tuple[CurvePoint, ...] = ()) -> Video:
+        """See `Job.build_unfinished`."""
+        return Video(status, seed=self.seed, cause=cause)
+
+
+AnyJob = ProbeJob | TrainJob | EvaluateJob | RenderJob
+
+
+def load_job(data: Mapping[str, Any]) -> Job[JobResult]:
+    """Return the job that `dump` turned into `data`, of the class that its `kind` names.
+
+    Raises:
+        pydantic.ValidationError: if the data is no job.
+    """
+    job: AnyJob = load(AnyJob, dict(data))  # type: ignore[arg-type]
+    return job

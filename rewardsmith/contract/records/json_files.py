@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rewardsmith.contract.bounded_files import DamagedFile, read_json
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 R = TypeVar("R")
 
@@ -14,7 +19,7 @@ _ADAPTERS: dict[Any, Any] = {}
 """Record type to pydantic's adapter of it, made when it is first needed."""
 
 
-def _adapter(kind: Any) -> Any:
+def _find_adapter(kind: Any) -> Any:
     if kind not in _ADAPTERS:
         from pydantic import TypeAdapter
 
@@ -24,7 +29,7 @@ def _adapter(kind: Any) -> Any:
 
 def dump(record: Any) -> Any:
     """Return the record as plain JSON values."""
-    return _adapter(type(record)).dump_python(record, mode="json")
+    return _find_adapter(type(record)).dump_python(record, mode="json")
 
 
 def load(kind: type[R], data: Any) -> R:
@@ -33,7 +38,7 @@ def load(kind: type[R], data: Any) -> R:
     Raises:
         pydantic.ValidationError: if the data does not fit.
     """
-    result: R = _adapter(kind).validate_python(data)
+    result: R = _find_adapter(kind).validate_python(data)
     return result
 
 
@@ -43,8 +48,42 @@ def write(record: Any, path: Path) -> None:
 
 
 def read(kind: type[R], path: Path) -> R:
-    """Read a record that `write` wrote."""
-    return load(kind, json.loads(path.read_text(encoding="utf-8")))
+    """Read a record that `write` wrote.
+
+    Raises:
+        OSError: if there is no file, or it cannot be read.
+        DamagedFile: if it is not such a record.
+    """
+    return load_from_file(kind, read_json(path), path)
+
+
+def load_from_file(kind: type[R], data: Any, path: Path, line: int | None = None) -> R:
+    """Return the record of type `kind`, for data that was read from a file.
+
+    Args:
+        kind: of the record.
+        data: plain JSON values.
+        path: of the file, for the message.
+        line: of the file, where the data is one of its lines.
+
+    Raises:
+        DamagedFile: if the data does not fit.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return load(kind, data)
+    except ValidationError as error:
+        raise DamagedFile(path, _describe_misfit(kind, error), line) from error
+
+
+def _describe_misfit(kind: Any, error: ValidationError) -> str:
+    """Return in a line what does not fit a record: the first fault, and how many more there are."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    where = ".".join(str(part) for part in faults[0]["loc"])[:120] or "the whole"
+    more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
+    name = getattr(kind, "__name__", "record")
+    return f"it is not a {name}: {where!r}: {faults[0]['msg']}{more}"
 
 
 def write_text(path: Path, text: str) -> None:

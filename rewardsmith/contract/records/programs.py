@@ -1,11 +1,14 @@
-"""Reward programs on their way: proposals, findings, verdicts."""
+"""Records of a reward program before its training: proposals, findings, verdicts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from rewardsmith.contract.records.types import Severity
+
+if TYPE_CHECKING:
+    from rewardsmith.contract.reward_program import RewardProgram
 
 TIMED_FINDINGS = ("slow",)
 """Codes of findings that the machine's load decides: no prompt mentions them, and equal runs may differ in them."""
@@ -25,6 +28,17 @@ class Proposal:
     """The author's words about it, without the code."""
     transcript: str | None = None
     """Ledger key of the call that produced it."""
+
+    @property
+    def program(self) -> RewardProgram:
+        """The parsed program.
+
+        Raises:
+            ProgramError: if the text is no program.
+        """
+        from rewardsmith.contract.reward_program import parse_program
+
+        return parse_program(self.source)
 
 
 @dataclass(frozen=True)
@@ -55,26 +69,25 @@ class TermStats:
 
 
 @dataclass(frozen=True)
-class DryRun:
-    """What a program did on transitions recorded under random actions."""
+class ScoredSample:
+    """A few recorded transitions with the scores of a trial scoring, so that a training can score them again."""
+
+    rows: tuple[int, ...]
+    """Indices in the recording; of a program with memory, the first steps of one episode."""
+    terms: dict[str, tuple[float, ...]]
+    """Term name to its values at these rows."""
+
+
+@dataclass(frozen=True)
+class TrialScoring:
+    """The results of a program's trial on transitions recorded under random actions."""
 
     transitions: int
     us_per_transition: float
     """Cost of scoring in the reward process, in microseconds of wall time."""
     terms: tuple[TermStats, ...]
-
-
-@dataclass(frozen=True)
-class Gate:
-    """A gate before training that held a program back."""
-
-    name: Literal["duplicate", "order"]
-    env_steps: int
-    """Environment steps of the trainings that were not run."""
-    twin: str | None = None
-    """Id of the candidate that pays the same."""
-    distance: float | None = None
-    """How differently the two pay, in [0, 1]."""
+    sample: ScoredSample | None = None
+    """None in records of older versions, and where a signal of the recording is not finite."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +96,7 @@ class Verdict:
 
     accepted: bool
     findings: tuple[Finding, ...] = ()
-    dry_run: DryRun | None = None
-    gate: Gate | None = None
-    """Which gate refused it, if one did."""
+    trial_scoring: TrialScoring | None = None
 
     @property
     def trainable(self) -> bool:

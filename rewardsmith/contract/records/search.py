@@ -1,33 +1,37 @@
-"""What a search knows: plans, briefs, candidates, feedback, results."""
+"""Records of a search: plans, briefs, candidates, reflections, results."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rewardsmith.contract.records.environment import Signal
 from rewardsmith.contract.records.jobs import Evaluation, Training
-from rewardsmith.contract.records.programs import Gate, Proposal, Verdict
-from rewardsmith.contract.records.types import Mode, Rule, Status
+from rewardsmith.contract.records.programs import Proposal, Verdict
+from rewardsmith.contract.records.types import EnsembleRule, Mode, Status
+
+if TYPE_CHECKING:
+    from rewardsmith.contract.reward_program import RewardProgram
 
 
 @dataclass(frozen=True)
-class Assignment:
-    """What one slot of a generation is to do, as evolution decided."""
+class SlotAssignment:
+    """The task of one slot of a generation, as evolution decided."""
 
     mode: Mode
     parents: tuple[str, ...] = ()
     """Ids of the candidates to build on, best first."""
-    told: tuple[str, ...] | None = None
-    """Ids of the candidates that its author hears of; None: of all."""
-    given: str | None = None
-    """Key of the event that holds the user's program for it, with the mode "user"."""
+    visible_candidates: tuple[str, ...] | None = None
+    """Ids of the candidates that its prompt shows; None shows all."""
+    user_program_key: str | None = None
+    """Journal key of the event with the user's program for the slot; set with the mode "user"."""
 
 
 @dataclass(frozen=True)
-class Generation:
+class GenerationPlan:
     """Evolution's plan for one generation."""
 
-    slots: tuple[Assignment, ...]
+    slots: tuple[SlotAssignment, ...]
     notes: tuple[str, ...] = ()
     """What the user should know about it, a restart for instance."""
 
@@ -43,7 +47,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Wish:
+class TermConstraint:
     """A term that the user wants to stay, or never to come back."""
 
     term: str
@@ -57,7 +61,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Brief:
-    """What the author of one slot's program is told."""
+    """Everything that the author of one slot's program is told."""
 
     task: str
     """The user's sentence."""
@@ -73,31 +77,31 @@ class Brief:
     seed: int
     """Seed of the search; a designer without a model draws from (seed, generation, slot)."""
     parents: tuple[Candidate, ...] = ()
-    """Chosen by evolution, best first, with fitness and feedback; empty in generation 0 and after a restart."""
+    """Chosen by evolution, best first, with fitness and reflection; empty in generation 0 and after a restart."""
     history: tuple[Candidate, ...] = ()
-    """The candidates so far that the author hears of, oldest first."""
+    """The candidates so far that the prompt shows, oldest first."""
     notes: tuple[str, ...] = ()
-    """What the user said."""
-    named: int = 0
-    """How many of `signals`, from the first, the task's card names; the others were derived."""
+    """Notes of the user."""
+    card_signal_count: int = 0
+    """How many of `signals`, from the first, come from the task's card; the others were derived."""
     mode: Mode = "refine"
     """What is asked of the author."""
     incumbent: str | None = None
-    """Id of the best candidate of the whole search so far; None where it is not told apart from the first parent."""
-    pins: tuple[Wish, ...] = ()
+    """Id of the best candidate of the whole search so far; None where it is the first parent."""
+    pins: tuple[TermConstraint, ...] = ()
     """Terms that every program must have."""
-    bans: tuple[Wish, ...] = ()
-    """Terms that none may have."""
-    given: Proposal | None = None
-    """The user's own program, which this slot tries as it is."""
+    bans: tuple[TermConstraint, ...] = ()
+    """Terms that no program may have."""
+    user_program: Proposal | None = None
+    """The user's program, which this slot tries as it is."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What a language model read in recorded episodes, after its claims were held against the data."""
+class EpisodeReading:
+    """A language model's reading of recorded episodes, after its claims were checked against the data."""
 
     causes: tuple[str, ...] = ()
-    """What it makes of them, one line each; only those of which a claim holds."""
+    """Causes that it names, one line each; only those with a claim that holds."""
     suggestions: tuple[str, ...] = ()
     claims: int = 0
     """How many claims about the data it made."""
@@ -108,15 +112,15 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Feedback:
-    """What an analysis hands to the next prompt."""
+class Reflection:
+    """The analyzer's text about a candidate, which the next prompt shows (Eureka's "reward reflection")."""
 
     text: str
-    """For the designer, in words and figures."""
+    """For the designer."""
     alarms: tuple[str, ...] = ()
     """For the user, one line each."""
-    reading: Reading | None = None
-    """What a model read in the recorded episodes; None where none was asked."""
+    reading: EpisodeReading | None = None
+    """A language model's reading of the recorded episodes; None where no model was asked."""
 
 
 @dataclass(frozen=True)
@@ -134,16 +138,23 @@ class Candidate:
     evaluations: tuple[Evaluation, ...] = ()
     """One per training, in the same order."""
     fitness: float | None = None
-    """Mean over the training seeds of the mean over the selection episodes; a duplicate's is its twin's."""
-    feedback: Feedback | None = None
+    """Mean over the training seeds of the mean over the selection episodes."""
+    reflection: Reflection | None = None
     cause: str | None = None
     """Why it was not trained to its end, unless ok."""
     repairs: int = 0
     """How often it went back to its author."""
-    gates: tuple[Gate, ...] = ()
-    """The gates that held back a program of this slot, in order."""
     standing: float | None = None
     """What it is ranked by where people or a judge compare programs (`feedback.rank`); None where fitness ranks."""
+
+    @property
+    def program(self) -> RewardProgram:
+        """The parsed reward program.
+
+        Raises:
+            ProgramError: if the text is no program.
+        """
+        return self.proposal.program
 
 
 @dataclass(frozen=True)
@@ -158,16 +169,35 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class ReportedFigure:
-    """A further figure of the task, of all whose fitness is told; nothing is selected by it."""
+class Finalist:
+    """A candidate's fresh trainings after the last generation, which decide between the best programs."""
+
+    candidate: str
+    fitness: tuple[float, ...] = ()
+    """One per fresh training seed that gave a fitness, on the episodes of the selection."""
+    failures: int = 0
+    """Fresh trainings that gave none, failures of the machine not counted."""
+
+
+@dataclass(frozen=True)
+class FinalistRound:
+    """A decision which candidates get a fresh training seed next; its trainings run at once."""
+
+    candidates: tuple[str, ...]
+    """Ids, one per training; a candidate may be named twice."""
+
+
+@dataclass(frozen=True)
+class ReportedMetric:
+    """An auxiliary metric of the task, for the same policies as the fitness; never used for selection."""
 
     name: str
     expression: str
     meaning: str = ""
     """What its mean over episodes is, in one line."""
     reported: Interval | None = None
-    """Of the best program, trained anew."""
-    own_reward: Interval | None = None
+    """Of the best program, retrained on fresh seeds."""
+    environment_reward: Interval | None = None
     """Of policies trained on the environment's own reward."""
     random: float | None = None
     """Of random actions."""
@@ -178,10 +208,10 @@ class ReportedFigure:
 
 @dataclass(frozen=True)
 class Baselines:
-    """What the result is measured against, under the same budget and seeds."""
+    """The results to compare with, under the same budget and seeds."""
 
     random: float | None = None
-    own_reward: Interval | None = None
+    environment_reward: Interval | None = None
     """Policies trained on the environment's own reward."""
 
 
@@ -191,14 +221,14 @@ class Ensemble:
 
     members: tuple[str, ...]
     """Ids of the candidates, best first."""
-    rule: Rule
+    rule: EnsembleRule
     reported: Interval | None
-    """Its fitness, trained on the seeds of the reported figure; None where no training gave one."""
+    """Its fitness, trained on the seeds of the reported fitness; None where no training gave one."""
 
 
 @dataclass(frozen=True)
-class Spent:
-    """What a search has cost in language-model calls, earlier sessions of it included."""
+class ModelUsage:
+    """The cost of language-model calls."""
 
     calls: int = 0
     tokens: int = 0
@@ -209,7 +239,7 @@ class Spent:
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of a search. Reported figures come from seeds that selection never used."""
+    """The outcome of a search. Reported values come from seeds that selection never used."""
 
     run: str
     """Path of the run directory."""
@@ -219,24 +249,26 @@ class Result:
     best: Candidate
     candidates: tuple[Candidate, ...]
     reported: Interval | None
-    """The best program's fitness, trained anew; None where the final training was switched off."""
+    """The best program's fitness, retrained on fresh seeds; None where the final training was switched off."""
     baselines: Baselines
     normalised: float | None
-    """(reported - random) / (own reward - random); None where that is not defined."""
+    """(reported - random) / (environment reward - random); None where that is not defined."""
     env_steps: int
     """Environment steps of all trainings, the final ones and the baseline's included."""
-    spent: Spent
+    spent: ModelUsage
     stopped: str | None = None
     """Why the search ended before its last generation, if it did."""
     ensemble: Ensemble | None = None
-    """The best programs joined into one; None where none was asked for or none could be made."""
-    figures: tuple[ReportedFigure, ...] = ()
-    """What the task's card wants measured beside the fitness."""
+    """The best programs joined into one; None where it was not asked for or could not be made."""
+    metrics: tuple[ReportedMetric, ...] = ()
+    """The auxiliary metrics of the task's card."""
+    finalists: tuple[Finalist, ...] = ()
+    """The candidates that were trained again after the last generation, in the order of the candidates."""
 
 
 @dataclass(frozen=True)
-class Check:
-    """One thing that a machine can or cannot do."""
+class DoctorCheck:
+    """One line of `rewardsmith doctor`: something that a machine can or cannot do."""
 
     name: str
     ok: bool

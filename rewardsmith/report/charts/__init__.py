@@ -1,9 +1,9 @@
-"""What pages are drawn with, the studio's and the reports': learning curves, lineage, programs, and how they look.
+"""Charts of the pages, shared by the studio and the reports: layouts in Python, drawn by one template.
 
-curves    where the lines of a chart lie           lineage   where the nodes of a family tree lie
-forest    where the marks of intervals lie         listing   a program as coloured lines
+line_chart     learning curves and other lines        lineage        the graph of parents and children
+forest_plot    means with their intervals             code_listing   a program as coloured lines
 
-templates/_drawn.html draws them; static/look.css says how they look
+templates/_drawn.html draws them as SVG; static/look.css styles them.
 """
 
 from __future__ import annotations
@@ -12,25 +12,27 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from rewardsmith.contract.text import counted
-from rewardsmith.report.text import duration, figure, plain
+from rewardsmith.contract.text import format_number, pluralize
+from rewardsmith.report.text import format_duration, replace_control_chars
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 
 
-def environment(templates: Path) -> Environment:
-    """Return templates that draw: everything in them is escaped, and an undefined name is an error.
+def make_environment(templates: Path) -> Environment:
+    """Make a Jinja environment for pages with charts: it escapes everything, and an undefined name is an error.
 
     Args:
-        templates: a folder of them; `_drawn.html` is there for each.
+        templates: the folder of the page's templates; `_drawn.html` is added to it.
     """
-    found = Environment(
+    environment = Environment(
         loader=FileSystemLoader([templates, HERE / "templates"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters.update(figure=figure, plain=plain, duration=duration, counted=counted)
-    return found
+    environment.filters.update(
+        figure=format_number, plain=replace_control_chars, duration=format_duration, counted=pluralize
+    )
+    return environment

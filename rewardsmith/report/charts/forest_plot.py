@@ -1,4 +1,4 @@
-"""Where the marks of a forest plot lie: a row for each figure, a dot for its mean, a bar for its interval.
+"""Layout of forest plots: a row for each estimate, a dot at its mean, a bar for its interval.
 
 Lengths are in the units of the SVG's viewBox; `templates/_drawn.html` draws it.
 """
@@ -9,68 +9,83 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rewardsmith.report.charts.line_chart import LETTER, Level, Tick, ticks
-from rewardsmith.report.text import figure
+from rewardsmith.contract.text import format_number
+from rewardsmith.report.charts.line_chart import (
+    LETTER_WIDTH,
+    TICKS_PER_AXIS,
+    AxisTick,
+    ReferenceLevel,
+    round_ticks,
+)
 
-ROW, HEAD, FOOT = 26, 16, 22
-VALUE = 58
-"""Room for the figure at the right."""
+ROW_HEIGHT, HEAD_HEIGHT, FOOT_HEIGHT = 26, 16, 22
+VALUE_WIDTH = 58
+"""Room for the number at the right."""
+VALUE_PADDING = 0.04
+"""Space left and right of the marks, as a part of the range of values."""
+MAX_NAME_PART = 0.4
+"""Most that the names may take of the width."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A figure to draw."""
+class ForestEntry:
+    """An estimate to draw."""
 
     name: str
     mean: float
     low: float | None = None
     high: float | None = None
     tone: int = 0
-    """Which of the colours."""
+    """Number of its colour."""
     link: str = ""
-    """Where the name leads; empty: nowhere."""
+    """Address that the name links to; empty for none."""
 
 
 @dataclass(frozen=True)
-class Mark:
-    """A drawn figure."""
+class ForestMark:
+    """A drawn estimate."""
 
-    entry: Entry
+    entry: ForestEntry
     y: float
     x: float
     left: float
     right: float
-    """Where its interval begins and ends; both at x where it has none."""
+    """Ends of its interval; both at x if it has none."""
     text: str
 
 
 @dataclass(frozen=True)
-class Forest:
-    """A whole picture."""
+class ForestPlot:
+    """The complete picture."""
 
-    marks: tuple[Mark, ...]
-    levels: tuple[tuple[Level, float], ...]
-    """With their places along x."""
-    ticks: tuple[Tick, ...]
+    marks: tuple[ForestMark, ...]
+    levels: tuple[tuple[ReferenceLevel, float], ...]
+    """With their x."""
+    ticks: tuple[AxisTick, ...]
     begin: float
     end: float
-    """Where the tracks begin and end."""
+    """x of the ends of the rows' tracks."""
     width: float
     height: float
 
 
-def forest(entries: Sequence[Entry], levels: Sequence[Level], width: float) -> Forest | None:
-    """Lay out a picture; None where there is nothing finite to draw."""
+def layout_forest(entries: Sequence[ForestEntry], levels: Sequence[ReferenceLevel], width: float) -> ForestPlot | None:
+    """Lay out a forest plot; None if there is nothing finite to draw."""
     drawn = [entry for entry in entries if math.isfinite(entry.mean)]
     if not drawn:
         return None
-    bounds = [value for entry in drawn for value in (entry.low, entry.high) if value is not None]
-    values = [entry.mean for entry in drawn] + [level.value for level in levels] + bounds
+
+    # Range of values.
+    values = [level.value for level in levels]
+    for entry in drawn:
+        values += [value for value in (entry.mean, entry.low, entry.high) if value is not None]
     low, high = min(values), max(values)
-    pad = 0.04 * ((high - low) or abs(high) or 1.0)
-    low, high = low - pad, high + pad
-    begin = min(0.4 * width, 14 + LETTER * max(len(entry.name) for entry in drawn))
-    end = width - VALUE
+    padding = VALUE_PADDING * ((high - low) or abs(high) or 1.0)
+    low, high = low - padding, high + padding
+
+    # Range of x: between the names and the numbers.
+    name_width = 14 + LETTER_WIDTH * max(len(entry.name) for entry in drawn)
+    begin, end = min(MAX_NAME_PART * width, name_width), width - VALUE_WIDTH
 
     def place(value: float) -> float:
         return round(begin + (end - begin) * (value - low) / (high - low), 1)
@@ -79,7 +94,17 @@ def forest(entries: Sequence[Entry], levels: Sequence[Level], width: float) -> F
     for row, entry in enumerate(drawn):
         left = place(entry.mean if entry.low is None else entry.low)
         right = place(entry.mean if entry.high is None else entry.high)
-        marks.append(Mark(entry, HEAD + ROW * (row + 0.5), place(entry.mean), left, right, figure(entry.mean, 3)))
-    height = HEAD + ROW * len(drawn) + FOOT
-    axis = tuple(Tick(place(at), figure(at, 3)) for at in ticks(low, high, 5))
-    return Forest(tuple(marks), tuple((one, place(one.value)) for one in levels), axis, begin, end, width, height)
+        y = HEAD_HEIGHT + ROW_HEIGHT * (row + 0.5)
+        marks.append(ForestMark(entry, y, place(entry.mean), left, right, format_number(entry.mean, 3)))
+
+    return ForestPlot(
+        marks=tuple(marks),
+        levels=tuple((level, place(level.value)) for level in levels),
+        ticks=tuple(
+            AxisTick(place(value), format_number(value, 3)) for value in round_ticks(low, high, TICKS_PER_AXIS)
+        ),
+        begin=begin,
+        end=end,
+        width=width,
+        height=HEAD_HEIGHT + ROW_HEIGHT * len(drawn) + FOOT_HEIGHT,
+    )

@@ -1,4 +1,4 @@
-"""Where the lines of a chart lie, learning curves above all; `templates/_drawn.html` draws it.
+"""Layout of line charts, above all of learning curves; `templates/_drawn.html` draws them as SVG.
 
 Lengths are in the units of the SVG's viewBox.
 """
@@ -10,18 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rewardsmith.contract.records import CurvePoint
-from rewardsmith.report.text import figure
+from rewardsmith.contract.text import format_number
 
-LEFT, RIGHT, TOP = 46, 62, 12
-LETTER = 9.3
-"""Room for a letter of a label, on a phone."""
-LEADER = 16
-"""From a curve's end to its label."""
+LEFT_MARGIN, RIGHT_MARGIN, TOP_MARGIN = 46, 62, 12
+LETTER_WIDTH = 9.3
+"""Width of a letter of a label on a phone."""
+LEADER_LENGTH = 16
+"""Distance from the end of a curve to its label."""
+VALUE_PADDING = 0.05
+"""Space above and below the curves, as a part of the range of values."""
+TICKS_PER_AXIS = 5
 
 
 @dataclass(frozen=True)
-class Size:
-    """How large a picture is, and how much room its words take."""
+class ChartSize:
+    """Size of a picture, and the room that its words take."""
 
     width: int
     height: int
@@ -32,55 +35,55 @@ class Size:
     pitch: float
     """Least distance between two labels."""
     named: int
-    """Lines that all get a label; where there are more, only the important ones do."""
+    """Most lines that all get a label; with more of them, only the important ones do."""
 
 
-SMALL = Size(640, 280, 44, LETTER, 18.0, 8)
+SMALL = ChartSize(640, 280, 44, LETTER_WIDTH, 18.0, 8)
 """For a column of a page, and for a phone, where its words are drawn larger."""
-BROAD = Size(1000, 330, 36, 6.4, 14.0, 16)
+BROAD = ChartSize(1000, 330, 36, 6.4, 14.0, 16)
 """For the whole width of a report."""
 
 
 @dataclass(frozen=True)
-class Line:
+class ChartLine:
     """A curve to draw."""
 
     name: str
     points: tuple[tuple[float, float], ...]
-    """Environment steps and fitness, or what else the axes are."""
+    """Environment steps and fitness, or other quantities of the axes."""
     tone: int = 0
-    """Which of the colours, by generation."""
+    """Number of its colour, by generation."""
     best: bool = False
     live: bool = False
     """Still being trained."""
     band: tuple[tuple[float, float, float], ...] = ()
-    """x, and the least and the greatest of what the line is the mean of."""
+    """x, minimum and maximum of what the line is the mean of."""
 
 
 @dataclass(frozen=True)
-class Level:
-    """A figure to compare with, drawn as a line across."""
+class ReferenceLevel:
+    """A value to compare with, drawn as a horizontal line."""
 
     name: str
     value: float
 
 
 @dataclass(frozen=True)
-class Path:
+class CurvePath:
     """A drawn curve."""
 
-    line: Line
+    line: ChartLine
     d: str
     """The SVG path."""
     end: tuple[float, float]
     label_y: float | None
-    """Where its name stands at the right; None where it has no place."""
+    """Height of its label at the right; None without a label."""
     band: str = ""
     """The SVG path of the band around it."""
 
 
 @dataclass(frozen=True)
-class Tick:
+class AxisTick:
     """A mark of an axis."""
 
     at: float
@@ -88,129 +91,187 @@ class Tick:
 
 
 @dataclass(frozen=True)
-class Chart:
-    """A whole picture."""
+class LineChart:
+    """A complete chart."""
 
-    paths: tuple[Path, ...]
-    levels: tuple[tuple[Level, float], ...]
+    paths: tuple[CurvePath, ...]
+    levels: tuple[tuple[ReferenceLevel, float], ...]
     """With their heights."""
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
+    x_ticks: tuple[AxisTick, ...]
+    y_ticks: tuple[AxisTick, ...]
     x_name: str
     left: float
     right: float
-    """Where the lines begin and end."""
+    """x of the ends of the axes."""
     label_x: float
-    size: Size
+    size: ChartSize
 
 
-def points(curve: Sequence[CurvePoint]) -> tuple[tuple[float, float], ...]:
-    """Return the finite fitness values of a learning curve."""
-    known = [(float(one.env_steps), one.fitness) for one in curve if one.fitness is not None]
-    return tuple((steps, value) for steps, value in known if math.isfinite(value))
+@dataclass(frozen=True)
+class PlotScale:
+    """Mapping from data to places in the picture."""
+
+    low: float
+    high: float
+    """Values at the bottom and at the top of the plot."""
+    last_step: float
+    """x at the right end; x = 0 is at the left end."""
+    right: float
+    bottom: float
+    """Ends of the plot in the picture."""
+
+    def place(self, step: float, value: float) -> tuple[float, float]:
+        """Return where a point is drawn."""
+        x = LEFT_MARGIN + (self.right - LEFT_MARGIN) * step / self.last_step
+        y = TOP_MARGIN + (self.bottom - TOP_MARGIN) * (self.high - value) / (self.high - self.low)
+        return round(x, 1), round(y, 1)
 
 
-def charts(lines: Sequence[Line], levels: Sequence[Level] = (), x_name: str = "environment steps") -> tuple[Chart, ...]:
-    """Lay out a picture for a wide page and for a narrow one; nothing where there is nothing to draw."""
-    return tuple(found for size in (BROAD, SMALL) if (found := chart(lines, levels, x_name, size)))
+def finite_points(curve: Sequence[CurvePoint]) -> tuple[tuple[float, float], ...]:
+    """Return the points of a learning curve that have a finite fitness, as (environment steps, fitness)."""
+    measured = [(float(point.env_steps), point.fitness) for point in curve if point.fitness is not None]
+    return tuple((steps, fitness) for steps, fitness in measured if math.isfinite(fitness))
 
 
-def chart(
-    lines: Sequence[Line], levels: Sequence[Level] = (), x_name: str = "environment steps", size: Size = SMALL
-) -> Chart | None:
-    """Lay out a picture, from x = 0 on; None where there is nothing to draw."""
+def layout_charts(
+    lines: Sequence[ChartLine], levels: Sequence[ReferenceLevel] = (), x_name: str = "environment steps"
+) -> tuple[LineChart, ...]:
+    """Lay out a chart for a wide page and one for a narrow page; empty if there is nothing to draw."""
+    drawn = [layout_chart(lines, levels, x_name, size) for size in (BROAD, SMALL)]
+    return tuple(chart for chart in drawn if chart is not None)
+
+
+def layout_chart(
+    lines: Sequence[ChartLine],
+    levels: Sequence[ReferenceLevel] = (),
+    x_name: str = "environment steps",
+    size: ChartSize = SMALL,
+) -> LineChart | None:
+    """Lay out a chart, from x = 0 on; None if there is nothing to draw."""
     drawn = [line for line in lines if line.points]
+    finite_levels = [level for level in levels if math.isfinite(level.value)]
     if not drawn:
         return None
-    shown = [level for level in levels if math.isfinite(level.value)]
-    values = [value for line in drawn for _, value in line.points] + [level.value for level in shown]
-    values += [edge for line in drawn for _, *edges in line.band for edge in edges]
+    scale = _fit_scale(drawn, finite_levels, size)
+
+    # Labels at the ends of the curves, moved apart where they would overlap.
+    ends = {id(line): scale.place(*line.points[-1]) for line in drawn}
+    labelled = _choose_labelled_lines(drawn, scale, size)
+    wanted_heights = {id(line): ends[id(line)][1] for line in labelled}
+    label_heights = spread_labels(wanted_heights, size.pitch, TOP_MARGIN, scale.bottom - size.pitch / 2)
+
+    # Curves; the best and the running ones are drawn last, over the others.
+    paths = []
+    for line in sorted(drawn, key=lambda line: (line.best, line.live)):
+        curve = _svg_path([scale.place(*point) for point in line.points])
+        upper = [scale.place(x, high) for x, _, high in line.band]
+        lower = [scale.place(x, low) for x, low, _ in line.band]
+        paths.append(CurvePath(line, curve, ends[id(line)], label_heights.get(id(line)), _svg_band(upper, lower)))
+
+    # Axes and reference levels.
+    steps = round_ticks(0.0, scale.last_step, TICKS_PER_AXIS)
+    values = round_ticks(scale.low, scale.high, TICKS_PER_AXIS)
+    return LineChart(
+        paths=tuple(paths),
+        levels=tuple((level, scale.place(0.0, level.value)[1]) for level in finite_levels),
+        x_ticks=tuple(AxisTick(scale.place(step, scale.low)[0], _format_steps(step)) for step in steps),
+        y_ticks=tuple(AxisTick(scale.place(0.0, value)[1], format_number(value, 3)) for value in values),
+        x_name=x_name,
+        left=LEFT_MARGIN,
+        right=scale.right,
+        label_x=scale.right + LEADER_LENGTH,
+        size=size,
+    )
+
+
+def _fit_scale(lines: Sequence[ChartLine], levels: Sequence[ReferenceLevel], size: ChartSize) -> PlotScale:
+    """Return the scale in which all curves, bands, levels and labels have room."""
+    # Range of values.
+    values = [level.value for level in levels]
+    for line in lines:
+        values += [value for _, value in line.points]
+        for _, low, high in line.band:
+            values += [low, high]
     low, high = min(values), max(values)
-    pad = 0.05 * ((high - low) or abs(high) or 1.0)
-    low, high = low - pad, high + pad
-    last = max(steps for line in drawn for steps, _ in line.points) or 1.0
-    right = size.width - max(RIGHT, LEADER + 4 + size.letter * max(len(line.name) for line in drawn))
-    base = size.height - size.bottom
+    padding = VALUE_PADDING * ((high - low) or abs(high) or 1.0)
 
-    def place(steps: float, value: float) -> tuple[float, float]:
-        x = LEFT + (right - LEFT) * steps / last
-        return round(x, 1), round(TOP + (base - TOP) * (high - value) / (high - low), 1)
-
-    ends = {id(line): place(*line.points[-1]) for line in drawn}
-    named = sorted(drawn, key=lambda line: not (line.best or line.live))
-    if len(drawn) > size.named:
-        named = [line for line in named if line.best or line.live]
-    named = named[: int((base - TOP) / size.pitch)]
-    labels = spread({id(line): ends[id(line)][1] for line in named}, size.pitch, TOP, base - size.pitch / 2)
-    paths = [
-        Path(
-            line,
-            _joined([place(*point) for point in line.points]),
-            ends[id(line)],
-            labels.get(id(line)),
-            _closed([place(x, top) for x, _, top in line.band], [place(x, bottom) for x, bottom, _ in line.band]),
-        )
-        for line in sorted(drawn, key=lambda line: (line.best, line.live))
-    ]
-    x_ticks = [Tick(place(at, low)[0], _short(at)) for at in ticks(0.0, last, 5)]
-    y_ticks = [Tick(place(0.0, at)[1], figure(at, 3)) for at in ticks(low, high, 5)]
-    heights = tuple((one, place(0, one.value)[1]) for one in shown)
-    return Chart(tuple(paths), heights, tuple(x_ticks), tuple(y_ticks), x_name, LEFT, right, right + LEADER, size)
+    # Range of steps, and the room for labels at the right.
+    last_step = max(step for line in lines for step, _ in line.points) or 1.0
+    label_width = size.letter * max(len(line.name) for line in lines)
+    right = size.width - max(RIGHT_MARGIN, LEADER_LENGTH + 4 + label_width)
+    return PlotScale(low - padding, high + padding, last_step, right, size.height - size.bottom)
 
 
-def ticks(low: float, high: float, about: int) -> list[float]:
-    """Return round numbers from `low` to `high`, about so many.
+def _choose_labelled_lines(lines: Sequence[ChartLine], scale: PlotScale, size: ChartSize) -> list[ChartLine]:
+    """Return the lines that get a label: all if they are few, else the best and the running ones."""
+    labelled = sorted(lines, key=lambda line: not (line.best or line.live))
+    if len(lines) > size.named:
+        labelled = [line for line in labelled if line.best or line.live]
+    capacity = int((scale.bottom - TOP_MARGIN) / size.pitch)
+    return labelled[:capacity]
 
-    >>> ticks(0.0, 6.9, 5)
+
+def round_ticks(low: float, high: float, count: int) -> list[float]:
+    """Return about `count` round numbers from `low` to `high`.
+
+    >>> round_ticks(0.0, 6.9, 5)
     [0.0, 2.0, 4.0, 6.0]
     """
     if not high > low:
         return [low]
-    raw = (high - low) / about
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(nice * power for nice in (1.0, 2.0, 5.0, 10.0) if nice * power >= raw * 0.999)
+
+    # The smallest of 1, 2, 5, 10 times a power of ten that is not below the exact distance.
+    exact = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(exact))
+    step = next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= exact * 0.999)
+
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(number * step, 12) for number in range(first, last + 1)]
 
 
-def _joined(points: Sequence[tuple[float, float]]) -> str:
+def _svg_path(points: Sequence[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
 
 
-def _closed(there: Sequence[tuple[float, float]], back: Sequence[tuple[float, float]]) -> str:
-    return _joined([*there, *reversed(back)]) + "Z" if there else ""
+def _svg_band(upper: Sequence[tuple[float, float]], lower: Sequence[tuple[float, float]]) -> str:
+    """Return a closed path along the upper edge and back along the lower one; empty without a band."""
+    return _svg_path([*upper, *reversed(lower)]) + "Z" if upper else ""
 
 
-def _short(steps: float) -> str:
+def _format_steps(steps: float) -> str:
     if steps >= 1_000_000:
         return f"{steps / 1_000_000:g} M"
     return f"{steps / 1_000:g} k" if steps >= 1_000 else f"{steps:g}"
 
 
-def spread(wanted: Mapping[int, float], pitch: float, top: float, bottom: float) -> dict[int, float]:
-    """Move labels apart, all of them together as little as can be.
+def spread_labels(wanted: Mapping[int, float], pitch: float, top: float, bottom: float) -> dict[int, float]:
+    """Move labels apart, all of them together as little as possible (isotonic regression by pooling neighbours).
 
-    >>> spread({1: 50.0, 2: 52.0, 3: 90.0}, 10.0, 0.0, 92.0)
+    >>> spread_labels({1: 50.0, 2: 52.0, 3: 90.0}, 10.0, 0.0, 92.0)
     {1: 46.0, 2: 56.0, 3: 90.0}
 
     Args:
-        wanted: the height of each.
-        pitch: the least distance between two.
-        top: least height of the first.
-        bottom: greatest height of the last; all have room above it.
+        wanted: the wanted height of each label, by key.
+        pitch: the least distance between two labels.
+        top: least height of the first label.
+        bottom: greatest height of the last label; all labels must have room above it.
     """
     order = sorted(wanted, key=lambda key: wanted[key])
-    # Heights less what the labels above take must not fall: neighbours of which they would are placed as one block.
+
+    # Subtract the room of the labels above: the remaining heights must not decrease. Labels that would violate this
+    # are pooled into one block, at the mean of their heights. A block is (sum of heights, number of labels).
     blocks: list[tuple[float, int]] = []
-    for at, key in enumerate(order):
-        total, count = wanted[key] - at * pitch, 1
+    for index, key in enumerate(order):
+        total, count = wanted[key] - index * pitch, 1
         while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
-            above = blocks.pop()
-            total, count = total + above[0], count + above[1]
+            total_above, count_above = blocks.pop()
+            total, count = total + total_above, count + count_above
         blocks.append((total, count))
-    starts = [total / count for total, count in blocks for _ in range(count)]
+
+    # Each label's height: its block's mean, kept inside the picture, plus the room of the labels above.
+    block_heights = [total / count for total, count in blocks for _ in range(count)]
     lowest = bottom - (len(order) - 1) * pitch
-    return {
-        key: round(at * pitch + min(max(start, top), lowest), 1)
-        for at, (key, start) in enumerate(zip(order, starts, strict=True))
-    }
+    heights = {}
+    for index, (key, block_height) in enumerate(zip(order, block_heights, strict=True)):
+        heights[key] = round(index * pitch + min(max(block_height, top), lowest), 1)
+    return heights

@@ -1,71 +1,166 @@
-"""Export: a reward program becomes one Python file with a Gymnasium wrapper that needs no rewardsmith.
+"""Export of a reward program to one Python file with a Gymnasium wrapper that does not need rewardsmith.
 
-The file holds the program's text, the shaping functions that it uses, where each signal is read, and the wrapper of
-`wrapper_template.py`. It imports gymnasium and numpy, and mujoco where a signal comes from there.
+The file holds the program's text, the shaping functions that it uses, the sources of its signals, and the wrapper of
+`wrapper_template.py`. It imports gymnasium and numpy, and mujoco if a signal comes from there.
+
+The seal ends with the file: whoever runs it runs the program with their own rights. So a program is exported only if
+`allow_list` finds nothing in its text, and the file's header says what was tested.
 """
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
 from importlib.resources import files
 from textwrap import indent
 
 from rewardsmith.contract import env_families, python_ast
 from rewardsmith.contract import reward_program as contract
 from rewardsmith.contract.errors import ProgramError
-from rewardsmith.contract.records import EnvSpec, Signal
+from rewardsmith.contract.findings import join_messages
+from rewardsmith.contract.records import EnvSpec, Scalar, Signal
 from rewardsmith.contract.reward_program import RewardProgram
-from rewardsmith.contract.signal_source import Applied, Combined, Index, Node, Number, parse
+from rewardsmith.contract.signal_source import Constant, FunctionCall, Index, Node, SignedSum, parse
+from rewardsmith.contract.text import flatten_text
+from rewardsmith.report.export.allow_list import find_refused_code, list_defined_names
 
 RULE = contract.EXPORT_RULE
 SHAPING = "shaping"
 SHAPING_MODULES = (SHAPING, f"rewardsmith.{SHAPING}")
 FUNCTIONS = {"wrap": "_wrap", "norm": "_norm", "angle": "_angle", "cos": "np.cos", "sin": "np.sin"}
-"""A source's functions, as the exported file spells them."""
+"""Functions in sources of signals, with their names in the exported file."""
 MEANING_CHARS = 80
 
 
-def export(program: RewardProgram, signals: Sequence[Signal], env: EnvSpec) -> str:
+@dataclass(frozen=True)
+class ExportOrigin:
+    """Origin of an exported program: what was measured of it, and where; the file's header says it."""
+
+    task: str
+    """The sentence that the program was written for."""
+    candidate: str
+    """Its id in the run."""
+    fitness: str
+    """The measured figure with its interval, as people read it."""
+    expression: str
+    """The fitness expression."""
+    version: str | None
+    """Version of rewardsmith that began the run; None where it is not recorded."""
+    seal: tuple[str, ...] = ()
+    """Layers of the seal under which programs of the run ran, a line for each set of them; empty where they are not
+    recorded."""
+
+
+def export_program(
+    program: RewardProgram,
+    signals: Sequence[Signal],
+    env: EnvSpec,
+    origin: ExportOrigin | None = None,
+    unsafe: bool = False,
+) -> str:
     """Return the text of a file that pays a program's reward in its environment.
 
     Args:
         program: what to export.
         signals: the catalogue; it must hold every signal that the program names.
         env: the environment that the file's `make()` builds.
+        origin: what the header says about the program's test; None leaves it out.
+        unsafe: export a program too that the allow-list refuses; the header says that it was not checked.
 
     Raises:
-        ProgramError: if the program names a signal that is not in the catalogue, or takes a name of the wrapper's.
+        ProgramError: if the allow-list refuses the program, or it names a signal that is not in the catalogue, or takes
+            a name of the wrapper's.
         TaskError: if the source of a signal does not parse.
     """
-    catalogue = {signal.name: signal for signal in signals}
-    missing = [name for name in program.signals if name not in catalogue]
+    signals_by_name = {signal.name: signal for signal in signals}
+    missing = [name for name in program.signals if name not in signals_by_name]
     if missing:
         raise ProgramError(f"the program names signals that the environment does not have: {', '.join(missing)}")
-    carried = _text_of("report/export/wrapper_template.py")
-    _refuse_taken_names(program.source, carried)
+    if not unsafe:
+        _refuse_unlisted_code(program)
+    wrapper = _read_package_text("report/export/wrapper_template.py")
+    _refuse_name_clashes(program.source, wrapper)
+
+    text = _program_text(program.source)
     parts = [
-        _head(env),
-        _shaping(_shaping_names(program.source)),
-        f"{RULE}{contract.EXPORTED}\n\n{_own_text(program.source)}",
-        _constants(program, [catalogue[name] for name in program.signals], env),
-        carried[carried.index(RULE) :],
+        _file_header(env, _describe_test(program.source, text, origin), unsafe),
+        _shaping_text(_used_shaping_names(program.source)),
+        f"{RULE}{contract.EXPORTED}\n\n{text}",
+        _constants_text(program, [signals_by_name[name] for name in program.signals], env),
+        wrapper[wrapper.index(RULE) :],
     ]
     return "\n\n".join(part.strip("\n") + "\n" for part in parts if part)
 
 
-def _text_of(module: str) -> str:
+def describe_rights(unsafe: bool) -> str:
+    """Return the sentence about whose rights the program has in the file, and whether its text was checked.
+
+    Args:
+        unsafe: whether the check was left out.
+    """
+    if unsafe:
+        checked = "it was NOT checked (--unsafe): read it before you run it"
+    else:
+        checked = "its text was checked to compute on arrays only"
+    return f"the seal ends with this file: the program runs with the rights of whoever runs it; {checked}"
+
+
+def spell_make_call(env: EnvSpec) -> str:
+    """Return the call that makes an environment as a run makes it, with the arguments of its card.
+
+    >>> spell_make_call(EnvSpec("Hopper-v5", {"frame_skip": 2}))
+    "gymnasium.make('Hopper-v5', frame_skip=2)"
+    """
+    env_id, kwargs = _make_arguments(env)
+    arguments = ", ".join([repr(env_id), *(f"{name}={value!r}" for name, value in kwargs.items())])
+    return f"gymnasium.make({arguments})"
+
+
+def _make_arguments(env: EnvSpec) -> tuple[str, dict[str, Scalar]]:
+    """Return the id and the keyword arguments with which `gymnasium.make` builds an environment."""
+    env_id, kwargs = env_families.resolve_make_arguments(env.env_id, env.kwargs)
+    if env.max_episode_steps is not None:
+        kwargs["max_episode_steps"] = env.max_episode_steps
+    return env_id, kwargs
+
+
+def _refuse_unlisted_code(program: RewardProgram) -> None:
+    """Make sure that a program has no code but what the allow-list names.
+
+    Raises:
+        ProgramError: if it has, with the lines and the names.
+    """
+    findings = find_refused_code(program)
+    if findings:
+        error = ProgramError(
+            f"the program is not exported: {join_messages(findings)}; an exported program runs outside of the seal: "
+            "change it, or write it unchecked with --unsafe"
+        )
+        error.findings = tuple(findings)
+        raise error
+
+
+def _read_package_text(module: str) -> str:
     return (files("rewardsmith") / module).read_text(encoding="utf-8")
 
 
-def _head(env: EnvSpec) -> str:
-    return f'''"""A reward for {env.env_id}, exported by rewardsmith; it needs gymnasium and numpy, not rewardsmith.
+def _file_header(env: EnvSpec, tested: Sequence[str], unsafe: bool) -> str:
+    rights = describe_rights(unsafe)
+    test_lines = "".join(f"{line}\n" for line in tested)
+    env_id = _quote_in_docstring(env.env_id)
+    return f'''"""A reward for {env_id}, exported by rewardsmith; it needs gymnasium and numpy, not rewardsmith.
 
-The reward is the sum of WEIGHTS[name] * term; a term without a weight counts 1. To train on it, take `make()`, or
-`RewardWrapper(env)` around an environment that you made. `info["reward_terms"]` has the terms of each step. Run the
-file to see what they pay for random actions.
-"""
+The reward is the sum of WEIGHTS[name] * term; the weight of a term that is not listed is 1. To train on it, call
+`make()`, or wrap your own environment: `RewardWrapper(env)`. `info["reward_terms"]` has the terms of each step. Run
+this file to see their values under random actions.
+
+{rights[0].upper()}{rights[1:]}.
+
+{test_lines}"""
 
 from __future__ import annotations
 
@@ -79,37 +174,74 @@ import numpy as np
 '''
 
 
-def _constants(program: RewardProgram, signals: Sequence[Signal], env: EnvSpec) -> str:
-    """Return what the wrapper has to know of the program and of its environment."""
-    env_id, kwargs = env_families.elsewhere(env.env_id, env.kwargs)
-    if env.max_episode_steps is not None:
-        kwargs["max_episode_steps"] = env.max_episode_steps
+def _describe_test(source: str, text: str, origin: ExportOrigin | None) -> list[str]:
+    """Return the header's lines about what was tested.
+
+    Args:
+        source: the program as the run has it.
+        text: the program as the file has it.
+        origin: of the program.
+    """
+    exported_hash = _hash_text(f"{text}\n")
     lines = [
-        f"{RULE}what the wrapper needs to know",
-        "",
-        f"ENV_ID = {json.dumps(env_id)}",
-        f"ENV_KWARGS = {kwargs!r}",
+        f"Exported by   rewardsmith {metadata.version('rewardsmith')}",
+        f'Program       sha256 {exported_hash}, the part "{contract.EXPORTED}" of this file',
     ]
-    declared = _defined(python_ast.module(program.source))
-    lines += [f"{name}: dict[str, float] = {{}}" for name in ("WEIGHTS", "MEMORY") if name not in declared]
-    lines += [f"ARGUMENTS = {program.arguments!r}", "SIGNALS: dict[str, Any] = {"]
+    if origin is None:
+        return lines
+    candidate = _quote_in_docstring(origin.candidate)
+    return [
+        *lines,
+        f"Tested        sha256 {_hash_text(source)}, reward.py of the run's candidate {candidate}",
+        f"Task          {_quote_in_docstring(origin.task)}",
+        f"Fitness       {_quote_in_docstring(origin.fitness)}, of {_quote_in_docstring(origin.expression)}",
+        f"Tested with   rewardsmith {_quote_in_docstring(origin.version or 'of an unrecorded version')}",
+        f"Tested under  {_quote_in_docstring('; or '.join(origin.seal) or 'a seal whose layers were not recorded')}",
+    ]
+
+
+def _hash_text(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _quote_in_docstring(text: str) -> str:
+    """Return a run's text as one line that can neither end a docstring nor escape anything in it."""
+    return flatten_text(text).replace("\\", "/").replace('"', "'")
+
+
+def _constants_text(program: RewardProgram, signals: Sequence[Signal], env: EnvSpec) -> str:
+    """Return the constants of the wrapper: the environment, the program's arguments, and the sources of its signals."""
+    # The environment.
+    env_id, kwargs = _make_arguments(env)
+    lines = [f"{RULE}constants of the wrapper", "", f"ENV_ID = {json.dumps(env_id)}", f"ENV_KWARGS = {kwargs!r}"]
+
+    # The program: dictionaries that it does not define itself are empty.
+    defined = _defined_names(python_ast.parse_module(program.source))
+    lines += [f"{name}: dict[str, float] = {{}}" for name in ("WEIGHTS", "MEMORY") if name not in defined]
+    lines.append(f"ARGUMENTS = {program.arguments!r}")
+
+    # The signals.
+    lines.append("SIGNALS: dict[str, Any] = {")
     for signal in signals:
-        lines += [f"    # {' '.join(signal.meaning.split())[:MEANING_CHARS]} ({signal.unit})"]
-        lines += [f'    "{signal.name}": ({signal.shape!r}, lambda read: {_reading(parse(signal.source))}),']
-    return "\n".join([*lines, "}", '"""Where each signal is read: its shape, and how."""'])
+        meaning, unit = flatten_text(signal.meaning, MEANING_CHARS), flatten_text(signal.unit, MEANING_CHARS)
+        read = _signal_expression(parse(signal.source))
+        lines.append(f"    # {meaning} ({unit})")
+        lines.append(f'    "{signal.name}": ({signal.shape!r}, lambda read: {read}),')
+    lines += ["}", '"""Shape of each signal, and a function that reads it."""']
+    return "\n".join(lines)
 
 
-def _reading(node: Node) -> str:
+def _signal_expression(node: Node) -> str:
     """Return a signal's source as an expression over `read(field, *indices)`.
 
-    >>> _reading(parse("wrap(state[0])")), _reading(parse("xpos[torso,2] - qpos[1:3]"))
+    >>> _signal_expression(parse("wrap(state[0])")), _signal_expression(parse("xpos[torso,2] - qpos[1:3]"))
     ('_wrap(read("state", 0))', 'read("xpos", "torso", 2) - read("qpos", slice(1, 3, None))')
     """
-    if isinstance(node, Applied):
-        return f"{FUNCTIONS[node.function]}({_reading(node.argument)})"
-    if isinstance(node, Combined):
-        return f"{_reading(node.left)} {'+' if node.sign > 0 else '-'} {_reading(node.right)}"
-    if isinstance(node, Number):
+    if isinstance(node, FunctionCall):
+        return f"{FUNCTIONS[node.function]}({_signal_expression(node.argument)})"
+    if isinstance(node, SignedSum):
+        return f"{_signal_expression(node.left)} {'+' if node.sign > 0 else '-'} {_signal_expression(node.right)}"
+    if isinstance(node, Constant):
         return repr(node.value)
     arguments: tuple[Index, ...] = (node.field, *node.indices)
     spelled = [json.dumps(part) if isinstance(part, str) else repr(part) for part in arguments]
@@ -119,51 +251,82 @@ def _reading(node: Node) -> str:
 # ---------------------------------------------------------------- the program's text
 
 
-def _own_text(source: str) -> str:
-    """Return the program's text without the imports that have no place in the file."""
-    tree = python_ast.module(source)
+def _program_text(source: str) -> str:
+    """Return the program's text with imports that work without rewardsmith."""
+    tree = python_ast.parse_module(source)
     edits: list[contract.Edit] = []
     for node in ast.walk(tree):
-        lines = list(_replacement(node)) if isinstance(node, ast.Import | ast.ImportFrom) else None
-        if lines is not None and lines != [ast.unparse(node)]:
-            edits.append((node, "instead", "; ".join(lines) or ("" if node in tree.body else "pass")))
-    return contract.edited(source, edits).strip("\n")
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        statements = _replacement_statements(node)
+        if statements != [ast.unparse(node)]:
+            # Below the top level a block must not become empty.
+            nothing = "" if node in tree.body else "pass"
+            edits.append((node, "instead", "; ".join(statements) or nothing))
+    return contract.apply_edits(source, edits).strip("\n")
 
 
-def _replacement(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
-    """Yield the statements that stand for an import, where `shaping` is no module but a name of the file."""
-    if isinstance(node, ast.ImportFrom) and node.module in SHAPING_MODULES:
-        names = [(alias.name, alias.asname or alias.name) for alias in node.names]
-        if names[0][0] == "*":
-            names = [(name, name) for name in _public_shaping()]
-        yield from (f"{new} = {SHAPING}.{name}" for name, new in names)
-    elif isinstance(node, ast.ImportFrom):
-        yield from [ast.unparse(node)] * (node.module != "__future__")
-    elif not any(alias.name == SHAPING for alias in node.names):
-        yield ast.unparse(node)
-    else:
-        for alias in node.names:
-            if alias.name != SHAPING:
-                yield ast.unparse(ast.Import([alias]))
-            elif alias.asname:
-                yield f"{alias.asname} = {SHAPING}"
+def _replacement_statements(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """Return the statements that replace an import; in the exported file `shaping` is a variable, not a module."""
+    if isinstance(node, ast.ImportFrom):
+        return _replace_import_from(node)
+    if not any(alias.name == SHAPING for alias in node.names):
+        return [ast.unparse(node)]
+    statements = []
+    for alias in node.names:
+        if alias.name != SHAPING:
+            statements.append(ast.unparse(ast.Import([alias])))
+        elif alias.asname:
+            statements.append(f"{alias.asname} = {SHAPING}")
+    return statements
 
 
-def _defined(tree: ast.Module) -> set[str]:
-    """Return the names that a text defines at its top level, imports left out."""
-    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+def _replace_import_from(node: ast.ImportFrom) -> list[str]:
+    if node.module == "__future__":
+        return []
+    if node.module not in SHAPING_MODULES:
+        return [ast.unparse(node)]
+    names = [(alias.name, alias.asname or alias.name) for alias in node.names]
+    if names[0][0] == "*":
+        names = [(name, name) for name in _public_shaping_names()]
+    return [f"{new_name} = {SHAPING}.{name}" for name, new_name in names]
+
+
+def _defined_names(tree: ast.Module) -> set[str]:
+    """Return the names that a module defines at its top level, without imports."""
+    names: set[str] = set()
     for node in tree.body:
-        if isinstance(node, ast.Assign | ast.AnnAssign):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            defined |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
-    return defined
+            names |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return names
 
 
-def _refuse_taken_names(source: str, carried: str) -> None:
-    tree = python_ast.module(carried)
+def _refuse_name_clashes(source: str, wrapper: str) -> None:
+    """Make sure that the program defines no name that the wrapper's part of the file defines.
+
+    Raises:
+        ProgramError: if it does.
+    """
+    # What the file defines, without the program's own parts.
+    tree = python_ast.parse_module(wrapper)
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    taken = (_defined(tree) | imported | {"Any", SHAPING, "_make_shaping"}) - {"reward", "WEIGHTS", "MEMORY"}
-    clashes = sorted(taken & _defined(python_ast.module(source)))
+    reserved = _defined_names(tree) | imported | {"Any", SHAPING, "_make_shaping"}
+    reserved -= {"reward", "WEIGHTS", "MEMORY"}
+
+    # What the program defines, without modules and types that it imports under the names that they have in the file.
+    same_in_both = {"numpy", "Any", SHAPING}
+    nodes = ast.walk(python_ast.parse_module(source))
+    imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    plain = {alias.name for node in imports for alias in node.names if alias.asname in (None, alias.name)}
+    try:
+        clashes = sorted(reserved & (list_defined_names(source) - (plain & same_in_both)))
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        raise ProgramError(
+            f"the program is not exported: its text cannot be compiled: {flatten_text(str(error))}"
+        ) from error
     if clashes:
         names = ", ".join(clashes)
         raise ProgramError(f"the program defines {names}, as the exported file does; rename it in the program")
@@ -172,35 +335,47 @@ def _refuse_taken_names(source: str, carried: str) -> None:
 # ---------------------------------------------------------------- shaping
 
 
-def _shaping_names(source: str) -> list[str]:
-    """Return the shaping functions that a program uses."""
-    tree = python_ast.module(source)
-    aliases, used = {SHAPING}, set[str]()
+def _used_shaping_names(source: str) -> list[str]:
+    """Return the shaping functions that a program uses, in the order of `shaping`."""
+    tree = python_ast.parse_module(source)
+
+    # Names of the module in the program, and functions imported by name.
+    module_names, used = {SHAPING}, set[str]()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            aliases |= {alias.asname for alias in node.names if alias.name == SHAPING and alias.asname}
+            module_names |= {alias.asname for alias in node.names if alias.name == SHAPING and alias.asname}
         elif isinstance(node, ast.ImportFrom) and node.module in SHAPING_MODULES:
             used |= {alias.name for alias in node.names}
-    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
-    reached = {id(node.value) for node in attributes}
-    used |= {node.attr for node in attributes if isinstance(node.value, ast.Name) and node.value.id in aliases}
-    bare = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in aliases]
-    everything = "*" in used or any(id(node) not in reached for node in bare)
-    return [name for name in _public_shaping() if everything or name in used]
+
+    # Functions called as attributes of the module.
+    attribute_bases: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            attribute_bases.add(id(node.value))
+            if isinstance(node.value, ast.Name) and node.value.id in module_names:
+                used.add(node.attr)
+
+    # The module as a value of its own, or a star import, may use any function.
+    uses_module_as_value = any(
+        isinstance(node, ast.Name) and node.id in module_names and id(node) not in attribute_bases
+        for node in ast.walk(tree)
+    )
+    needs_all = "*" in used or uses_module_as_value
+    return [name for name in _public_shaping_names() if needs_all or name in used]
 
 
-def _public_shaping() -> list[str]:
-    tree = python_ast.module(_text_of("contract/shaping.py"))
+def _public_shaping_names() -> list[str]:
+    tree = python_ast.parse_module(_read_package_text("contract/shaping.py"))
     return [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
 
 
-def _shaping(names: Sequence[str]) -> str:
-    """Return the text that makes `shaping` with these functions and what they call; nothing for none."""
+def _shaping_text(names: Sequence[str]) -> str:
+    """Return the text that defines `shaping` with these functions and what they call; empty for none."""
     if not names:
         return ""
-    text = _text_of("contract/shaping.py")
-    parts = _needed(python_ast.module(text), names)
-    body = "\n\n".join(ast.get_source_segment(text, node) or "" for node in parts)
+    text = _read_package_text("contract/shaping.py")
+    statements = _needed_statements(python_ast.parse_module(text), names)
+    body = "\n\n".join(ast.get_source_segment(text, statement) or "" for statement in statements)
     members = ", ".join(f"{name}={name}" for name in names)
     return "\n".join(
         [
@@ -208,7 +383,7 @@ def _shaping(names: Sequence[str]) -> str:
             "",
             "",
             "def _make_shaping() -> Any:",
-            '    """Return the functions under the name by which the program calls them."""',
+            '    """Return the functions as attributes of one object, as the program calls them."""',
             indent(body, "    "),
             "",
             f"    return types.SimpleNamespace({members})",
@@ -219,19 +394,23 @@ def _shaping(names: Sequence[str]) -> str:
     )
 
 
-def _needed(tree: ast.Module, names: Sequence[str]) -> list[ast.stmt]:
-    """Return the statements that define these names and all that they use, in the order of the text."""
-    places: dict[str, ast.stmt] = {}
+def _needed_statements(tree: ast.Module, names: Sequence[str]) -> list[ast.stmt]:
+    """Return the statements that define these names and everything that they use, in the order of the text."""
+    # The statement that defines each name of the module.
+    definitions: dict[str, ast.stmt] = {}
     for node in tree.body:
-        for name in _defined(ast.Module([node], [])):
-            places[name] = node
+        for name in _defined_names(ast.Module([node], [])):
+            definitions[name] = node
         if isinstance(node, ast.ImportFrom) and node.module != "__future__":
-            places |= {alias.asname or alias.name: node for alias in node.names}
-    todo, needed = [places[name] for name in names], set[ast.stmt]()
-    while todo:
-        statement = todo.pop()
+            for alias in node.names:
+                definitions[alias.asname or alias.name] = node
+
+    # Follow the names from statement to statement.
+    to_visit, needed = [definitions[name] for name in names], set[ast.stmt]()
+    while to_visit:
+        statement = to_visit.pop()
         if statement not in needed:
             needed.add(statement)
             used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
-            todo += [places[name] for name in used if name in places]
+            to_visit += [definitions[name] for name in used if name in definitions]
     return [node for node in tree.body if node in needed]

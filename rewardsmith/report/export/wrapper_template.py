@@ -1,6 +1,6 @@
-"""What an exported file carries beside its program; the exporter reads it as text, and no module imports it.
+"""Template of an exported file: the wrapper around its program. The exporter reads it as text; no module imports it.
 
-The empty values stand for what the exported file has above the wrapper.
+The empty values stand for the constants that the exported file defines above the wrapper.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SIGNALS: Mapping[str, tuple[tuple[int, ...], Callable[[Callable[..., Any]], Any]
 
 
 def reward(**_: Any) -> Mapping[str, Any]:
-    """Stand for the program."""
+    """Placeholder of the program."""
     return {}
 
 
@@ -32,7 +32,7 @@ def reward(**_: Any) -> Mapping[str, Any]:
 class RewardWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Pays the program's reward instead of the environment's.
 
-    `info["reward_terms"]` has each term before its weight, `info["environment_reward"]` what the environment paid.
+    `info["reward_terms"]` has each term before its weight, `info["environment_reward"]` the environment's reward.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
@@ -41,20 +41,22 @@ class RewardWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._start = self._state = self._memory = types.SimpleNamespace()
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        """Start an episode: the memory starts anew with it."""
+        """Start an episode, with a new memory."""
         obs, info = self.env.reset(**kwargs)
-        self._start = self._state = self._simulation.signals(obs, info)
+        self._simulation.forget_info()
+        self._start = self._state = self._simulation.read_signals(obs, info)
         self._memory = types.SimpleNamespace(**{name: np.full(1, float(value)) for name, value in MEMORY.items()})
         return obs, info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Act, and pay for it."""
+        """Take a step, and compute the program's reward for it."""
         obs, paid, terminated, truncated, info = self.env.step(action)
-        before, self._state = self._state, self._simulation.signals(obs, info)
+        before, self._state = self._state, self._simulation.read_signals(obs, info)
         values = {
             "before": before,
             "action": _action(self.env.action_space, action),
             "after": self._state,
+            "terminated": np.array([bool(terminated)]),
             "start": self._start,
             "memory": self._memory,
         }
@@ -91,7 +93,7 @@ _ELEMENTS = {
     **dict.fromkeys(["ten_length", "ten_velocity"], "tendon"),
     **{"geom_xpos": "geom", "sensordata": "sensor", "time": "", "mocap_pos": ""},
 }
-"""MuJoCo's fields, each with the elements of the model whose names stand for its rows."""
+"""MuJoCo's fields, each with the kind of model element that names its rows."""
 
 
 class _Simulation:
@@ -105,14 +107,18 @@ class _Simulation:
         self._copy: Any = None
         self._copied = False
 
-    def signals(self, obs: Any, info: dict[str, Any]) -> types.SimpleNamespace:
+    def forget_info(self) -> None:
+        """Drop what the `info` of the episode before said; an entry is 0 until it is reported again."""
+        self._info.clear()
+
+    def read_signals(self, obs: Any, info: dict[str, Any]) -> types.SimpleNamespace:
         """Return the present signals as attributes, each of shape (1, *shape)."""
-        self._obs = gymnasium.spaces.flatten(self._space, obs)
+        self._obs = np.concatenate(_flatten(self._space, obs))
         self._info.update(info)
         self._copied = False
         values = {name: np.asarray(read(self._read), np.float64) for name, (_, read) in SIGNALS.items()}
         shapes = {name: (1, *shape) for name, (shape, _) in SIGNALS.items()}
-        return types.SimpleNamespace(**{name: np.broadcast_to(values[name], shapes[name]) for name in SIGNALS})
+        return types.SimpleNamespace(**{name: _shape(values[name], shapes[name]) for name in SIGNALS})
 
     def _read(self, field: str, *indices: Any) -> Any:
         """Return a field's present value; a name among the indices is that of an element of MuJoCo's model."""
@@ -121,7 +127,7 @@ class _Simulation:
         if field == "state":
             return np.ravel(self._env.state)[indices]
         if field == "info":
-            return self._info.get(".".join(map(str, indices)), 0.0)
+            return _number(self._info.get(".".join(map(str, indices)), 0.0))
         data, (model, _) = self._current(), self._physics()
         rows: list[Any] = [_rows(model, field, index) if isinstance(index, str) else index for index in indices]
         if field in ("xvelp", "xvelr"):
@@ -134,7 +140,7 @@ class _Simulation:
         return (self._env.model, self._env.data) if physics is None else (physics.model.ptr, physics.data.ptr)
 
     def _current(self) -> Any:
-        """Return a copy of the simulation in which everything follows from the state as it is now."""
+        """Return a copy of the simulation in which all derived quantities are computed from the present state."""
         import mujoco
 
         model, data = self._physics()
@@ -149,6 +155,36 @@ class _Simulation:
             mujoco.mj_rnePostConstraint(model, self._copy)
             self._copied = True
         return self._copy
+
+
+def _flatten(space: Any, obs: Any) -> list[Any]:
+    """Return the numbers of an observation, part after part; text, graphs and sequences have none."""
+    if isinstance(space, gymnasium.spaces.Dict):
+        return [numbers for key, part in space.spaces.items() for numbers in _flatten(part, obs[key])]
+    if isinstance(space, gymnasium.spaces.Tuple):
+        return [numbers for place, part in enumerate(space.spaces) for numbers in _flatten(part, obs[place])]
+    numberless = gymnasium.spaces.Text | gymnasium.spaces.Graph | gymnasium.spaces.Sequence
+    try:
+        flattens = not isinstance(space, numberless) and space.is_np_flattenable
+    except NotImplementedError:  # a space of a package's own
+        flattens = False
+    return [np.asarray(gymnasium.spaces.flatten(space, obs), np.float64)] if flattens else [np.empty(0)]
+
+
+def _number(value: Any) -> Any:
+    """Return an entry of `info` as numbers; nan if it is not numeric or not finite."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        return np.nan
+    return array if array.dtype.kind in "biuf" and np.isfinite(array).all() else np.nan
+
+
+def _shape(value: Any, shape: tuple[int, ...]) -> Any:
+    """Return a value in a shape: a single number fills it, and nan does where the value has another size."""
+    if np.size(value) == np.prod(shape):
+        return np.reshape(value, shape)
+    return np.broadcast_to(value if np.size(value) == 1 else np.nan, shape)
 
 
 def _rows(model: Any, field: str, name: str) -> int | slice:
@@ -195,8 +231,8 @@ def _angle(vector: Any) -> Any:
     return np.arctan2(vector[1], vector[0])
 
 
-def _try() -> None:
-    """Act at random for an episode and show what the terms pay per step."""
+def _try_random_actions() -> None:
+    """Run an episode with random actions and print the mean of each term."""
     env = make()
     env.reset(seed=0)
     env.action_space.seed(0)
@@ -213,4 +249,4 @@ def _try() -> None:
 
 
 if __name__ == "__main__":
-    _try()
+    _try_random_actions()

@@ -25,23 +25,23 @@ class StreamArenas:
         self._spec, self._stdin = spec, stdin
         self._inputs, self._outputs = memoryview(inputs), memoryview(outputs)
 
-    def receive(self) -> tuple[int, int]:
+    def receive_call(self) -> tuple[int, int]:
         """Wait for a call and its inputs; return n and r."""
-        _, n, rows = wire.CALLED.unpack(read(self._stdin, wire.CALLED.size))
+        _, n, rows = wire.CALLED.unpack(read_bytes(self._stdin, wire.CALLED.size))
         read_into(self._stdin, self._inputs[: self._spec.input_bytes(n)])
         return n, rows
 
     def inputs(self, n: int) -> wire.Inputs:
         """Return read-only views of the input arena."""
-        return wire.inputs(self._spec, self._inputs.toreadonly(), n)
+        return wire.map_inputs(self._spec, self._inputs.toreadonly(), n)
 
     def outputs(self, n: int, terms: int) -> wire.Array:
         """Return the output arena as (m + terms, n)."""
-        return wire.outputs(self._spec, self._outputs, n, terms)
+        return wire.map_outputs(self._spec, self._outputs, n, terms)
 
-    def scored(self, n: int, names: bytes, terms: int) -> None:
+    def send_scores(self, n: int, names: bytes, terms: int) -> None:
         """Answer a call."""
-        harness.send(wire.message(wire.SCORED, names))
+        harness.send_message(wire.pack_message(wire.SCORED, names))
         left = self._outputs[: self._spec.output_bytes(n, terms)]
         while left:
             left = left[os.write(1, left) :]
@@ -50,33 +50,33 @@ class StreamArenas:
 def main() -> NoReturn:
     """Start from the command line: the path of `shaping`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    imported = zygote.prepare(sys.argv[1])
+    imported = zygote.import_modules(sys.argv[1])
     seal.drop_privileges()
     stdin = io.FileIO(0, closefd=False)
-    _, memory, input_bytes, output_bytes, spec_bytes = zygote.FORK.unpack(read(stdin, zygote.FORK.size))
+    _, memory, input_bytes, output_bytes, spec_bytes = zygote.FORK.unpack(read_bytes(stdin, zygote.FORK.size))
     supervisor = os.getpid()
     pid = os.fork()
     if pid == 0:
         arenas = mmap.mmap(-1, input_bytes), mmap.mmap(-1, output_bytes)
-        layers = ("container", *zygote.enter(imported, supervisor, memory + input_bytes + output_bytes))
-        harness.send(wire.sealed(layers))
-        text = read(stdin, spec_bytes)
-        harness.run(text, lambda spec: StreamArenas(spec, stdin, *arenas), imported.shaping)
+        layers = ("container", *zygote.enter_seal(imported, supervisor, memory + input_bytes + output_bytes))
+        harness.send_message(wire.pack_sealed(layers))
+        text = read_bytes(stdin, spec_bytes)
+        harness.run_program(text, lambda spec: StreamArenas(spec, stdin, *arenas), imported.shaping)
     os.close(1)
-    supervise(pid)
+    supervise_process(pid)
 
 
-def supervise(process: int) -> NoReturn:
+def supervise_process(process: int) -> NoReturn:
     """Wait until the process ends or stdin closes; say how it ended."""
     poller = select.poll()
-    poller.register(syscalls.call("pidfd_open", process, 0), select.POLLIN)
+    poller.register(syscalls.make_syscall("pidfd_open", process, 0), select.POLLIN)
     poller.register(0, 0)
     poller.poll()
-    os.write(2, b"%d\n" % zygote.end(process))
+    os.write(2, b"%d\n" % zygote.end_process(process))
     os._exit(0)
 
 
-def read(stdin: io.RawIOBase, size: int) -> bytes:
+def read_bytes(stdin: io.RawIOBase, size: int) -> bytes:
     """Return exactly so many bytes."""
     buffer = bytearray(size)
     read_into(stdin, memoryview(buffer))

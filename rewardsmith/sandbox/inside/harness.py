@@ -29,7 +29,7 @@ PRELOADED = ("numpy._core._methods", "numpy.fft", "numpy.linalg", "numpy.ma", "n
 """Modules that NumPy, and the parser, load only when they are used."""
 WITHHELD = ("breakpoint", "compile", "eval", "exec", "exit", "help", "input", "open", "quit")
 """Builtins that a program does not get."""
-KINDS = "biuf"
+NUMERIC_KINDS = "biuf"
 """Kinds of NumPy types that a term may have: bool, integers, floats. The result is float64."""
 KEPT_VIEWS = 16
 """For how many sizes of a call the views of the arenas are kept."""
@@ -44,9 +44,9 @@ HINTS = {
 
 
 class Port(Protocol):
-    """Where calls come from and answers go."""
+    """The source of calls and the destination of answers."""
 
-    def receive(self) -> tuple[int, int]:
+    def receive_call(self) -> tuple[int, int]:
         """Wait for a call, its inputs laid in the arena; return n and r, the transitions of one step in time.
 
         Ends the process when the other end hangs up.
@@ -58,11 +58,11 @@ class Port(Protocol):
     def outputs(self, n: int, terms: int) -> wire.Array:
         """Return the output arena as (m + terms, n)."""
 
-    def scored(self, n: int, names: bytes, terms: int) -> None:
+    def send_scores(self, n: int, names: bytes, terms: int) -> None:
         """Answer a call whose outputs lie in the arena."""
 
 
-class Misfit(Exception):
+class ContractBreach(Exception):
     """Raised when what a program returns breaks the contract."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -113,7 +113,7 @@ class Absent(types.ModuleType):
         raise AttributeError(f"{self.__name__}.{name} is not available: {self.__doc__}")
 
 
-def prepare() -> None:
+def prepare_interpreter() -> None:
     """Load what a program may want later, when no file can be opened any more; then no module can be loaded at all."""
     for module in PRELOADED:
         importlib.import_module(module)
@@ -124,7 +124,7 @@ def prepare() -> None:
     sys.meta_path.clear()
 
 
-def run(text: bytes, open_port: Callable[[wire.Spec], Port], shaping: types.ModuleType) -> NoReturn:
+def run_program(text: bytes, open_port: Callable[[wire.Spec], Port], shaping: types.ModuleType) -> NoReturn:
     """Compile the program of a spec, as text, and answer calls until the other end hangs up; then end the process."""
     for stream in ("stdin", "stdout", "stderr"):
         setattr(sys, stream, None)
@@ -132,10 +132,10 @@ def run(text: bytes, open_port: Callable[[wire.Spec], Port], shaping: types.Modu
     try:
         spec = wire.Spec.from_bytes(text)
         reward = compile_reward(spec.source, shaping)
-        send(wire.message(wire.READY))
+        send_message(wire.pack_message(wire.READY))
         answer_calls(reward, spec, open_port(spec))
     except BaseException as error:  # noqa: BLE001 - the program may raise anything; its author is told what
-        send(describe(error))
+        send_message(describe_error(error))
     finally:
         os._exit(0)
 
@@ -149,10 +149,11 @@ def compile_reward(source: str, shaping: types.ModuleType) -> Callable[..., obje
         "math": math,
         "shaping": shaping,
     }
-    exec(compile(source, FILE, "exec", dont_inherit=True), names)
+    # Annotations stay text: authors write types that a program does not have, such as `State`.
+    exec(compile(source, FILE, "exec", flags=annotations.compiler_flag, dont_inherit=True), names)
     reward: Callable[..., object] | None = names.get("reward")
     if reward is None:
-        raise Misfit("error", "the program defines no function `reward`")
+        raise ContractBreach("error", "the program defines no function `reward`")
     return reward
 
 
@@ -160,20 +161,22 @@ def answer_calls(reward: Callable[..., object], spec: wire.Spec, port: Port) -> 
     """Wait for calls and score each."""
     scorer = Scorer(spec, port)
     while True:
-        n, rows = port.receive()
+        n, rows = port.receive_call()
         names, terms = scorer.score(reward, n, rows)
-        port.scored(n, names, terms)
+        port.send_scores(n, names, terms)
 
 
 class Step(NamedTuple):
-    """What one step in time is called with: views of the input arena."""
+    """The arguments of one step in time: views of the input arena."""
 
     values: dict[str, object]
-    """The function's arguments, but for the memory."""
+    """The function's arguments, but for `memory` and `terminated`."""
     memory: dict[str, wire.Array]
     """What the walk starts with, (r,) each; read at the first step."""
     ended: wire.Array
     """(r,), not 0 where an episode ended with the step; (0,) for a program without memory."""
+    terminated: wire.Array | None
+    """(r,), the argument `terminated` as the arena has it, 0 or 1; None where the program does not take it."""
 
 
 class Scorer:
@@ -193,53 +196,62 @@ class Scorer:
         Returns:
             The names of the terms, one per line; how many they are.
         """
-        steps = self._split(n, rows)
+        steps = self._split_steps(n, rows)
         remembered = steps[0].memory
         for number, step in enumerate(steps):
             memory = Memory(remembered) if remembered else NO_MEMORY
-            terms = self._call(reward, step, memory, first=number == 0)
-            out = self._rows(n, len(terms))[:, number * rows : (number + 1) * rows]
+            terms = self._call_reward(reward, step, memory, first=number == 0)
+            out = self._output_rows(n, len(terms))[:, number * rows : (number + 1) * rows]
             for row, name in enumerate(self._initial):
-                out[row] = column(f"memory.{name}", getattr(memory, name), rows)
+                out[row] = check_column(f"memory.{name}", getattr(memory, name), rows)
             for row, (name, value) in enumerate(terms.items(), len(self._initial)):
-                out[row] = column(name, value, rows)
+                out[row] = check_column(name, value, rows)
             if remembered:
-                remembered = self._handed_on(out, step.ended)
+                remembered = self._next_memory(out, step.ended)
         return self._payload, len(terms)
 
-    def _call(self, reward: Callable[..., object], step: Step, memory: Memory, first: bool) -> dict[Any, object]:
+    def _call_reward(self, reward: Callable[..., object], step: Step, memory: Memory, first: bool) -> dict[Any, object]:
         """Return the terms of one step."""
         values = step.values
         if "memory" in values:
             values["memory"] = memory
+        if step.terminated is not None:
+            terminated = step.terminated != 0.0
+            terminated.flags.writeable = False
+            values["terminated"] = terminated
         terms = reward(**values)
         if not isinstance(terms, dict):
-            raise Misfit("shape", f"reward() must return a dict of term name to (n,) array, not {article(terms)}")
+            raise ContractBreach(
+                "shape", f"reward() must return a dict of term name to (n,) array, not {with_article(terms)}"
+            )
         if not terms or tuple(terms) != self._names:
             if not first:
-                raise Misfit("shape", "the terms differ from step to step; return every term each time, 0 where idle")
-            self._take_names(tuple(terms))
+                raise ContractBreach(
+                    "shape", "the terms differ from step to step; return every term each time, 0 where idle"
+                )
+            self._check_names(tuple(terms))
         return terms
 
-    def _handed_on(self, out: wire.Array, ended: wire.Array) -> dict[str, wire.Array]:
-        """Return the memory that the next step begins with: as it was left, or anew where an episode ended."""
+    def _next_memory(self, out: wire.Array, ended: wire.Array) -> dict[str, wire.Array]:
+        """Return the memory for the next step: as the program left it, or reset where an episode ended."""
         left = dict(zip(self._initial, out, strict=False))
         if not np.count_nonzero(ended):  # several times as fast as any()
             return left
         return {name: np.where(ended, self._initial[name], value) for name, value in left.items()}
 
-    def _split(self, n: int, rows: int) -> list[Step]:
+    def _split_steps(self, n: int, rows: int) -> list[Step]:
         """Return the steps of a call; the arenas stay where they are, so that the views serve for every call."""
         if (n, rows) not in self._steps:
             self._forget_others()
             inputs = self._port.inputs(n)
             cuts = (slice(start, start + rows) for start in range(0, n, rows))
             self._steps[n, rows] = [
-                arguments(self._spec, tuple((group, name, array[cut]) for group, name, array in inputs)) for cut in cuts
+                build_arguments(self._spec, tuple((group, name, array[cut]) for group, name, array in inputs))
+                for cut in cuts
             ]
         return self._steps[n, rows]
 
-    def _rows(self, n: int, terms: int) -> wire.Array:
+    def _output_rows(self, n: int, terms: int) -> wire.Array:
         if (n, terms) not in self._outputs:
             self._outputs[n, terms] = self._port.outputs(n, terms)
         return self._outputs[n, terms]
@@ -250,23 +262,23 @@ class Scorer:
             self._steps.clear()
             self._outputs.clear()
 
-    def _take_names(self, names: tuple[object, ...]) -> None:
+    def _check_names(self, names: tuple[object, ...]) -> None:
         """Check the terms' names, which are the same from call to call."""
         if not 0 < len(names) <= self._spec.max_terms:
-            raise Misfit("shape", f"reward() must return 1 to {self._spec.max_terms} terms, not {len(names)}")
+            raise ContractBreach("shape", f"reward() must return 1 to {self._spec.max_terms} terms, not {len(names)}")
         for name in names:
             if not wire.is_term_name(name):
                 allowed = f"take an ASCII identifier of at most {wire.MAX_NAME} characters"
-                raise Misfit("shape", f"{name!r:.80} is no name of a term: {allowed}")
+                raise ContractBreach("shape", f"{name!r:.80} is no name of a term: {allowed}")
         payload = "\n".join(map(str, names)).encode()
         if len(payload) > wire.MAX_PAYLOAD:
-            raise Misfit(
+            raise ContractBreach(
                 "shape", f"the names of the terms have {len(payload):,} characters, at most {wire.MAX_PAYLOAD:,}"
             )
         self._names, self._payload = names, payload
 
 
-def arguments(spec: wire.Spec, inputs: wire.Inputs) -> Step:
+def build_arguments(spec: wire.Spec, inputs: wire.Inputs) -> Step:
     """Return the values of the program's arguments, the arrays that make up its memory, and where episodes ended."""
     groups: dict[str, dict[str, wire.Array]] = {}
     for group, name, array in inputs:
@@ -276,20 +288,23 @@ def arguments(spec: wire.Spec, inputs: wire.Inputs) -> Step:
         values[name] = (
             groups["action"]["action"] if name == "action" else State(name, groups.get(name, {}), spec.catalogue)
         )
-    return Step(values, groups.get("memory", {}), groups.get("episode", {}).get("ended", np.empty(0)))
+    ended = groups.get("episode", {}).get("ended", np.empty(0))
+    return Step(values, groups.get("memory", {}), ended, groups.get("terminated", {}).get("terminated"))
 
 
-def column(name: str, value: object, n: int) -> np.ndarray[Any, Any]:
+def check_column(name: str, value: object, n: int) -> np.ndarray[Any, Any]:
     """Return the value as an array of shape (n,), or () for a constant, which counts for every transition."""
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise Misfit("shape", f"{name!r} is no array of shape ({n},): {error}") from None
-    if array.dtype.kind not in KINDS:
-        raise Misfit("shape", f"{name!r} has dtype {array.dtype}, expected numbers")
+        raise ContractBreach("shape", f"{name!r} is no array of shape ({n},): {error}") from None
+    if array.dtype.kind not in NUMERIC_KINDS:
+        raise ContractBreach("shape", f"{name!r} has dtype {array.dtype}, expected numbers")
     if array.shape not in ((n,), ()):
         hint = "; reduce the other axes, e.g. with np.sum(..., axis=1)" if array.shape[:1] == (n,) else ""
-        raise Misfit("shape", f"{name!r} has shape {array.shape}, expected ({n},): one value per transition{hint}")
+        raise ContractBreach(
+            "shape", f"{name!r} has shape {array.shape}, expected ({n},): one value per transition{hint}"
+        )
     return array
 
 
@@ -307,10 +322,10 @@ def allowed_builtins(shaping: types.ModuleType) -> dict[str, object]:
             return __import__(name, globals, locals, tuple(fromlist or ()), level)
         raise ImportError(f"import of {name!r} is not available; a program has: {', '.join(IMPORTS)}")
 
-    return vars(builtins) | {name: withheld(name) for name in WITHHELD} | {"__import__": guarded}
+    return vars(builtins) | {name: make_refusal(name) for name in WITHHELD} | {"__import__": guarded}
 
 
-def withheld(name: str) -> Callable[..., NoReturn]:
+def make_refusal(name: str) -> Callable[..., NoReturn]:
     """Return a function that says that the builtin is not available."""
 
     def refuse(*_args: object, **_kwargs: object) -> NoReturn:
@@ -319,29 +334,29 @@ def withheld(name: str) -> Callable[..., NoReturn]:
     return refuse
 
 
-def describe(error: BaseException) -> bytes:
+def describe_error(error: BaseException) -> bytes:
     """Return the message that tells the program's author what went wrong and where."""
-    line = error.lineno if isinstance(error, SyntaxError) else line_of(error.__traceback__)
-    if isinstance(error, Misfit):
-        return wire.failure(error.code, str(error), line)
+    line = error.lineno if isinstance(error, SyntaxError) else error_line(error.__traceback__)
+    if isinstance(error, ContractBreach):
+        return wire.pack_failure(error.code, str(error), line)
     if isinstance(error, MemoryError):
-        return wire.failure("memory", f"MemoryError: {error or 'out of memory'}", line)
+        return wire.pack_failure("memory", f"MemoryError: {error or 'out of memory'}", line)
     if isinstance(error, SystemExit):
-        return wire.failure("error", "SystemExit: the program ended itself", line)
+        return wire.pack_failure("error", "SystemExit: the program ended itself", line)
     if isinstance(error, SyntaxError):
-        return wire.failure("error", f"SyntaxError: {error.msg}", line)
-    return wire.failure("error", f"{type(error).__name__}: {text_of(error)}", line)
+        return wire.pack_failure("error", f"SyntaxError: {error.msg}", line)
+    return wire.pack_failure("error", f"{type(error).__name__}: {error_text(error)}", line)
 
 
-def text_of(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return what the error says, which the program's own code may decide."""
     try:
         return str(error)
-    except BaseException:  # noqa: BLE001 - the same as in `run`
+    except BaseException:  # noqa: BLE001 - the same as in `run_program`
         return "(its text raises an error)"
 
 
-def line_of(traceback: types.TracebackType | None) -> int | None:
+def error_line(traceback: types.TracebackType | None) -> int | None:
     """Return the innermost line of the program that the traceback passes through."""
     line = None
     while traceback is not None:
@@ -351,24 +366,24 @@ def line_of(traceback: types.TracebackType | None) -> int | None:
     return line
 
 
-def forbidden(call: str) -> NoReturn:
+def end_on_forbidden_call(call: str) -> NoReturn:
     """Tell which system call the seal refused and on whose line, and end."""
     frame: types.FrameType | None = sys._getframe()
     while frame is not None and frame.f_code.co_filename != FILE:
         frame = frame.f_back
     hint = f": {HINTS[call]}" if call in HINTS else ""
     text = f"the program tried a forbidden system call ({call}){hint}"
-    send(wire.failure("killed", text, frame.f_lineno if frame else None))
+    send_message(wire.pack_failure("killed", text, frame.f_lineno if frame else None))
     os._exit(0)
 
 
-def article(value: object) -> str:
+def with_article(value: object) -> str:
     """Return what a value is, for a message."""
     name = type(value).__name__
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
-def send(message: bytes) -> None:
+def send_message(message: bytes) -> None:
     """Answer; a message is small enough to be written as a whole."""
     os.write(1, message)
 
@@ -379,7 +394,7 @@ class SharedArenas:
     def __init__(self, spec: wire.Spec, inputs: mmap.mmap, outputs: mmap.mmap) -> None:
         self._spec, self._inputs, self._outputs = spec, inputs, outputs
 
-    def receive(self) -> tuple[int, int]:
+    def receive_call(self) -> tuple[int, int]:
         """Wait for a call; return n and r."""
         call = os.read(0, wire.CALLED.size)
         if len(call) != wire.CALLED.size:
@@ -389,12 +404,12 @@ class SharedArenas:
 
     def inputs(self, n: int) -> wire.Inputs:
         """Return read-only views of the input arena."""
-        return wire.inputs(self._spec, self._inputs, n)
+        return wire.map_inputs(self._spec, self._inputs, n)
 
     def outputs(self, n: int, terms: int) -> wire.Array:
         """Return the output arena as (m + terms, n)."""
-        return wire.outputs(self._spec, self._outputs, n, terms)
+        return wire.map_outputs(self._spec, self._outputs, n, terms)
 
-    def scored(self, n: int, names: bytes, terms: int) -> None:
+    def send_scores(self, n: int, names: bytes, terms: int) -> None:
         """Answer a call."""
-        send(wire.message(wire.SCORED, names))
+        send_message(wire.pack_message(wire.SCORED, names))

@@ -1,8 +1,8 @@
 """Takes away from a process all that a reward program does not need; there is no way back.
 
-Mandatory, or the process refuses to go on: no_new_privs, the resource limits, and the seccomp filter of `filter.py`,
-which alone keeps every promise. Best effort on top, reported by name: Landlock (no file, no TCP, no signal to the
-outside), namespaces of its own, an empty root folder, an unprivileged user.
+Mandatory, or the process refuses to go on: no_new_privs, the resource limits, and the seccomp filter of
+`seccomp_filter.py`, which alone keeps every promise. Best effort on top, reported by name: Landlock (no file, no TCP,
+no signal to the outside), separate namespaces, an empty root folder, an unprivileged user.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ _kept_alive: list[object] = []
 """C code points at these."""
 
 
-def seal(address_space: int, forbidden: Callable[[str], None]) -> tuple[str, ...]:
+def seal_process(address_space: int, forbidden: Callable[[str], None]) -> tuple[str, ...]:
     """Seal this process and return the layers that now hold it.
 
     Args:
@@ -103,13 +103,13 @@ def seal(address_space: int, forbidden: Callable[[str], None]) -> tuple[str, ...
     machine = platform.machine()
     if machine not in syscalls.TABLES:
         raise SealError(f"no filter for the machine {machine!r}, only for {' and '.join(syscalls.TABLES)}")
-    _must(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
-    _must(libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
-    layers = ["landlock"] if landlock() else []
+    _require_success(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
+    _require_success(libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
+    layers = ["landlock"] if apply_landlock() else []
     for limit in LIMITS.values():
         resource.setrlimit(limit, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
-    _trap(machine, forbidden)
+    _install_trap(machine, forbidden)
     _install_filter(machine)
     return (*layers, "limits", "no-new-privs", "seccomp")
 
@@ -120,12 +120,12 @@ def die_with_parent(parent: int) -> None:
     Raises:
         SealError: if the parent has ended already.
     """
-    _must(libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
+    _require_success(libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:
         raise SealError("the parent process has ended")
 
 
-def become(user: int) -> None:
+def become_user(user: int) -> None:
     """Become this user and no other; only root can."""
     os.setgroups([])
     os.setresgid(user, user, user)
@@ -134,7 +134,7 @@ def become(user: int) -> None:
     libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
-def namespaces() -> bool:
+def enter_namespaces() -> bool:
     """Give the processes that this one forks an empty network and no sight of others; best effort.
 
     Without privileges it takes a user namespace, in which the user stays who it is.
@@ -151,7 +151,7 @@ def namespaces() -> bool:
     return True
 
 
-def empty_root(folder: str) -> bool:
+def enter_empty_root(folder: str) -> bool:
     """Make the empty `folder` the root of all paths, and remove it, so that nothing can be made in it; best effort."""
     os.chdir(folder)
     Path(folder).rmdir()
@@ -162,16 +162,16 @@ def drop_privileges() -> bool:
     """Become nobody if this is root, and give up every capability; best effort."""
     if os.geteuid() == 0:
         with contextlib.suppress(OSError):
-            become(NOBODY)
+            become_user(NOBODY)
     header, nothing = struct.pack("<II", CAPABILITY_VERSION_3, 0), bytes(24)
     libc.capset(header, nothing)
     return os.geteuid() != 0
 
 
-def landlock() -> bool:
+def apply_landlock() -> bool:
     """Refuse all access to files, TCP ports and processes outside, as far as this kernel's Landlock goes."""
     try:
-        version = syscalls.call("landlock_create_ruleset", None, 0, LANDLOCK_VERSION)
+        version = syscalls.make_syscall("landlock_create_ruleset", None, 0, LANDLOCK_VERSION)
         files = next(kinds for since, kinds in LANDLOCK_FILES if version >= since)
         handled = [(1 << files) - 1]
         if version >= 4:
@@ -179,15 +179,15 @@ def landlock() -> bool:
         if version >= 6:
             handled.append(0b11)  # abstract unix sockets, signals
         rules = struct.pack(f"<{len(handled)}Q", *handled)
-        ruleset = syscalls.call("landlock_create_ruleset", rules, len(rules), 0)
-        syscalls.call("landlock_restrict_self", ruleset, 0)
+        ruleset = syscalls.make_syscall("landlock_create_ruleset", rules, len(rules), 0)
+        syscalls.make_syscall("landlock_restrict_self", ruleset, 0)
     except OSError:
         return False
     os.close(ruleset)
     return True
 
 
-def _trap(machine: str, forbidden: Callable[[str], None]) -> None:
+def _install_trap(machine: str, forbidden: Callable[[str], None]) -> None:
     """Call `forbidden` where the filter refuses a system call, on top of the program's own frames.
 
     A convenience for the program's author and no part of the border: the call has been refused by then, and without
@@ -195,21 +195,21 @@ def _trap(machine: str, forbidden: Callable[[str], None]) -> None:
     """
 
     def handler(_signal: int, info: ctypes._Pointer[_SignalInfo], _context: object) -> None:
-        forbidden(syscalls.name_of(info.contents.number, machine))
+        forbidden(syscalls.find_syscall_name(info.contents.number, machine))
 
     callback = _SignalHandler(handler)
     action = _SignalAction(ctypes.cast(callback, ctypes.c_void_p), flags=SA_SIGINFO)
     _kept_alive.extend((callback, action))
-    _must(libc.sigaction(SIGSYS, ctypes.byref(action), None), "sigaction(SIGSYS)")
+    _require_success(libc.sigaction(SIGSYS, ctypes.byref(action), None), "sigaction(SIGSYS)")
 
 
 def _install_filter(machine: str) -> None:
-    code = policy.assemble(machine)
+    code = policy.assemble_filter(machine)
     program = _FilterProgram(len(code) // policy.INSTRUCTION_BYTES, code)
     done = libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0)
-    _must(done, "prctl(PR_SET_SECCOMP)")
+    _require_success(done, "prctl(PR_SET_SECCOMP)")
 
 
-def _must(result: int, call: str) -> None:
+def _require_success(result: int, call: str) -> None:
     if result != 0:
         raise SealError(f"{call} failed: {os.strerror(ctypes.get_errno())}")

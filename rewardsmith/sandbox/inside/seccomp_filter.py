@@ -1,7 +1,7 @@
 """The list of system calls that a sealed process may make, assembled into a seccomp-BPF filter.
 
-Everything that is not on the list ends the process. `ALLOWED` and `DENIED` are the whole policy; `assemble` turns them
-into the instructions that the kernel runs before every call.
+Everything that is not on the list ends the process. `ALLOWED` and `DENIED` are the whole policy; `assemble_filter`
+turns them into the instructions that the kernel runs before every call.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ FUTEX_WAIT, FUTEX_WAKE, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET, FUTEX_COMMAND = 0,
 
 
 @dataclass(frozen=True)
-class Check:
-    """What an argument has to satisfy: its low 32 bits, masked, are one of the values."""
+class ArgumentCheck:
+    """A condition on an argument: its low 32 bits, masked, are one of the values."""
 
     argument: int
     mask: int
@@ -44,78 +44,81 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Rule:
+class SyscallRule:
     """A system call that passes if every check holds, and why the process needs it."""
 
     name: str
     why: str
-    checks: tuple[Check, ...] = ()
+    checks: tuple[ArgumentCheck, ...] = ()
 
 
-_NOT_EXECUTABLE = Check(2, PROT_EXEC, (0,))
+_NOT_EXECUTABLE = ArgumentCheck(2, PROT_EXEC, (0,))
 _ANY_BITS = 0xFFFFFFFF
 
 ALLOWED = (
-    Rule("read", "wait for a call on descriptor 0, the only one that can be read", (Check(0, _ANY_BITS, (0,)),)),
-    Rule("write", "answer on descriptor 1; 2 is closed, so that C code that complains there does no harm",
-         (Check(0, _ANY_BITS, (1, 2)),)),
-    Rule("mmap", "malloc and NumPy: private memory that no file backs and that cannot be executed",
-         (_NOT_EXECUTABLE, Check(3, MAP_ANONYMOUS, (MAP_ANONYMOUS,)))),
-    Rule("munmap", "malloc gives memory back"),
-    Rule("mremap", "realloc of large blocks"),
-    Rule("mprotect", "malloc grows an arena; never executable", (_NOT_EXECUTABLE,)),
-    Rule("brk", "malloc's heap"),
-    Rule("madvise", "NumPy asks for huge pages, malloc returns free ones",
-         (Check(2, _ANY_BITS, (MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE, MADV_NOHUGEPAGE)),)),
-    Rule("futex", "the interpreter's locks; only plain waiting and waking",
-         (Check(1, FUTEX_COMMAND, (FUTEX_WAIT, FUTEX_WAKE, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET)),)),
-    Rule("clock_gettime", "the interpreter's timed locks where the kernel offers no clock without a call"),
-    Rule("restart_syscall", "the kernel resumes a wait after the process was stopped and continued"),
-    Rule("exit", "end"),
-    Rule("exit_group", "end"),
+    SyscallRule("read", "wait for a call on descriptor 0, the only one that can be read",
+         (ArgumentCheck(0, _ANY_BITS, (0,)),)),
+    SyscallRule("write", "answer on descriptor 1; 2 is closed, so that C code that complains there does no harm",
+         (ArgumentCheck(0, _ANY_BITS, (1, 2)),)),
+    SyscallRule("mmap", "malloc and NumPy: private memory that no file backs and that cannot be executed",
+         (_NOT_EXECUTABLE, ArgumentCheck(3, MAP_ANONYMOUS, (MAP_ANONYMOUS,)))),
+    SyscallRule("munmap", "malloc gives memory back"),
+    SyscallRule("mremap", "realloc of large blocks"),
+    SyscallRule("mprotect", "malloc grows an arena; never executable", (_NOT_EXECUTABLE,)),
+    SyscallRule("brk", "malloc's heap"),
+    SyscallRule("madvise", "NumPy asks for huge pages, malloc returns free ones",
+         (ArgumentCheck(2, _ANY_BITS, (MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE, MADV_NOHUGEPAGE)),)),
+    SyscallRule("futex", "the interpreter's locks; only plain waiting and waking",
+         (ArgumentCheck(1, FUTEX_COMMAND, (FUTEX_WAIT, FUTEX_WAKE, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET)),)),
+    SyscallRule("clock_gettime", "the interpreter's timed locks where the kernel offers no clock without a call"),
+    SyscallRule("restart_syscall", "the kernel resumes a wait after the process was stopped and continued"),
+    SyscallRule("exit", "end"),
+    SyscallRule("exit_group", "end"),
 )  # fmt: skip
 """What passes, most frequent first; `docs/sandbox.md` says what each is worth to an attacker."""
 
-DENIED = (Rule("openat", "the parser looks for the file of a text with a syntax error, and takes a no for an answer"),)
+DENIED = (
+    SyscallRule("openat", "the parser looks for the file of a text with a syntax error, and takes a no for an answer"),
+)
 """What fails without ending the process."""
 
 
-def assemble(machine: str) -> bytes:
+def assemble_filter(machine: str) -> bytes:
     """Return the filter as an array of struct sock_filter, for `os.uname().machine`."""
     program = [
-        _load(ARCH_AT),
-        _jump(EQUALS, AUDIT_ARCH[machine], 1, 0),
-        _verdict(KILL),
-        _load(NUMBER_AT),
+        _load_word(ARCH_AT),
+        _jump_if(EQUALS, AUDIT_ARCH[machine], 1, 0),
+        _return_verdict(KILL),
+        _load_word(NUMBER_AT),
     ]
     if machine == "x86_64":
-        program += [_jump(AT_LEAST, X32_BIT, 0, 1), _verdict(KILL)]
+        program += [_jump_if(AT_LEAST, X32_BIT, 0, 1), _return_verdict(KILL)]
     for verdict, rules in ((ALLOW, ALLOWED), (DENY, DENIED)):
         for rule in rules:
-            program += _block(syscalls.TABLES[machine][rule.name], rule.checks, verdict)
-    return b"".join([*program, _verdict(TRAP)])
+            program += _assemble_block(syscalls.TABLES[machine][rule.name], rule.checks, verdict)
+    return b"".join([*program, _return_verdict(TRAP)])
 
 
-def _block(number: int, checks: tuple[Check, ...], verdict: int) -> list[bytes]:
+def _assemble_block(number: int, checks: tuple[ArgumentCheck, ...], verdict: int) -> list[bytes]:
     """Return the instructions for one call: skipped for any other call, else the verdict or, if a check fails, TRAP."""
     body: list[bytes] = []
     for check in checks:
-        body += [_load(ARGUMENTS_AT + 8 * check.argument), struct.pack("<HBBI", AND, 0, 0, check.mask)]
+        body += [_load_word(ARGUMENTS_AT + 8 * check.argument), struct.pack("<HBBI", AND, 0, 0, check.mask)]
         for position, value in enumerate(check.values):
             to_the_end_of_the_check = len(check.values) - position
-            body.append(_jump(EQUALS, value, to_the_end_of_the_check, 0))
-        body.append(_verdict(TRAP))
-    body.append(_verdict(verdict))
-    return [_jump(EQUALS, number, 0, len(body)), *body]
+            body.append(_jump_if(EQUALS, value, to_the_end_of_the_check, 0))
+        body.append(_return_verdict(TRAP))
+    body.append(_return_verdict(verdict))
+    return [_jump_if(EQUALS, number, 0, len(body)), *body]
 
 
-def _load(offset: int) -> bytes:
+def _load_word(offset: int) -> bytes:
     return struct.pack("<HBBI", LOAD, 0, 0, offset)
 
 
-def _jump(test: int, value: int, if_true: int, if_false: int) -> bytes:
+def _jump_if(test: int, value: int, if_true: int, if_false: int) -> bytes:
     return struct.pack("<HBBI", test, if_true, if_false, value)
 
 
-def _verdict(verdict: int) -> bytes:
+def _return_verdict(verdict: int) -> bytes:
     return struct.pack("<HBBI", RETURN, 0, 0, verdict)

@@ -84,13 +84,13 @@ statmount listmount lsm_get_self_attr lsm_set_self_attr lsm_list_modules mseal
 FIRST_COMMON = 424
 
 
-def _number(names: str, first: int = 0) -> dict[str, int]:
+def _number_calls(names: str, first: int = 0) -> dict[str, int]:
     return {name: number for number, name in enumerate(names.split(), first) if name != "-"}
 
 
 TABLES: dict[str, dict[str, int]] = {
-    "x86_64": _number(_X86_64) | _number(_SINCE_424, FIRST_COMMON),
-    "aarch64": _number(_GENERIC) | _number(_SINCE_424, FIRST_COMMON),
+    "x86_64": _number_calls(_X86_64) | _number_calls(_SINCE_424, FIRST_COMMON),
+    "aarch64": _number_calls(_GENERIC) | _number_calls(_SINCE_424, FIRST_COMMON),
 }
 """Machine, as `os.uname().machine` gives it, to the number of each call."""
 
@@ -98,7 +98,7 @@ TABLES: dict[str, dict[str, int]] = {
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def call(name: str, *arguments: int | bytes | None) -> int:
+def make_syscall(name: str, *arguments: int | bytes | None) -> int:
     """Make a system call; for those that not every build of Python has a function for.
 
     Raises:
@@ -111,10 +111,10 @@ def call(name: str, *arguments: int | bytes | None) -> int:
     return result
 
 
-def name_of(number: int, machine: str) -> str:
+def find_syscall_name(number: int, machine: str) -> str:
     """Return the call's name, or its number as text where the table has none.
 
-    >>> name_of(257, "x86_64"), name_of(56, "aarch64"), name_of(9999, "x86_64")
+    >>> find_syscall_name(257, "x86_64"), find_syscall_name(56, "aarch64"), find_syscall_name(9999, "x86_64")
     ('openat', 'openat', '9999')
     """
     return next((name for name, value in TABLES[machine].items() if value == number), str(number))

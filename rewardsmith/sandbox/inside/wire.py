@@ -1,4 +1,4 @@
-"""What crosses the border: messages with a fixed header, and arrays of float64 at places that both ends compute.
+"""The bytes that cross the border: messages with a fixed header, and float64 arrays at places that both ends compute.
 
 A call is the message CALL with n, the number of transitions, and r, how many of them are one step in time; the input
 arena then holds, one after the other, each array of `Spec.inputs`, all (n, *shape) in C order, step after step. The
@@ -31,8 +31,9 @@ Bools = NDArray[np.bool_]
 Shape = tuple[int, ...]
 Arena = mmap.mmap | memoryview
 Inputs = tuple[tuple[str, str, Array], ...]
-"""(group, name, array (n, *shape)); the groups are "action", "before", "after", "start", "memory" and "episode". Of
-memory the first r rows count: what the first step starts with. "episode" is for the harness alone."""
+"""(group, name, array (n, *shape)); the groups are "action", "terminated", "before", "after", "start", "memory"
+and "episode". Of memory the first r rows count: what the first step starts with. "terminated" is 0 or 1 here; the
+program gets it as bool. "episode" is for the harness alone."""
 
 HEADER = struct.Struct("<II")
 """Of every message of a process: its kind; the length of the payload that follows."""
@@ -55,7 +56,7 @@ ITEM = 8
 
 @dataclass(frozen=True)
 class Spec:
-    """What a reward process has to know to run one program."""
+    """Everything that a reward process needs to run one program."""
 
     source: str
     arguments: tuple[str, ...]
@@ -95,7 +96,7 @@ class Spec:
         )
 
 
-def inputs(spec: Spec, arena: Arena, n: int) -> Inputs:
+def map_inputs(spec: Spec, arena: Arena, n: int) -> Inputs:
     """Return (group, name, view of the input arena) for n transitions; writeable only where the arena is."""
     views, at = [], 0
     for group, name, shape in spec.inputs:
@@ -105,14 +106,14 @@ def inputs(spec: Spec, arena: Arena, n: int) -> Inputs:
     return tuple(views)
 
 
-def outputs(spec: Spec, arena: Arena, n: int, terms: int) -> Array:
+def map_outputs(spec: Spec, arena: Arena, n: int, terms: int) -> Array:
     """Return the output arena as (m + terms, n): the memory's rows, then the terms'."""
     rows = len(spec.memory) + terms
     return np.frombuffer(arena, np.float64, rows * n).reshape(rows, n)
 
 
 def is_term_name(name: object) -> bool:
-    """Tell whether a term may have this name.
+    """Return whether a term may have this name.
 
     >>> is_term_name("upright"), is_term_name("up right"), is_term_name("\N{FULLWIDTH LATIN SMALL LETTER A}")
     (True, False, False)
@@ -120,15 +121,15 @@ def is_term_name(name: object) -> bool:
     return isinstance(name, str) and name.isascii() and name.isidentifier() and len(name) <= MAX_NAME
 
 
-def message(kind: int, payload: bytes = b"") -> bytes:
+def pack_message(kind: int, payload: bytes = b"") -> bytes:
     """Return a message of the process; the payload has at most MAX_PAYLOAD bytes."""
     return HEADER.pack(kind, len(payload)) + payload
 
 
-def split(received: bytes) -> tuple[int, bytes, bytes] | None:
+def split_message(received: bytes) -> tuple[int, bytes, bytes] | None:
     """Return the first message's kind and payload, and what follows it; None while it is incomplete.
 
-    >>> split(message(READY) + b"rest")
+    >>> split_message(pack_message(READY) + b"rest")
     (4, b'', b'rest')
 
     Raises:
@@ -143,12 +144,12 @@ def split(received: bytes) -> tuple[int, bytes, bytes] | None:
     return (kind, received[HEADER.size : end], received[end:]) if len(received) >= end else None
 
 
-def failure(code: str, text: str, line: int | None) -> bytes:
+def pack_failure(code: str, text: str, line: int | None) -> bytes:
     """Return the message that tells how a program failed; `text` is cut to MAX_MESSAGE characters."""
     fields: Mapping[str, object] = {"code": code, "message": text[:MAX_MESSAGE], "line": line}
-    return message(FAILED, json.dumps(fields, ensure_ascii=False).encode(errors="replace"))
+    return pack_message(FAILED, json.dumps(fields, ensure_ascii=False).encode(errors="replace"))
 
 
-def sealed(layers: Iterable[str]) -> bytes:
+def pack_sealed(layers: Iterable[str]) -> bytes:
     """Return the message of a process that these layers hold."""
-    return message(SEALED, ",".join((VERSION, *layers)).encode())
+    return pack_message(SEALED, ",".join((VERSION, *layers)).encode())

@@ -38,8 +38,8 @@ MOST_DESCRIPTORS = 256
 
 
 @dataclass(frozen=True)
-class Imported:
-    """What every reward process starts from."""
+class ImportedModules:
+    """The modules that every reward process starts with."""
 
     shaping: types.ModuleType
     mapped: int
@@ -50,51 +50,51 @@ def main() -> NoReturn:
     """Start from the command line: the path of `shaping`, an empty folder, and the user to become or -1."""
     shaping, root, user = sys.argv[1:4]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    trusted = watch(os.getppid())
-    imported = prepare(shaping)
+    trusted = watch_process(os.getppid())
+    imported = import_modules(shaping)
     if int(user) >= 0:
-        seal.become(int(user))
-    layers = ["namespaces"] if seal.namespaces() else []
+        seal.become_user(int(user))
+    layers = ["namespaces"] if seal.enter_namespaces() else []
     launcher = os.getpid()
     pid = os.fork()
     if pid == 0:
-        layers += withdraw(root)
+        layers += withdraw_rights(root)
         # In a process namespace of its own the zygote is number 1, and its parent number 0.
         seal.die_with_parent(0 if "namespaces" in layers else launcher)
-        serve(imported, tuple(layers), trusted)
+        serve_requests(imported, tuple(layers), trusted)
     os.close(CONTROL)
     os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) & 0xFF)
 
 
-def watch(process: int) -> int | None:
+def watch_process(process: int) -> int | None:
     """Return a descriptor that becomes readable when the process ends; None where the kernel has none."""
     with contextlib.suppress(OSError):
-        return syscalls.call("pidfd_open", process, 0)
+        return syscalls.make_syscall("pidfd_open", process, 0)
     return None
 
 
-def prepare(shaping: str) -> Imported:
+def import_modules(shaping: str) -> ImportedModules:
     """Import all that programs use; nothing can be imported afterwards."""
     spec = importlib.util.spec_from_file_location("shaping", shaping)
     assert spec is not None and spec.loader is not None, shaping
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    harness.prepare()
+    harness.prepare_interpreter()
     os.environ.clear()
     gc.collect()
     gc.freeze()
     pages = Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]
-    return Imported(module, int(pages) * mmap.PAGESIZE)
+    return ImportedModules(module, int(pages) * mmap.PAGESIZE)
 
 
-def withdraw(root: str) -> list[str]:
+def withdraw_rights(root: str) -> list[str]:
     """Give up the file system and all privileges; return the layers that this gave."""
-    has_empty_root = seal.empty_root(root)
+    has_empty_root = seal.enter_empty_root(root)
     has_no_privileges = seal.drop_privileges()
     return ["empty-root"] * has_empty_root + ["no-privileges"] * has_no_privileges
 
 
-def serve(imported: Imported, layers: tuple[str, ...], trusted: int | None) -> NoReturn:
+def serve_requests(imported: ImportedModules, layers: tuple[str, ...], trusted: int | None) -> NoReturn:
     """Answer requests until the other end hangs up or ends."""
     requests = socket.socket(fileno=CONTROL)
     poller = select.poll()
@@ -106,15 +106,15 @@ def serve(imported: Imported, layers: tuple[str, ...], trusted: int | None) -> N
             os._exit(0)
         data, descriptors, _, _ = socket.recv_fds(requests, 256, 4)
         if data[:4] == b"fork":
-            answer = fork(imported, layers, data, descriptors)
+            answer = fork_process(imported, layers, data, descriptors)
         elif data[:4] == b"end ":
-            answer = end(END.unpack(data)[1])
+            answer = end_process(END.unpack(data)[1])
         else:
             os._exit(0)
         requests.send(ANSWER.pack(answer))
 
 
-def fork(imported: Imported, layers: tuple[str, ...], request: bytes, descriptors: list[int]) -> int:
+def fork_process(imported: ImportedModules, layers: tuple[str, ...], request: bytes, descriptors: list[int]) -> int:
     """Fork a reward process and return its number."""
     parent = os.getpid()
     pid = os.fork()
@@ -124,28 +124,28 @@ def fork(imported: Imported, layers: tuple[str, ...], request: bytes, descriptor
         arenas = mmap.mmap(inputs, input_bytes, prot=mmap.PROT_READ), mmap.mmap(outputs, output_bytes)
         os.dup2(calls, 0)
         os.dup2(answers, 1)
-        layers += enter(imported, parent, memory + input_bytes + output_bytes)
+        layers += enter_seal(imported, parent, memory + input_bytes + output_bytes)
         text = arenas[0][:spec_bytes]
         # From here on the trusted side lays inputs over the text.
-        harness.send(wire.sealed(layers))
-        harness.run(text, lambda spec: harness.SharedArenas(spec, *arenas), imported.shaping)
+        harness.send_message(wire.pack_sealed(layers))
+        harness.run_program(text, lambda spec: harness.SharedArenas(spec, *arenas), imported.shaping)
     for descriptor in descriptors:
         os.close(descriptor)
     return pid
 
 
-def enter(imported: Imported, parent: int, memory: int) -> tuple[str, ...]:
+def enter_seal(imported: ImportedModules, parent: int, memory: int) -> tuple[str, ...]:
     """Seal this process, a fork of `parent` that has its arenas mapped and its pipes at 0 and 1; return the layers."""
     os.closerange(2, MOST_DESCRIPTORS)
     try:
         seal.die_with_parent(parent)
-        return seal.seal(imported.mapped + memory, harness.forbidden)
+        return seal.seal_process(imported.mapped + memory, harness.end_on_forbidden_call)
     except (seal.SealError, OSError, ValueError) as error:
-        harness.send(wire.message(wire.UNSEALED, str(error).encode()))
+        harness.send_message(wire.pack_message(wire.UNSEALED, str(error).encode()))
         os._exit(1)
 
 
-def end(process: int) -> int:
+def end_process(process: int) -> int:
     """Kill a reward process, if it still runs, and return how it ended."""
     os.kill(process, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])

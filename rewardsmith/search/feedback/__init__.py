@@ -1,79 +1,80 @@
-"""People in the loop: what they say about a run, what the next generation is told of it, and who ranks by it.
+"""Feedback of people: inputs to a run, their effect on the next generation, and rankings by comparisons.
 
-inputs        what can be said, one record each           history     what of it is in force, from the journal
-writing       the functions that say it                   telling     notes, terms and programs for a generation
-comparisons   strengths from answers, the next pairs      ranking     who leads, how sure that is, and what is doubtful
-panel         people and the judge, as a search meets them
-judge         a language model that compares              hierarchy   a reward from a ranking of factors
+events           records of the inputs                      state            inputs in force, from the journal
+record           functions that add an input                prompt_notes     notes, terms and programs of a generation
+bradley_terry    strengths from comparisons, next pairs     ranking          order of the candidates and its uncertainty
+search_feedback  feedback and judge, as a search uses them  rank_option      `--fitness people` and `--fitness judge`
+llm_judge        a language model that compares             factor_ranking   a reward learned from ranked measures
 
 Every input is an event of the journal, appended and never changed; docs/feedback.md explains.
 """
 
-from rewardsmith.search.feedback.bradley_terry import Pair
+from rewardsmith.search.feedback.bradley_terry import SuggestedPair
 from rewardsmith.search.feedback.events import (
     Answer,
     Ban,
-    Edit,
-    Input,
-    More,
+    ContinueRequest,
+    FeedbackEvent,
+    FeedbackInput,
+    FeedbackState,
     Pin,
     Preference,
-    Ranking,
+    ProgramEdit,
+    RankingChange,
     Release,
-    Remark,
-    Said,
-    State,
-    Weights,
+    UserRemark,
+    WeightChange,
 )
-from rewardsmith.search.feedback.ranking import Standing, Standings, next_pairs, standings
+from rewardsmith.search.feedback.ranking import PreferenceRanking, RankedCandidate, load_ranking, suggest_pairs
 from rewardsmith.search.feedback.record import (
-    ban,
-    candidate,
-    check,
-    edit,
-    more,
-    pin,
-    prefer,
-    rank_by,
-    release,
-    say,
-    terms,
-    weigh,
+    add_preference,
+    add_remark,
+    ban_term,
+    check_program,
+    find_candidate,
+    list_term_weights,
+    pin_term,
+    release_term,
+    request_generation,
+    set_ranking,
+    submit_program,
+    submit_weights,
 )
-from rewardsmith.search.feedback.search_feedback import Panel
-from rewardsmith.search.feedback.state import state
+from rewardsmith.search.feedback.search_feedback import SearchFeedback, is_waiting_reason
+from rewardsmith.search.feedback.state import load_state
 
 __all__ = [
     "Answer",
     "Ban",
-    "Edit",
-    "Input",
-    "More",
-    "Pair",
-    "Panel",
+    "ContinueRequest",
+    "FeedbackEvent",
+    "FeedbackInput",
+    "FeedbackState",
     "Pin",
     "Preference",
-    "Ranking",
+    "PreferenceRanking",
+    "ProgramEdit",
+    "RankedCandidate",
+    "RankingChange",
     "Release",
-    "Remark",
-    "Said",
-    "Standing",
-    "Standings",
-    "State",
-    "Weights",
-    "ban",
-    "candidate",
-    "check",
-    "edit",
-    "more",
-    "next_pairs",
-    "pin",
-    "prefer",
-    "rank_by",
-    "release",
-    "say",
-    "standings",
-    "state",
-    "terms",
-    "weigh",
+    "SearchFeedback",
+    "SuggestedPair",
+    "UserRemark",
+    "WeightChange",
+    "add_preference",
+    "add_remark",
+    "ban_term",
+    "check_program",
+    "find_candidate",
+    "is_waiting_reason",
+    "list_term_weights",
+    "load_ranking",
+    "load_state",
+    "pin_term",
+    "release_term",
+    "request_generation",
+    "set_ranking",
+    "submit_program",
+    "submit_weights",
+    "suggest_pairs",
 ]

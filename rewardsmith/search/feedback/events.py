@@ -1,4 +1,7 @@
-"""What a person can say about a run: one record each, kept as one event of the journal and never changed."""
+"""Inputs that a person can give to a run: one record each, kept as one event of the journal and never changed.
+
+The names of the fields and the `kind`s stand in journals on disk.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,20 @@ from pydantic import Field
 
 from rewardsmith.spec.settings import FeedbackSettings
 
-USER = "user"
-"""Who speaks where no name is given."""
+DEFAULT_RATER = "user"
+"""Name of the person where none is given."""
 Answer = Literal["a", "b", "equal", "neither"]
-"""neither: neither is what is wanted. It tells the designer something, and nothing about their order."""
+"""neither: neither shows what is wanted. The designer reads that; it says nothing about the order of the two."""
 
 
 @dataclass(frozen=True)
-class Remark:
-    """Something said in words."""
+class UserRemark:
+    """A remark in words."""
 
     text: str
     about: str | None = None
     """Id of the candidate that is meant; None for the search as a whole."""
-    by: str = USER
+    by: str = DEFAULT_RATER
     kind: Literal["remark"] = "remark"
 
 
@@ -36,7 +39,7 @@ class Preference:
     b: str
     answer: Answer
     reason: str = ""
-    by: str = USER
+    by: str = DEFAULT_RATER
     kind: Literal["preference"] = "preference"
 
     @property
@@ -47,99 +50,99 @@ class Preference:
 
 @dataclass(frozen=True)
 class Pin:
-    """A term that must stay."""
+    """A term that every program must keep."""
 
     term: str
     candidate: str
-    """Where it was seen."""
+    """Id of the candidate that has the term."""
     expression: str | None
-    """What it computes there; None where its program cannot be taken apart."""
+    """The term's expression in that program; None where it cannot be extracted."""
     weight: float = 1.0
-    by: str = USER
+    by: str = DEFAULT_RATER
     kind: Literal["pin"] = "pin"
 
 
 @dataclass(frozen=True)
 class Ban:
-    """A term that must not come back."""
+    """A term that no program may have."""
 
     term: str
     candidate: str | None = None
-    """Where it was seen; None if no program had it."""
+    """Id of a candidate that has the term; None if no program has it."""
     expression: str | None = None
-    by: str = USER
+    by: str = DEFAULT_RATER
     kind: Literal["ban"] = "ban"
 
 
 @dataclass(frozen=True)
 class Release:
-    """A pin or a ban is lifted."""
+    """The end of a pin or of a ban."""
 
     term: str
-    by: str = USER
+    by: str = DEFAULT_RATER
     kind: Literal["release"] = "release"
 
 
 @dataclass(frozen=True)
-class Weights:
-    """A candidate's program with other weights: a program of the next generation."""
+class WeightChange:
+    """A candidate's program with other weights, as a program of the next generation."""
 
     candidate: str
     weights: Mapping[str, float]
     source: str
     """The whole program."""
-    by: str = USER
+    by: str = DEFAULT_RATER
     kind: Literal["weights"] = "weights"
 
 
 @dataclass(frozen=True)
-class Edit:
-    """A program that the user wrote, or had made from rankings: a program of the next generation."""
+class ProgramEdit:
+    """A program by the user, written by hand or learned from a ranking, as a program of the next generation."""
 
     candidate: str
-    """Which one it was made from."""
+    """Id of the candidate that it was made from."""
     source: str
     about: str = ""
-    """What it is, in a sentence; empty for an edit by hand."""
-    by: str = USER
+    """Description in a sentence; empty for an edit by hand."""
+    by: str = DEFAULT_RATER
     kind: Literal["edit"] = "edit"
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """Who ranks the programs from the next generation on."""
+class RankingChange:
+    """A choice of who ranks the programs from the next generation on."""
 
     rank: Literal["metric", "people"]
     blend: float = 0.0
-    """As `feedback.blend`."""
-    by: str = USER
+    """Same as `feedback.blend`."""
+    by: str = DEFAULT_RATER
     kind: Literal["ranking"] = "ranking"
 
 
 @dataclass(frozen=True)
-class More:
-    """The search goes on, at least to this number of generations."""
+class ContinueRequest:
+    """A request that the search runs at least this number of generations."""
 
     until: int
-    by: str = USER
+    by: str = DEFAULT_RATER
     kind: Literal["more"] = "more"
 
 
-Input = Annotated[
-    Remark | Preference | Pin | Ban | Release | Weights | Edit | Ranking | More,
+FeedbackInput = Annotated[
+    UserRemark | Preference | Pin | Ban | Release | WeightChange | ProgramEdit | RankingChange | ContinueRequest,
     Field(discriminator="kind"),
 ]
 
 
 @dataclass(frozen=True)
-class Entry:
-    """An input as the journal holds it."""
+class FeedbackEntry:
+    """The data of a feedback event in the journal."""
 
-    input: Input
+    input: FeedbackInput
 
 
 @dataclass(frozen=True)
-class Said:
+class FeedbackEvent:
     """An input with its place in the journal."""
 
     number: int
@@ -147,45 +150,44 @@ class Said:
     key: str
     time: str
     """UTC, ISO 8601."""
-    input: Input
+    input: FeedbackInput
 
 
 @dataclass(frozen=True)
-class State:
-    """Everything that was said about a run, and what of it is in force."""
+class FeedbackState:
+    """Every input of a run, and those that are in force."""
 
-    said: tuple[Said, ...] = ()
-    """Oldest first."""
-    waiting: tuple[Said, ...] = ()
-    """What no generation has heard yet."""
-    begun: int = 0
-    """How many generations have begun."""
+    events: tuple[FeedbackEvent, ...] = ()
+    """All inputs, oldest first."""
+    pending: tuple[FeedbackEvent, ...] = ()
+    """Inputs that came after the plan of the last generation."""
+    generations_started: int = 0
     pins: tuple[Pin, ...] = ()
     bans: tuple[Ban, ...] = ()
-    until: int | None = None
-    """To how many generations the search was told to go; None where nobody asked for more."""
-    ranking: Ranking | None = None
-    """Who ranks, where that was changed; None: as the settings say."""
-    judged: tuple[Preference, ...] = field(default=(), repr=False)
-    """What a judge's model said, which is no input of a person."""
+    target_generations: int | None = None
+    """Number of generations that a `ContinueRequest` asks for; None without one."""
+    ranking_change: RankingChange | None = None
+    """The latest choice of who ranks; None leaves it to the settings."""
+    judge_preferences: tuple[Preference, ...] = field(default=(), repr=False)
+    """Answers of the judge's model; they are not among `events`."""
 
-    def settings(self, given: FeedbackSettings) -> FeedbackSettings:
-        """Return the settings with what was changed since."""
-        if self.ranking is None:
-            return given
-        return given.model_copy(update={"rank": self.ranking.rank, "blend": self.ranking.blend})
+    def effective_settings(self, settings: FeedbackSettings) -> FeedbackSettings:
+        """Return the run's settings with the latest choice of who ranks."""
+        if self.ranking_change is None:
+            return settings
+        return settings.model_copy(update={"rank": self.ranking_change.rank, "blend": self.ranking_change.blend})
 
     @property
-    def remarks(self) -> tuple[Remark, ...]:
-        """What was said in words."""
-        return tuple(one.input for one in self.said if isinstance(one.input, Remark))
+    def remarks(self) -> tuple[UserRemark, ...]:
+        """All remarks in words."""
+        return tuple(event.input for event in self.events if isinstance(event.input, UserRemark))
 
     @property
     def preferences(self) -> tuple[Preference, ...]:
-        """What people preferred."""
-        return tuple(one.input for one in self.said if isinstance(one.input, Preference))
+        """All comparisons by people."""
+        return tuple(event.input for event in self.events if isinstance(event.input, Preference))
 
     @property
-    def programs(self) -> tuple[Said, ...]:
-        """The user's programs that the next generation will try."""
-        return tuple(one for one in self.waiting if isinstance(one.input, Weights | Edit))
+    def pending_programs(self) -> tuple[FeedbackEvent, ...]:
+        """The user's programs that the next generation will train."""
+        return tuple(event for event in self.pending if isinstance(event.input, WeightChange | ProgramEdit))

@@ -1,9 +1,10 @@
-"""A reward from a ranking of factors: hierarchical preferences (HERON: Bukharin et al., 2023, arXiv:2309.02632).
+"""Reward from a ranking of factors: hierarchical preferences (HERON: Bukharin et al., 2023, arXiv:2309.02632).
 
-The user ranks measures by importance. Two recorded episodes are compared by the first measure in which they differ by
-more than its margin, so nobody weighs one against another. On the pairs labelled like that a reward is trained, linear
-in named features of a step, with Bradley–Terry's loss on returns. It is written as a reward program with its weights as
-constants, so everything that works for programs works for it: checks, seal, trainings, export.
+The user ranks measures of an episode by importance. Two recorded episodes are compared by the first measure in which
+they differ by more than its margin, so that nobody has to weigh one measure against another. A reward that is linear in
+named features of a step is trained on these pairs, with the Bradley–Terry loss on returns. It is written as a reward
+program with its weights as constants, so that everything that works for programs works for it: checks, sandbox,
+training, export.
 """
 
 from __future__ import annotations
@@ -11,305 +12,375 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.contract.errors import UserError
-from rewardsmith.contract.fitness.expression import Fitness, Rollout
+from rewardsmith.contract.fitness import Fitness, Rollout
 from rewardsmith.contract.records import Candidate
-from rewardsmith.contract.text import counted
-from rewardsmith.search.feedback import ranking as ranks
+from rewardsmith.contract.text import pluralize
+from rewardsmith.sandbox.recorded import EpisodeFile
+from rewardsmith.search.feedback import ranking as preference_ranking
 from rewardsmith.search.feedback import record
 from rewardsmith.search.feedback.bradley_terry import Array
-from rewardsmith.search.feedback.events import Said
+from rewardsmith.search.feedback.events import FeedbackEvent
 from rewardsmith.search.steps import evolution
 from rewardsmith.search.storage import Run
 
 Indices = NDArray[np.intp]
-MARGIN = 0.5
+DEFAULT_MARGIN = 0.5
 """Margin of a factor in standard deviations over the recorded episodes, where the user gives none."""
-MAX_PAIRS, LEAST_PAIRS = 4_000, 20
+MAX_PAIRS, MIN_PAIRS, MIN_PROGRAMS = 4_000, 20, 3
 MAX_SIGNALS, MAX_TERMS = 24, 8
 CLIP = 3.0
-"""A feature stays within so many standard deviations: what was never recorded must not pay without bound."""
-RIDGE, ASIDE = 1e-2, 30.0
-"""What large weights cost, and how much more those of signals that no factor names: a run has few policies, and
-whatever else sets them apart would explain the ranking as well."""
+"""Bound of a feature in standard deviations: values that were never recorded must not pay without limit."""
+RIDGE, UNNAMED_FACTOR = 1e-2, 30.0
+"""Ridge penalty of a weight, and its factor for signals that no ranked measure names: a run has few policies, and any
+other difference between them would explain the ranking as well."""
 FOLDS = 5
+MIN_WEIGHT = 0.01
+"""Terms with a smaller weight are left out of the program, whose largest weight is 1."""
+MAX_ITERATIONS, MAX_NEWTON_STEP, TOLERANCE = 50, 5.0, 1e-9
 _MARGIN = re.compile(r"(.*?)\s+by\s+([0-9.eE+-]+)\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Factor:
+class RankedFactor:
     """A measure of an episode; more is better."""
 
     fitness: Fitness
     margin: float | None
-    """Smaller differences are none; None takes half a standard deviation."""
+    """Smaller differences do not count; None takes half a standard deviation."""
 
 
 @dataclass(frozen=True)
-class Feature:
+class StepFeature:
     """A quantity of one step, as the reward program computes it."""
 
     name: str
     expression: str
     """Over the contract's arguments."""
     signal: str | None = None
-    """What it is made of; None for actions and for being there at all."""
+    """Name of its signal; None for actions and for being alive."""
 
 
 @dataclass(frozen=True)
-class Episodes:
-    """Recorded episodes as numbers."""
+class EpisodeFeatures:
+    """Recorded episodes as numbers: n episodes, k factors, d features."""
 
     factors: Array
-    """(n, factors): each episode's measures."""
+    """(n, k): measures of each episode."""
     features: Array
-    """(n, features): sums over its steps, divided by the length of the longest episode."""
-    named: tuple[Feature, ...]
+    """(n, d): sums over an episode's steps, divided by the length of the longest episode."""
+    columns: tuple[StepFeature, ...]
+    """The d features."""
     owners: tuple[str, ...]
-    """Of each episode: the id of its candidate."""
+    """Id of each episode's candidate."""
     ridge: Array
-    """(features,): what a large weight of each costs."""
+    """(d,): ridge penalty of each feature's weight."""
 
 
 @dataclass(frozen=True)
-class Learnt:
-    """A reward that was learnt from a ranking."""
+class LearnedReward:
+    """A reward that was learned from a ranking."""
 
     source: str
     about: str
-    """What it is and how well it repeats the ranking, in a sentence or two."""
+    """Description with its accuracy, in a sentence."""
     accuracy: float
-    """Part of the pairs with a program held back from training that are ordered as the ranking does."""
+    """Share of correctly ordered pairs, over pairs with a program that was held out from training."""
     pairs: int
-    """Labelled pairs that it was trained on."""
+    """Number of labelled pairs that it was trained on."""
 
 
-def learn(run: Run, ranking: Sequence[str], seed: int = 0) -> Learnt:
+# ---------------------------------------------------------------- from a ranking to a program
+
+
+def learn_reward(run: Run, ranking: Sequence[str], seed: int = 0) -> LearnedReward:
     """Learn a reward from the recorded episodes of a run.
 
     Args:
-        run: with at least two trained candidates.
+        run: with at least three trained candidates.
         ranking: fitness expressions, the most important first; more is better. "EXPRESSION by NUMBER" gives a margin.
-        seed: of the draw of pairs, where there are many.
+        seed: of the draw of pairs, where there are too many.
 
     Raises:
         FitnessError: if an expression does not parse, or names what was not recorded.
         UserError: if there is too little to learn from.
     """
-    factors = [factor(text) for text in ranking]
+    factors = [parse_factor(text) for text in ranking]
     if not factors:
         raise UserError("name the factors, the most important first: survived > mean(x_velocity)")
-    episodes = read(run, ranks.rankable(run.candidates()), factors)
-    pairs = labelled(episodes.factors, _margins(episodes.factors, factors), np.random.default_rng(seed))
+
+    # Recorded episodes, and the pairs of them that the ranking decides.
+    candidates = preference_ranking.select_rankable(run.read_candidates())
+    episodes = load_features(run, candidates, factors)
+    margins = _resolve_margins(episodes.factors, factors)
+    pairs = label_pairs(episodes.factors, margins, np.random.default_rng(seed))
     programs = len(set(episodes.owners))
-    if len(pairs) < LEAST_PAIRS or programs < 3:
+    if len(pairs) < MIN_PAIRS or programs < MIN_PROGRAMS:
         raise UserError(
-            f"{counted(len(episodes.factors), 'recorded episode')} of {counted(programs, 'program')} give "
-            f"{counted(len(pairs), 'pair that differs', 'pairs that differ')} by the margins; {LEAST_PAIRS} of 3 "
-            "programs are needed: rank factors that tell episodes apart, or run another generation"
+            f"{pluralize(len(episodes.factors), 'recorded episode')} of {pluralize(programs, 'program')} give "
+            f"{pluralize(len(pairs), 'pair that differs', 'pairs that differ')} by the margins; at least {MIN_PAIRS} "
+            f"pairs of {MIN_PROGRAMS} programs are needed: rank factors in which episodes differ, or run another "
+            "generation"
         )
-    accuracy = checked(episodes, pairs)
-    weights = trained(episodes.features, pairs, episodes.ridge)
-    kept = np.argsort(-np.abs(weights) * episodes.features.std(axis=0))[:MAX_TERMS]
-    weights = trained(episodes.features[:, kept], pairs, episodes.ridge[kept])
-    words = " > ".join(one.fitness.text for one in factors)
+
+    # All features first, then the largest contributions alone: a program of few terms can be read.
+    accuracy = cross_validate(episodes, pairs)
+    all_weights = fit_weights(episodes.features, pairs, episodes.ridge)
+    contributions = np.abs(all_weights) * episodes.features.std(axis=0)
+    kept = np.argsort(-contributions)[:MAX_TERMS]
+    weights = fit_weights(episodes.features[:, kept], pairs, episodes.ridge[kept])
+
+    order = " > ".join(factor.fitness.text for factor in factors)
     about = (
-        f"Learnt from the ranking {words}: it orders {accuracy:.0%} of the pairs with a program that it was not "
-        "trained on as the ranking does."
+        f"Learned from the ranking {order}: of the pairs with a program that was held out from training it orders "
+        f"{accuracy:.0%} as the ranking does."
     )
-    return Learnt(written(words, [episodes.named[at] for at in kept], weights), about, accuracy, len(pairs))
+    source = write_program(order, [episodes.columns[index] for index in kept], weights)
+    return LearnedReward(source, about, accuracy, len(pairs))
 
 
-def offer(run: Run, learnt: Learnt, *, by: str = "") -> Said:
-    """Hand a learnt reward in as a program of the next generation; see `writing.edit` for what it raises."""
-    best = evolution.ranked(run.candidates(), run.config.evolution.caution)[0]
-    return record.edit(run, best.id, learnt.source, by=by, about=learnt.about)
+def submit_learned_reward(run: Run, learned: LearnedReward, *, by: str = "") -> FeedbackEvent:
+    """Submit a learned reward as a program of the next generation; raises as `record.submit_program`."""
+    best = evolution.rank_candidates(run.read_candidates(), run.config.evolution.caution)[0]
+    return record.submit_program(run, best.id, learned.source, by=by, about=learned.about)
 
 
-def factor(text: str) -> Factor:
-    """Read a factor.
+def parse_factor(text: str) -> RankedFactor:
+    """Parse a factor.
 
-    >>> factor("mean(x_velocity) by 0.5").margin
+    >>> parse_factor("mean(x_velocity) by 0.5").margin
     0.5
 
     Raises:
-        FitnessError: if it is no expression of the fitness language.
-        UserError: if the margin is no positive number.
+        FitnessError: if it is not an expression of the fitness language.
+        UserError: if the margin is not a number of 0 or more.
     """
-    found = _MARGIN.fullmatch(text)
-    if found is None:
-        return Factor(Fitness.parse(text), None)
+    match = _MARGIN.fullmatch(text)
+    if match is None:
+        return RankedFactor(Fitness.parse(text), None)
     try:
-        margin = float(found[2])
+        margin = float(match[2])
     except ValueError:
         margin = -1.0
     if not 0.0 <= margin < float("inf"):
         raise UserError(f"{text!r}: a margin is a number of 0 or more")
-    return Factor(Fitness.parse(found[1]), margin)
+    return RankedFactor(Fitness.parse(match[1]), margin)
 
 
-def read(run: Run, candidates: Sequence[Candidate], factors: Sequence[Factor]) -> Episodes:
-    """Read the recorded episodes of these candidates.
+def write_program(order: str, features: Sequence[StepFeature], weights: Array) -> str:
+    """Write the reward as a program: one term for each feature, with the largest weight scaled to 1.
+
+    Args:
+        order: the ranking, for the program's docstring.
+        features: of the terms.
+        weights: (len(features),).
+    """
+    scaled = weights / (np.max(np.abs(weights)) or 1.0)
+    rounded = [float(f"{weight:.3g}") for weight in scaled]
+    terms = [(feature, weight) for feature, weight in zip(features, rounded, strict=True) if abs(weight) >= MIN_WEIGHT]
+
+    title = order.replace("\\", "/").replace('"', "'")
+    lines = [f'"""A reward learned from a ranking of factors: {title}."""', "", "WEIGHTS = {"]
+    lines += [f'    "{feature.name}": {weight!r},' for feature, weight in terms]
+    lines += ["}", "", "", "def reward(action, after):", "    return {"]
+    lines += [f'        "{feature.name}": {feature.expression},' for feature, _ in terms]
+    lines += ["    }"]
+    return "\n".join(lines) + "\n"
+
+
+# ---------------------------------------------------------------- recorded episodes as features
+
+
+def load_features(run: Run, candidates: Sequence[Candidate], factors: Sequence[RankedFactor]) -> EpisodeFeatures:
+    """Load the recorded episodes of these candidates as measures and features.
 
     Raises:
         FitnessError: if a factor names what was not recorded.
         UserError: if nothing was recorded.
-        RunError: if the run has not looked at its environment.
+        RunError: if the run has not probed its environment.
     """
-    found = [(one.id, rollout) for one in candidates for rollout in _rollouts(run.path, one)]
-    rollouts = [rollout for _, rollout in found]
+    # The episodes, and the signals that all of them recorded.
+    owned = [(candidate.id, rollout) for candidate in candidates for rollout in _load_rollouts(run, candidate)]
+    owners, rollouts = [owner for owner, _ in owned], [rollout for _, rollout in owned]
     if not rollouts:
         raise UserError(f"{run.path} has no recorded episodes of a trained program; run a generation first")
-    offered = record.probe(run).signals
-    recorded = [signal.name for signal in offered if all(signal.name in one.signals for one in rollouts)]
-    measured = np.array([[one.fitness.evaluate(rollout) for one in factors] for rollout in rollouts])
-    columns = {name: np.concatenate([_columns(one.signals[name]) for one in rollouts]) for name in recorded}
-    named: list[Feature] = []
-    values: list[Array] = []
-    for name, column in columns.items():
-        for part in range(column.shape[1]) if len(named) < 2 * MAX_SIGNALS else ():
-            plain = rollouts[0].signals[name].ndim == 1
-            for feature, value in _features(name, None if plain else part, column[:, part]):
-                named.append(feature)
-                values.append(value)
-    actions = np.concatenate([_columns(one.actions) for one in rollouts])
-    named += [Feature("effort", "-np.mean(action**2, axis=1)"), Feature("alive", "np.ones(len(action))")]
-    values += [-np.mean(actions**2, axis=1), np.ones(len(actions))]
-    lengths = [len(one.actions) for one in rollouts]
-    steps = np.split(np.stack(values, axis=1), np.cumsum(lengths)[:-1])
-    sums = np.stack([step.sum(axis=0) for step in steps]) / max(lengths)
-    asked = {name for one in factors for name in one.fitness.names}
-    ridge = np.array([RIDGE if one.signal is None or one.signal in asked else RIDGE * ASIDE for one in named])
-    return Episodes(measured, sums, tuple(_apart(named)), tuple(owner for owner, _ in found), ridge)
+    probe_signals = [signal.name for signal in record.load_probe(run).signals]
+    recorded = [name for name in probe_signals if all(name in rollout.signals for rollout in rollouts)]
+
+    # Measures of each episode, by the user's expressions.
+    measures = np.array([[factor.fitness.evaluate(rollout) for factor in factors] for rollout in rollouts])
+
+    # Features of each step, over all episodes one after the other.
+    features: list[StepFeature] = []
+    step_values: list[Array] = []
+    for name in recorded:
+        if len(features) >= 2 * MAX_SIGNALS:
+            break
+        for feature, values in _build_signal_features(name, [rollout.signals[name] for rollout in rollouts]):
+            features.append(feature)
+            step_values.append(values)
+    actions = np.concatenate([_as_columns(rollout.actions) for rollout in rollouts])
+    features.append(StepFeature("effort", "-np.mean(action**2, axis=1)"))
+    step_values.append(-np.mean(actions**2, axis=1))
+    features.append(StepFeature("alive", "np.ones(len(action))"))
+    step_values.append(np.ones(len(actions)))
+
+    # A linear reward's return is linear in the sums over an episode's steps.
+    lengths = [len(rollout.actions) for rollout in rollouts]
+    episode_steps = np.split(np.stack(step_values, axis=1), np.cumsum(lengths)[:-1])
+    sums = np.stack([steps.sum(axis=0) for steps in episode_steps]) / max(lengths)
+
+    ranked_names = {name for factor in factors for name in factor.fitness.names}
+    ridge = [
+        RIDGE if feature.signal is None or feature.signal in ranked_names else RIDGE * UNNAMED_FACTOR
+        for feature in features
+    ]
+    return EpisodeFeatures(measures, sums, tuple(_make_names_unique(features)), tuple(owners), np.array(ridge))
 
 
-def labelled(factors: Array, margins: Array, rng: np.random.Generator) -> Indices:
-    """Return the labelled pairs of episodes, (m, 2): the better one first; undecided pairs are left out.
+def _load_rollouts(run: Run, candidate: Candidate) -> list[Rollout]:
+    rollouts = []
+    for training, evaluation in zip(candidate.trainings, candidate.evaluations, strict=True):
+        file = EpisodeFile.in_folder(run.layout.evaluation_dir(candidate.id, training.seed))
+        if not file.exists():
+            continue
+        for index, episode in enumerate(evaluation.episodes):
+            rollouts.append(file.read_rollout(index, episode.terminated))
+    return rollouts
+
+
+def _build_signal_features(name: str, episodes: Sequence[Array]) -> list[tuple[StepFeature, Array]]:
+    """Return the features of a signal with their values at each step of all episodes."""
+    is_scalar = episodes[0].ndim == 1
+    columns = np.concatenate([_as_columns(values) for values in episodes])
+    features = []
+    for part in range(columns.shape[1]):
+        features += _standardize_column(name, None if is_scalar else part, columns[:, part])
+    return features
+
+
+def _standardize_column(name: str, part: int | None, values: Array) -> list[tuple[StepFeature, Array]]:
+    """Return two features of a number: its standardized value, and minus its square, as the best value may lie inside.
+
+    Args:
+        name: of the signal.
+        part: index in the signal; None for a signal that is one number.
+        values: at each step of all episodes.
+    """
+    # Rounded as they stand in the program, so that training and program compute the same.
+    mean, std = float(f"{values.mean():.4g}"), float(f"{values.std():.4g}")
+    if std <= 0.0 or not np.isfinite(std):
+        return []
+
+    source = f"after.{name}" if part is None else f"after.{name}[:, {part}]"
+    label = name if part is None else f"{name}_{part}"
+    expression = f"np.clip(({source} - {mean!r}) / {std!r}, -{CLIP}, {CLIP})"
+    standardized = np.clip((values - mean) / std, -CLIP, CLIP)
+    return [
+        (StepFeature(label, expression, name), standardized),
+        (StepFeature(f"{label}_away", f"-({expression}) ** 2 / {CLIP}", name), -(standardized**2) / CLIP),
+    ]
+
+
+def _make_names_unique(features: Sequence[StepFeature]) -> list[StepFeature]:
+    used: set[str] = set()
+    unique = []
+    for feature in features:
+        name = feature.name
+        while name in used:
+            name += "_too"
+        used.add(name)
+        unique.append(StepFeature(name, feature.expression, feature.signal))
+    return unique
+
+
+def _as_columns(values: Array) -> Array:
+    return np.asarray(values, dtype=np.float64).reshape(len(values), -1)
+
+
+# ---------------------------------------------------------------- from pairs to weights
+
+
+def label_pairs(factors: Array, margins: Array, rng: np.random.Generator) -> Indices:
+    """Label pairs of episodes by the first factor that decides; leave out the undecided ones.
 
     Args:
         factors: (n, k), the most important first.
-        margins: (k,): the first factor that differs by more decides.
+        margins: (k,): a factor decides if it differs by more.
         rng: draws the pairs where there are too many.
+
+    Returns:
+        (m, 2) indices of episodes, the better one first.
     """
     pairs = np.stack(np.triu_indices(len(factors), k=1), axis=1)
     if len(pairs) > MAX_PAIRS:
         pairs = pairs[rng.choice(len(pairs), MAX_PAIRS, replace=False)]
-    apart = factors[pairs[:, 0]] - factors[pairs[:, 1]]
-    tells = np.abs(apart) > margins
-    sign = apart[np.arange(len(pairs)), tells.argmax(axis=1)]
-    return np.asarray(np.where((sign > 0)[:, None], pairs, pairs[:, ::-1])[tells.any(axis=1)])
+
+    difference = factors[pairs[:, 0]] - factors[pairs[:, 1]]
+    decides = np.abs(difference) > margins
+    is_decided, first_decisive = decides.any(axis=1), decides.argmax(axis=1)
+    sign = difference[np.arange(len(pairs)), first_decisive]
+    better_first = np.where((sign > 0)[:, None], pairs, pairs[:, ::-1])
+    return np.asarray(better_first[is_decided])
 
 
-def checked(episodes: Episodes, pairs: Indices) -> float:
-    """Return how well rewards that never saw a program order the pairs with its episodes, in [0, 1].
+def cross_validate(episodes: EpisodeFeatures, pairs: Indices) -> float:
+    """Return the share of correctly ordered pairs of programs that were held out from training, in [0, 1].
 
-    The episodes of one policy are much alike, so programs are held back and not episodes: every one once, in folds.
+    The episodes of one policy are much alike, so programs are held out instead of episodes: each one once, in folds.
     """
-    owners = np.array([sorted(set(episodes.owners)).index(owner) % FOLDS for owner in episodes.owners])
-    right, count = 0.0, 0
+    programs = sorted(set(episodes.owners))
+    fold_of_episode = np.array([programs.index(owner) % FOLDS for owner in episodes.owners])
+    correct, count = 0.0, 0
     for fold in range(FOLDS):
-        held = (owners[pairs] == fold).any(axis=1)
-        if held.any() and not held.all():
-            weights = trained(episodes.features, pairs[~held], episodes.ridge)
-            right += agreement(episodes.features, pairs[held], weights) * int(held.sum())
-            count += int(held.sum())
-    return right / count if count else 0.0
+        held_out = (fold_of_episode[pairs] == fold).any(axis=1)
+        if held_out.any() and not held_out.all():
+            weights = fit_weights(episodes.features, pairs[~held_out], episodes.ridge)
+            held_out_count = int(held_out.sum())
+            correct += measure_accuracy(episodes.features, pairs[held_out], weights) * held_out_count
+            count += held_out_count
+    return correct / count if count else 0.0
 
 
-def trained(features: Array, pairs: Indices, ridge: Array) -> Array:
-    """Return the weights under which the better of each pair has the greater return, (features,), by Newton's method.
+def fit_weights(features: Array, pairs: Indices, ridge: Array) -> Array:
+    """Fit weights under which the better of each pair has the higher return, (d,), by Newton's method.
 
     Args:
-        features: (n, features) of episodes.
+        features: (n, d) of episodes.
         pairs: (m, 2), the better one first.
-        ridge: (features,): how much large weights cost.
+        ridge: (d,): penalty of each weight.
     """
     scale = features.std(axis=0) + 1e-9
-    apart = (features[pairs[:, 0]] - features[pairs[:, 1]]) / scale
+    difference = (features[pairs[:, 0]] - features[pairs[:, 1]]) / scale
     weights = np.zeros(features.shape[1])
-    for _ in range(50):
-        chance = 0.5 * (1.0 + np.tanh(0.5 * (apart @ weights)))
-        gradient = apart.T @ (1.0 - chance) / len(apart) - ridge * weights
-        bend = apart.T @ (apart * (chance * (1.0 - chance))[:, None]) / len(apart) + np.diag(ridge)
-        step = np.linalg.solve(bend, gradient)
-        weights = weights + step * min(1.0, 5.0 / max(1e-12, float(np.linalg.norm(step))))
-        if np.max(np.abs(step)) < 1e-9:
+    for _ in range(MAX_ITERATIONS):
+        probability = 0.5 * (1.0 + np.tanh(0.5 * (difference @ weights)))
+        fisher = probability * (1.0 - probability)
+        gradient = difference.T @ (1.0 - probability) / len(difference) - ridge * weights
+        curvature = difference.T @ (difference * fisher[:, None]) / len(difference) + np.diag(ridge)
+
+        step = np.linalg.solve(curvature, gradient)
+        weights = weights + step * min(1.0, MAX_NEWTON_STEP / max(1e-12, float(np.linalg.norm(step))))
+        if np.max(np.abs(step)) < TOLERANCE:
             break
     return np.asarray(weights / scale)
 
 
-def agreement(features: Array, pairs: Indices, weights: Array) -> float:
-    """Return the part of the pairs whose better episode has the greater return, in [0, 1]; a tie counts half."""
-    apart = (features[pairs[:, 0]] - features[pairs[:, 1]]) @ weights
-    return float(np.mean((apart > 0) + 0.5 * (apart == 0)))
+def measure_accuracy(features: Array, pairs: Indices, weights: Array) -> float:
+    """Return the share of pairs whose better episode has the higher return, in [0, 1]; a tie counts half."""
+    difference = (features[pairs[:, 0]] - features[pairs[:, 1]]) @ weights
+    return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
 
 
-def written(words: str, features: Sequence[Feature], weights: Array) -> str:
-    """Return the reward as a program: one term a feature, the learnt weights made at most 1."""
-    scaled = weights / (np.max(np.abs(weights)) or 1.0)
-    figures = [float(f"{weight:.3g}") for weight in scaled]
-    kept = [(one, figure) for one, figure in zip(features, figures, strict=True) if abs(figure) >= 0.01]
-    text = words.replace("\\", "/").replace('"', "'")
-    lines = [f'"""A reward learnt from a ranking of factors: {text}."""', "", "WEIGHTS = {"]
-    lines += [f'    "{one.name}": {figure!r},' for one, figure in kept]
-    lines += ["}", "", "", "def reward(action, after):", "    return {"]
-    lines += [f'        "{one.name}": {one.expression},' for one, _ in kept]
-    return "\n".join([*lines, "    }"]) + "\n"
-
-
-def _margins(measured: Array, factors: Sequence[Factor]) -> Array:
-    spread = measured.std(axis=0)
-    given = [MARGIN * wide if one.margin is None else one.margin for one, wide in zip(factors, spread, strict=True)]
-    return np.array(given, dtype=np.float64)
-
-
-def _rollouts(path: Path, one: Candidate) -> list[Rollout]:
-    found = []
-    for training, evaluation in zip(one.trainings, one.evaluations, strict=True):
-        file = path / "candidates" / one.id / f"eval-s{training.seed}" / "episodes.npz"
-        if not file.is_file():
-            continue
-        with np.load(file, allow_pickle=False) as arrays:
-            data = {name: np.asarray(arrays[name], dtype=np.float64) for name in arrays.files}
-        for index, episode in enumerate(evaluation.episodes):
-            start = {name.split("/", 2)[2]: data[name] for name in data if name.startswith(f"{index}/start/")}
-            signals = {name: data[f"{index}/{name}"] for name in start}
-            found.append(Rollout(signals, start, data[f"{index}/action"], episode.terminated))
-    return found
-
-
-def _apart(features: Sequence[Feature]) -> list[Feature]:
-    """Return the features with a name of its own for each."""
-    taken: set[str] = set()
-    found = []
-    for one in features:
-        name = one.name
-        while name in taken:
-            name += "_too"
-        taken.add(name)
-        found.append(Feature(name, one.expression, one.signal))
-    return found
-
-
-def _columns(values: Array) -> Array:
-    return np.asarray(values, dtype=np.float64).reshape(len(values), -1)
-
-
-def _features(name: str, part: int | None, values: Array) -> list[tuple[Feature, Array]]:
-    """Return a signal's features: its standardised value, and the square of that, as there can be too much of it."""
-    mean, spread = float(f"{values.mean():.4g}"), float(f"{values.std():.4g}")
-    if spread <= 0.0 or not np.isfinite(spread):
-        return []
-    place = f"after.{name}" if part is None else f"after.{name}[:, {part}]"
-    label = name if part is None else f"{name}_{part}"
-    expression = f"np.clip(({place} - {mean!r}) / {spread!r}, -{CLIP}, {CLIP})"
-    standard = np.clip((values - mean) / spread, -CLIP, CLIP)
-    return [
-        (Feature(label, expression, name), standard),
-        (Feature(f"{label}_away", f"-({expression}) ** 2 / {CLIP}", name), -(standard**2) / CLIP),
+def _resolve_margins(measures: Array, factors: Sequence[RankedFactor]) -> Array:
+    """Return the margin of each factor, (k,)."""
+    stds = measures.std(axis=0)
+    margins = [
+        DEFAULT_MARGIN * std if factor.margin is None else factor.margin
+        for factor, std in zip(factors, stds, strict=True)
     ]
+    return np.array(margins, dtype=np.float64)

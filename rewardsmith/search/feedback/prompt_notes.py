@@ -1,6 +1,7 @@
-"""What the next generation is told of the feedback: notes for prompts, terms for the critic, programs for its slots.
+"""Effect of the feedback on the next generation: notes for prompts, pinned and banned terms, and slots for programs.
 
-All of it is a function of the state that the generation hears, so that a resumed or replayed search says the same.
+Everything here is a function of the state that the generation uses, so that a resumed or replayed search writes the
+same prompts.
 """
 
 from __future__ import annotations
@@ -8,97 +9,108 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rewardsmith.contract.records import Assignment, Candidate, Generation, Proposal, Wish
+from rewardsmith.contract.records import Candidate, GenerationPlan, Proposal, SlotAssignment, TermConstraint
 from rewardsmith.llm import prompts
 from rewardsmith.search.feedback import ranking
-from rewardsmith.search.feedback.events import Edit, Preference, Remark, State, Weights
+from rewardsmith.search.feedback.events import FeedbackState, Preference, ProgramEdit, UserRemark, WeightChange
 from rewardsmith.spec.settings import FeedbackSettings
 
 MAX_NOTES = 20
-"""Remarks and comparisons that a prompt repeats; of more, the latest."""
+"""Remarks and comparisons that a prompt repeats; the latest ones, where there are more."""
 AUTHOR = "user"
 
 
-def notes(state: State, candidates: Sequence[Candidate], settings: FeedbackSettings) -> tuple[str, ...]:
-    """Return what the user said, a line each: what holds for every program first, then the latest words."""
-    held = [
-        f"Every program keeps the term {wish.term!r}{_as_in(wish)}; one without it is refused." for wish in pins(state)
+def build_notes(state: FeedbackState, candidates: Sequence[Candidate], settings: FeedbackSettings) -> tuple[str, ...]:
+    """Build the notes of a prompt, a line each: pins, bans and the meaning of fitness, then the latest inputs."""
+    pin_notes = [
+        f"Every program keeps the term {constraint.term!r}{_describe_origin(constraint)}; one without it is refused."
+        for constraint in list_pinned_terms(state)
     ]
-    held += [
-        f"No program has the term {wish.term!r}{_as_in(wish)}; one that has it is refused." for wish in bans(state)
+    ban_notes = [
+        f"No program has the term {constraint.term!r}{_describe_origin(constraint)}; one that has it is refused."
+        for constraint in list_banned_terms(state)
     ]
-    spoken = [_line(one.input) for one in state.said if isinstance(one.input, Remark | Preference)]
-    return (*held, *_ranking(state, candidates, settings), *spoken[-MAX_NOTES:])
-
-
-def pins(state: State) -> tuple[Wish, ...]:
-    """Return the terms that must stay."""
-    return tuple(Wish(one.term, one.expression, one.weight, one.candidate) for one in state.pins)
-
-
-def bans(state: State) -> tuple[Wish, ...]:
-    """Return the terms that must not come back."""
-    return tuple(Wish(one.term, one.expression, candidate=one.candidate) for one in state.bans)
-
-
-def with_programs(plan: Generation, state: State) -> Generation:
-    """Return a plan with a slot for each of the user's programs, behind its own."""
-    slots = [
-        Assignment("user", (one.input.candidate,), given=one.key)
-        for one in state.programs
-        if isinstance(one.input, Weights | Edit)
+    ranking_notes = _explain_ranking(state, candidates, settings)
+    input_notes = [
+        _format_input(event.input) for event in state.events if isinstance(event.input, UserRemark | Preference)
     ]
-    return replace(plan, slots=(*plan.slots, *slots)) if slots else plan
+    return (*pin_notes, *ban_notes, *ranking_notes, *input_notes[-MAX_NOTES:])
 
 
-def program(state: State, key: str | None) -> Proposal | None:
-    """Return the user's program under a key; None without one."""
-    given = next((one.input for one in state.said if one.key == key), None)
-    if isinstance(given, Weights):
-        moves = ", ".join(f"{name} {weight:g}" for name, weight in given.weights.items())
-        return Proposal(
-            given.source, AUTHOR, (given.candidate,), f"{given.candidate} with weights by the user: {moves}."
-        )
-    if isinstance(given, Edit):
-        words = given.about or f"The user's edit of {given.candidate}."
-        return Proposal(given.source, AUTHOR, (given.candidate,), words)
+def list_pinned_terms(state: FeedbackState) -> tuple[TermConstraint, ...]:
+    """Return the terms that every program must keep."""
+    return tuple(TermConstraint(pin.term, pin.expression, pin.weight, pin.candidate) for pin in state.pins)
+
+
+def list_banned_terms(state: FeedbackState) -> tuple[TermConstraint, ...]:
+    """Return the terms that no program may have."""
+    return tuple(TermConstraint(ban.term, ban.expression, candidate=ban.candidate) for ban in state.bans)
+
+
+def add_program_slots(plan: GenerationPlan, state: FeedbackState) -> GenerationPlan:
+    """Return a plan with one more slot for each pending program of the user."""
+    user_slots = [
+        SlotAssignment("user", (event.input.candidate,), user_program_key=event.key)
+        for event in state.pending_programs
+        if isinstance(event.input, WeightChange | ProgramEdit)
+    ]
+    return replace(plan, slots=(*plan.slots, *user_slots)) if user_slots else plan
+
+
+def build_user_proposal(state: FeedbackState, key: str | None) -> Proposal | None:
+    """Build the proposal of the user's program under a journal key; None without one."""
+    user_input = next((event.input for event in state.events if event.key == key), None)
+    if isinstance(user_input, WeightChange):
+        changes = ", ".join(f"{name} {weight:g}" for name, weight in user_input.weights.items())
+        rationale = f"{user_input.candidate} with weights by the user: {changes}."
+        return Proposal(user_input.source, AUTHOR, (user_input.candidate,), rationale)
+    if isinstance(user_input, ProgramEdit):
+        rationale = user_input.about or f"The user's edit of {user_input.candidate}."
+        return Proposal(user_input.source, AUTHOR, (user_input.candidate,), rationale)
     return None
 
 
-def as_told(candidates: Sequence[Candidate], settings: FeedbackSettings) -> list[Candidate]:
-    """Return the candidates as prompts show them: where comparisons rank, what they say is the fitness."""
+def replace_fitness_by_standing(candidates: Sequence[Candidate], settings: FeedbackSettings) -> list[Candidate]:
+    """Return the candidates as prompts show them: where comparisons rank, the standing is shown as the fitness."""
     if settings.rank == "metric":
         return list(candidates)
-    return [replace(one, fitness=one.standing) if one.standing is not None else one for one in candidates]
-
-
-def _as_in(wish: Wish) -> str:
-    what = f" ({prompts.one_line(wish.expression)})" if wish.expression else ""
-    return f" as in {wish.candidate}{what}" if wish.candidate else ""
-
-
-def _line(said: Remark | Preference) -> str:
-    if isinstance(said, Remark):
-        return f"About {said.about}: {said.text}" if said.about else said.text
-    a, b = said.candidates
-    why = f": {said.reason}" if said.reason else ""
-    if said.answer == "neither":
-        return f"Neither {a} nor {b} is what is wanted{why}"
-    if said.answer == "equal":
-        return f"{a} and {b} are equally good{why}"
-    better, worse = (a, b) if said.answer == "a" else (b, a)
-    return f"{better} is preferred to {worse}{why}"
-
-
-def _ranking(state: State, candidates: Sequence[Candidate], settings: FeedbackSettings) -> list[str]:
-    """Return what fitness means where comparisons rank."""
-    if settings.rank == "metric" or not ranking.rankable(candidates):
-        return []
-    rows = ranking.rank(candidates, state, settings).rows
-    order = " > ".join(row.candidate for row in rows)
-    who = "people" if settings.rank == "people" else "comparisons of recorded episodes"
     return [
-        f"What is called fitness of a program is its standing by {who}: 0 is the average program, and 1 more means to "
-        "be preferred about three times of four. Figures called fitness in the feedback are for information. "
+        replace(candidate, fitness=candidate.standing) if candidate.standing is not None else candidate
+        for candidate in candidates
+    ]
+
+
+def _describe_origin(constraint: TermConstraint) -> str:
+    """Return the program that a term was pinned or banned in, with its expression there."""
+    if not constraint.candidate:
+        return ""
+    expression = f" ({prompts.to_one_line(constraint.expression)})" if constraint.expression else ""
+    return f" as in {constraint.candidate}{expression}"
+
+
+def _format_input(user_input: UserRemark | Preference) -> str:
+    if isinstance(user_input, UserRemark):
+        return f"About {user_input.about}: {user_input.text}" if user_input.about else user_input.text
+
+    a, b = user_input.candidates
+    reason = f": {user_input.reason}" if user_input.reason else ""
+    if user_input.answer == "neither":
+        return f"Neither {a} nor {b} is what is wanted{reason}"
+    if user_input.answer == "equal":
+        return f"{a} and {b} are equally good{reason}"
+    better, worse = (a, b) if user_input.answer == "a" else (b, a)
+    return f"{better} is preferred to {worse}{reason}"
+
+
+def _explain_ranking(state: FeedbackState, candidates: Sequence[Candidate], settings: FeedbackSettings) -> list[str]:
+    """Return a note on the meaning of fitness where comparisons rank; empty where the metric ranks."""
+    if settings.rank == "metric" or not ranking.select_rankable(candidates):
+        return []
+    rows = ranking.rank_candidates(candidates, state, settings).rows
+    order = " > ".join(row.candidate for row in rows)
+    raters = "people" if settings.rank == "people" else "comparisons of recorded episodes"
+    return [
+        f"What is called fitness of a program is its standing by {raters}: 0 is the average program, and 1 more means "
+        "to be preferred about three times of four. Figures called fitness in the feedback are for information. "
         f"So far: {order}"
     ]

@@ -1,31 +1,34 @@
-"""Who leads by comparisons, how sure that is, and what makes it doubtful: too few answers, raters who disagree."""
+"""Ranking of the candidates by comparisons, and its uncertainty: few answers, raters who disagree, a close lead."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
 from rewardsmith.contract.records import Candidate
-from rewardsmith.contract.text import counted
+from rewardsmith.contract.text import pluralize
 from rewardsmith.search.feedback import bradley_terry
-from rewardsmith.search.feedback.bradley_terry import Match, Pair, Strengths
-from rewardsmith.search.feedback.events import Preference, State
-from rewardsmith.search.feedback.state import state
+from rewardsmith.search.feedback.bradley_terry import PairwiseOutcome, StrengthEstimate, SuggestedPair
+from rewardsmith.search.feedback.events import FeedbackState, Preference
+from rewardsmith.search.feedback.state import load_state
 from rewardsmith.search.storage import Run
 from rewardsmith.spec.settings import FeedbackSettings
 
 SCORES = {"a": 1.0, "b": 0.0, "equal": 0.5}
-SURE = 0.9
-"""Below this probability that the first is better than the second, the first place is called uncertain."""
+"""Score of the first candidate by answer; "neither" has none, because it gives no order."""
+CERTAIN_ABOVE = 0.9
+"""The first place is called uncertain while the first beats the second with a smaller probability."""
+MAX_DISPUTED_PAIRS = 3
+"""Pairs that a warning names."""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """One candidate among the others."""
+class RankedCandidate:
+    """A candidate's place in a ranking by comparisons."""
 
     candidate: str
     strength: float
@@ -38,164 +41,213 @@ class Standing:
     losses: int
     ties: int
     score: float
-    """What it is ranked by: its strength and, where a metric is blended in, that."""
+    """Sort key: the strength plus, where a metric is blended in, its weighted z-score."""
 
 
 @dataclass(frozen=True)
-class Standings:
-    """All candidates that have a trained policy, best first."""
+class PreferenceRanking:
+    """Ranking of all candidates that have a trained policy, best first."""
 
-    rows: tuple[Standing, ...]
+    rows: tuple[RankedCandidate, ...]
     comparisons: int
-    """How many answers they rest on; "neither" says nothing about an order and is not counted."""
+    """Number of answers behind the ranking; "neither" gives no order and is not counted."""
     raters: tuple[str, ...]
     agreement: float | None
-    """Part of the answers to the same pair by two raters that agree; None where no pair has two."""
+    """Share of agreeing answers, over pairs of answers by two raters to one question; None without such a pair."""
     agreement_of: int
-    """How many pairs of answers that is a part of."""
+    """Number of these pairs of answers."""
     warnings: tuple[str, ...]
 
 
-def standings(run: Run) -> Standings:
-    """Return the standings of a run as they are now.
+def load_ranking(run: Run) -> PreferenceRanking:
+    """Rank the candidates of a run by the comparisons so far.
 
     Raises:
         RunError: if the journal is damaged.
     """
-    known = state(run)
-    return rank(run.candidates(), known, known.settings(run.config.feedback))
+    state = load_state(run)
+    return rank_candidates(run.read_candidates(), state, state.effective_settings(run.config.feedback))
 
 
-def next_pairs(run: Run, count: int = 3) -> tuple[Pair, ...]:
-    """Return the pairs of candidates about which an answer would tell most; see `standings` for what it raises."""
-    known = state(run)
-    strengths, preferences = _strengths(run.candidates(), known, known.settings(run.config.feedback))
-    asked = Counter(frozenset(one.candidates) for one in preferences)
-    return bradley_terry.next_pairs(strengths, count, asked)
+def suggest_pairs(run: Run, count: int = 3) -> tuple[SuggestedPair, ...]:
+    """Return the pairs of candidates whose comparison is the most informative; raises as `load_ranking`."""
+    state = load_state(run)
+    settings = state.effective_settings(run.config.feedback)
+    strengths, preferences = _fit_strengths(run.read_candidates(), state, settings)
+
+    ask_counts = Counter(frozenset(preference.candidates) for preference in preferences)
+    return bradley_terry.select_pairs(strengths, count, ask_counts)
 
 
-def rank(candidates: Sequence[Candidate], state: State, settings: FeedbackSettings) -> Standings:
-    """Return the standings by everything that was preferred; a judge's answers count where it is the one that ranks."""
-    strengths, preferences = _strengths(candidates, state, settings)
-    z = _metric(candidates)
-    rows = [_row(item, strengths, preferences, settings.blend * z[item]) for item in strengths.items]
+def rank_candidates(
+    candidates: Sequence[Candidate], state: FeedbackState, settings: FeedbackSettings
+) -> PreferenceRanking:
+    """Rank candidates by all preferences of people and, where the judge ranks, by its answers too."""
+    strengths, preferences = _fit_strengths(candidates, state, settings)
+    z_scores = _standardize_fitness(candidates)
+
+    rows = [_build_row(id, strengths, preferences, settings.blend * z_scores[id]) for id in strengths.items]
     rows.sort(key=lambda row: (-row.score, row.candidate))
-    raters = tuple(dict.fromkeys(one.by for one in preferences))
-    agreement, of = agreed(preferences)
-    warnings = tuple(_warnings(rows, strengths, preferences, agreement, of))
-    return Standings(tuple(rows), len(preferences), raters, agreement, of, warnings)
 
-
-def apply(candidates: Sequence[Candidate], state: State, settings: FeedbackSettings) -> list[Candidate]:
-    """Return the candidates with what they are ranked by; without a standing where fitness ranks."""
-    if settings.rank == "metric":
-        return [replace(candidate, standing=None) for candidate in candidates]
-    scores = {row.candidate: row.score for row in rank(candidates, state, settings).rows}
-    return [replace(candidate, standing=scores.get(candidate.id)) for candidate in candidates]
-
-
-def agreed(preferences: Iterable[Preference]) -> tuple[float | None, int]:
-    """Return which part of the answers by two raters to one pair agree, and how many such pairs of answers there are.
-
-    A rater who answered one pair several times takes part with the last answer.
-    """
-    said: dict[frozenset[str], dict[str, str]] = {}
-    for one in preferences:
-        said.setdefault(frozenset(one.candidates), {})[one.by] = _winner(one)
-    pairs = [pair for answers in said.values() for pair in combinations(answers.values(), 2)]
-    return (sum(a == b for a, b in pairs) / len(pairs) if pairs else None), len(pairs)
-
-
-def compared(candidates: Sequence[Candidate], preferences: Iterable[Preference]) -> set[str]:
-    """Return the ids of the candidates about which there is an answer that tells something about their order."""
-    known = {candidate.id for candidate in candidates}
-    pairs = [one.candidates for one in preferences if one.answer in SCORES]
-    return {id for a, b in pairs if a in known and b in known and a != b for id in (a, b)}
-
-
-def rankable(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Return the candidates that have a trained policy to look at."""
-    return [one for one in candidates if one.status == "ok" and one.fitness is not None]
-
-
-def _strengths(
-    candidates: Sequence[Candidate], state: State, settings: FeedbackSettings
-) -> tuple[Strengths, list[Preference]]:
-    items = [candidate.id for candidate in rankable(candidates)]
-    counted = [*state.preferences, *(state.judged if settings.rank == "judge" else ())]
-    preferences = [one for one in counted if one.answer in SCORES and set(one.candidates) <= set(items)]
-    preferences = [one for one in preferences if len(set(one.candidates)) == 2]
-    matches = [Match(*one.candidates, SCORES[one.answer]) for one in preferences]
-    return bradley_terry.fit(items, matches, settings.prior), preferences
-
-
-def _metric(candidates: Sequence[Candidate]) -> dict[str, float]:
-    """Return each candidate's fitness in standard deviations from the mean over all of them."""
-    items = rankable(candidates)
-    values = np.array([candidate.fitness for candidate in items], dtype=np.float64)
-    spread = float(values.std()) if len(values) else 0.0
-    z = (values - values.mean()) / spread if spread > 0.0 else np.zeros(len(values))
-    return {candidate.id: float(value) for candidate, value in zip(items, z, strict=True)}
-
-
-def _row(item: str, strengths: Strengths, preferences: Sequence[Preference], metric: float) -> Standing:
-    strength = float(strengths.mean[strengths.items.index(item)])
-    low, high = strengths.interval(item)
-    outcomes = Counter(_winner(one) for one in preferences if item in one.candidates)
-    ties, wins = outcomes.pop("", 0), outcomes.pop(item, 0)
-    losses = sum(outcomes.values())
-    return Standing(
-        item, strength, low, high, bradley_terry.elo(strength), wins, losses, ties, round(strength + metric, 9)
+    agreement, answer_pairs = measure_agreement(preferences)
+    return PreferenceRanking(
+        rows=tuple(rows),
+        comparisons=len(preferences),
+        raters=tuple(dict.fromkeys(preference.by for preference in preferences)),
+        agreement=agreement,
+        agreement_of=answer_pairs,
+        warnings=tuple(_find_warnings(rows, strengths, preferences, agreement, answer_pairs)),
     )
 
 
-def _winner(preference: Preference) -> str:
+def assign_standings(
+    candidates: Sequence[Candidate], state: FeedbackState, settings: FeedbackSettings
+) -> list[Candidate]:
+    """Return the candidates with the score of the ranking as their standing; None where the metric ranks."""
+    if settings.rank == "metric":
+        return [replace(candidate, standing=None) for candidate in candidates]
+    scores = {row.candidate: row.score for row in rank_candidates(candidates, state, settings).rows}
+    return [replace(candidate, standing=scores.get(candidate.id)) for candidate in candidates]
+
+
+def measure_agreement(preferences: Iterable[Preference]) -> tuple[float | None, int]:
+    """Return the share of agreeing answers by two raters to one pair, and the number of such pairs of answers.
+
+    Of a rater who answered one pair several times the last answer counts.
+    """
+    answer_pairs = [
+        answer_pair
+        for answers_by_rater in _group_answers(preferences).values()
+        for answer_pair in combinations(answers_by_rater.values(), 2)
+    ]
+    if not answer_pairs:
+        return None, 0
+    agreeing = sum(first == second for first, second in answer_pairs)
+    return agreeing / len(answer_pairs), len(answer_pairs)
+
+
+def find_compared_ids(candidates: Sequence[Candidate], preferences: Iterable[Preference]) -> set[str]:
+    """Return the ids of the candidates that were compared with another one, with an answer that gives an order."""
+    ids = {candidate.id for candidate in candidates}
+    return {id for preference in preferences if _gives_order(preference, ids) for id in preference.candidates}
+
+
+def select_rankable(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return the candidates that have a trained policy, which can be looked at."""
+    return [candidate for candidate in candidates if candidate.status == "ok" and candidate.fitness is not None]
+
+
+def _gives_order(preference: Preference, ids: set[str]) -> bool:
+    """Return whether a preference gives an order of two different candidates among these."""
+    a, b = preference.candidates
+    return preference.answer in SCORES and a != b and a in ids and b in ids
+
+
+def _fit_strengths(
+    candidates: Sequence[Candidate], state: FeedbackState, settings: FeedbackSettings
+) -> tuple[StrengthEstimate, list[Preference]]:
+    """Return the strengths of the rankable candidates, and the preferences that they were fitted to."""
+    ids = [candidate.id for candidate in select_rankable(candidates)]
+    judge_preferences = state.judge_preferences if settings.rank == "judge" else ()
+    preferences = [one for one in (*state.preferences, *judge_preferences) if _gives_order(one, set(ids))]
+
+    outcomes = [PairwiseOutcome(*preference.candidates, SCORES[preference.answer]) for preference in preferences]
+    return bradley_terry.fit_strengths(ids, outcomes), preferences
+
+
+def _standardize_fitness(candidates: Sequence[Candidate]) -> dict[str, float]:
+    """Return each rankable candidate's fitness as a z-score over all of them."""
+    rankable = select_rankable(candidates)
+    fitness = np.array([candidate.fitness for candidate in rankable], dtype=np.float64)
+    std = float(fitness.std()) if len(fitness) else 0.0
+    z_scores = (fitness - fitness.mean()) / std if std > 0.0 else np.zeros(len(fitness))
+    return {candidate.id: float(z) for candidate, z in zip(rankable, z_scores, strict=True)}
+
+
+def _build_row(
+    id: str, strengths: StrengthEstimate, preferences: Sequence[Preference], metric_score: float
+) -> RankedCandidate:
+    strength = float(strengths.mean[strengths.items.index(id)])
+    low, high = strengths.confidence_interval(id)
+    preferred_ids = [_preferred_id(preference) for preference in preferences if id in preference.candidates]
+    wins, ties = preferred_ids.count(id), preferred_ids.count("")
+    return RankedCandidate(
+        candidate=id,
+        strength=strength,
+        low=low,
+        high=high,
+        elo=bradley_terry.to_elo(strength),
+        wins=wins,
+        losses=len(preferred_ids) - wins - ties,
+        ties=ties,
+        score=round(strength + metric_score, 9),
+    )
+
+
+def _preferred_id(preference: Preference) -> str:
     """Return the id of the preferred candidate; "" for a tie."""
     a, b = preference.candidates
     return {"a": a, "b": b}.get(preference.answer, "")
 
 
-def _warnings(
-    rows: Sequence[Standing],
-    strengths: Strengths,
+def _group_answers(preferences: Iterable[Preference]) -> Mapping[frozenset[str], dict[str, str]]:
+    """Return, for each pair of candidates, the last preferred id by rater."""
+    answers: dict[frozenset[str], dict[str, str]] = {}
+    for preference in preferences:
+        pair = frozenset(preference.candidates)
+        answers.setdefault(pair, {})[preference.by] = _preferred_id(preference)
+    return answers
+
+
+def _find_warnings(
+    rows: Sequence[RankedCandidate],
+    strengths: StrengthEstimate,
     preferences: Sequence[Preference],
     agreement: float | None,
-    agreement_of: int,
+    answer_pairs: int,
 ) -> Iterable[str]:
+    """Yield a line for everything that makes the ranking uncertain."""
     n = len(rows)
     if n < 2:
         return
     if not preferences:
         yield "nobody has compared any two candidates yet"
         return
+
+    # Too few answers for an order.
     if len(preferences) < n - 1:
-        count = counted(len(preferences), "comparison")
+        count = pluralize(len(preferences), "comparison")
         yield f"{count} cannot order {n} candidates; at least {n - 1} are needed"
-    groups = _groups([row.candidate for row in rows], preferences)
+
+    # Groups without a comparison between them.
+    groups = _find_connected_groups([row.candidate for row in rows], preferences)
     if len(groups) > 1:
-        named = "; ".join(" ".join(sorted(group)) for group in groups)
-        yield f"{len(groups)} groups were never compared with each other, only the prior orders them: {named}"
+        group_list = "; ".join(" ".join(sorted(group)) for group in groups)
+        yield f"{len(groups)} groups were never compared with each other, only the prior orders them: {group_list}"
+
+    # Raters who disagree.
     if agreement is not None and agreement < 1.0:
-        pairs = _disputed(preferences)
-        yield f"raters disagree: {agreement:.0%} of {agreement_of} answers to the same pair agree ({pairs})"
-    chance = strengths.chance(rows[0].candidate, rows[1].candidate)
-    if chance < SURE:
-        first, second = rows[0].candidate, rows[1].candidate
-        yield f"the first place is not certain: {first} is preferred to {second} with a probability of {chance:.0%}"
+        pairs = _format_disputed_pairs(preferences)
+        yield f"raters disagree: {agreement:.0%} of {answer_pairs} answers to the same pair agree ({pairs})"
+
+    # A lead that may be chance.
+    first, second = rows[0].candidate, rows[1].candidate
+    probability = strengths.win_probability(first, second)
+    if probability < CERTAIN_ABOVE:
+        yield f"the first place is uncertain: {first} beats {second} with a probability of {probability:.0%}"
 
 
-def _groups(items: Sequence[str], preferences: Sequence[Preference]) -> list[set[str]]:
-    """Return the sets of items that answers connect."""
-    groups = [{item} for item in items]
-    for one in preferences:
-        joined = [group for group in groups if group & set(one.candidates)]
+def _find_connected_groups(ids: Sequence[str], preferences: Sequence[Preference]) -> list[set[str]]:
+    """Return the sets of candidates that answers connect."""
+    groups = [{id} for id in ids]
+    for preference in preferences:
+        joined = [group for group in groups if group & set(preference.candidates)]
         groups = [group for group in groups if group not in joined] + [set().union(*joined)]
     return groups
 
 
-def _disputed(preferences: Sequence[Preference]) -> str:
-    said: dict[frozenset[str], dict[str, str]] = {}
-    for one in preferences:
-        said.setdefault(frozenset(one.candidates), {})[one.by] = _winner(one)
-    pairs = [" – ".join(sorted(pair)) for pair, answers in said.items() if len(set(answers.values())) > 1]
-    return ", ".join(pairs[:3]) + (" …" if len(pairs) > 3 else "")
+def _format_disputed_pairs(preferences: Sequence[Preference]) -> str:
+    answers = _group_answers(preferences)
+    disputed = [" – ".join(sorted(pair)) for pair, by_rater in answers.items() if len(set(by_rater.values())) > 1]
+    more = " …" if len(disputed) > MAX_DISPUTED_PAIRS else ""
+    return ", ".join(disputed[:MAX_DISPUTED_PAIRS]) + more

@@ -1,6 +1,6 @@
-"""Writers: what a person says becomes an event of the run's journal, after it was checked.
+"""Functions that add a person's input to a run: each checks it and appends one event to the journal.
 
-Each opens the journal for a moment and so waits for nobody: while a search goes on in the run they refuse.
+Each opens the journal only for a moment. While a search is running in the run they refuse: it holds the journal.
 """
 
 from __future__ import annotations
@@ -12,43 +12,40 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from rewardsmith.contract import records
 from rewardsmith.contract.errors import ProgramError, RunError, UserError
 from rewardsmith.contract.records import Candidate, Interval, Probe, Verdict
-from rewardsmith.contract.reward_program import refusal, reweigh
+from rewardsmith.contract.reward_program import build_program_error, replace_weights
 from rewardsmith.llm import prompts
 from rewardsmith.search.feedback.events import (
-    USER,
+    DEFAULT_RATER,
     Answer,
     Ban,
-    Edit,
-    Entry,
-    Input,
-    More,
+    ContinueRequest,
+    FeedbackEntry,
+    FeedbackEvent,
+    FeedbackInput,
+    FeedbackState,
     Pin,
     Preference,
-    Ranking,
+    ProgramEdit,
+    RankingChange,
     Release,
-    Remark,
-    Said,
-    State,
-    Weights,
+    UserRemark,
+    WeightChange,
 )
-from rewardsmith.search.feedback.state import key_of, of
+from rewardsmith.search.feedback.state import build_state
 from rewardsmith.search.steps import critic, evolution
-from rewardsmith.search.steps.designer.term_expressions import terms_of
-from rewardsmith.search.storage import Event, Journal, Run
+from rewardsmith.search.steps.designer.term_expressions import split_terms
+from rewardsmith.search.storage import Event, Journal, Run, layout
 
-MAX_TEXT, MAX_NAME = 4_000, 60
+MAX_TEXT_CHARS, MAX_NAME_CHARS = 4_000, 60
 ANSWERS = ("a", "b", "equal", "neither")
-_ID = re.compile(r"g(\d{1,4})c(\d{1,4})")
 _EPISODE = re.compile(r"(g\d{1,4}c\d{1,4})(?:/s(\d{1,9})/(\d{1,6}))?")
-_PLANNED = re.compile(r"g(\d+)c\d+/designer/0")
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a search had come to when it was told to go on: the report that a later one replaces."""
+class SupersededReport:
+    """The result of a search at the time when a person asked it to continue; a later result replaces it."""
 
     best: str
     candidates: int
@@ -58,324 +55,357 @@ class Outcome:
     env_steps: int
 
 
-# ---------------------------------------------------------------- what a person says
+# ---------------------------------------------------------------- adding an input
 
 
-def say(run: Run, text: str, *, by: str = "", about: str | None = None) -> Said:
-    """Say something in words, which the next generation's prompts repeat.
+def add_remark(run: Run, text: str, *, by: str = "", about: str | None = None) -> FeedbackEvent:
+    """Add a remark in words, which the prompts of all later generations repeat.
 
     Args:
         run: the run.
         text: what to change, what is right and what is wrong.
-        by: who says so; "" is the user.
+        by: name of the person; "" is the user.
         about: id of the candidate that is meant.
 
     Raises:
         UserError: if the text is empty or too long, or there is no such candidate.
-        RunError: if the run is being run, is damaged or of another version.
+        RunError: if the run is running, is damaged or of another version.
     """
-    words, name = _words(text, "the remark", least=1), _name(by)
-    return _append(run, lambda state: Remark(words, candidate(run, about).id if about else None, name))
+    remark, rater = _clean_text(text, "the remark", min_chars=1), _clean_rater(by)
+    return _append_input(run, lambda state: UserRemark(remark, find_candidate(run, about).id if about else None, rater))
 
 
-def prefer(run: Run, a: str, b: str, answer: Answer = "a", *, reason: str = "", by: str = "") -> Said:
-    """Compare two candidates, or an episode of each; see `say` for what else it raises.
+def add_preference(run: Run, a: str, b: str, answer: Answer = "a", *, reason: str = "", by: str = "") -> FeedbackEvent:
+    """Add a comparison of two candidates, or of an episode of each; raises as `add_remark`.
 
     Args:
         run: the run.
         a: a candidate's id, or "<id>/s<training seed>/<index of the episode>".
         b: another one.
-        answer: which is better; "neither" if none is what is wanted.
-        reason: why; the next prompts repeat it.
-        by: who says so.
+        answer: which is better; "neither" if neither shows what is wanted.
+        reason: why; later prompts repeat it.
+        by: name of the person.
     """
     if answer not in ANSWERS:
-        raise UserError(f"{answer!r} is no answer; there are {', '.join(ANSWERS)}")
-    words, name = _words(reason, "the reason"), _name(by)
-    first, second = _seen(run, a), _seen(run, b)
+        raise UserError(f"{answer!r} is not an answer; choose one of {', '.join(ANSWERS)}")
+    reason, rater = _clean_text(reason, "the reason"), _clean_rater(by)
+
+    first, second = _resolve_comparable(run, a), _resolve_comparable(run, b)
     if first == second:
         raise UserError(f"{first} is compared with itself; name two")
-    return _append(run, lambda state: Preference(first, second, answer, words, name))
+    return _append_input(run, lambda state: Preference(first, second, answer, reason, rater))
 
 
-def pin(run: Run, term: str, *, candidate: str | None = None, by: str = "") -> Said:
-    """Demand that every program keeps a term; see `say` for what else it raises.
+def pin_term(run: Run, term: str, *, candidate: str | None = None, by: str = "") -> FeedbackEvent:
+    """Require that every later program keeps a term; raises as `add_remark`.
 
     Args:
         run: the run.
         term: its name.
-        candidate: where it was seen; None looks in the best program first.
-        by: who says so.
+        candidate: id of the candidate that has it; None takes the best program with this term.
+        by: name of the person.
 
     Raises:
         UserError: if no program has such a term.
     """
-    home = _home_of(run, _term(term), candidate)
-    if home is None:
-        known = ", ".join(sorted({name for one in run.candidates() for name in _terms(one)})) or "none"
-        raise UserError(f"no program{f' {candidate}' if candidate else ''} has a term {term!r}; there are: {known}")
-    expression, weight = _terms(home)[term]
-    return _append(run, lambda state: Pin(term, home.id, expression, weight, _name(by)))
+    owner = _find_term_owner(run, _validate_term_name(term), candidate)
+    if owner is None:
+        all_terms = {name for other in run.read_candidates() for name in _read_terms(other)}
+        where = f" {candidate}" if candidate else ""
+        raise UserError(f"no program{where} has a term {term!r}; there are: {', '.join(sorted(all_terms)) or 'none'}")
+    expression, weight = _read_terms(owner)[term]
+    return _append_input(run, lambda state: Pin(term, owner.id, expression, weight, _clean_rater(by)))
 
 
-def ban(run: Run, term: str, *, candidate: str | None = None, by: str = "") -> Said:
-    """Demand that no program has a term; see `pin`, except that the term need not be in any program yet."""
-    home = _home_of(run, _term(term), candidate)
-    expression = _terms(home)[term][0] if home else None
-    return _append(run, lambda state: Ban(term, home.id if home else None, expression, _name(by)))
+def ban_term(run: Run, term: str, *, candidate: str | None = None, by: str = "") -> FeedbackEvent:
+    """Require that no later program has a term; see `pin_term`, except that no program needs to have it yet."""
+    owner = _find_term_owner(run, _validate_term_name(term), candidate)
+    expression = _read_terms(owner)[term][0] if owner else None
+    return _append_input(run, lambda state: Ban(term, owner.id if owner else None, expression, _clean_rater(by)))
 
 
-def release(run: Run, term: str, *, by: str = "") -> Said:
-    """Lift a pin or a ban; see `say` for what else it raises.
+def release_term(run: Run, term: str, *, by: str = "") -> FeedbackEvent:
+    """Lift a pin or a ban; raises as `add_remark`.
 
     Raises:
         UserError: if the term is neither pinned nor banned.
     """
 
-    def make(state: State) -> Input:
-        held = [*(wish.term for wish in state.pins), *(wish.term for wish in state.bans)]
-        if term not in held:
-            raise UserError(f"the term {term!r} is neither pinned nor banned; these are: {', '.join(held) or 'none'}")
-        return Release(term, _name(by))
+    def make_release(state: FeedbackState) -> FeedbackInput:
+        constrained = [*(pin.term for pin in state.pins), *(ban.term for ban in state.bans)]
+        if term not in constrained:
+            raise UserError(
+                f"the term {term!r} is neither pinned nor banned; these are: {', '.join(constrained) or 'none'}"
+            )
+        return Release(term, _clean_rater(by))
 
-    return _append(run, make)
+    return _append_input(run, make_release)
 
 
-def weigh(run: Run, id: str, weights: Mapping[str, float], *, by: str = "") -> Said:
-    """Hand in a candidate's program with other weights, for the next generation; see `edit` for what it raises.
+def submit_weights(run: Run, candidate_id: str, weights: Mapping[str, float], *, by: str = "") -> FeedbackEvent:
+    """Submit a candidate's program with other weights for the next generation; raises as `submit_program`.
 
     Args:
         run: the run.
-        id: the candidate.
+        candidate_id: the candidate.
         weights: term name to weight; the others stay as they are.
-        by: who says so.
+        by: name of the person.
     """
-    base = candidate(run, id)
-    known = _terms(base)
-    unknown = [name for name in weights if name not in known]
+    base = find_candidate(run, candidate_id)
+    terms = _read_terms(base)
+    unknown = [name for name in weights if name not in terms]
     if unknown or not weights:
-        what = f"has no term {unknown[0]!r}" if unknown else "needs at least one weight"
-        raise UserError(f"{base.id} {what}; its terms are: {', '.join(known) or 'not known'}")
-    if not all(math.isfinite(weight) for weight in weights.values()):
-        raise UserError(f"a weight is a finite number, not {next(w for w in weights.values() if not math.isfinite(w))}")
-    source = _checked(run, reweigh(base.proposal.source, weights))
-    return _append(run, lambda state: Weights(base.id, dict(weights), source, _name(by)))
+        problem = f"has no term {unknown[0]!r}" if unknown else "needs at least one weight"
+        raise UserError(f"{base.id} {problem}; its terms are: {', '.join(terms) or 'not known'}")
+    not_finite = [weight for weight in weights.values() if not math.isfinite(weight)]
+    if not_finite:
+        raise UserError(f"a weight is a finite number, not {not_finite[0]}")
+
+    source = _require_trainable(run, replace_weights(base.proposal.source, weights))
+    return _append_input(run, lambda state: WeightChange(base.id, dict(weights), source, _clean_rater(by)))
 
 
-def edit(run: Run, id: str, source: str, *, by: str = "", about: str = "") -> Said:
-    """Hand in a program for the next generation; the critic checks it first.
+def submit_program(run: Run, candidate_id: str, source: str, *, by: str = "", about: str = "") -> FeedbackEvent:
+    """Submit a program for the next generation; the critic checks it first.
 
     Args:
         run: the run.
-        id: the candidate that it was made from.
+        candidate_id: the candidate that it was made from.
         source: the whole program.
-        by: who says so.
-        about: what it is, in a sentence; "" for an edit by hand.
+        by: name of the person.
+        about: description in a sentence; "" for an edit by hand.
 
     Raises:
-        ProgramError: if the critic refuses it; its findings hang on the error.
+        ProgramError: if the critic refuses it; the error carries the findings.
         UserError: if it is the candidate's own program, or there is no such candidate.
-        RunError: if the run is being run, is damaged or of another version.
+        RunError: if the run is running, is damaged or of another version.
         SandboxUnavailable: if reward programs cannot be sealed on this machine.
         WorkerFailed: if the reward process fails for another reason than the program.
     """
-    base = candidate(run, id)
+    base = find_candidate(run, candidate_id)
     if source.strip() == base.proposal.source.strip():
         raise UserError(f"this is the program of {base.id} as it is; nothing was changed")
-    checked = _checked(run, source)
-    return _append(run, lambda state: Edit(base.id, checked, _words(about, "the sentence"), _name(by)))
+    trainable = _require_trainable(run, source)
+    description = _clean_text(about, "the description")
+    return _append_input(run, lambda state: ProgramEdit(base.id, trainable, description, _clean_rater(by)))
 
 
-def rank_by(run: Run, rank: Literal["metric", "people"], blend: float = 0.0, *, by: str = "") -> Said:
-    """Let comparisons by people rank the programs from the next generation on, or the metric again.
+def set_ranking(run: Run, rank: Literal["metric", "people"], blend: float = 0.0, *, by: str = "") -> FeedbackEvent:
+    """Choose who ranks the programs from the next generation on: comparisons by people, or the metric.
 
     Args:
         run: the run.
         rank: who ranks.
-        blend: what one standard deviation of the metric counts beside people, in log-odds.
-        by: who says so.
+        blend: weight of one standard deviation of the metric next to people, in log-odds.
+        by: name of the person.
 
     Raises:
         UserError: if the two contradict each other.
-        RunError: if the run is being run, is damaged or of another version.
+        RunError: if the run is running, is damaged or of another version.
     """
     if rank not in ("metric", "people") or not 0.0 <= blend < math.inf or (rank == "metric" and blend):
         raise UserError(f"rank by metric, or by people with a weight of the metric of 0 or more; not {rank!r}, {blend}")
     if rank == "people" and run.config.search.rungs:
-        raise UserError("search.rungs end this run's trainings by the metric; people cannot rank what was not finished")
-    return _append(run, lambda state: Ranking(rank, blend, _name(by)))
+        raise UserError(
+            "search.rungs stop trainings of this run by the metric; people cannot rank unfinished trainings"
+        )
+    return _append_input(run, lambda state: RankingChange(rank, blend, _clean_rater(by)))
 
 
-def more(run: Run, *, by: str = "") -> Said:
-    """Ask for one more generation than has begun; the report of before is kept in the journal.
+def request_generation(run: Run, *, by: str = "") -> FeedbackEvent:
+    """Ask for one more generation; the result of the search so far is kept in the journal.
 
     Raises:
-        RunError: if the run is being run, is damaged or of another version.
+        RunError: if the run is running, is damaged or of another version.
     """
-    with _writing(run) as (journal, state):
-        result = run.result()
-        if result is not None and state.begun:
-            key = f"g{max(one.generation for one in result.candidates)}/loop/reported"
-            best, figure = result.best, result.reported
-            about = (len(result.candidates), best.fitness, figure, result.normalised, result.env_steps)
+    with _open_for_feedback(run) as (journal, state):
+        result = run.read_result()
+        if result is not None and state.generations_started:
+            last_generation = max(candidate.generation for candidate in result.candidates)
+            key = layout.earlier_report_key(last_generation)
             if key not in journal:
-                journal.append(key, Outcome(best.id, *about))
-        return _add(journal, state, More(state.begun + 1, _name(by)))
+                report = SupersededReport(
+                    best=result.best.id,
+                    candidates=len(result.candidates),
+                    fitness=result.best.fitness,
+                    reported=result.reported,
+                    normalised=result.normalised,
+                    env_steps=result.env_steps,
+                )
+                journal.append(key, report)
+        return _append_event(journal, state, ContinueRequest(state.generations_started + 1, _clean_rater(by)))
 
 
 # ---------------------------------------------------------------- reading
 
 
-def check(run: Run, source: str) -> Verdict:
-    """Judge a program as the critic judges a candidate's; nothing is written.
+def check_program(run: Run, source: str) -> Verdict:
+    """Check a program as the critic checks a candidate's; nothing is written.
 
     Raises:
-        RunError: if the environment was not looked at yet, or the run is damaged.
+        RunError: if the environment was not probed yet, or the run is damaged.
         SandboxUnavailable: if reward programs cannot be sealed on this machine.
         WorkerFailed: if the reward process fails for another reason than the program.
     """
-    return critic.review(source, probe(run), run.transitions, run.config.sandbox)
+    return critic.check_program(source, load_probe(run), run.transitions, run.config.sandbox)
 
 
-def probe(run: Run) -> Probe:
-    """Return what a run knows of its environment.
+def load_probe(run: Run) -> Probe:
+    """Load a run's probe: the signals of its environment.
 
     Raises:
-        RunError: if it has not looked yet, or is damaged.
+        RunError: if the environment was not probed yet, or the run is damaged.
     """
-    data = next((event.data for event in run.events() if event.key == "probe/loop"), None)
-    if data is None or not run.transitions.is_file():
-        raise RunError(f"{run.path} has not looked at its environment yet; `rewardsmith resume {run.path}` does")
-    return records.load(Probe, data)
+    probe = run.read_probe()
+    if probe is None or not run.transitions.is_file():
+        raise RunError(f"{run.path} has not probed its environment yet; run `rewardsmith resume {run.path}` first")
+    return probe
 
 
-def candidate(run: Run, id: str) -> Candidate:
-    """Return a candidate of a run.
+def find_candidate(run: Run, id: str) -> Candidate:
+    """Find a candidate of a run.
 
     Args:
         run: the run.
         id: such as "g1c03", or "g1c3" for short.
 
     Raises:
-        UserError: if there is none.
+        UserError: if the run has no such candidate.
     """
-    found, known = _ID.fullmatch(id.strip()), {one.id: one for one in run.candidates()}
-    full = f"g{int(found[1])}c{int(found[2]):02d}" if found else None
-    if full in known:
-        return known[full]
-    raise UserError(f"there is no candidate {prompts.one_line(id, 40)!r}; there are: {', '.join(known) or 'none yet'}")
+    candidates = {candidate.id: candidate for candidate in run.read_candidates()}
+    parts = layout.parse_candidate_id(id.strip())
+    full_id = layout.candidate_id(*parts) if parts else None
+    if full_id in candidates:
+        return candidates[full_id]
+    existing = ", ".join(candidates) or "none yet"
+    raise UserError(f"there is no candidate {prompts.to_one_line(id, 40)!r}; there are: {existing}")
 
 
-def terms(one: Candidate) -> dict[str, float]:
+def list_term_weights(candidate: Candidate) -> dict[str, float]:
     """Return the terms of a candidate's program with their weights."""
-    return {name: weight for name, (_, weight) in _terms(one).items()}
+    return {name: weight for name, (_, weight) in _read_terms(candidate).items()}
 
 
 # ---------------------------------------------------------------- parts
 
 
 @contextmanager
-def _writing(run: Run) -> Iterator[tuple[Journal, State]]:
-    if not (run.path / "journal.jsonl").is_file():
-        raise RunError(f"{run.path} has not begun; `rewardsmith resume {run.path}` begins")
-    journal = run.journal()
+def _open_for_feedback(run: Run) -> Iterator[tuple[Journal, FeedbackState]]:
+    """Open a run's journal for one input, and check that the run can take it."""
+    if not run.layout.journal.is_file():
+        raise RunError(f"{run.path} has not started; start it with `rewardsmith resume {run.path}`")
+    journal = run.open_journal()
     try:
         events = tuple(journal)
-        state = of(events)
-        _check_kind(run, events)
-        yield journal, state
+        _require_continuable(run, events)
+        yield journal, build_state(events)
     finally:
         journal.close()
 
 
-def _check_kind(run: Run, events: tuple[Event, ...]) -> None:
-    """Refuse what is no search, and a search of which this version cannot run another generation."""
-    path, keys = run.path, {event.key for event in events}
-    generations = {int(found[1]) for key in keys if (found := _PLANNED.fullmatch(key))}
-    if any(f"g{generation}/evolution/plan" not in keys for generation in generations):
+def _require_continuable(run: Run, events: tuple[Event, ...]) -> None:
+    """Refuse a run that is not a search, and a search of which this version cannot run another generation."""
+    keys = {event.key for event in events}
+    designed = {layout.parse_first_design_key(key) for key in keys} - {None}
+    planned = {layout.parse_plan_key(key) for key in keys}
+    if designed - planned:
         raise RunError(
-            f"{path} was made by an older rewardsmith, whose generations cannot be continued; `show` reads it"
+            f"{run.path} was made by an older rewardsmith, whose generations cannot be continued; `show` reads it"
         )
-    if run.measured_program() is not None:
-        raise RunError(f"{path} measures one program and is no search; `design --seed-reward FILE` begins one")
+    if run.read_measured_program() is not None:
+        raise RunError(
+            f"{run.path} measures one program and is not a search; `design --seed-reward FILE` starts a search from it"
+        )
 
 
-def _append(run: Run, make: Callable[[State], Input]) -> Said:
-    with _writing(run) as (journal, state):
-        return _add(journal, state, make(state))
+def _append_input(run: Run, make_input: Callable[[FeedbackState], FeedbackInput]) -> FeedbackEvent:
+    with _open_for_feedback(run) as (journal, state):
+        return _append_event(journal, state, make_input(state))
 
 
-def _add(journal: Journal, state: State, what: Input) -> Said:
-    number = 1 + max((one.number for one in state.said), default=0)
-    key = key_of(number)
-    journal.append(key, Entry(what))
-    event = next(event for event in journal if event.key == key)
-    return Said(number, key, event.time, what)
+def _append_event(journal: Journal, state: FeedbackState, input: FeedbackInput) -> FeedbackEvent:
+    number = 1 + max((event.number for event in state.events), default=0)
+    key = layout.feedback_key(number)
+    journal.append(key, FeedbackEntry(input))
+    written = next(event for event in journal if event.key == key)
+    return FeedbackEvent(number, key, written.time, input)
 
 
-def _checked(run: Run, source: str) -> str:
-    """Return a program that the critic accepts, with one line end at its end."""
+def _require_trainable(run: Run, source: str) -> str:
+    """Return a program that the critic accepts, with one newline at its end; raise its findings otherwise."""
     source = source.rstrip() + "\n"
-    verdict = check(run, source)
+    verdict = check_program(run, source)
     if not verdict.trainable:
-        raise refusal(verdict.findings)
+        raise build_program_error(verdict.findings)
     return source
 
 
-def _seen(run: Run, name: str) -> str:
-    """Return the full name of a candidate or an episode that there is something to see of."""
-    found = _EPISODE.fullmatch(name.strip())
-    one = candidate(run, found[1] if found else name)
-    if one.status != "ok" or not one.evaluations:
-        raise UserError(f"{one.id} has no trained policy to compare ({one.status})")
-    if not found or found[2] is None:
-        return one.id
-    seed, index = int(found[2]), int(found[3])
-    lengths = {t.seed: len(e.episodes) for t, e in zip(one.trainings, one.evaluations, strict=True)}
-    if index >= lengths.get(seed, 0):
-        there = ", ".join(f"s{known}/0 to s{known}/{count - 1}" for known, count in lengths.items())
-        raise UserError(f"{one.id} has no episode s{seed}/{index}; there are {there}")
-    return f"{one.id}/s{seed}/{index}"
+def _resolve_comparable(run: Run, name: str) -> str:
+    """Return the full name of a candidate or an episode that has something to compare."""
+    match = _EPISODE.fullmatch(name.strip())
+    candidate = find_candidate(run, match[1] if match else name)
+    if candidate.status != "ok" or not candidate.evaluations:
+        raise UserError(f"{candidate.id} has no trained policy to compare ({candidate.status})")
+    if not match or match[2] is None:
+        return candidate.id
+
+    # An episode: its training seed and its index must exist.
+    seed, index = int(match[2]), int(match[3])
+    pairs = zip(candidate.trainings, candidate.evaluations, strict=True)
+    episode_counts = {training.seed: len(evaluation.episodes) for training, evaluation in pairs}
+    if index >= episode_counts.get(seed, 0):
+        existing = ", ".join(f"s{other}/0 to s{other}/{count - 1}" for other, count in episode_counts.items())
+        raise UserError(f"{candidate.id} has no episode s{seed}/{index}; there are {existing}")
+    return f"{candidate.id}/s{seed}/{index}"
 
 
-def _home_of(run: Run, term: str, id: str | None) -> Candidate | None:
-    """Return the candidate whose term is meant: the named one, else the best that has it."""
+def _find_term_owner(run: Run, term: str, id: str | None) -> Candidate | None:
+    """Return the candidate whose term is meant: the given one, else the best that has it."""
     if id is not None:
-        one = candidate(run, id)
-        return one if term in _terms(one) else None
-    best = evolution.ranked(run.candidates(), run.config.evolution.caution)
-    rest = [one for one in run.candidates() if one not in best]
-    return next((one for one in (*best, *rest) if term in _terms(one)), None)
+        candidate = find_candidate(run, id)
+        return candidate if term in _read_terms(candidate) else None
+    candidates = run.read_candidates()
+    ranked = evolution.rank_candidates(candidates, run.config.evolution.caution)
+    unranked = [candidate for candidate in candidates if candidate not in ranked]
+    return next((candidate for candidate in (*ranked, *unranked) if term in _read_terms(candidate)), None)
 
 
-def _terms(one: Candidate) -> dict[str, tuple[str | None, float]]:
-    """Return a program's terms: what each computes, where that can be taken out of the text, and its weight."""
+def _read_terms(candidate: Candidate) -> dict[str, tuple[str | None, float]]:
+    """Return a program's terms: the expression, None where it cannot be extracted, and the weight."""
     try:
-        parts = terms_of(one.proposal.source)
+        parts = split_terms(candidate.proposal.source) or ()
     except ProgramError:
         return {}
-    found: dict[str, tuple[str | None, float]] = {part.name: (part.expression, part.weight) for part in parts or ()}
-    ran = one.verdict.dry_run.terms if one.verdict and one.verdict.dry_run else ()
-    return {**{term.name: (None, term.weight) for term in ran}, **found}
+    trial_scoring = candidate.verdict.trial_scoring if candidate.verdict else None
+
+    # Trial scoring names every term; the text alone gives the expressions.
+    terms: dict[str, tuple[str | None, float]] = {}
+    for stats in trial_scoring.terms if trial_scoring else ():
+        terms[stats.name] = (None, stats.weight)
+    for part in parts:
+        terms[part.name] = (part.expression, part.weight)
+    return terms
 
 
-def _term(name: str) -> str:
-    if not name.isidentifier() or len(name) > MAX_NAME:
-        raise UserError(f"{prompts.one_line(name, 40)!r} is no name of a term")
+def _validate_term_name(name: str) -> str:
+    if not name.isidentifier() or len(name) > MAX_NAME_CHARS:
+        raise UserError(f"{prompts.to_one_line(name, 40)!r} is not a valid name of a term")
     return name
 
 
-def _words(text: str, what: str, least: int = 0) -> str:
-    words = prompts.clean(text).strip()
-    if len(words) < least:
+def _clean_text(text: str, what: str, min_chars: int = 0) -> str:
+    """Return a text without control characters, or refuse it for its length."""
+    cleaned = prompts.clean_text(text).strip()
+    if len(cleaned) < min_chars:
         raise UserError(f"{what} is empty; say what to change")
-    if len(words) > MAX_TEXT:
-        raise UserError(f"{what} has {len(words):,} characters; at most {MAX_TEXT:,} are taken")
-    return words
+    if len(cleaned) > MAX_TEXT_CHARS:
+        raise UserError(f"{what} has {len(cleaned):,} characters; at most {MAX_TEXT_CHARS:,} are allowed")
+    return cleaned
 
 
-def _name(by: str) -> str:
-    name = prompts.one_line(by, MAX_TEXT)
-    if len(name) > MAX_NAME:
-        raise UserError(f"the name has {len(name)} characters; at most {MAX_NAME} are taken")
-    return name or USER
+def _clean_rater(by: str) -> str:
+    """Return the name of the person who gives feedback, in one line."""
+    name = prompts.to_one_line(by, MAX_TEXT_CHARS)
+    if len(name) > MAX_NAME_CHARS:
+        raise UserError(f"the name has {len(name)} characters; at most {MAX_NAME_CHARS} are allowed")
+    return name or DEFAULT_RATER

@@ -1,86 +1,102 @@
-"""The state of a run's feedback, folded from the events of its journal.
+"""State of a run's feedback, computed from the events of its journal.
 
-What was said before a generation's plan stands in the journal is what that generation hears, whenever it is run or
-resumed: the order of the events alone decides, so a killed search goes on with what it had heard.
+A generation uses the inputs that stand before its plan in the journal, whenever it is run or resumed. Only the order of
+the events counts, so that a search that was killed continues with the same inputs.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import RunError
-from rewardsmith.search.feedback.events import Ban, Entry, More, Pin, Preference, Ranking, Release, Said, State
-from rewardsmith.search.storage import Event, Run
+from rewardsmith.search.feedback.events import (
+    Ban,
+    ContinueRequest,
+    FeedbackEntry,
+    FeedbackEvent,
+    FeedbackState,
+    Pin,
+    Preference,
+    RankingChange,
+    Release,
+)
+from rewardsmith.search.storage import Event, Run, layout
 
-PREFIX = "user/feedback/"
-_PLAN = re.compile(r"g(\d+)/evolution/plan")
-_JUDGED = re.compile(r"g\d+/judge/\d+")
 
-
-def state(run: Run) -> State:
-    """Return what was said about a run; for a run that is still going, what was said so far.
+def load_state(run: Run) -> FeedbackState:
+    """Load the feedback of a run; of a run that is still running, the feedback so far.
 
     Raises:
         RunError: if the journal is damaged.
     """
-    return of(run.events())
+    return build_state(run.read_events())
 
 
-def of(events: Iterable[Event]) -> State:
-    """Return the state after these events, in the order of the journal."""
-    said: list[Said] = []
-    waiting: list[Said] = []
-    judged: list[Preference] = []
-    begun = 0
+def build_state(events: Iterable[Event]) -> FeedbackState:
+    """Build the state after these events, given in the order of the journal."""
+    inputs: list[FeedbackEvent] = []
+    pending: list[FeedbackEvent] = []
+    judge_preferences: list[Preference] = []
+    generations_started = 0
+
     for event in events:
-        plan = _PLAN.fullmatch(event.key)
-        if plan:
-            begun, waiting = max(begun, int(plan[1]) + 1), []
-        elif event.key.startswith(PREFIX):
-            said.append(_read(event))
-            waiting.append(said[-1])
-        elif _JUDGED.fullmatch(event.key):
-            judged += records.load(tuple[Preference, ...], event.data["answers"])
-    pins, bans = _in_force(said)
-    asked = [one.input.until for one in said if isinstance(one.input, More)]
-    ranking = next((one.input for one in reversed(said) if isinstance(one.input, Ranking)), None)
-    return State(tuple(said), tuple(waiting), begun, pins, bans, max(asked, default=None), ranking, tuple(judged))
+        generation = layout.parse_plan_key(event.key)
+        if generation is not None:
+            # A plan takes up every input before it.
+            generations_started = max(generations_started, generation + 1)
+            pending = []
+        elif layout.parse_feedback_key(event.key) is not None:
+            inputs.append(_parse_event(event))
+            pending.append(inputs[-1])
+        elif layout.is_judgement_key(event.key):
+            judge_preferences += records.load(tuple[Preference, ...], event.data["answers"])
+
+    # The last word counts: about each term, and about who ranks. Of requests to continue, the furthest counts.
+    pins, bans = _find_active_constraints(inputs)
+    targets = [event.input.until for event in inputs if isinstance(event.input, ContinueRequest)]
+    ranking_changes = [event.input for event in inputs if isinstance(event.input, RankingChange)]
+
+    return FeedbackState(
+        events=tuple(inputs),
+        pending=tuple(pending),
+        generations_started=generations_started,
+        pins=pins,
+        bans=bans,
+        target_generations=max(targets, default=None),
+        ranking_change=ranking_changes[-1] if ranking_changes else None,
+        judge_preferences=tuple(judge_preferences),
+    )
 
 
-def heard(events: Sequence[Event], generation: int) -> State:
-    """Return the state as a generation hears it: before its plan, or now where it has none yet."""
-    key = f"g{generation}/evolution/plan"
-    end = next((place for place, event in enumerate(events) if event.key == key), len(events))
-    return of(events[:end])
+def state_before(events: Sequence[Event], generation: int) -> FeedbackState:
+    """Build the state that a generation uses: before its plan, or the latest one where it has no plan yet."""
+    plan_key = layout.plan_key(generation)
+    plan_index = next((index for index, event in enumerate(events) if event.key == plan_key), len(events))
+    return build_state(events[:plan_index])
 
 
-def key_of(number: int) -> str:
-    """Return the journal's key of an input.
-
-    >>> key_of(7)
-    'user/feedback/0007'
-    """
-    return f"{PREFIX}{number:04d}"
-
-
-def _read(event: Event) -> Said:
+def _parse_event(event: Event) -> FeedbackEvent:
     try:
-        entry = records.load(Entry, event.data)
-        return Said(int(event.key.removeprefix(PREFIX)), event.key, event.time, entry.input)
+        number = layout.parse_feedback_key(event.key)
+        if number is None:
+            raise ValueError("the key has no number")
+        entry = records.load(FeedbackEntry, event.data)
     except ValueError as error:
-        raise RunError(f"the journal's event {event.key!r} is no feedback that this version reads: {error}") from error
+        raise RunError(f"this version cannot read the feedback event {event.key!r} of the journal: {error}") from error
+    return FeedbackEvent(number, event.key, event.time, entry.input)
 
 
-def _in_force(said: Sequence[Said]) -> tuple[tuple[Pin, ...], tuple[Ban, ...]]:
-    """Return the pins and bans that hold: the last word about a term counts."""
-    last: dict[str, Pin | Ban] = {}
-    for one in said:
-        if isinstance(one.input, Release):
-            last.pop(one.input.term, None)
-        elif isinstance(one.input, Pin | Ban):
-            last.pop(one.input.term, None)
-            last[one.input.term] = one.input
-    pins = tuple(wish for wish in last.values() if isinstance(wish, Pin))
-    return pins, tuple(wish for wish in last.values() if isinstance(wish, Ban))
+def _find_active_constraints(events: Sequence[FeedbackEvent]) -> tuple[tuple[Pin, ...], tuple[Ban, ...]]:
+    """Return the pins and bans in force: the last input about a term counts."""
+    active: dict[str, Pin | Ban] = {}
+    for event in events:
+        if isinstance(event.input, Release):
+            active.pop(event.input.term, None)
+        elif isinstance(event.input, Pin | Ban):
+            active.pop(event.input.term, None)
+            active[event.input.term] = event.input
+
+    pins = tuple(constraint for constraint in active.values() if isinstance(constraint, Pin))
+    bans = tuple(constraint for constraint in active.values() if isinstance(constraint, Ban))
+    return pins, bans

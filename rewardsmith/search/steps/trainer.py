@@ -1,4 +1,4 @@
-"""The trainer: a program, a budget in environment steps and a seed become a policy and its learning curves."""
+"""Trainer: trains a policy on a program, with a budget in environment steps and a seed."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from rewardsmith.contract.records import CurvePoint, Probe, Training, TrainJob
+from rewardsmith.contract.records import CurvePoint, Probe, ReferenceScores, Training, TrainJob
 from rewardsmith.executors.base import Decide, Executor
 from rewardsmith.spec.config import Config
 from rewardsmith.spec.task_cards import Task
 
-SEARCH_SEEDS, FINAL_SEEDS = 0, 1_000
-"""Where the training seeds of the search and of the reported figure begin; each search seed has 2,000 of them."""
+SEARCH_SEEDS, FINALIST_SEEDS, FINAL_SEEDS = 0, 500, 1_000
+"""First training seeds of the search, of its finalists and of the report; each search seed has 2,000 of them."""
 
 
-def seeds(config: Config, first: int, count: int) -> range:
-    """Return `count` training seeds; all candidates share those of the search, none sees those of the report.
+def training_seeds(config: Config, first: int, count: int) -> range:
+    """Return `count` training seeds: all candidates share those of a phase, and selection never sees the report's.
 
     Args:
         config: for the seed of the search.
-        first: SEARCH_SEEDS or FINAL_SEEDS.
-        count: how many, at most 1,000.
+        first: SEARCH_SEEDS, FINALIST_SEEDS or FINAL_SEEDS.
+        count: how many, at most 500; of the report's, 1,000.
     """
     start = 2_000 * config.search.seed + first
     return range(start, start + count)
@@ -29,16 +29,16 @@ def seeds(config: Config, first: int, count: int) -> range:
 
 def search_seeds(config: Config) -> range:
     """Return the training seeds of the search."""
-    return seeds(config, SEARCH_SEEDS, config.search.seeds)
+    return training_seeds(config, SEARCH_SEEDS, config.search.seeds)
 
 
-def rungs(config: Config) -> tuple[int, ...]:
-    """Return the environment steps at which the lower trainings of a generation end."""
+def rung_env_steps(config: Config) -> tuple[int, ...]:
+    """Return the environment steps of the rungs, where the lower trainings of a generation end."""
     return tuple(sorted({round(part * config.search.env_steps) for part in config.search.rungs}))
 
 
-def remark(config: Config, probe: Probe) -> str | None:
-    """Return a remark where the environment's observations are not for the trainer that is set; else None."""
+def observation_remark(config: Config, probe: Probe) -> str | None:
+    """Return a remark where the trainer that is set is not for the environment's observations; else None."""
     shape = probe.observation_shape
     if len(shape) == 1 or config.training.trainer != "fast":
         return None
@@ -49,7 +49,7 @@ def remark(config: Config, probe: Probe) -> str | None:
     )
 
 
-def train(
+def train_policy(
     executor: Executor,
     task: Task,
     probe: Probe,
@@ -59,6 +59,7 @@ def train(
     out: Path,
     on_point: Callable[[CurvePoint], None],
     decide: Decide | None = None,
+    reference: ReferenceScores | None = None,
 ) -> Training:
     """Train one policy; blocks until it is done or has failed.
 
@@ -67,25 +68,25 @@ def train(
         task: what to train for.
         probe: the environment's catalogue.
         config: budget, settings and limits.
-        program: the reward program's text; None for the environment's own reward.
+        program: the reward program's text; None for the environment reward.
         seed: of the training.
         out: folder for the policy and the curve.
         on_point: told each new point of the learning curve.
         decide: asked at each rung of the search whether the training goes on; None: it has no rungs.
+        reference: what the program's trial scoring gave, which its scores in the training are compared with.
 
     Raises:
         WorkerFailed: if the machinery failed repeatedly.
     """
     job = TrainJob(
-        env=replace(task.env, signals=probe.signals, measures=probe.measures),
+        env=replace(task.env, signals=probe.signals, privileged_signals=probe.privileged_signals),
         program=program,
         fitness=task.fitness,
         seed=seed,
         env_steps=config.search.env_steps,
         settings=config.training,
         limits=config.sandbox,
-        rungs=rungs(config) if decide else (),
+        rungs=rung_env_steps(config) if decide else (),
+        reference=reference,
     )
-    result = executor.run(job, out, on_point, decide)
-    assert isinstance(result, Training)  # the executor answers a job with its own kind of result
-    return result
+    return executor.run(job, out, on_point, decide)

@@ -1,13 +1,18 @@
-"""What a run leaves behind: its directory, and the journal that is the only source of truth.
+"""Storage of a run: its directory, and the journal that is the only source of truth.
 
-journal   append-only, fsynced events; `once` makes a step of the loop durable
-clock     how long a run has been worked on, over all its sessions
-links     symbolic links that lead out of a run
-run       the directory: configuration, task, provenance, candidates' files
+layout       paths, journal keys and ids, spelled only there
+run          one run directory: configuration, task, candidates' files, result
+journal      append-only, fsynced events; `once` makes a step of the loop durable
+provenance   the format of the directory, and the versions behind its numbers
+clock        how long a run has been worked on, over all its sessions
+format1      the format of earlier versions, read and converted
+foreign_entries   what a run does not have: links out of it, pipes, devices
 """
 
 from rewardsmith.search.storage.clock import Clock
-from rewardsmith.search.storage.journal import Event, Journal, canonical
+from rewardsmith.search.storage.journal import Event, Journal, canonical_events
+from rewardsmith.search.storage.layout import RunLayout
+from rewardsmith.search.storage.provenance import Provenance
 from rewardsmith.search.storage.run import Run
 
-__all__ = ["Clock", "Event", "Journal", "Run", "canonical"]
+__all__ = ["Clock", "Event", "Journal", "Provenance", "Run", "RunLayout", "canonical_events"]

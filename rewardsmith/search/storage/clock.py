@@ -1,4 +1,4 @@
-"""The clock of a run: how long it has been worked on, earlier sessions of it included, in a small file of its own."""
+"""Clock of a run: how long it has been worked on in all its sessions, kept in a small file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from rewardsmith.contract import records
+from rewardsmith.contract.bounded_files import read_json
 
 EVERY_S = 5.0
 """How often the time is written: a kill loses no more."""
@@ -21,14 +22,14 @@ class Clock:
     """Counts while it is open, as a context; the journal stays free of times on which something is decided."""
 
     def __init__(self, path: Path, every_s: float = EVERY_S) -> None:
-        """Take what earlier sessions left; a file that cannot be read counts as none.
+        """Read the time of earlier sessions; a file that cannot be read counts as none.
 
         Args:
             path: of the file.
             every_s: how often it is written.
         """
         self._path, self._every_s = path, every_s
-        self._earlier_s, self._began = _read(path), time.monotonic()
+        self._earlier_s, self._began = _read_seconds(path), time.monotonic()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._tick, daemon=True)
 
@@ -52,14 +53,14 @@ class Clock:
             self._write()
 
     def _write(self) -> None:
-        # A full disk is told by the journal, which cannot do without.
+        # A full disk is reported by the journal, which cannot go on without it.
         with contextlib.suppress(OSError):
             records.write_text(self._path, json.dumps({"wall_s": round(self.wall_s, 3)}) + "\n")
 
 
-def _read(path: Path) -> float:
+def _read_seconds(path: Path) -> float:
     try:
-        seconds = float(json.loads(path.read_text(encoding="utf-8"))["wall_s"])
-    except (OSError, ValueError, TypeError, KeyError):
+        seconds = float(read_json(path)["wall_s"])
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
         return 0.0
     return seconds if math.isfinite(seconds) and seconds > 0.0 else 0.0

@@ -1,4 +1,4 @@
-"""The journal of a run: what happened, once, durably.
+"""Journal of a run: every finished step, once, durably.
 
 Every line of `journal.jsonl` is one event: {"key", "step", "time", "data"}. A key names one step of the loop,
 "g1c03/trainer/s0" for instance, and occurs at most once. The loop asks `once(key, ...)` for each step: an event
@@ -19,16 +19,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rewardsmith.contract import records
+from rewardsmith.contract import bounded_files, records
+from rewardsmith.contract.bounded_files import DamagedFile
 from rewardsmith.contract.errors import RunError
+from rewardsmith.search.storage.layout import step_of_key
 
 R = TypeVar("R")
 
-MEASURED = ("time", "wall_s", "cpu_s", "reward_s", "us_per_transition")
+RESTORE = "restore the file from a copy of the run"
+"""Next step in the message about a damaged file of a run."""
+TRIM_BYTES = 1 << 16
+"""Piece in which the end of a journal is searched for its last line break."""
+TIMED_FIELDS = ("time", "wall_s", "cpu_s", "reward_s", "us_per_transition")
 """Fields that differ between two equal runs, because they are times."""
-
-STEPS = ("designer", "critic", "trainer", "evaluator", "analyzer", "evolution", "feedback")
-"""The steps of the loop that keys name; what belongs to none is the loop's own."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,13 @@ class Journal:
         """
         self.path = path
         self._lock = threading.Lock()
-        self._file = path.open("a+b", buffering=0)
         try:
-            self._take()
-            self._events = {event.key: event for event in read(path)}
+            self._file = bounded_files.open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        except (OSError, DamagedFile) as error:
+            raise unreadable_error(path, error) from error
+        try:
+            self._lock_and_trim()
+            self._events = {event.key: event for event in read_journal(path)}
         except RunError:
             self._file.close()
             raise
@@ -70,12 +76,16 @@ class Journal:
         return iter(tuple(self._events.values()))
 
     def get(self, key: str, kind: type[R]) -> R | None:
-        """Return the record under `key`; None where there is none."""
+        """Return the record under `key`; None if there is no such record.
+
+        Raises:
+            RunError: if the event is damaged: it holds another record.
+        """
         event = self._events.get(key)
-        return None if event is None else records.load(kind, event.data)
+        return None if event is None else load_event(kind, event, self.path)
 
     def once(self, key: str, kind: type[R], make: Callable[[], R], keep: Callable[[R], bool] = lambda _: True) -> R:
-        """Return the record under `key`; where there is none, make it, and write it if `keep` says so.
+        """Return the record under `key`; if it is missing, make it, and write it if `keep` says so.
 
         Args:
             key: the step's name, "<candidate>/<step>..." or "<phase>/<step>...".
@@ -83,9 +93,9 @@ class Journal:
             make: runs the step.
             keep: False for a record that a resumed run should make again (a failure of the machine).
         """
-        known = self.get(key, kind)
-        if known is not None:
-            return known
+        recorded = self.get(key, kind)
+        if recorded is not None:
+            return recorded
         record = make()
         if keep(record):
             self.append(key, record)
@@ -97,9 +107,9 @@ class Journal:
         Raises:
             RunError: if it cannot be written, a full disk for instance.
         """
-        step = next((part for part in key.split("/") if part in STEPS), "loop")
-        event = Event(key, step, datetime.now(UTC).isoformat(timespec="milliseconds"), records.dump(record))
-        line = json.dumps(records.dump(event), allow_nan=False) + "\n"
+        time = datetime.now(UTC).isoformat(timespec="milliseconds")
+        event = Event(key, step_of_key(key), time, records.dump(record))
+        line = format_event(event)
         with self._lock:
             self._write(line.encode())
             self._events[key] = event
@@ -110,10 +120,10 @@ class Journal:
 
     def _write(self, line: bytes) -> None:
         end = self._file.seek(0, os.SEEK_END)
-        left = memoryview(line)
+        remaining = memoryview(line)
         try:
-            while left:
-                left = left[self._file.write(left) :]
+            while remaining:
+                remaining = remaining[self._file.write(remaining) :]
             os.fsync(self._file.fileno())
         except OSError as error:
             os.ftruncate(self._file.fileno(), end)
@@ -122,49 +132,102 @@ class Journal:
                 f"cannot write {self.path}: {reason}; make room, then `rewardsmith resume {self.path.parent}` goes on"
             ) from error
 
-    def _take(self) -> None:
+    def _lock_and_trim(self) -> None:
         """Lock the journal, and cut off a last line that a crash left without its end."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             folder = self.path.parent
             raise RunError(f"{folder} is being run by another process; wait for it, or stop it first") from error
-        self._file.seek(0)
-        content = self._file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
+        size = self._file.seek(0, os.SEEK_END)
+        whole = size
+        while whole:
+            start = max(0, whole - TRIM_BYTES)
+            self._file.seek(start)
+            last_break = self._file.read(whole - start).rfind(b"\n")
+            if last_break >= 0:
+                whole = start + last_break + 1
+                break
+            whole = start
+        if whole < size:
             os.ftruncate(self._file.fileno(), whole)
 
 
-def read(path: Path) -> list[Event]:
+def format_event(event: Event) -> str:
+    """Return an event as a line of a journal."""
+    return json.dumps(records.dump(event), allow_nan=False) + "\n"
+
+
+def read_journal(path: Path) -> list[Event]:
     """Read a journal without locking it, of a run that is still going for instance.
 
     Raises:
         RunError: if a line other than a torn last one is damaged.
     """
-    events = []
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines[:-1], 1):
-        try:
-            events.append(records.load(Event, json.loads(line)))
-        except ValueError as error:
-            raise RunError(f"{path}, line {number} is damaged: {error}") from error
-    return events
+    try:
+        return [
+            records.load_from_file(Event, bounded_files.parse_json(line, path, number), path, number)
+            for number, line in bounded_files.iter_lines(path)
+        ]
+    except (OSError, DamagedFile) as error:
+        raise unreadable_error(path, error) from error
 
 
-def canonical(events: list[Event]) -> list[Event]:
+def load_event(kind: type[R], event: Event, path: Path) -> R:
+    """Return the record of an event.
+
+    Args:
+        kind: of the record.
+        event: of a journal.
+        path: of the journal, for the message.
+
+    Raises:
+        RunError: if the event is damaged: it holds another record.
+    """
+    try:
+        return records.load_from_file(kind, event.data, path)
+    except DamagedFile as error:
+        line = _find_line(path, event.key)
+        place = f", line {line}" if line else ""
+        raise RunError(f"{path}{place} is damaged: {event.key!r}: {error.reason}; {RESTORE}") from error
+
+
+def unreadable_error(path: Path, error: OSError | ValueError) -> RunError:
+    """Return the error of a run's file that cannot be read, or is not what it should be.
+
+    Args:
+        path: of the file.
+        error: what reading it raised.
+    """
+    if isinstance(error, OSError):
+        return RunError(f"{path} is damaged: it cannot be read ({error.strerror or error}); {RESTORE}")
+    return RunError(f"{error}; {RESTORE}")
+
+
+def _find_line(path: Path, key: str) -> int | None:
+    """Return the line of the last event with a key; None where the journal has changed meanwhile."""
+    found = None
+    for number, line in bounded_files.iter_lines(path):
+        if json.dumps(key).encode() in line and bounded_files.parse_json(line, path, number).get("key") == key:
+            found = number
+    return found
+
+
+def canonical_events(events: list[Event]) -> list[Event]:
     """Return the events without what differs between two equal runs: their order, and what the clock measured."""
-    return sorted((Event(e.key, e.step, "", _untimed(e.data)) for e in events), key=lambda event: event.key)
+    stripped = [Event(event.key, event.step, "", strip_times(event.data)) for event in events]
+    return sorted(stripped, key=lambda event: event.key)
 
 
-def _is_timed(value: Any) -> bool:
-    """Return whether a part of an event is a finding that was made by the clock."""
+def _is_timed_finding(value: Any) -> bool:
+    """Return whether a part of an event is a finding that depends on the clock."""
     return isinstance(value, dict) and value.get("code") in records.TIMED_FINDINGS
 
 
-def _untimed(value: Any) -> Any:
+def strip_times(value: Any) -> Any:
+    """Return plain values of a record without what the clock measured."""
     if isinstance(value, dict):
-        return {key: _untimed(inner) for key, inner in value.items() if key not in MEASURED}
+        return {key: strip_times(inner) for key, inner in value.items() if key not in TIMED_FIELDS}
     if isinstance(value, list):
-        return [_untimed(inner) for inner in value if not _is_timed(inner)]
+        return [strip_times(inner) for inner in value if not _is_timed_finding(inner)]
     return value

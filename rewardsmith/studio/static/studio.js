@@ -1,10 +1,18 @@
-// The studio's behaviour. Every page works without it, except that nothing moves by itself and two videos have no
-// common scrubber.
+// Script of the studio. Every page works without it, except that pages do not update by themselves and two videos have no
+// common time slider.
 "use strict";
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+// ---------------------------------------------------------------- message after a form: shown once, not after a reload
+
+const address = new URL(location.href);
+if (address.searchParams.has("ok")) {
+  address.searchParams.delete("ok");
+  history.replaceState(null, "", address);
+}
 
 // ---------------------------------------------------------------- light and dark
 
@@ -15,7 +23,7 @@ $("#theme").addEventListener("click", () => {
   document.cookie = `rewardsmith_theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=strict`;
 });
 
-// ---------------------------------------------------------------- keyboard: what carries data-key answers to it
+// ---------------------------------------------------------------- keyboard: an element with data-key is clicked by its key
 
 const NAMES = { " ": "space", ArrowLeft: "←", ArrowRight: "→" };
 
@@ -27,9 +35,9 @@ function showKeys() {
     key.textContent = NAMES[element.dataset.key] || element.dataset.key;
     const term = document.createElement("dt");
     term.append(key);
-    const says = document.createElement("dd");
-    says.textContent = element.dataset.help;
-    list.append(term, says);
+    const description = document.createElement("dd");
+    description.textContent = element.dataset.help;
+    list.append(term, description);
   }
   $("#keys").showModal();
 }
@@ -37,34 +45,35 @@ function showKeys() {
 $("#help").addEventListener("click", showKeys);
 
 document.addEventListener("keydown", (event) => {
-  // A key that is held must not answer for pairs that nobody has seen.
+  // A key that is held down must not answer for pairs that nobody has seen.
   if (event.repeat && !event.key.startsWith("Arrow")) return;
   if (event.ctrlKey || event.metaKey || event.altKey || $("#keys").open) return;
   const typing = event.target.matches("textarea, select, input:not([type=range])");
   if (event.key === "Escape" && typing) event.target.blur();
   if (typing || (event.key === " " && event.target.matches("button, a, summary, [tabindex]"))) return;
-  const element = $$("[data-key]").find((one) => one.dataset.key === event.key);
+  const element = $$("[data-key]").find((candidate) => candidate.dataset.key === event.key);
   if (!element) return;
   event.preventDefault();
   if (element.matches("textarea, input")) element.focus();
   else element.click();
 });
 
-// ---------------------------------------------------------------- a run that moves
+// ---------------------------------------------------------------- a run that is running
 
 const live = $("#live");
 
-function applyStanding() {
-  const going = $("#state", live).dataset.standing === "going";
-  for (const form of $$(".quiet-while-going")) {
-    $("fieldset", form).disabled = going;
-    $(".busy", form).hidden = !going;
+// Disables the forms while a search is running; returns whether one is.
+function applyStatus() {
+  const running = $("#state", live).dataset.status === "running";
+  for (const form of $$(".quiet-while-running")) {
+    $("fieldset", form).disabled = running;
+    $(".busy", form).hidden = !running;
   }
-  return going;
+  return running;
 }
 
-async function follow(tag) {
-  let going = applyStanding();
+async function followRun(tag) {
+  let running = applyStatus();
   try {
     const answer = await fetch(live.dataset.live, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
     if (answer.status === 200) {
@@ -74,20 +83,20 @@ async function follow(tag) {
       if ($(".wide", live)) $(".wide", live).scrollLeft = scrolled;
       if (focused) $(`[data-key="${CSS.escape(focused)}"]`, live)?.focus();
       tag = answer.headers.get("ETag");
-      const was = going;
-      going = applyStanding();
-      // What people said is now heard: the rest of the page has changed too.
-      if (was && !going && !$$("textarea").some((area) => area.value)) location.reload();
+      const wasRunning = running;
+      running = applyStatus();
+      // The generation has used the pending feedback: the rest of the page has changed too.
+      if (wasRunning && !running && !$$("textarea").some((area) => area.value)) location.reload();
     } else if (answer.status === 403) {
       return;
     }
   } catch {
-    going = false; // the studio is gone, or the machine sleeps: ask again, slowly
+    running = false; // the studio is closed, or the machine sleeps: ask again later
   }
-  setTimeout(follow, going ? 1200 : 4000, tag);
+  setTimeout(followRun, running ? 1200 : 4000, tag);
 }
 
-if (live) follow(null);
+if (live) followRun(null);
 
 // ---------------------------------------------------------------- a video that is being rendered
 
@@ -100,21 +109,21 @@ async function waitForVideo() {
       return;
     }
   } catch {
-    // the next round asks again
+    // asked again in the next round
   }
   setTimeout(waitForVideo, 1500);
 }
 
 if ($("[data-wait]")) setTimeout(waitForVideo, 1500);
 
-// ---------------------------------------------------------------- two videos, one moment
+// ---------------------------------------------------------------- two videos with one time slider
 
 const films = $$("#stage video");
 
 if (films.length === 2 && $("#scrub")) {
   const scrub = $("#scrub");
   const end = () => Math.max(...films.map((film) => film.duration || 0));
-  let moment = 0; // seconds, of both
+  let moment = 0; // seconds, in both videos
   let playing = false;
   let last = 0;
 
@@ -146,7 +155,7 @@ if (films.length === 2 && $("#scrub")) {
       return;
     }
     for (const film of films) {
-      // One clock drives both: a film that has run away from it by more than two frames is put back.
+      // One clock drives both: a video that differs from it by more than two frames is corrected.
       if (moment < film.duration && Math.abs(film.currentTime - moment) > 2.5 / film.dataset.fps) film.currentTime = moment;
     }
     show();
@@ -186,14 +195,14 @@ if (films.length === 2 && $("#scrub")) {
 const terms = $$(".term");
 
 function showShares() {
-  // A term's size under random actions, per unit of weight, times the weight on its slider.
+  // Share of a term under random actions, per unit of weight, times the weight on its slider.
   const sizes = terms.map((term) => {
-    const own = Math.abs(term.dataset.weight);
-    return own ? (term.dataset.share / own) * Math.abs($("input[type=number]", term).value) : 0;
+    const original = Math.abs(term.dataset.weight);
+    return original ? (term.dataset.share / original) * Math.abs($("input[type=number]", term).value) : 0;
   });
-  const whole = sizes.reduce((sum, size) => sum + size, 0);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
   terms.forEach((term, index) => {
-    $(".share", term).textContent = whole ? `${Math.round((100 * sizes[index]) / whole)} %` : "";
+    $(".share", term).textContent = total ? `${Math.round((100 * sizes[index]) / total)} %` : "";
     term.classList.toggle("changed", Number($("input[type=number]", term).value) !== Number(term.dataset.weight));
   });
 }
@@ -222,13 +231,13 @@ if (editor) {
   const margin = $(".margin", editor);
   const verdict = $(".verdict", editor);
   let timer = 0;
-  let asked = 0;
+  let checks = 0;
 
-  const number = () => {
+  const numberLines = () => {
     const worst = {};
-    for (const one of $$("li", margin)) {
-      const line = one.dataset.line;
-      if (worst[line] !== "error") worst[line] = one.classList.contains("error") ? "error" : "warning";
+    for (const finding of $$("li", margin)) {
+      const line = finding.dataset.line;
+      if (worst[line] !== "error") worst[line] = finding.classList.contains("error") ? "error" : "warning";
     }
     const lines = area.value.split("\n").map((_, index) => {
       const mark = document.createElement(worst[index + 1] ? "b" : "span");
@@ -238,60 +247,60 @@ if (editor) {
     });
     $(".gutter", editor).replaceChildren(...lines);
     area.rows = clamp(lines.length + 2, 14, 60);
-    place();
+    placeFindings();
   };
 
-  // Each finding stands beside its line, or below the one before it where there is no room.
-  const place = () => {
+  // Each finding is placed next to its line, or below the one before it where there is no room.
+  const placeFindings = () => {
     const wide = matchMedia("(min-width: 801px)").matches;
     let free = 0;
-    for (const one of $$("li", margin)) {
-      const top = wide ? Math.max(free, 12 + 20 * (one.dataset.line - 1) - area.scrollTop) : 0;
-      one.style.marginTop = wide ? `${Math.max(top - free, 0)}px` : "";
-      free = top + one.offsetHeight + 6;
+    for (const finding of $$("li", margin)) {
+      const top = wide ? Math.max(free, 12 + 20 * (finding.dataset.line - 1) - area.scrollTop) : 0;
+      finding.style.marginTop = wide ? `${Math.max(top - free, 0)}px` : "";
+      free = top + finding.offsetHeight + 6;
     }
     $(".gutter", editor).scrollTop = area.scrollTop;
   };
 
   const check = async () => {
-    const mine = ++asked;
+    const thisCheck = ++checks;
     try {
       const answer = await fetch(editor.dataset.check, { method: "POST", body: new URLSearchParams({ source: area.value }) });
-      if (mine !== asked) return;
+      if (thisCheck !== checks) return;
       if (!answer.ok) throw new Error(`${answer.status}`);
-      const told = await answer.json();
+      const verdictOfCritic = await answer.json();
       margin.replaceChildren(
-        ...told.findings.sort((a, b) => (a.line || 0) - (b.line || 0)).map((one) => {
+        ...verdictOfCritic.findings.sort((a, b) => (a.line || 0) - (b.line || 0)).map((finding) => {
           const item = document.createElement("li");
-          item.className = `finding ${one.severity}`;
-          item.dataset.line = one.line || 0;
+          item.className = `finding ${finding.severity}`;
+          item.dataset.line = finding.line || 0;
           const where = document.createElement("b");
-          where.textContent = one.line ? `line ${one.line}` : one.severity;
-          item.append(where, ` ${one.message}`);
+          where.textContent = finding.line ? `line ${finding.line}` : finding.severity;
+          item.append(where, ` ${finding.message}`);
           return item;
         }),
       );
-      verdict.textContent = told.accepted ? "The critic accepts it." : "The critic does not accept it yet.";
-      verdict.className = `verdict ${told.accepted ? "yes" : "no"}`;
-      number();
+      verdict.textContent = verdictOfCritic.accepted ? "The critic accepts this program." : "The critic does not accept this program yet.";
+      verdict.className = `verdict ${verdictOfCritic.accepted ? "yes" : "no"}`;
+      numberLines();
     } catch {
-      if (mine === asked) verdict.textContent = "It could not be checked now.";
+      if (thisCheck === checks) verdict.textContent = "The check did not work; it is repeated after the next change.";
     }
   };
 
   area.addEventListener("input", () => {
-    number();
+    numberLines();
     clearTimeout(timer);
     verdict.textContent = "…";
     verdict.className = "verdict";
     timer = setTimeout(check, 500);
   });
-  area.addEventListener("scroll", place);
+  area.addEventListener("scroll", placeFindings);
   area.addEventListener("keydown", (event) => {
     if (event.key !== "Tab" || event.shiftKey) return;
     event.preventDefault();
     area.setRangeText("    ", area.selectionStart, area.selectionEnd, "end");
     area.dispatchEvent(new Event("input"));
   });
-  number();
+  numberLines();
 }

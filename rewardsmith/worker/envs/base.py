@@ -1,15 +1,16 @@
-"""The interface of n environments stepped at once: what a trainer, a probe and an evaluator build on.
+"""Interface of n environments stepped at once, on which trainer, probe and evaluator build.
 
 Every path behind `make` gives the trajectory of the Gymnasium environment itself, to the last bit: the same
-observations, own rewards, endings and resets for the same seeds and actions. An environment whose episode ends starts
+observations, rewards, endings and resets for the same seeds and actions. An environment whose episode ends starts
 the next one at once, from its own generator, as Gymnasium's auto-reset does.
 
-Signals travel packed: one (n, width) float64 array, whose columns a `Layout` names. So a rollout is stored with one
-copy per vector step, and `Layout.unpack` gives the named views of a whole buffer of any leading shape.
+Signals travel packed: one (n, width) float64 array, whose columns a `SignalLayout` names. So a rollout is stored with
+one copy per vector step, and `SignalLayout.unpack_signals` gives the named views of a whole buffer of any leading
+shape.
 
     env = make(spec, n=8, gather=("x_velocity", "torso_height"))
     obs = env.reset(seeds)
-    values = env.current().copy()                 # signals that `before` of the first step names
+    values = env.read_signals().copy()                 # signals that `before` of the first step names
     step = env.step(actions)                      # step.after: the signals after it
     for i in step.ended: ...                      # rows whose episode ended: final_obs, after and start differ
 """
@@ -17,7 +18,7 @@ copy per vector step, and `Layout.unpack` gives the named views of a whole buffe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -31,10 +32,12 @@ Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
+MAX_STEPS = 10_000
+"""Longest episode of an evaluation in an environment without a time limit."""
 NONE_ENDED: Indices = np.empty(0, dtype=np.intp)
 
 
-class Step(NamedTuple):
+class EnvStep(NamedTuple):
     """One vector step of n environments.
 
     The arrays are the environment's own buffers, valid until its next `step` or `reset`: copy what must last.
@@ -48,20 +51,22 @@ class Step(NamedTuple):
     """(n,): ended by the environment's rule; the value of `final_obs` is 0."""
     truncated: Bools
     """(n,): ended by the time limit alone; the value of `final_obs` is bootstrapped. Never with `terminated`."""
-    own_reward: Array
-    """(n,): the environment's own reward; for baselines only, never for a program or a prompt."""
+    environment_reward: Array
+    """(n,): the environment's own reward; for baselines only, never for a program or a prompt. NaN where it gave no
+    number."""
     after: Array
-    """(n, width): the gathered signals after the action; where an episode ended, those of its true last state."""
+    """(n, width): the gathered signals after the action; where an episode ended, those of its true last state. NaN
+    where an entry of `info` was no number."""
     broken: Bools
     """(n,): the physics diverged or an observation was not finite. The episode ends as terminated, and final_obs
-    and after are those before the action, own_reward is 0: all finite, and a divergence earns nothing."""
+    and after are those before the action, environment_reward is 0: all finite, and a divergence earns nothing."""
     ended: Indices
     """Rows whose episode ended in this step (terminated or truncated); empty in most steps."""
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Which columns of a packed array hold which signal."""
+class SignalLayout:
+    """Order of signals in the columns of a packed array."""
 
     signals: tuple[Signal, ...]
 
@@ -75,28 +80,28 @@ class Layout:
         """Number of columns."""
         return sum(math.prod(signal.shape) for signal in self.signals)
 
-    def columns(self) -> dict[str, slice]:
+    def map_columns(self) -> dict[str, slice]:
         """Return each signal's columns."""
         ends = np.cumsum([math.prod(signal.shape) for signal in self.signals]).tolist()
         starts = [0, *ends][:-1]
         return {s.name: slice(a, b) for s, a, b in zip(self.signals, starts, ends, strict=True)}
 
-    def unpack(self, packed: Array, names: Iterable[str] | None = None) -> dict[str, Array]:
+    def unpack_signals(self, packed: Array, names: Iterable[str] | None = None) -> dict[str, Array]:
         """Return the signals as views (..., *shape) of `packed` (..., width); all of them, or those named.
 
-        >>> layout = Layout((Signal("height", (), "m", "", ""), Signal("foot", (3,), "m", "", "")))
-        >>> {name: view.shape for name, view in layout.unpack(np.zeros((256, 8, 4))).items()}
+        >>> layout = SignalLayout((Signal("height", (), "m", "", ""), Signal("foot", (3,), "m", "", "")))
+        >>> {name: view.shape for name, view in layout.unpack_signals(np.zeros((256, 8, 4))).items()}
         {'height': (256, 8), 'foot': (256, 8, 3)}
         """
         lead = packed.shape[:-1]
-        columns, shapes = self.columns(), {signal.name: signal.shape for signal in self.signals}
-        wanted = self.names if names is None else tuple(names)
-        return {name: packed[..., columns[name]].reshape((*lead, *shapes[name])) for name in wanted}
+        columns, shapes = self.map_columns(), {signal.name: signal.shape for signal in self.signals}
+        chosen = self.names if names is None else tuple(names)
+        return {name: packed[..., columns[name]].reshape((*lead, *shapes[name])) for name in chosen}
 
 
 @dataclass(frozen=True)
-class Actions:
-    """What an environment takes: a box of a numbers, or one of `n` choices or combinations of choices."""
+class ActionSpec:
+    """Action space of an environment: a box of a numbers, or one of `n` choices or combinations of choices."""
 
     low: tuple[float, ...]
     """(a,); a discrete action is one number from 0."""
@@ -112,25 +117,31 @@ class Actions:
         """a, the length of an action vector."""
         return len(self.low)
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether every number has a lower and an upper bound."""
+        return all(map(math.isfinite, (*self.low, *self.high)))
+
     def describe(self) -> str:
         """Say what an action is, as far as the space tells.
 
-        >>> Actions((-1.0, -2.0), (1.0, 2.0)).describe()
+        >>> ActionSpec((-1.0, -2.0), (1.0, 2.0)).describe()
         '2 numbers, in [-1, 1] and [-2, 2]'
-        >>> Actions((0.0,), (5.0,), 6, (2, 3)).describe()
+        >>> ActionSpec((0.0,), (5.0,), 6, (2, 3)).describe()
         'one number k, a choice from 0 to 5, of shape (n, 1): 2 choices at once, (k // 3) % 2 and k % 3'
         """
         if self.n is None:
             bounds = [f"[{low:g}, {high:g}]" for low, high in zip(self.low, self.high, strict=True)]
-            each = f"each in {bounds[0]}" if len(set(bounds)) == 1 else f"in {_listed(bounds)}"
-            return f"{self.width} numbers, {each}" if self.width > 1 else f"one number in {bounds[0]}"
+            each = f"each in {bounds[0]}" if len(set(bounds)) == 1 else f"in {_join_words(bounds)}"
+            numbers = f"{self.width} numbers, {each}" if self.width > 1 else f"one number in {bounds[0]}"
+            return numbers if self.is_bounded else f"{numbers}: not clipped where there is no bound"
         choice = f"one number k, a choice from 0 to {self.n - 1}, of shape (n, 1)"
         sizes = [math.prod(self.parts[place + 1 :]) for place in range(len(self.parts))]
         digits = [
             f"(k // {size}) % {part}" if size > 1 else f"k % {part}"
             for size, part in zip(sizes, self.parts, strict=True)
         ]
-        return f"{choice}: {len(self.parts)} choices at once, {_listed(digits)}" if digits else choice
+        return f"{choice}: {len(self.parts)} choices at once, {_join_words(digits)}" if digits else choice
 
     def sample(self, rng: np.random.Generator) -> Array:
         """Return one action (a,), uniform over the space; standard normal where it has no bounds."""
@@ -145,7 +156,7 @@ class Actions:
         return drawn.astype(np.float32).astype(np.float64)
 
 
-def _listed(words: Sequence[str]) -> str:
+def _join_words(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
 
 
@@ -164,22 +175,30 @@ class BatchedEnv(Protocol):
 
     @property
     def image(self) -> Image | None:
-        """What an observation is where it is an image: rows of bytes, in the order of the environment; else None."""
+        """The image that an observation is: rows of bytes, in the environment's order; None where it is not one."""
         ...
 
     @property
-    def actions(self) -> Actions:
-        """What `step` takes."""
+    def actions(self) -> ActionSpec:
+        """The actions that `step` takes."""
         ...
 
     @property
     def max_episode_steps(self) -> int | None:
-        """Time limit in environment steps; None where there is none."""
+        """Time limit in environment steps; None if there is no limit."""
         ...
 
     @property
-    def layout(self) -> Layout:
-        """The gathered signals and their columns in `Step.after`, `current` and `start`."""
+    def faults(self) -> Mapping[str, str]:
+        """Gathered entries of `info`, and `environment_reward`, that were no number in some step, and what they were.
+
+        `env_faults.describe_faults` says it in words.
+        """
+        ...
+
+    @property
+    def layout(self) -> SignalLayout:
+        """The gathered signals and their columns in `EnvStep.after`, `read_signals` and `read_start_signals`."""
         ...
 
     def reset(self, seeds: Sequence[int] | None = None) -> Array:
@@ -190,8 +209,8 @@ class BatchedEnv(Protocol):
         """
         ...
 
-    def step(self, actions: NDArray[np.floating]) -> Step:
-        """Act once everywhere; episodes that end are started anew.
+    def step(self, actions: NDArray[np.floating]) -> EnvStep:
+        """Act once everywhere; where an episode ends, the next one starts.
 
         Args:
             actions: (n, a), inside the bounds (the caller clips); rounded to the space's float32 before use. A
@@ -199,17 +218,17 @@ class BatchedEnv(Protocol):
         """
         ...
 
-    def current(self) -> Array:
+    def read_signals(self) -> Array:
         """Return the signals (n, width) at the state that the next step acts on: its `before`.
 
-        Equal to the last `Step.after` but in the rows of `Step.ended`, which hold the new episode's start.
+        Equal to the last `EnvStep.after` but in the rows of `EnvStep.ended`, which hold the new episode's start.
         """
         ...
 
-    def start(self) -> Array:
+    def read_start_signals(self) -> Array:
         """Return the signals (n, width) at the start of each running episode.
 
-        Rows of `Step.ended` already hold the new episode's: read it before the step for the transition's own.
+        Rows of `EnvStep.ended` already hold the new episode's: read it before the step for the transition's own.
         """
         ...
 

@@ -10,28 +10,28 @@ import mujoco
 import numpy as np
 
 from rewardsmith.contract.records import Signal
-from rewardsmith.worker.envs.mujoco_fields import element_names, joint_widths
+from rewardsmith.worker.envs.mujoco_fields import count_joint_numbers, list_element_names
 
 _BARE = re.compile(r"[A-Za-z_][\w.:/]*")
 
 
-def model_signals(model: Any) -> Iterator[Signal]:
+def list_model_signals(model: Any) -> Iterator[Signal]:
     """Yield the signals of a model, bodies first; none without a model."""
     if model is None:
         return
-    yield from _bodies(model)
-    yield from _joints(model)
-    yield from _others(model)
+    yield from _list_body_signals(model)
+    yield from _list_joint_signals(model)
+    yield from _list_other_signals(model)
 
 
-def _elements(model: Any, element: str) -> Iterator[tuple[int, str, str]]:
+def _iterate_elements(model: Any, element: str) -> Iterator[tuple[int, str, str]]:
     """Yield each element's number, its name (or a stable one) and how a source refers to it."""
-    for number, name in enumerate(element_names(model, element)):
+    for number, name in enumerate(list_element_names(model, element)):
         yield number, name or f"{element}{number}", name if _BARE.fullmatch(name) else str(number)
 
 
-def _bodies(model: Any) -> Iterator[Signal]:
-    for number, name, ref in _elements(model, "body"):
+def _list_body_signals(model: Any) -> Iterator[Signal]:
+    for number, name, ref in _iterate_elements(model, "body"):
         if number == 0:
             continue
         yield Signal(f"{name}_position", (3,), "m", f"position of body {name!r}", f"xpos[{ref}]")
@@ -50,14 +50,14 @@ def _bodies(model: Any) -> Iterator[Signal]:
             yield Signal(f"{name}_centre_of_mass", (3,), "m", mass, f"subtree_com[{ref}]")
 
 
-def _joints(model: Any) -> Iterator[Signal]:
+def _list_joint_signals(model: Any) -> Iterator[Signal]:
     slide, hinge = int(mujoco.mjtJoint.mjJNT_SLIDE), int(mujoco.mjtJoint.mjJNT_HINGE)
-    for number, name, ref in _elements(model, "joint"):
+    for number, name, ref in _iterate_elements(model, "joint"):
         kind = int(model.jnt_type[number])
-        positions, velocities = joint_widths(model, number)
+        positions, velocities = count_joint_numbers(model, number)
         first, rate = int(model.jnt_qposadr[number]), int(model.jnt_dofadr[number])
-        place = f"qpos[{ref}]" if not ref.isdigit() else _span("qpos", first, positions)
-        speed = f"qvel[{ref}]" if not ref.isdigit() else _span("qvel", rate, velocities)
+        place = f"qpos[{ref}]" if not ref.isdigit() else _write_span("qpos", first, positions)
+        speed = f"qvel[{ref}]" if not ref.isdigit() else _write_span("qvel", rate, velocities)
         if kind in (slide, hinge):
             low, high = model.jnt_range[number].round(3).tolist()
             bounds = f", between {low} and {high}" if model.jnt_limited[number] else ""
@@ -70,27 +70,27 @@ def _joints(model: Any) -> Iterator[Signal]:
             yield Signal(f"{name}_rate", (velocities,), "1", f"linear and angular velocity of joint {name!r}", speed)
 
 
-def _span(field: str, start: int, width: int) -> str:
+def _write_span(field: str, start: int, width: int) -> str:
     return f"{field}[{start}]" if width == 1 else f"{field}[{start}:{start + width}]"
 
 
-def _others(model: Any) -> Iterator[Signal]:
-    for _, name, ref in _elements(model, "site"):
+def _list_other_signals(model: Any) -> Iterator[Signal]:
+    for _, name, ref in _iterate_elements(model, "site"):
         yield Signal(f"{name}_site_position", (3,), "m", f"position of site {name!r}", f"site_xpos[{ref}]")
-    for _, name, ref in _elements(model, "tendon"):
+    for _, name, ref in _iterate_elements(model, "tendon"):
         yield Signal(f"{name}_length", (), "m", f"length of tendon {name!r}", f"ten_length[{ref}]")
         yield Signal(f"{name}_length_rate", (), "m/s", f"rate of the length of tendon {name!r}", f"ten_velocity[{ref}]")
-    for number, name, ref in _elements(model, "sensor"):
+    for number, name, ref in _iterate_elements(model, "sensor"):
         start, width = int(model.sensor_adr[number]), int(model.sensor_dim[number])
-        source = f"sensordata[{ref}]" if not ref.isdigit() else _span("sensordata", start, width)
+        source = f"sensordata[{ref}]" if not ref.isdigit() else _write_span("sensordata", start, width)
         shape = () if width == 1 else (width,)
-        meaning = f"reading of sensor {name!r} ({_sensor_kind(model, number)})"
+        meaning = f"reading of sensor {name!r} ({_name_sensor_kind(model, number)})"
         yield Signal(f"{name}_sensor", shape, "1", meaning, source)
-    for _, name, ref in _elements(model, "actuator"):
+    for _, name, ref in _iterate_elements(model, "actuator"):
         meaning = f"force (N) or torque (N m) of actuator {name!r}"
         yield Signal(f"{name}_actuator_force", (), "N", meaning, f"actuator_force[{ref}]")
 
 
-def _sensor_kind(model: Any, number: int) -> str:
+def _name_sensor_kind(model: Any, number: int) -> str:
     kind = mujoco.mjtSensor(int(np.asarray(model.sensor_type)[number]))
     return str(kind.name).removeprefix("mjSENS_").lower()

@@ -1,4 +1,4 @@
-"""Observation, own reward and ending of the Gymnasium MuJoCo v5 tasks that observe contact forces; see `rules`."""
+"""Observation, reward and ending of the Gymnasium MuJoCo v5 tasks that observe contact forces; see `rules`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gymnasium.envs.mujoco.humanoid_v5 import HumanoidEnv
 from gymnasium.envs.mujoco.humanoidstandup_v5 import HumanoidStandupEnv
 from numpy.typing import NDArray
 
-from rewardsmith.worker.envs.mujoco_rules import Array, Bools, Getter, Rules
+from rewardsmith.worker.envs.mujoco_rules import Array, Bools, Getter, StepRules
 
 
-class _Ant(Rules):
+class _Ant(StepRules):
     """Ant-v5."""
 
     fields = ("qpos", "qvel", "xpos", "cfrc_ext")
@@ -29,17 +29,17 @@ class _Ant(Rules):
             parts.append(self.clipped[:, 1:].reshape(self.n, -1))
         self.parts = parts
 
-    def begin(self) -> None:
+    def begin_step(self) -> None:
         self.x_before[:] = self.x
 
-    def observe(self, obs: Array) -> None:
+    def write_observations(self, obs: Array) -> None:
         low, high = self.env._contact_force_range
         np.clip(self.forces, low, high, out=self.clipped)
         if self.env._include_cfrc_ext_in_observation:
             self.parts[2] = self.clipped[:, 1:].reshape(self.n, -1)
         np.concatenate(self.parts, axis=1, out=obs)
 
-    def judge(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
+    def write_rewards(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
         env = self.env
         low, high = env._healthy_z_range
         z = self.qpos[:, 2]
@@ -52,7 +52,7 @@ class _Ant(Rules):
         np.logical_and(~healthy, env._terminate_when_unhealthy, out=terminated)
 
 
-class _Human(Rules):
+class _Human(StepRules):
     """The two tasks of the humanoid: the same observation."""
 
     fields = ("qpos", "qvel", "ctrl", "cinert", "cvel", "qfrc_actuator", "cfrc_ext", "xipos")
@@ -71,7 +71,7 @@ class _Human(Rules):
         if env._include_cfrc_ext_in_observation is True:
             self.parts.append(_rows(self.forces)[:, 6:])
 
-    def observe(self, obs: Array) -> None:
+    def write_observations(self, obs: Array) -> None:
         np.concatenate(self.parts, axis=1, out=obs)
 
     def effort(self) -> Array:
@@ -90,10 +90,10 @@ class _Humanoid(_Human):
         weighted = np.array([np.einsum("b,bj->j", self.mass, row)[0] for row in self.xipos])
         return np.asarray(weighted / self.mass.sum())
 
-    def begin(self) -> None:
+    def begin_step(self) -> None:
         self.x_before[:] = self.centre()
 
-    def judge(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
+    def write_rewards(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
         env = self.env
         low, high = env._healthy_z_range
         z = self.qpos[:, 2]
@@ -107,7 +107,7 @@ class _Humanoid(_Human):
 class _HumanoidStandup(_Human):
     """HumanoidStandup-v5."""
 
-    def judge(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
+    def write_rewards(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
         env = self.env
         height = self.qpos[:, 2] / env.model.opt.timestep
         impact = np.clip(env._impact_cost_weight * _sum_of_squares(self.forces), *env._impact_cost_range)
@@ -123,7 +123,7 @@ def _sum_of_squares(field: Array) -> Array:
     return np.asarray(np.add.reduce(_rows(np.square(field)), axis=1))
 
 
-CONTACT_RULES: dict[type, type[Rules]] = {
+CONTACT_RULES: dict[type, type[StepRules]] = {
     AntEnv: _Ant,
     HumanoidEnv: _Humanoid,
     HumanoidStandupEnv: _HumanoidStandup,

@@ -1,6 +1,6 @@
-"""What can be read of a MuJoCo simulation: fields, the names of their rows, and values that are current.
+"""Fields of a MuJoCo simulation, the names of their rows, and values that are current.
 
-After `mj_step` the derived fields (body positions, sensors) lag the state by one substep. A `Mirror` copies the
+After `mj_step` the derived fields (body positions, sensors) lag the state by one substep. A `FieldMirror` copies the
 state into an MjData of its own and computes them there, so that values are current and the simulation untouched.
 """
 
@@ -25,7 +25,7 @@ STATE, KINEMATICS, VELOCITY, FORCE, CONTACT = range(5)
 
 
 @dataclass(frozen=True)
-class Field:
+class MujocoField:
     """A field of MjData, or one computed from several."""
 
     element: str
@@ -34,32 +34,32 @@ class Field:
 
 
 FIELDS = {
-    "time": Field("", STATE),
-    "qpos": Field("joint", STATE),
-    "qvel": Field("dof", STATE),
-    "act": Field("actuator", STATE),
-    "ctrl": Field("actuator", STATE),
-    "mocap_pos": Field("", STATE),
-    "xpos": Field("body", KINEMATICS),
-    "xquat": Field("body", KINEMATICS),
-    "xmat": Field("body", KINEMATICS),
-    "xipos": Field("body", KINEMATICS),
-    "site_xpos": Field("site", KINEMATICS),
-    "site_xmat": Field("site", KINEMATICS),
-    "geom_xpos": Field("geom", KINEMATICS),
-    "subtree_com": Field("body", KINEMATICS),
-    "ten_length": Field("tendon", VELOCITY),
-    "ten_velocity": Field("tendon", VELOCITY),
-    "cvel": Field("body", VELOCITY),
-    "xvelp": Field("body", VELOCITY),
-    "xvelr": Field("body", VELOCITY),
-    "sensordata": Field("sensor", FORCE),
-    "actuator_force": Field("actuator", FORCE),
-    "qfrc_actuator": Field("dof", FORCE),
-    "cfrc_ext": Field("body", CONTACT),
+    "time": MujocoField("", STATE),
+    "qpos": MujocoField("joint", STATE),
+    "qvel": MujocoField("dof", STATE),
+    "act": MujocoField("actuator", STATE),
+    "ctrl": MujocoField("actuator", STATE),
+    "mocap_pos": MujocoField("", STATE),
+    "xpos": MujocoField("body", KINEMATICS),
+    "xquat": MujocoField("body", KINEMATICS),
+    "xmat": MujocoField("body", KINEMATICS),
+    "xipos": MujocoField("body", KINEMATICS),
+    "site_xpos": MujocoField("site", KINEMATICS),
+    "site_xmat": MujocoField("site", KINEMATICS),
+    "geom_xpos": MujocoField("geom", KINEMATICS),
+    "subtree_com": MujocoField("body", KINEMATICS),
+    "ten_length": MujocoField("tendon", VELOCITY),
+    "ten_velocity": MujocoField("tendon", VELOCITY),
+    "cvel": MujocoField("body", VELOCITY),
+    "xvelp": MujocoField("body", VELOCITY),
+    "xvelr": MujocoField("body", VELOCITY),
+    "sensordata": MujocoField("sensor", FORCE),
+    "actuator_force": MujocoField("actuator", FORCE),
+    "qfrc_actuator": MujocoField("dof", FORCE),
+    "cfrc_ext": MujocoField("body", CONTACT),
 }
 COMPUTED = {"xvelp": ("cvel", "xpos", "subtree_com"), "xvelr": ("cvel",)}
-"""Linear and angular velocity of body frames in world axes, from these; see `body_velocity`."""
+"""Linear and angular velocity of body frames in world axes, from these; see `bind_body_velocity`."""
 _YZX, _ZXY = [1, 2, 0], [2, 0, 1]
 _COUNTS = {
     "actuator": "nu",
@@ -73,7 +73,7 @@ _COUNTS = {
 """Kind of element to the field of the model that counts them."""
 
 
-def simulation_of(env: Any) -> tuple[Any, Any] | None:
+def get_simulation(env: Any) -> tuple[Any, Any] | None:
     """Return the MjModel and the MjData that an environment steps at present; None where it has none.
 
     dm_control keeps them behind wrappers of its own; its composed tasks build a new model for each episode, so that
@@ -87,13 +87,13 @@ def simulation_of(env: Any) -> tuple[Any, Any] | None:
     return (model, data) if isinstance(model, mujoco.MjModel) and isinstance(data, mujoco.MjData) else None
 
 
-def model_of(env: Any) -> Any | None:
+def get_model(env: Any) -> Any | None:
     """Return the MjModel of an environment; None where it has none."""
-    simulation = simulation_of(env)
+    simulation = get_simulation(env)
     return None if simulation is None else simulation[0]
 
 
-def stage_of(fields: Sequence[str]) -> int:
+def required_stage(fields: Sequence[str]) -> int:
     """Return how much must be computed for all of the fields."""
     return max((FIELDS[name].stage for name in fields if name in FIELDS), default=STATE)
 
@@ -103,7 +103,7 @@ def is_field(name: str) -> bool:
     return name in FIELDS
 
 
-def row_of(model: Any, field: str, name: str) -> Index:
+def find_rows(model: Any, field: str, name: str) -> Index:
     """Return the rows of a field that belong to a named element of the model.
 
     Raises:
@@ -117,45 +117,45 @@ def row_of(model: Any, field: str, name: str) -> Index:
     element = "joint" if kind == "dof" else kind
     number = mujoco.mj_name2id(model, getattr(mujoco.mjtObj, f"mjOBJ_{element.upper()}"), name)
     if number < 0:
-        names = element_names(model, element)
+        names = list_element_names(model, element)
         near = difflib.get_close_matches(name, names, n=3)
         raise TaskError(f"{field}[{name}]: the model has no {element} {name!r}; it has {', '.join(near or names)}")
-    return _rows(model, field, number)
+    return _element_rows(model, field, number)
 
 
-def element_names(model: Any, element: str) -> list[str]:
+def list_element_names(model: Any, element: str) -> list[str]:
     """Return the names of the model's bodies, joints, sites ...; "" where one has none."""
     kind = getattr(mujoco.mjtObj, f"mjOBJ_{element.upper()}")
     return [mujoco.mj_id2name(model, kind, number) or "" for number in range(getattr(model, _COUNTS[element]))]
 
 
-def joint_widths(model: Any, joint: int) -> tuple[int, int]:
+def count_joint_numbers(model: Any, joint: int) -> tuple[int, int]:
     """Return how many numbers of qpos and of qvel a joint has."""
     free, ball = int(mujoco.mjtJoint.mjJNT_FREE), int(mujoco.mjtJoint.mjJNT_BALL)
     widths: tuple[int, int] = {free: (7, 6), ball: (4, 3)}.get(int(model.jnt_type[joint]), (1, 1))
     return widths
 
 
-def _rows(model: Any, field: str, number: int) -> Index:
+def _element_rows(model: Any, field: str, number: int) -> Index:
     if field == "sensordata":
-        return _span(int(model.sensor_adr[number]), int(model.sensor_dim[number]))
+        return _rows_from(int(model.sensor_adr[number]), int(model.sensor_dim[number]))
     if field == "qpos":
-        return _span(int(model.jnt_qposadr[number]), joint_widths(model, number)[0])
+        return _rows_from(int(model.jnt_qposadr[number]), count_joint_numbers(model, number)[0])
     if FIELDS[field].element == "dof":
-        return _span(int(model.jnt_dofadr[number]), joint_widths(model, number)[1])
+        return _rows_from(int(model.jnt_dofadr[number]), count_joint_numbers(model, number)[1])
     return number
 
 
-def _span(start: int, width: int) -> Index:
+def _rows_from(start: int, width: int) -> Index:
     return start if width == 1 else slice(start, start + width)
 
 
-def plain_fields(fields: Sequence[str]) -> tuple[str, ...]:
+def expand_fields(fields: Sequence[str]) -> tuple[str, ...]:
     """Return the fields of MjData from which all of the fields can be computed."""
     return tuple(dict.fromkeys(part for name in fields for part in COMPUTED.get(name, (name,))))
 
 
-def body_velocity(field: str, body: int, root: int, get: Callable[[str], Array]) -> Callable[[], Array]:
+def bind_body_velocity(field: str, body: int, root: int, get: Callable[[str], Array]) -> Callable[[], Array]:
     """Return a function that computes a body's velocity (n, 3) in world axes, at its frame's origin.
 
     MuJoCo's `cvel` is the spatial velocity at the centre of mass of the kinematic tree: moved to the body's frame,
@@ -179,23 +179,23 @@ def _cross(a: Array, b: Array) -> Array:
     return a[:, _YZX] * b[:, _ZXY] - a[:, _ZXY] * b[:, _YZX]
 
 
-class Mirror:
+class FieldMirror:
     """Current values of chosen fields of simulations of one model, in buffers (n, ...)."""
 
     def __init__(self, model: Any, fields: Sequence[str], n: int) -> None:
         self._data = mujoco.MjData(model)
-        self._stage = stage_of(fields)
+        self._stage = required_stage(fields)
         self._sig = int(mujoco.mjtState.mjSTATE_INTEGRATION)
         self._state = np.empty(mujoco.mj_stateSize(model, self._sig))
-        names = plain_fields(fields)
+        names = expand_fields(fields)
         self._buffers = {name: np.zeros((n, *np.shape(getattr(self._data, name)))) for name in names}
         self._source = {name: np.asarray(getattr(self._data, name)) for name in names if name != "time"}
 
-    def get(self, field: str) -> Array:
+    def get_buffer(self, field: str) -> Array:
         """Return the buffer (n, ...) of a field of MjData."""
         return self._buffers[field]
 
-    def read(self, model: Any, data: Any, row: int) -> None:
+    def copy_simulation(self, model: Any, data: Any, row: int) -> None:
         """Take one simulation's current values into a row of the buffers; `data` is left as it is."""
         mirror = self._data
         mujoco.mj_getState(model, data, self._state, self._sig)

@@ -14,7 +14,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from rewardsmith.worker.envs.mujoco_fields import FORCE, STATE, VELOCITY, Mirror, plain_fields, stage_of
+from rewardsmith.worker.envs.mujoco_fields import FORCE, STATE, VELOCITY, FieldMirror, expand_fields, required_stage
 
 try:
     from mujoco import batch as mujoco_batch
@@ -33,11 +33,11 @@ _DIVERGED = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.m
 class Physics(Protocol):
     """n simulations; the arrays of `stepped` and `current` stay the same objects."""
 
-    def stepped(self, field: str) -> Array:
+    def stepped_buffer(self, field: str) -> Array:
         """Return the buffer (n, ...) of a field as the step leaves it: derived fields lag by one substep."""
         ...
 
-    def current(self, field: str) -> Array:
+    def current_buffer(self, field: str) -> Array:
         """Return the buffer (n, ...) of a field that `refresh` makes current."""
         ...
 
@@ -45,20 +45,20 @@ class Physics(Protocol):
         """Advance every simulation by one environment step under ctrl (n, nu)."""
         ...
 
-    def refresh(self) -> None:
+    def refresh_current(self) -> None:
         """Make the buffers of `current` current; the simulations are left as they are."""
         ...
 
-    def restore(self, row: int, data: Any) -> None:
+    def restore_row(self, row: int, data: Any) -> None:
         """Give one simulation the state of `data`, on which mj_forward has run."""
         ...
 
-    def diverged(self) -> Bools | None:
+    def find_diverged(self) -> Bools | None:
         """Return which simulations (n,) MuJoCo had to reset in the last step; None where none."""
         ...
 
 
-def physics(model: Any, n: int, nstep: int, stepped: Sequence[str], current: Sequence[str]) -> Physics:
+def make_physics(model: Any, n: int, nstep: int, stepped: Sequence[str], current: Sequence[str]) -> Physics:
     """Build n simulations.
 
     Args:
@@ -68,7 +68,7 @@ def physics(model: Any, n: int, nstep: int, stepped: Sequence[str], current: Seq
         stepped: fields that are read as the step leaves them.
         current: fields that are read current.
     """
-    beyond = stage_of(stepped) > FORCE or stage_of(current) >= FORCE
+    beyond = required_stage(stepped) > FORCE or required_stage(current) >= FORCE
     if mujoco_batch is None or beyond:
         return LoopPhysics(model, n, nstep, stepped, current)
     return BatchPhysics(model, n, nstep, stepped, current)
@@ -80,21 +80,21 @@ class BatchPhysics:
     def __init__(self, model: Any, n: int, nstep: int, stepped: Sequence[str], current: Sequence[str]) -> None:
         self._batch = mujoco_batch.Batch(model, n, nthread=1)
         self._nstep = nstep
-        self._stage = stage_of(current)
-        plain = plain_fields(current)
+        self._stage = required_stage(current)
+        plain = expand_fields(current)
         self._bound = {name: self._batch.bind(name) for name in dict.fromkeys((*stepped, *plain, "ctrl"))}
         self._ctrl = self._bound["ctrl"]
         self._warnings, self._quiet = self._batch.warning, bytes(self._batch.warning.nbytes)
         self._failed: Bools | None = None
 
-    def stepped(self, field: str) -> Array:
+    def stepped_buffer(self, field: str) -> Array:
         """Return the batch's own buffer."""
         bound: Array = self._bound[field]
         return bound
 
-    def current(self, field: str) -> Array:
+    def current_buffer(self, field: str) -> Array:
         """Return the batch's own buffer."""
-        return self.stepped(field)
+        return self.stepped_buffer(field)
 
     def step(self, ctrl: NDArray[np.floating]) -> None:
         """Advance every simulation; one that raises keeps its state and counts as diverged."""
@@ -105,19 +105,19 @@ class BatchPhysics:
         except mujoco_batch.SimulationError as error:
             self._failed = np.isin(np.arange(len(self._ctrl)), error.ids)
 
-    def refresh(self) -> None:
+    def refresh_current(self) -> None:
         """Compute the stages that the current fields need."""
         if self._stage == STATE:
             return
         stage = mujoco.mjtStage.mjSTAGE_VEL if self._stage >= VELOCITY else mujoco.mjtStage.mjSTAGE_POS
         self._batch.forward(stage=int(stage))
 
-    def restore(self, row: int, data: Any) -> None:
+    def restore_row(self, row: int, data: Any) -> None:
         """Copy the state row; derived buffers follow at the next call."""
         mujoco.mj_getState(self._batch.model, data, self._batch.state[row], STATE_BITS)
         self._batch.warning[row] = 0
 
-    def diverged(self) -> Bools | None:
+    def find_diverged(self) -> Bools | None:
         """Read the warning counters, which `restore` sets back."""
         # Comparing bytes takes a tenth of the time of any() on so small an array, and this runs every step.
         if self._failed is None and self._warnings.tobytes() == self._quiet:
@@ -134,11 +134,11 @@ class LoopPhysics:
         self._model, self._nstep = model, nstep
         self._datas = [mujoco.MjData(model) for _ in range(n)]
         self._ctrl = [data.ctrl for data in self._datas]
-        self._contacts = stage_of(stepped) > FORCE
+        self._contacts = required_stage(stepped) > FORCE
         self._views = {name: [getattr(data, name) for data in self._datas] for name in stepped}
         self._stepped = {name: np.stack(views) for name, views in self._views.items()}
         self._flat = {name: buffer.reshape(-1, *buffer.shape[2:]) for name, buffer in self._stepped.items()}
-        self._mirror = Mirror(model, current, n)
+        self._mirror = FieldMirror(model, current, n)
         self._reads_current = bool(current)
         self._failed = np.zeros(n, dtype=np.bool_)
         self._counters = [data.warning.number for data in self._datas]
@@ -146,13 +146,13 @@ class LoopPhysics:
         self._quiet = bytes(self._warnings.nbytes)
         self._state = np.empty(mujoco.mj_stateSize(model, STATE_BITS))
 
-    def stepped(self, field: str) -> Array:
+    def stepped_buffer(self, field: str) -> Array:
         """Return a buffer into which each step copies."""
         return self._stepped[field]
 
-    def current(self, field: str) -> Array:
+    def current_buffer(self, field: str) -> Array:
         """Return the mirror's buffer."""
-        return self._mirror.get(field)
+        return self._mirror.get_buffer(field)
 
     def step(self, ctrl: NDArray[np.floating]) -> None:
         """Advance every simulation; one that raises counts as diverged."""
@@ -169,13 +169,13 @@ class LoopPhysics:
         for name, views in self._views.items():
             np.concatenate(views, out=self._flat[name])
 
-    def refresh(self) -> None:
+    def refresh_current(self) -> None:
         """Copy each simulation into the mirror and read it there."""
         if self._reads_current:
             for row, data in enumerate(self._datas):
-                self._mirror.read(self._model, data, row)
+                self._mirror.copy_simulation(self._model, data, row)
 
-    def restore(self, row: int, data: Any) -> None:
+    def restore_row(self, row: int, data: Any) -> None:
         """Copy the state, and the derived fields as `data` has them."""
         mujoco.mj_getState(self._model, data, self._state, STATE_BITS)
         # The reset sets the warning counters back.
@@ -184,7 +184,7 @@ class LoopPhysics:
         for name, buffer in self._stepped.items():
             buffer[row] = getattr(data, name)
 
-    def diverged(self) -> Bools | None:
+    def find_diverged(self) -> Bools | None:
         """Read the warning counters, which `restore` sets back."""
         np.concatenate(self._counters, out=self._warnings.reshape(-1))
         if self._warnings.tobytes() == self._quiet and not self._failed.any():

@@ -1,4 +1,4 @@
-"""Observation, own reward and ending of the Gymnasium MuJoCo v5 tasks for n simulations at once.
+"""Observation, reward and ending of the Gymnasium MuJoCo v5 tasks for n simulations at once.
 
 Each class restates one environment's `step` over arrays (n, ...), in the order of operations of the original: floating
 point sums and powers are not associative, and the results are equal to the last bit. What a keyword argument sets is
@@ -26,11 +26,11 @@ Bools = NDArray[np.bool_]
 Getter = Callable[[str], Array]
 
 
-class Rules:
-    """One environment's rules over n simulations."""
+class StepRules:
+    """Rules of one environment over n simulations."""
 
     fields: ClassVar[tuple[str, ...]] = ("qpos", "qvel")
-    """What the rules read, as the step leaves it."""
+    """Fields that the rules read, as the step leaves them."""
 
     def __init__(self, env: Any, get: Getter) -> None:
         """Bind the rules.
@@ -43,19 +43,19 @@ class Rules:
         self.qpos, self.qvel = get("qpos"), get("qvel")
         self.n = len(self.qpos)
 
-    def begin(self) -> None:
-        """Note what the reward compares with, before a step."""
+    def begin_step(self) -> None:
+        """Note the values before a step that the reward compares with."""
 
-    def observe(self, obs: Array) -> None:
+    def write_observations(self, obs: Array) -> None:
         """Write the observations (n, obs_dim)."""
         raise NotImplementedError
 
-    def judge(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
-        """Write the own rewards (n,) and which episodes (n,) end by the environment's rule."""
+    def write_rewards(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
+        """Write the environment's rewards (n,) and which episodes (n,) end by its rule."""
         raise NotImplementedError
 
 
-class _Runner(Rules):
+class _Runner(StepRules):
     """Tasks that pay for velocity along x and charge for effort."""
 
     skipped: ClassVar[int] = 1
@@ -70,10 +70,10 @@ class _Runner(Rules):
         self.seen = self.qpos[:, skipped:]
         self.split = self.seen.shape[1]
 
-    def begin(self) -> None:
+    def begin_step(self) -> None:
         self.x_before[:] = self.x
 
-    def observe(self, obs: Array) -> None:
+    def write_observations(self, obs: Array) -> None:
         obs[:, : self.split] = self.seen
         if self.clips_velocity:
             np.minimum(np.maximum(self.qvel, -10.0), 10.0, out=obs[:, self.split :])
@@ -88,7 +88,7 @@ class _Runner(Rules):
         cost: NDArray[np.float32] = self.env._ctrl_cost_weight * np.add.reduce(np.square(action), axis=1)
         return cost
 
-    def judge(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
+    def write_rewards(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
         np.subtract(self.forward_reward(), self.effort(action), out=own)
         terminated.fill(False)
 
@@ -122,7 +122,7 @@ class _Faller(_Runner):
         """Write the bounded values (n, k) to `watched`."""
         self.watched[:] = self.qpos[:, 1:3]
 
-    def judge(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
+    def write_rewards(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
         self.watch()
         inside = (self.watched > self.low) & (self.watched < self.high)
         healthy = np.logical_and.reduce(inside, axis=1)
@@ -152,20 +152,20 @@ class _Hopper(_Faller):
         np.concatenate((self.qpos[:, 1:], self.qvel), axis=1, out=self.watched)
 
 
-class _InvertedPendulum(Rules):
+class _InvertedPendulum(StepRules):
     """InvertedPendulum-v5."""
 
-    def observe(self, obs: Array) -> None:
+    def write_observations(self, obs: Array) -> None:
         nq = self.qpos.shape[1]
         obs[:, :nq], obs[:, nq:] = self.qpos, self.qvel
 
-    def judge(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
+    def write_rewards(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
         finite = np.isfinite(self.qpos).all(axis=1) & np.isfinite(self.qvel).all(axis=1)
         np.logical_or(~finite, np.abs(self.qpos[:, 1]) > 0.2, out=terminated)
         np.logical_not(terminated, out=own, casting="unsafe")
 
 
-class _InvertedDoublePendulum(Rules):
+class _InvertedDoublePendulum(StepRules):
     """InvertedDoublePendulum-v5."""
 
     fields = ("qpos", "qvel", "site_xpos", "qfrc_constraint")
@@ -174,14 +174,14 @@ class _InvertedDoublePendulum(Rules):
         super().__init__(env, get)
         self.tip, self.constraint = get("site_xpos")[:, 0], get("qfrc_constraint")
 
-    def observe(self, obs: Array) -> None:
+    def write_observations(self, obs: Array) -> None:
         obs[:, :1] = self.qpos[:, :1]
         np.sin(self.qpos[:, 1:], out=obs[:, 1:3])
         np.cos(self.qpos[:, 1:], out=obs[:, 3:5])
         np.minimum(np.maximum(self.qvel, -10.0), 10.0, out=obs[:, 5:8])
         np.minimum(np.maximum(self.constraint[:, :1], -10.0), 10.0, out=obs[:, 8:9])
 
-    def judge(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
+    def write_rewards(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
         np.less_equal(self.tip[:, 2], 1.0, out=terminated)
         bonus = self.env._healthy_reward
         # Plain floats: C's pow, as for the original's scalars; an array's square differs in the last bit.
@@ -193,7 +193,7 @@ class _InvertedDoublePendulum(Rules):
         ]
 
 
-class _Reacher(Rules):
+class _Reacher(StepRules):
     """Reacher-v5."""
 
     fields = ("qpos", "qvel", "xpos")
@@ -203,20 +203,20 @@ class _Reacher(Rules):
         xpos, body = get("xpos"), env.model.body
         self.finger, self.target = xpos[:, body("fingertip").id], xpos[:, body("target").id]
 
-    def observe(self, obs: Array) -> None:
+    def write_observations(self, obs: Array) -> None:
         np.cos(self.qpos[:, :2], out=obs[:, 0:2])
         np.sin(self.qpos[:, :2], out=obs[:, 2:4])
         obs[:, 4:6], obs[:, 6:8] = self.qpos[:, 2:], self.qvel[:, :2]
         np.subtract(self.finger[:, :2], self.target[:, :2], out=obs[:, 8:10])
 
-    def judge(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
+    def write_rewards(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
         distance = -_length(self.finger - self.target) * self.env._reward_dist_weight
         effort = -np.add.reduce(np.square(action), axis=1) * self.env._reward_control_weight
         np.add(distance, effort, out=own)
         terminated.fill(False)
 
 
-class _Pusher(Rules):
+class _Pusher(StepRules):
     """Pusher-v5."""
 
     fields = ("qpos", "qvel", "xpos")
@@ -226,11 +226,11 @@ class _Pusher(Rules):
         xpos, body = get("xpos"), env.model.body
         self.tips, self.object, self.goal = (xpos[:, body(name).id] for name in ("tips_arm", "object", "goal"))
 
-    def observe(self, obs: Array) -> None:
+    def write_observations(self, obs: Array) -> None:
         parts = (self.qpos[:, :7], self.qvel[:, :7], self.tips, self.object, self.goal)
         np.concatenate(parts, axis=1, out=obs)
 
-    def judge(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
+    def write_rewards(self, action: NDArray[np.float32], own: Array, terminated: Bools) -> None:
         env = self.env
         near = -_length(self.object - self.tips) * env._reward_near_weight
         distance = -_length(self.object - self.goal) * env._reward_dist_weight
@@ -244,7 +244,7 @@ def _length(vectors: Array) -> Array:
     return np.asarray(np.sqrt(np.vecdot(vectors, vectors)))
 
 
-RULES: dict[type, type[Rules]] = {
+RULES: dict[type, type[StepRules]] = {
     HalfCheetahEnv: _HalfCheetah,
     HopperEnv: _Hopper,
     InvertedDoublePendulumEnv: _InvertedDoublePendulum,

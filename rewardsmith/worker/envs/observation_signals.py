@@ -1,10 +1,11 @@
-"""The signals of an observation; what in a dict tells the own reward or the success by its key is a measure.
+"""Signals of an observation; an entry of a dict whose key tells the reward or the success is a privileged signal.
 
-A program could read such an entry out of the whole observation too, so `obs` is a measure beside it.
+A program could read such an entry out of the whole observation too, so that `obs` is privileged then as well.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -14,97 +15,141 @@ from gymnasium import spaces
 
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import Signal
-from rewardsmith.contract.signal_source import leaks, parse, refs
-from rewardsmith.worker.envs.observation_tables import OBSERVATIONS, PLACES
+from rewardsmith.contract.signal_source import list_field_references, may_leak_reward, parse
+from rewardsmith.worker.envs.flat_observation import count_numbers, iterate_entries
+from rewardsmith.worker.envs.observation_tables import find_number_table, find_place_table
 from rewardsmith.worker.envs.open_env import read_image
 
 
-def observed(env: Any) -> tuple[list[Signal], list[Signal]]:
-    """Return the signals and the measures that an environment's observation gives."""
-    signals, measures = list[Signal](), list[Signal]()
-    for signal in _signals(env):
-        told = _read(signal, env.observation_space) & telling(env.observation_space)
-        if not told:
+def derive_observation_signals(env: Any) -> tuple[list[Signal], list[Signal]]:
+    """Return the signals and the privileged signals that an environment's observation gives."""
+    signals, privileged = list[Signal](), list[Signal]()
+    leaking = find_leaking_columns(env.observation_space)
+    for signal in _observation_signals(env):
+        leaked = find_columns_read(signal, env.observation_space) & leaking
+        if not leaked:
             signals.append(signal)
         elif signal.shape == (1,):  # a flag, as a fitness best reads it: any(success)
-            measures.append(replace(signal, shape=(), source=f"obs[{min(told)}]"))
+            privileged.append(replace(signal, shape=(), source=f"obs[{min(leaked)}]"))
         else:
-            measures.append(signal)
-    return signals, measures
+            privileged.append(signal)
+    return signals, privileged
 
 
-def check(signals: Iterable[Signal], space: Any) -> None:
+def check_observation_sources(signals: Iterable[Signal], space: Any) -> None:
     """Make sure that a card's signals read nothing of the observation that no program may know.
 
     Raises:
         TaskError: if one does.
     """
-    told = telling(space)
-    for signal in signals if told else ():
-        if _read(signal, space) & told:
+    leaking = find_leaking_columns(space)
+    for signal in signals if leaking else ():
+        if find_columns_read(signal, space) & leaking:
             raise TaskError(
-                f"signal {signal.name!r} reads {signal.source!r}, where the observation tells the own reward or the"
-                " success; move it to [measures]"
+                f"signal {signal.name!r} reads {signal.source!r}, where the observation tells the environment's"
+                " reward or the success; move it to [privileged_signals]"
             )
 
 
-def telling(space: Any) -> frozenset[int]:
+def find_leaking_columns(space: Any) -> frozenset[int]:
     """Return the columns of the flattened observation whose keys tell what no program may know.
 
     >>> flag = spaces.Discrete(2)
-    >>> telling(spaces.Dict({"achieved_goal": flag, "inner": spaces.Dict({"a": flag, "is_success": flag})}))
+    >>> inner = spaces.Dict({"a": flag, "is_success": flag})
+    >>> find_leaking_columns(spaces.Dict({"achieved_goal": flag, "inner": inner}))
     frozenset({4, 5})
     """
-    return frozenset(_telling(space, 0)) if space.is_np_flattenable else frozenset()
+    return frozenset(_iterate_leaking(space, 0))
 
 
-def _telling(space: Any, place: int) -> Iterator[int]:
-    for key, part in _entries(space):
-        size = int(spaces.flatdim(part))
-        if leaks(key):
+def _iterate_leaking(space: Any, place: int) -> Iterator[int]:
+    for key, part in _iterate_named_entries(space):
+        size = count_numbers(part)
+        if may_leak_reward(key):
             yield from range(place, place + size)
         else:
-            yield from _telling(part, place)
+            yield from _iterate_leaking(part, place)
         place += size
 
 
-def _read(signal: Signal, space: Any) -> frozenset[int]:
+def has_entries(space: Any) -> bool:
+    """Return whether an observation has entries with names: whether it is a dict."""
+    return isinstance(space, spaces.Dict)
+
+
+def find_columns_read(signal: Signal, space: Any) -> frozenset[int]:
     """Return the columns of the flattened observation that a signal reads."""
-    columns = np.arange(int(spaces.flatdim(space)) if space.is_np_flattenable else 0)
-    found: set[int] = set()
-    for ref in refs(parse(signal.source)):
+    columns = np.arange(count_numbers(space))
+    read: set[int] = set()
+    for ref in list_field_references(parse(signal.source)):
         places = [index for index in ref.indices if not isinstance(index, str)]
         if ref.field == "obs" and len(places) == len(ref.indices) <= 1:
             # What lies outside is refused where it is read.
             inside = not places or isinstance(places[0], slice) or -len(columns) <= places[0] < len(columns)
-            found.update(np.atleast_1d(columns[tuple(places)]).tolist() if inside else ())
-    return frozenset(found)
+            read.update(np.atleast_1d(columns[tuple(places)]).tolist() if inside else ())
+    return frozenset(read)
 
 
-def _signals(env: Any) -> Iterator[Signal]:
+def _observation_signals(env: Any) -> Iterator[Signal]:
     space = env.observation_space
-    size = int(spaces.flatdim(space)) if space.is_np_flattenable else 0
-    known = OBSERVATIONS.get(env.spec.name, ())
-    for index, (name, unit, meaning) in enumerate(known if len(known) == size else ()):
+    size = count_numbers(space)
+    numbers = find_number_table(env)
+    for index, (name, unit, meaning) in enumerate(numbers if len(numbers) == size else ()):
         yield Signal(name, (), unit, meaning, f"obs[{index}]")
-    yield from PLACES.get(env.spec.namespace, ())
-    yield from _parts(space)
+    yield from find_place_table(env)
+    yield from _entry_signals(space, "", 0)
     if size and read_image(space) is None:
-        yield Signal("obs", (size,), "1", f"the whole observation, {size} numbers, as the policy sees it", "obs")
+        shape = getattr(space, "shape", None) or ()
+        rows = f", of shape {shape}, flattened row by row" if len(shape) > 1 else ""
+        yield Signal("obs", (size,), "1", f"the whole observation, {size} numbers, as the policy sees it{rows}", "obs")
 
 
-def _parts(space: Any) -> Iterator[Signal]:
-    """Yield the entries of a dict or tuple observation, which lie one after the other once flattened."""
-    place = 0
-    for key, part in _entries(space):
-        size = int(spaces.flatdim(part))
-        yield Signal(key, (size,), "1", f"the observation's entry {key!r}, flattened", f"obs[{place}:{place + size}]")
+def _entry_signals(space: Any, prefix: str, place: int) -> Iterator[Signal]:
+    """Yield the entries of a dict or tuple observation, which lie one after the other once flattened.
+
+    An entry that is a dict or a tuple itself is a vector of all its numbers; its own entries follow it.
+    """
+    for key, entry in _iterate_named_entries(space):
+        size, name = count_numbers(entry), f"{prefix}{key}"
+        meaning = f"the observation's entry {name!r}{_describe_values(entry)}"
+        if isinstance(entry, spaces.Dict | spaces.Tuple):
+            if size:
+                yield Signal(_join_name(name), (size,), "1", meaning, f"obs[{place}:{place + size}]")
+            yield from _entry_signals(entry, f"{name}.", place)
+        elif size:
+            shape = entry.shape if isinstance(entry, spaces.Box) else (size,)
+            source = f"obs[{place}:{place + size}]" if shape else f"obs[{place}]"
+            yield Signal(_join_name(name), shape, "1", meaning, source)
         place += size
 
 
-def _entries(space: Any) -> Iterator[tuple[str, Any]]:
+def _join_name(path: str) -> str:
+    return path.replace(".", "_")
+
+
+def _describe_values(space: Any) -> str:
+    """Say what the values of an entry are, as far as its space tells.
+
+    >>> _describe_values(spaces.Discrete(3)), _describe_values(spaces.Box(0, 1, (2,)))
+    (', one-hot of 3', ', between 0 and 1')
+    """
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        entries = ((key, count_numbers(entry)) for key, entry in _iterate_named_entries(space))
+        return ", flattened: " + ", ".join(f"{key} ({size})" for key, size in entries if size)
+    if isinstance(space, spaces.Discrete):
+        return f", one-hot of {space.n}"
+    if isinstance(space, spaces.MultiDiscrete):
+        return f", one-hot of {', '.join(map(str, space.nvec.ravel()))}, one after the other"
+    if isinstance(space, spaces.MultiBinary):
+        return ", each 0 or 1"
+    if isinstance(space, spaces.Box):
+        low, high = float(space.low.min()), float(space.high.max())
+        same = bool((space.low == low).all() and (space.high == high).all())
+        return f", between {low:g} and {high:g}" if same and math.isfinite(low) and math.isfinite(high) else ""
+    return ", flattened"
+
+
+def _iterate_named_entries(space: Any) -> Iterator[tuple[str, Any]]:
     """Yield the entries of a dict or a tuple with their names; none of any other space."""
-    if isinstance(space, spaces.Dict):
-        yield from space.spaces.items()
-    elif isinstance(space, spaces.Tuple):
-        yield from ((f"part_{place}", part) for place, part in enumerate(space.spaces))
+    for key, entry in iterate_entries(space):
+        yield f"part_{key}" if isinstance(space, spaces.Tuple) else str(key), entry

@@ -1,17 +1,19 @@
-"""What the numbers of the observation mean in Gymnasium's classic control and Box2D environments, and in Meta-World."""
+"""Meanings of the observation's numbers in Gymnasium's classic control and Box2D environments, and in Meta-World."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from rewardsmith.contract.records import Signal
 
-Entry = tuple[str, str, str]
+NumberEntry = tuple[str, str, str]
 """Name, unit and meaning of one number."""
 
-_CAR: tuple[Entry, ...] = (
+_CAR: tuple[NumberEntry, ...] = (
     ("car_position", "1", "position along the valley, -1.2 to 0.6; the bottom is at -0.52, the goal at 0.45 to 0.5"),
     ("car_velocity", "1", "velocity of the car, -0.07 to 0.07 per step"),
 )
-_LANDER: tuple[Entry, ...] = (
+_LANDER: tuple[NumberEntry, ...] = (
     ("x_position", "1", "sideways position, 0 above the landing pad"),
     ("y_position", "1", "height, 0 on the landing pad"),
     ("x_velocity", "1", "sideways velocity"),
@@ -21,7 +23,7 @@ _LANDER: tuple[Entry, ...] = (
     ("right_leg_contact", "1", "1 while the right leg touches the ground"),
     ("left_leg_contact", "1", "1 while the left leg touches the ground"),
 )
-_BIPED: tuple[Entry, ...] = (
+_BIPED: tuple[NumberEntry, ...] = (
     ("hull_angle", "rad", "tilt of the hull, 0 level"),
     ("hull_angular_velocity", "1", "rate of the tilt"),
     ("x_velocity", "1", "forward velocity of the hull"),
@@ -39,7 +41,7 @@ _BIPED: tuple[Entry, ...] = (
     *((f"lidar_{i}", "1", f"lidar distance {i} of 10, from below to ahead, 1 where nothing is hit") for i in range(10)),
 )
 
-OBSERVATIONS: dict[str, tuple[Entry, ...]] = {
+OBSERVATIONS: dict[str, tuple[NumberEntry, ...]] = {
     "CartPole": (
         ("cart_position", "m", "position of the cart, 0 in the middle; the episode ends beyond 2.4"),
         ("cart_velocity", "m/s", "velocity of the cart"),
@@ -76,3 +78,18 @@ _METAWORLD = (
 )
 PLACES: dict[str, tuple[Signal, ...]] = {"Meta-World": _METAWORLD}
 """Namespace of the environment to what lies in its observation."""
+
+
+def find_number_table(env: Any) -> tuple[NumberEntry, ...]:
+    """Return the entries of OBSERVATIONS for an environment; none unless it is Gymnasium's own of that name."""
+    return OBSERVATIONS.get(env.spec.name, ()) if _is_defined_in(env, "gymnasium") else ()
+
+
+def find_place_table(env: Any) -> tuple[Signal, ...]:
+    """Return the entries of PLACES for an environment; none unless its class is of the package of that family."""
+    return PLACES.get(env.spec.namespace, ()) if _is_defined_in(env, "metaworld") else ()
+
+
+def _is_defined_in(env: Any, package: str) -> bool:
+    """Return whether an environment's class is of a package: others may register the same name."""
+    return type(env.unwrapped).__module__.partition(".")[0] == package

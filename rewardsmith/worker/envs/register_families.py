@@ -1,4 +1,4 @@
-"""Makes the ids of a family of environments known to Gymnasium, when one of them is asked for.
+"""Registration of the ids of a family of environments with Gymnasium, when one of them is asked for.
 
 Most families register their ids when they are imported. Meta-World registers benchmarks instead: here each of its
 tasks gets an id, "Meta-World/reach-v3".
@@ -18,20 +18,20 @@ import gymnasium
 from rewardsmith.contract import env_families
 
 
-def register(env_id: str) -> None:
+def register_family(env_id: str) -> None:
     """Import what registers an environment's id.
 
     Raises:
         TaskError: if a package of its family is missing or does not fit: the line says what installs it.
     """
-    env_families.require(env_id)
-    family = env_families.family_of(env_id)
+    env_families.require_packages(env_id)
+    family = env_families.find_family(env_id)
     if family is not None:
-        _import(family.module)
+        _import_family(family.module)
 
 
 @cache
-def _import(module: str) -> None:
+def _import_family(module: str) -> None:
     # Some advertise a newer version of theirs, or warn of what their own code does.
     with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -44,13 +44,13 @@ def _register_metaworld(metaworld: Any) -> None:
     for name in metaworld.ALL_V3_ENVIRONMENTS:
         gymnasium.register(
             f"Meta-World/{name}",
-            entry_point="rewardsmith.worker.envs.register_families:metaworld_task",
+            entry_point="rewardsmith.worker.envs.register_families:make_metaworld_task",
             kwargs={"env_name": name},
             max_episode_steps=metaworld.SawyerXYZEnv.max_path_length,
         )
 
 
-def metaworld_task(env_name: str, seed: int = env_families.METAWORLD_SEED, **kwargs: Any) -> Any:
+def make_metaworld_task(env_name: str, seed: int = env_families.METAWORLD_SEED, **kwargs: Any) -> Any:
     """Return a task of Meta-World as its benchmark MT1 has it, started by the seed given to `reset`.
 
     Building MT1 itself draws the 50 goals in 2.5 s; here that happens once in a process.

@@ -1,4 +1,4 @@
-"""Keeps account of training episodes: what the points of the learning curve and the rungs report."""
+"""Statistics of training episodes and updates, for the points of the learning curve and the rungs."""
 
 from __future__ import annotations
 
@@ -9,87 +9,101 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.contract.errors import FitnessError
-from rewardsmith.contract.fitness.expression import Fitness
+from rewardsmith.contract.fitness import Fitness
 from rewardsmith.contract.fitness.expression import Rollout as FitnessRollout
 from rewardsmith.contract.records import CurvePoint
-from rewardsmith.worker.envs.base import Layout
-from rewardsmith.worker.training.reward_scoring import Scored
-from rewardsmith.worker.training.rollout import Final, Rollout
+from rewardsmith.worker.envs.base import SignalLayout
+from rewardsmith.worker.training.reward_scoring import ScoredRollout
+from rewardsmith.worker.training.rollout import EpisodeEnd, RolloutStorage
 
 Array = NDArray[np.float64]
 
-RECENT = 40
-"""Over how many of the last episodes a rung's fitness is the mean."""
+RECENT_EPISODES = 40
+"""Number of last episodes whose mean fitness a rung reports."""
 
 
-class Episodes:
-    """Follows the episodes of n environments across rollouts."""
+class EpisodeStatistics:
+    """Episodes of n environments, followed across rollouts."""
 
-    def __init__(self, n: int, layout: Layout, fitness: Fitness) -> None:
+    def __init__(self, n: int, layout: SignalLayout, fitness: Fitness) -> None:
         self._layout, self._fitness = layout, fitness
         self._returns: Array = np.zeros(n)
         self._running: list[list[tuple[Array, Array]]] = [[] for _ in range(n)]
         """For each environment, the signals (T, w) and actions (T, a) of its running episode, by rollout."""
-        self._recent: deque[float] = deque(maxlen=RECENT)
+        self._recent: deque[float] = deque(maxlen=RECENT_EPISODES)
         self._steps = 0
-        self._since: list[tuple[float, int, float | None]] = []
+        self._finished: list[tuple[float, int, float | None]] = []
         """Return, length and fitness of the episodes that ended since the last point."""
         self._terms: dict[str, list[float]] = {}
+        self._updates: list[tuple[float, float]] = []
+        """approx_kl and clip_fraction of the updates since the last point."""
 
-    def take(self, rollout: Rollout, scored: Scored) -> None:
-        """Take in a scored rollout."""
+    def add_rollout(self, rollout: RolloutStorage, scored: ScoredRollout) -> None:
+        """Add a scored rollout."""
         self._steps += rollout.steps * rollout.n
         for name, mean in scored.terms.items():
             self._terms.setdefault(name, []).append(mean)
         for i in range(rollout.n):
+            # Episodes that ended inside the rollout
             begin = 0
-            for final in (final for final in rollout.finals if final.env == i):
-                end = final.step + 1
-                self._finish(rollout, scored, slice(begin, end), final)
+            for episode_end in (episode_end for episode_end in rollout.episode_ends if episode_end.env == i):
+                end = episode_end.step + 1
+                self._finish_episode(rollout, scored, slice(begin, end), episode_end)
                 begin = end
-            self._returns[i] += scored.total[begin:, i].sum()
-            self._running[i].append((rollout.after[begin:, i].copy(), rollout.sent[begin:, i].copy()))
 
-    def point(self) -> CurvePoint:
-        """Return the point of the learning curve for what was taken in since the last one."""
-        ended, self._since = self._since, []
+            # The one that goes on
+            self._returns[i] += scored.total[begin:, i].sum()
+            self._running[i].append((rollout.after[begin:, i].copy(), rollout.clipped_actions[begin:, i].copy()))
+
+    def add_update(self, approx_kl: float, clip_fraction: float) -> None:
+        """Add what PPO's update logs about the size of its step."""
+        self._updates.append((float(approx_kl), float(clip_fraction)))
+
+    def pop_curve_point(self) -> CurvePoint:
+        """Return the point of the learning curve for everything that was added since the last one."""
+        finished, self._finished = self._finished, []
         terms, self._terms = self._terms, {}
+        updates, self._updates = self._updates, []
         return CurvePoint(
             env_steps=self._steps,
-            episodes=len(ended),
-            reward=_mean(reward for reward, _, _ in ended),
-            length=_mean(length for _, length, _ in ended),
-            fitness=_mean(fitness for _, _, fitness in ended if fitness is not None),
+            episodes=len(finished),
+            reward=_mean_or_none(reward for reward, _, _ in finished),
+            length=_mean_or_none(length for _, length, _ in finished),
+            fitness=_mean_or_none(fitness for _, _, fitness in finished if fitness is not None),
             terms={name: float(np.mean(means)) for name, means in terms.items()},
+            approx_kl=_mean_or_none(approx_kl for approx_kl, _ in updates),
+            clip_fraction=_mean_or_none(clip_fraction for _, clip_fraction in updates),
         )
 
-    def recent_fitness(self) -> float | None:
+    def compute_recent_fitness(self) -> float | None:
         """Return the mean fitness of the last episodes; None before the first."""
-        return _mean(self._recent)
+        return _mean_or_none(self._recent)
 
-    def _finish(self, rollout: Rollout, scored: Scored, steps: slice, final: Final) -> None:
-        i = final.env
-        pieces = [*self._running[i], (rollout.after[steps, i], rollout.sent[steps, i])]
+    def _finish_episode(self, rollout: RolloutStorage, scored: ScoredRollout, steps: slice, end: EpisodeEnd) -> None:
+        """Add the episode that ended, whose last steps are those of the rollout."""
+        i = end.env
+        pieces = [*self._running[i], (rollout.after[steps, i], rollout.clipped_actions[steps, i])]
         self._running[i] = []
         signals = np.concatenate([piece[0] for piece in pieces])
         actions = np.concatenate([piece[1] for piece in pieces])
-        fitness = self._measure(signals, rollout.start[final.step, i], actions, not final.truncated)
-        self._since.append((float(self._returns[i] + scored.total[steps, i].sum()), len(actions), fitness))
+        fitness = self._compute_fitness(signals, rollout.start[end.step, i], actions, not end.truncated)
+        episode_return = float(self._returns[i] + scored.total[steps, i].sum())
+        self._finished.append((episode_return, len(actions), fitness))
         self._returns[i] = 0.0
         if fitness is not None:
             self._recent.append(fitness)
 
-    def _measure(self, signals: Array, start: Array, actions: Array, terminated: bool) -> float | None:
+    def _compute_fitness(self, signals: Array, start: Array, actions: Array, terminated: bool) -> float | None:
         names = self._fitness.names
         episode = FitnessRollout(
-            self._layout.unpack(signals, names), self._layout.unpack(start, names), actions, terminated
+            self._layout.unpack_signals(signals, names), self._layout.unpack_signals(start, names), actions, terminated
         )
         try:
             return self._fitness.evaluate(episode)
         except FitnessError:
-            return None  # an episode of a step or two may have no such figure; the evaluation will say so
+            return None  # an episode of a step or two may have no value; the evaluation reports that
 
 
-def _mean(values: Iterable[float]) -> float | None:
+def _mean_or_none(values: Iterable[float]) -> float | None:
     known = list(values)
     return sum(known) / len(known) if known else None

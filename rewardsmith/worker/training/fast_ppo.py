@@ -1,7 +1,7 @@
 """stable-baselines3's PPO with an update that is not autograd's: the same results, several times as fast.
 
-A drop-in: the same constructor, policy, `learn`, `predict`, `save` and `load`. What it changes is `train`, for the
-standard MLP policies (tanh, box or discrete actions); for anything else it trains as its parent does.
+A drop-in: the same constructor, policy, `learn`, `predict`, `save`, `load` and logged values. What it changes is
+`train`, for the standard MLP policies (tanh, box or discrete actions); for anything else it trains as its parent does.
 """
 
 from __future__ import annotations
@@ -19,8 +19,15 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.utils import explained_variance
 from torch import nn
 
-from rewardsmith.worker.training.mlp import Flat, Shape
-from rewardsmith.worker.training.ppo_update import BETAS, EPSILON, Coefficients, Samples, Update
+from rewardsmith.worker.training.mlp import FlatParameters, PolicyShape
+from rewardsmith.worker.training.ppo_update import (
+    BETAS,
+    EPSILON,
+    Coefficients,
+    EpochRecord,
+    PPOUpdate,
+    RolloutSamples,
+)
 
 
 class FastPPO(PPO):
@@ -32,37 +39,50 @@ class FastPPO(PPO):
         Parameters and Adam's moments are read from the policy and its optimizer and written back, so that both are
         always up to date, and either `train` may follow the other.
         """
-        shape = supported_shape(self)
+        shape = find_supported_shape(self)
         if shape is None:
             super().train()
             return
+        # Switch to train mode
         self.policy.set_training_mode(True)
+        # Update optimizer learning rate
         self._update_learning_rate(self.policy.optimizer)
-        buffer = self.rollout_buffer
-        samples = flatten(buffer)
-        update = self._prepared(shape, samples)
-        _read(self.policy, update)
-        rate = self.policy.optimizer.param_groups[0]["lr"]
+        learning_rate = self.policy.optimizer.param_groups[0]["lr"]
+        # Compute current clip range
+        coefficients = self._current_coefficients()
+
+        samples = flatten_rollout(self.rollout_buffer)
+        update = self._prepare_update(shape, samples, coefficients)
+        _read_parameters(self.policy, update)
+
+        # train for n_epochs epochs
+        epochs: list[EpochRecord] = []
         with torch.no_grad():
             for _ in range(self.n_epochs):
-                update.epoch(samples, np.random.permutation(len(samples.returns)), rate)
+                # Do a complete pass on the rollout buffer
+                order = np.random.permutation(len(samples.returns))
+                epochs.append(update.train_epoch(samples, order, learning_rate))
                 self._n_updates += 1
-        _write(self.policy, update)
-        explained = explained_variance(buffer.values.ravel(), buffer.returns.ravel())
+        _write_parameters(self.policy, update)
+
+        # Logs
+        for name, value in update.compute_statistics(epochs)._asdict().items():
+            self.logger.record(f"train/{name}", value)
+        explained = explained_variance(self.rollout_buffer.values.ravel(), self.rollout_buffer.returns.ravel())
         self.logger.record("train/explained_variance", explained)
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        self.logger.record("train/clip_range", self._coefficients().clip_range)
         if shape.gaussian:
             self.logger.record("train/std", float(np.exp(update.values.views["log_std"]).mean()))
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record("train/clip_range", coefficients.clip_range)
 
-    def _prepared(self, shape: Shape, samples: Samples) -> Update:
+    def _prepare_update(self, shape: PolicyShape, samples: RolloutSamples, coefficients: Coefficients) -> PPOUpdate:
         """Return the buffers of the last update if its sizes and constants are still the same, else new ones."""
-        key = (shape, len(samples.returns), self.batch_size, samples.actions.shape[1], self._coefficients())
+        key = (shape, len(samples.returns), self.batch_size, samples.actions.shape[1], coefficients)
         if getattr(self, "_update_key", None) != key:
-            self._update_key, self._update = key, Update(*key)
+            self._update_key, self._update = key, PPOUpdate(*key)
         return self._update
 
-    def _coefficients(self) -> Coefficients:
+    def _current_coefficients(self) -> Coefficients:
         return Coefficients(
             clip_range=self.clip_range(self._current_progress_remaining),  # type: ignore[operator]
             vf_coef=self.vf_coef,
@@ -75,17 +95,21 @@ class FastPPO(PPO):
         return [*super()._excluded_save_params(), "_update", "_update_key"]
 
 
-def supported_shape(model: PPO) -> Shape | None:
-    """Return the sizes of a model's policy; None where it is none of the standard ones, or an option is not covered."""
+def find_supported_shape(model: PPO) -> PolicyShape | None:
+    """Return the sizes of a model's policy; None if it is not a standard policy, or an option is not covered."""
     policy: Any = model.policy
-    arch = policy.net_arch
     if not _is_plain(model):
         return None
-    hidden = arch if isinstance(arch, list) else arch["pi"] if arch.get("pi") == arch.get("vf") else []
+    # Actor and critic must have the same hidden layers, at least one.
+    net_arch = policy.net_arch
+    if isinstance(net_arch, list):
+        hidden = net_arch
+    else:
+        hidden = net_arch["pi"] if net_arch.get("pi") == net_arch.get("vf") else []
     if not hidden:
         return None
     gaussian = isinstance(model.action_space, spaces.Box)
-    return Shape(policy.features_dim, tuple(hidden), policy.action_net.out_features, gaussian)
+    return PolicyShape(policy.features_dim, tuple(hidden), policy.action_net.out_features, gaussian)
 
 
 def _is_plain(model: PPO) -> bool:
@@ -107,26 +131,28 @@ def _is_plain(model: PPO) -> bool:
     )
 
 
-def flatten(buffer: Any) -> Samples:
+def flatten_rollout(buffer: Any) -> RolloutSamples:
     """Return a full rollout buffer's transitions in the order in which stable-baselines3 numbers them."""
     names = ("observations", "actions", "log_probs", "advantages", "returns")
-    # SB3 flattens its arrays in place on their first use.
     arrays = [getattr(buffer, name) for name in names]
+    # SB3 flattens its arrays in place on their first use.
     if not buffer.generator_ready:
         arrays = [buffer.swap_and_flatten(array) for array in arrays]
     obs, actions, *columns = (np.ascontiguousarray(array, dtype=np.float32) for array in arrays)
     n = len(columns[0])
-    return Samples(obs.reshape(n, -1), actions.reshape(n, -1), *(column.ravel() for column in columns))
+    return RolloutSamples(obs.reshape(n, -1), actions.reshape(n, -1), *(column.ravel() for column in columns))
 
 
-def parameters(policy: Any, flat: Flat) -> list[tuple[torch.Tensor, NDArray[np.float32]]]:
+def pair_parameters(policy: Any, flat: FlatParameters) -> list[tuple[torch.Tensor, NDArray[np.float32]]]:
     """Pair each of the policy's parameters with its place in a vector, as a view of the parameter's shape."""
     views = flat.views
     pairs: list[tuple[torch.Tensor, NDArray[np.float32]]] = []
+    # hidden layers, the actor's first
     for network, net in enumerate((policy.mlp_extractor.policy_net, policy.mlp_extractor.value_net)):
         for i, layer in enumerate(layer for layer in net if isinstance(layer, nn.Linear)):
             pairs.append((layer.weight, views[f"weight{i}"][network].T))
             pairs.append((layer.bias, views[f"bias{i}"][network, 0]))
+    # output layers
     pairs.append((policy.action_net.weight, views["mean"].T))
     pairs.append((policy.action_net.bias, views["mean_bias"]))
     pairs.append((policy.value_net.weight, views["value"][None]))
@@ -136,29 +162,31 @@ def parameters(policy: Any, flat: Flat) -> list[tuple[torch.Tensor, NDArray[np.f
     return pairs
 
 
-def _read(policy: ActorCriticPolicy, update: Update) -> None:
+def _read_parameters(policy: ActorCriticPolicy, update: PPOUpdate) -> None:
     """Copy parameters and Adam's moments from torch."""
     state, adam = policy.optimizer.state, update.adam
-    for parameter, view in parameters(policy, update.values):
+    for parameter, view in pair_parameters(policy, update.values):
         view[...] = parameter.detach().numpy()
-    for moment, name, beta in _moments(update):
-        for parameter, view in parameters(policy, moment):
+    for moment, name, beta in _list_moments(update):
+        for parameter, view in pair_parameters(policy, moment):
             view[...] = state[parameter][name].numpy() / (1 - beta) if parameter in state else 0.0
     steps = [int(entry["step"]) for entry in state.values()]
     adam.steps = steps[0] if steps else 0
 
 
-def _write(policy: ActorCriticPolicy, update: Update) -> None:
+def _write_parameters(policy: ActorCriticPolicy, update: PPOUpdate) -> None:
     """Copy parameters and Adam's moments to torch."""
     state = policy.optimizer.state
     with torch.no_grad():
-        for parameter, view in parameters(policy, update.values):
+        for parameter, view in pair_parameters(policy, update.values):
             parameter.copy_(torch.from_numpy(view))
             state[parameter]["step"] = torch.tensor(float(update.adam.steps))
-        for moment, name, beta in _moments(update):
-            for parameter, view in parameters(policy, moment):
+        for moment, name, beta in _list_moments(update):
+            for parameter, view in pair_parameters(policy, moment):
                 state[parameter][name] = torch.from_numpy(view * np.float32(1 - beta))
 
 
-def _moments(update: Update) -> tuple[tuple[Flat, str, float], ...]:
-    return (update.adam.first, "exp_avg", BETAS[0]), (update.adam.second, "exp_avg_sq", BETAS[1])
+def _list_moments(update: PPOUpdate) -> tuple[tuple[FlatParameters, str, float], ...]:
+    """Return Adam's moments with torch's name of each and its decay."""
+    adam = update.adam
+    return (adam.first_moment, "exp_avg", BETAS[0]), (adam.second_moment, "exp_avg_sq", BETAS[1])

@@ -1,4 +1,4 @@
-"""Images as observations: how they lie in memory, and the convolutions that a policy of them begins with, in NumPy.
+"""Images as observations: their layout in memory, and the convolutions of an image policy in NumPy.
 
 An environment's images travel as rows of bytes, flattened as the environment gives them. Networks take them channel
 first and divided by 255. The convolutions are those of Mnih et al. 2015 (doi:10.1038/nature14236), which
@@ -20,9 +20,9 @@ Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 STRIDES = (4, 2, 1)
-"""Of the three convolutions; their kernels are 8, 4 and 3 wide."""
+"""Strides of the three convolutions; their kernels are 8, 4 and 3 wide."""
 SMALLEST = 36
-"""Least height and width that the three convolutions leave something of."""
+"""Least height and width for which the three convolutions have an output."""
 TENSORS = (
     *(f"conv.{layer}.{part}" for layer in range(len(STRIDES)) for part in ("weight", "bias")),
     *("features.weight", "features.bias"),
@@ -40,10 +40,10 @@ class Image:
     """The environment gives (channels, height, width); else (height, width, channels)."""
 
     @classmethod
-    def of(cls, shape: tuple[int, int, int]) -> Image:
+    def from_shape(cls, shape: tuple[int, int, int]) -> Image:
         """Return the image of an array's shape; the axis of the channels is the smallest one.
 
-        >>> Image.of((64, 48, 3)), Image.of((4, 84, 84))
+        >>> Image.from_shape((64, 48, 3)), Image.from_shape((4, 84, 84))
         (Image(height=64, width=48, channels=3, channels_first=False), Image(..., channels=4, channels_first=True))
         """
         if shape[0] < min(shape[1:]):
@@ -61,25 +61,25 @@ class Image:
         return self.channels, self.height, self.width
 
     @property
-    def given(self) -> tuple[int, int, int]:
+    def env_shape(self) -> tuple[int, int, int]:
         """The shape as the environment gives it."""
         return self.shape if self.channels_first else (self.height, self.width, self.channels)
 
     def channel_first(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Return rows (..., size) of the environment as a view (..., channels, height, width)."""
-        images = rows.reshape(*rows.shape[:-1], *self.given)
+        images = rows.reshape(*rows.shape[:-1], *self.env_shape)
         return images if self.channels_first else np.moveaxis(images, -1, -3)
 
 
-def observed_dtype(image: Image | None) -> type[Any]:
+def get_observation_dtype(image: Image | None) -> type[Any]:
     """Return the type of numbers that an environment's observations are kept in."""
     return np.float64 if image is None else np.uint8
 
 
 class ImageScaling:
-    """Images as the policy takes them: bytes, channel first. Nothing is learned, as the network divides by 255."""
+    """Scaling of images: bytes, channel first. There are no statistics, as the network divides by 255."""
 
-    on = False
+    enabled = False
 
     def __init__(self, image: Image) -> None:
         self._image = image
@@ -87,17 +87,17 @@ class ImageScaling:
     def update(self, obs: NDArray[Any]) -> None:
         """Do nothing."""
 
-    def apply(self, obs: NDArray[Any], out: NDArray[Any]) -> None:
+    def scale_into(self, obs: NDArray[Any], out: NDArray[Any]) -> None:
         """Write observations (n, size) channel first to `out` (n, size)."""
         out.reshape(len(out), *self._image.shape)[...] = self._image.channel_first(obs)
 
-    def applied(self, obs: NDArray[Any]) -> NDArray[Any]:
+    def scale(self, obs: NDArray[Any]) -> NDArray[Any]:
         """Return observations (..., size) channel first, flattened again."""
         return np.ascontiguousarray(self._image.channel_first(obs)).reshape(obs.shape)
 
 
-def features(images: Pixels, tensors: Mapping[str, NDArray[Any]]) -> Floats:
-    """Return what the convolutions see in images.
+def extract_features(images: Pixels, tensors: Mapping[str, NDArray[Any]]) -> Floats:
+    """Return the features of images, the output of the convolutions.
 
     Args:
         images: (n, channels, height, width).
@@ -106,15 +106,15 @@ def features(images: Pixels, tensors: Mapping[str, NDArray[Any]]) -> Floats:
     Returns:
         (n, 512); a row does not depend on the others.
     """
-    seen = images.astype(np.float32) / np.float32(255)
+    hidden = images.astype(np.float32) / np.float32(255)
     for layer, stride in enumerate(STRIDES):
-        seen = _convolved(seen, tensors[f"conv.{layer}.weight"], tensors[f"conv.{layer}.bias"], stride)
-    flat = seen.reshape(len(seen), 1, -1)
-    found = np.maximum(flat @ tensors["features.weight"].T + tensors["features.bias"], 0)
-    return np.asarray(found[:, 0])
+        hidden = _convolve(hidden, tensors[f"conv.{layer}.weight"], tensors[f"conv.{layer}.bias"], stride)
+    flat = hidden.reshape(len(hidden), 1, -1)
+    features = np.maximum(flat @ tensors["features.weight"].T + tensors["features.bias"], 0)
+    return np.asarray(features[:, 0])
 
 
-def _convolved(images: Floats, weight: Floats, bias: Floats, stride: int) -> Floats:
+def _convolve(images: Floats, weight: Floats, bias: Floats, stride: int) -> Floats:
     """Return max(0, convolution) of images (n, c, h, w), without padding."""
     out, _, kernel, _ = weight.shape
     windows = sliding_window_view(images, (kernel, kernel), axis=(2, 3))[:, :, ::stride, ::stride]

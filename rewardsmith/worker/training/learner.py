@@ -1,4 +1,4 @@
-"""A training under way: rollouts, their scores in one call, PPO's update, until the steps are done."""
+"""The training loop: collect a rollout, score it in one call, update the policy, until the steps are done."""
 
 from __future__ import annotations
 
@@ -6,71 +6,76 @@ from typing import Any, Protocol
 
 import torch
 
-from rewardsmith.contract.fitness.expression import Fitness
+from rewardsmith.contract.fitness import Fitness
 from rewardsmith.contract.records import CurvePoint, Rung, Status, TrainJob, TrainSettings
-from rewardsmith.contract.reward_program import parse
-from rewardsmith.contract.text import counted
-from rewardsmith.worker.envs.make import make
+from rewardsmith.contract.reward_program import parse_program
+from rewardsmith.contract.text import pluralize
+from rewardsmith.worker.envs.env_faults import describe_faults
+from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.training import policy, ppo
 from rewardsmith.worker.training.actor import Actor, make_actor
-from rewardsmith.worker.training.episode_stats import Episodes
+from rewardsmith.worker.training.episode_stats import EpisodeStatistics
 from rewardsmith.worker.training.images import ImageScaling
-from rewardsmith.worker.training.reward_scoring import Array, OwnReward, ProgramReward, Scorer
-from rewardsmith.worker.training.rollout import Collector, Rollout
+from rewardsmith.worker.training.reward_scoring import Array, EnvironmentReward, ProgramReward, RewardSource
+from rewardsmith.worker.training.rollout import RolloutCollector, RolloutStorage
 from rewardsmith.worker.training.running_stats import ObsScaling, RewardScaling
 
 
-class Control(Protocol):
-    """Whom a training reports to."""
+class TrainingCallback(Protocol):
+    """Receiver of a training's reports."""
 
-    def point(self, point: CurvePoint) -> None:
+    def on_curve_point(self, point: CurvePoint) -> None:
         """Take a new point of the learning curve."""
 
-    def go_on(self, rung: Rung) -> bool:
-        """Tell whether to go on after a rung; may take its time."""
+    def should_continue(self, rung: Rung) -> bool:
+        """Decide whether the training goes on after a rung; may block."""
         ...
 
 
-class Unattended:
-    """Nobody: the training runs to its end."""
+class NullTrainingCallback:
+    """Callback of a training that runs to its end and reports to nobody."""
 
-    def point(self, point: CurvePoint) -> None:
+    def on_curve_point(self, point: CurvePoint) -> None:
         """Do nothing."""
 
-    def go_on(self, rung: Rung) -> bool:
+    def should_continue(self, rung: Rung) -> bool:
         """Go on."""
         return True
 
 
 class Learner:
-    """A training under way: everything that it consists of, put together and driven rollout by rollout."""
+    """A training with PPO; `run` drives it, `run_iteration` is one rollout of it."""
 
     model: Any
-    """Of stable-baselines3: PPO, SAC or TD3."""
+    """A model of stable-baselines3: PPO, SAC or TD3."""
 
-    def __init__(self, job: TrainJob, control: Control) -> None:
+    def __init__(self, job: TrainJob, callback: TrainingCallback) -> None:
         torch.set_num_threads(1)
-        self._job, self._control = job, control
+        self._job, self._callback = job, callback
         settings = job.settings
-        program = parse(job.program) if job.program is not None else None
+        program = parse_program(job.program) if job.program is not None else None
         fitness = Fitness.parse(job.fitness)
+
+        # Environments gather only the signals that the program or the fitness names.
         signals = program.signals if program else ()
-        self.env = env = make(job.env, settings.n_envs, signals, fitness.names)
-        self.scorer: Scorer = ProgramReward(program, env, job.limits) if program else OwnReward()
-        self.scaling, actor, steps = self._prepare(settings, job.seed)
-        self.collector = Collector(env, actor, self.scaling, job.seed)
-        self.rollout = Rollout(steps, env)
-        self._episodes = Episodes(env.n, env.layout, fitness)
+        self.env = env = make_envs(job.env, settings.n_envs, signals, fitness.names)
+        self.reward_source: RewardSource = ProgramReward(program, env, job) if program else EnvironmentReward()
+        self.scaling, actor, n_steps = self._build_model(settings, job.seed)
+        self.collector = RolloutCollector(env, actor, self.scaling, job.seed)
+        self.rollout = RolloutStorage(n_steps, env)
+
+        # Progress
+        self._episodes = EpisodeStatistics(env.n, env.layout, fitness)
         self._rungs = sorted(rung for rung in job.rungs if rung < job.env_steps)
         self.curve: list[CurvePoint] = []
-        self.done = 0
-        self.reason: str | None = None
+        self.num_timesteps = 0
+        self.stop_reason: str | None = None
 
-    def _prepare(self, settings: TrainSettings, seed: int) -> tuple[ObsScaling | ImageScaling, Actor, int]:
-        """Build the model; return how observations are scaled, who acts, and a rollout's steps."""
+    def _build_model(self, settings: TrainSettings, seed: int) -> tuple[ObsScaling | ImageScaling, Actor, int]:
+        """Build the model; return the scaling of observations, the actor of rollouts, and a rollout's steps."""
         env = self.env
-        self._rewards = RewardScaling(env.n, settings.gamma, settings.normalize_reward)
-        self.model = ppo.build(settings, env.obs_dim, env.actions, seed, env.image)
+        self._reward_scaling = RewardScaling(env.n, settings.gamma, settings.normalize_reward)
+        self.model = ppo.build_model(settings, env.obs_dim, env.actions, seed, env.image)
         scaling = ImageScaling(env.image) if env.image else ObsScaling(env.n, env.obs_dim, settings.normalize_obs)
         return scaling, make_actor(self.model.policy, env.n, env.actions.n), settings.n_steps
 
@@ -80,69 +85,84 @@ class Learner:
         Raises:
             RewardFailed: if the program misbehaves.
         """
-        job = self._job
-        reported, step = 0, job.env_steps / job.settings.checkpoints
-        while self.done < job.env_steps:
-            self.advance()
-            if not self._is_sound():
-                self.reason = "the policy's numbers stopped being finite: the rewards gave it no usable direction"
+        total_timesteps = self._job.env_steps
+        checkpoint_steps = total_timesteps / self._job.settings.checkpoints
+        checkpoint = 0
+        while self.num_timesteps < total_timesteps:
+            self.run_iteration()
+
+            if not self._has_finite_parameters():
+                self.stop_reason = "the policy's numbers stopped being finite: the rewards gave it no usable direction"
                 return "failed"
-            if self.done >= step * (reported + 1) or self.done >= job.env_steps:
-                reported = int(self.done / step)
-                self.curve.append(self._episodes.point())
-                self._control.point(self.curve[-1])
-            if not self._passes_rungs():
+
+            # Report a point of the learning curve at each checkpoint, and at the end
+            is_finished = self.num_timesteps >= total_timesteps
+            if is_finished or self.num_timesteps >= checkpoint_steps * (checkpoint + 1):
+                checkpoint = int(self.num_timesteps / checkpoint_steps)
+                self.curve.append(self._episodes.pop_curve_point())
+                self._callback.on_curve_point(self.curve[-1])
+
+            if not self._wait_at_rungs():
                 return "pruned"
         return "ok"
 
-    def policy(self) -> policy.Policy:
-        """Return the policy as it stands."""
-        return ppo.to_policy(self.model, self._job.settings, self.env.actions, self.scaling, self.env.image)
-
-    def misfortune(self) -> str | None:
-        """Return what the user should know of a training that went to its end all the same."""
-        broken = self.collector.broken
-        if not broken:
-            return None
-        episodes = counted(broken, "episode")
-        return f"the simulation broke in {episodes}, which ended there: an observation or the physics was not finite"
-
-    def close(self) -> None:
-        """End the environments and the reward process."""
-        self.scorer.close()
-        self.env.close()
-
-    def advance(self) -> None:
+    def run_iteration(self) -> None:
         """Collect one rollout, score it and learn from it.
 
         Raises:
             RewardFailed: if the program misbehaves.
         """
-        self.collect()
-        scored = self.scorer.score(self.rollout)
-        self._episodes.take(self.rollout, scored)
-        self._learn(scored.total)
+        self.collect_rollout()
+        scored = self.reward_source.score(self.rollout)
+        self._episodes.add_rollout(self.rollout, scored)
+        self._update_model(scored.total)
 
-    def collect(self) -> None:
+    def collect_rollout(self) -> None:
         """Fill the rollout."""
-        self.collector.collect(self.rollout)
-        self.done += self.rollout.steps * self.rollout.n
+        self.collector.collect_rollout(self.rollout)
+        self.num_timesteps += self.rollout.steps * self.rollout.n
 
-    def _learn(self, total: Array) -> None:
-        """Update the model by the rollout and its rewards (T, n)."""
-        rewards = self._rewards.scaled(total, self.rollout.ended)
+    def _update_model(self, total: Array) -> None:
+        """Update the model with the rollout and its rewards (T, n)."""
+        rewards = self._reward_scaling.scale(total, self.rollout.ended)
         ppo.fill_buffer(self.model, self.rollout, rewards, self.scaling)
-        self.model._update_current_progress_remaining(self.done, self._job.env_steps)
+
+        # Schedules of SB3 (learning rate, clip range) read the progress
+        self.model._update_current_progress_remaining(self.num_timesteps, self._job.env_steps)
         self.model.train()
 
-    def _is_sound(self) -> bool:
+        logged = self.model.logger.name_to_value
+        self._episodes.add_update(logged["train/approx_kl"], logged["train/clip_fraction"])
+
+    def extract_policy(self) -> policy.Policy:
+        """Return the policy in its present state."""
+        return ppo.extract_policy(self.model, self._job.settings, self.env.actions, self.scaling, self.env.image)
+
+    def warning(self) -> str | None:
+        """Return what the user should know about a training that finished, e.g. that the simulation broke."""
+        warnings = describe_faults(self.env.faults)
+        broken = self.collector.broken_episodes
+        if broken:
+            episodes = pluralize(broken, "episode")
+            warnings.append(
+                f"the simulation broke in {episodes}, which ended there: an observation or the physics was not finite"
+            )
+        return "; ".join(warnings) or None
+
+    def close(self) -> None:
+        """End the environments and the reward process."""
+        self.reward_source.close()
+        self.env.close()
+
+    def _has_finite_parameters(self) -> bool:
         return all(bool(torch.isfinite(parameter).all()) for parameter in self.model.policy.parameters())
 
-    def _passes_rungs(self) -> bool:
+    def _wait_at_rungs(self) -> bool:
         """Wait at every rung that has been reached; return whether the training goes on."""
-        while self._rungs and self.done >= self._rungs[0]:
-            rung = Rung(self._rungs.pop(0), self._episodes.recent_fitness(), tuple(self.curve))
-            if not self._control.go_on(rung):
-                self.reason = f"stopped at the rung of {rung.env_steps:,} steps: its fitness was among the lower ones"
+        while self._rungs and self.num_timesteps >= self._rungs[0]:
+            env_steps = self._rungs.pop(0)
+            rung = Rung(env_steps, self._episodes.compute_recent_fitness(), tuple(self.curve))
+            if not self._callback.should_continue(rung):
+                self.stop_reason = f"stopped at the rung of {env_steps:,} steps: its fitness was among the lower ones"
                 return False
         return True

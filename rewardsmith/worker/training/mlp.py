@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 ALIGNMENT = 16
-"""Numbers of float32 in 64 bytes: each matrix begins on such a border, as matrix products round by alignment."""
+"""Count of float32 in 64 bytes: each matrix begins at a multiple, as the rounding of products depends on alignment."""
 
 
 @dataclass(frozen=True)
-class Shape:
+class PolicyShape:
     """The sizes of an actor-critic policy."""
 
     obs_dim: int
@@ -32,22 +32,24 @@ class Shape:
     out: int
     """Length of the actor's output: of an action, or the number of choices."""
     gaussian: bool
-    """It has a log_std (out,)."""
+    """Whether it has a log_std (out,)."""
 
 
-class Flat:
-    """Numbers for every parameter in one vector, with a view for each; used for values, gradients and moments."""
+class FlatParameters:
+    """One vector with a view for each parameter of a policy; holds values, gradients or moments."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: PolicyShape) -> None:
         """Allocate, filled with 0."""
+        # Shape of each parameter
         widths = (shape.obs_dim, *shape.hidden)
         sizes: dict[str, tuple[int, ...]] = {f"weight{i}": (2, a, b) for i, (a, b) in enumerate(pairwise(widths))}
         sizes |= {f"bias{i}": (2, 1, b) for i, b in enumerate(shape.hidden)}
         sizes |= {"mean": (widths[-1], shape.out), "mean_bias": (shape.out,)}
         sizes |= {"value": (widths[-1],), "value_bias": (1,)}
         sizes |= {"log_std": (shape.out,)} if shape.gaussian else {}
+
+        # Views of one vector, each aligned; torch aligns the vector itself to 64 bytes.
         spans = {name: -(-math.prod(size) // ALIGNMENT) * ALIGNMENT for name, size in sizes.items()}
-        # torch aligns its memory to 64 bytes.
         self.tensor = torch.zeros(sum(spans.values()))
         self.vector: Floats = self.tensor.numpy()
         self.views: dict[str, Floats] = {}
@@ -59,15 +61,15 @@ class Flat:
             at += spans[name]
 
 
-class Network:
+class ActorCriticNetwork:
     """Forward and backward pass for minibatches of one size."""
 
-    def __init__(self, shape: Shape, n: int, values: Flat, gradient: Flat) -> None:
+    def __init__(self, shape: PolicyShape, n: int, values: FlatParameters, gradient: FlatParameters) -> None:
         """Allocate buffers for minibatches of n; read parameters from `values`, write their gradient to `gradient`."""
         self._depth = len(shape.hidden)
         layers = range(self._depth)
         self._weights = [values.tensors[f"weight{i}"] for i in layers]
-        self._turned = [weight.transpose(1, 2) for weight in self._weights]
+        self._transposed = [weight.transpose(1, 2) for weight in self._weights]
         self._biases = [values.tensors[f"bias{i}"] for i in layers]
         self._weight_gradients = [gradient.tensors[f"weight{i}"] for i in layers]
         self._bias_gradients = [gradient.views[f"bias{i}"] for i in layers]
@@ -84,6 +86,7 @@ class Network:
 
     def forward(self, obs: torch.Tensor) -> None:
         """Compute `out` and `value` for observations (2, n, obs_dim), the same for both networks."""
+        # Hidden layers of both networks; tanh(x) = 2 sigmoid(2 x) - 1
         below = obs
         for weight, bias, active, array in zip(self._weights, self._biases, self._active, self._active_np, strict=True):
             torch.baddbmm(bias, below, weight, beta=2, alpha=2, out=active)
@@ -91,37 +94,42 @@ class Network:
             np.multiply(array, 2, out=array)
             np.subtract(array, 1, out=array)
             below = active
+
+        # Output layers
         values, (actor, critic) = self._values, self._active_np[-1]
         np.matmul(actor, values["mean"], out=self.out)
         np.add(self.out, values["mean_bias"], out=self.out)
         np.matmul(critic, values["value"], out=self.value)
         np.add(self.value, values["value_bias"], out=self.value)
 
-    def backward(self, obs_turned: torch.Tensor, d_out: Floats, d_value: Floats) -> None:
+    def backward(self, obs_transposed: torch.Tensor, d_out: Floats, d_value: Floats) -> None:
         """Write the gradient of a loss to the parameters' gradients.
 
         Args:
-            obs_turned: (2, obs_dim, n), what `forward` took, transposed.
+            obs_transposed: (2, obs_dim, n), the observations of `forward`, transposed.
             d_out: (n, out), the loss's derivative by `out`.
             d_value: (n,), its derivative by `value`.
         """
         values, gradient = self._values, self._gradient
         actor, critic = self._active_np[-1]
         d_actor, d_critic = self._back_np[-1]
+        # Output layers
         np.matmul(actor.T, d_out, out=gradient["mean"])
         np.matmul(self._ones[0], d_out, out=gradient["mean_bias"])
         np.matmul(d_value, critic, out=gradient["value"])
         gradient["value_bias"][0] = d_value.dot(self._ones[0])
         np.matmul(d_out, values["mean"].T, out=d_actor)
         np.multiply(d_value[:, None], values["value"], out=d_critic)
+
+        # Hidden layers, the last one first
         for i in range(self._depth - 1, -1, -1):
             slope, back = self._active_np[i], self._back_np[i]
-            # tanh' = 1 - tanh², in place: the activations have served their purpose, and the cache is small.
+            # tanh' = 1 - tanh², in place: the activations are not needed again, and the cache is small.
             np.multiply(slope, slope, out=slope)
             np.subtract(1, slope, out=slope)
             np.multiply(back, slope, out=back)
             np.matmul(self._ones, back, out=self._bias_gradients[i])
-            below = self._active[i - 1].transpose(1, 2) if i else obs_turned
+            below = self._active[i - 1].transpose(1, 2) if i else obs_transposed
             torch.bmm(below, self._back[i], out=self._weight_gradients[i])
             if i:
-                torch.bmm(self._back[i], self._turned[i], out=self._back[i - 1])
+                torch.bmm(self._back[i], self._transposed[i], out=self._back[i - 1])

@@ -18,10 +18,10 @@ from torch import nn
 
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import TrainJob, TrainSettings
-from rewardsmith.worker.envs.base import Actions
-from rewardsmith.worker.training.learner import Control, Learner
+from rewardsmith.worker.envs.base import ActionSpec
+from rewardsmith.worker.training.learner import Learner, TrainingCallback
 from rewardsmith.worker.training.policy import Policy, PolicySpec
-from rewardsmith.worker.training.ppo import spare_dynamo
+from rewardsmith.worker.training.ppo import skip_dynamo_import
 from rewardsmith.worker.training.reward_scoring import Array
 from rewardsmith.worker.training.running_stats import ObsScaling
 
@@ -29,46 +29,52 @@ Floats = NDArray[np.float32]
 
 
 class OffPolicyLearner(Learner):
-    """A training of SAC or TD3 under way."""
+    """A training with SAC or TD3."""
 
     model: SAC | TD3
 
-    def __init__(self, job: TrainJob, control: Control) -> None:
-        """Put it together.
+    def __init__(self, job: TrainJob, callback: TrainingCallback) -> None:
+        """Build the model, the environments and the replay buffer.
 
         Raises:
-            TaskError: if the environment's actions are no box, or its observations are images.
+            TaskError: if the actions are not a box, or the observations are images.
         """
         self._off = job.settings.off_policy
-        super().__init__(job, control)
+        super().__init__(job, callback)
         self._low, self._high = (np.array(bound, np.float32) for bound in (self.env.actions.low, self.env.actions.high))
 
-    def _prepare(self, settings: TrainSettings, seed: int) -> tuple[ObsScaling, OffPolicyActor, int]:
+    def _build_model(self, settings: TrainSettings, seed: int) -> tuple[ObsScaling, OffPolicyActor, int]:
         env = self.env
         if env.actions.n is not None or env.image is not None:
             what = "choices for actions" if env.actions.n is not None else "images for observations"
             raise TaskError(f"training.trainer = {settings.trainer!r} is for boxes, and this environment has {what}")
-        self.model = build(settings, env.obs_dim, env.actions, seed)
+        if not env.actions.is_bounded:
+            raise TaskError(
+                f"training.trainer = {settings.trainer!r} scales its actions to bounds, and this environment has none;"
+                " --trainer fast trains it"
+            )
+        self.model = build_model(settings, env.obs_dim, env.actions, seed)
         self.actor = OffPolicyActor(self.model, env.n, env.actions, self._off.action_noise)
         return ObsScaling(env.n, env.obs_dim, False), self.actor, self._off.n_steps
 
-    def collect(self) -> None:
+    def collect_rollout(self) -> None:
         """Fill the rollout: under random actions until learning starts."""
-        self.actor.warming = self.done < self._off.learning_starts
-        super().collect()
+        self.actor.is_warming_up = self.num_timesteps < self._off.learning_starts
+        super().collect_rollout()
 
-    def _learn(self, total: Array) -> None:
-        self._store(total.astype(np.float32))
-        if not self.actor.warming:
+    def _update_model(self, total: Array) -> None:
+        self._store_rollout(total.astype(np.float32))
+        if not self.actor.is_warming_up:
             updates = max(1, round(total.size * self._off.updates_per_step))
             self.model.train(updates, self._off.batch_size)
 
-    def policy(self) -> Policy:
-        """Return the policy as it stands: its likeliest action."""
+    def extract_policy(self) -> Policy:
+        """Return the policy in its present state, as it acts without exploration."""
         network: Any = self.model.actor
-        layers = [*network.latent_pi, network.mu] if isinstance(self.model, SAC) else list(network.mu)
+        modules = [*network.latent_pi, network.mu] if isinstance(self.model, SAC) else list(network.mu)
+        layers = [module for module in modules if isinstance(module, nn.Linear)]
         tensors: dict[str, NDArray[Any]] = {}
-        for i, layer in enumerate(layer for layer in layers if isinstance(layer, nn.Linear)):
+        for i, layer in enumerate(layers):
             tensors[f"actor.{i}.weight"] = layer.weight.detach().numpy().copy()
             tensors[f"actor.{i}.bias"] = layer.bias.detach().numpy().copy()
         actions = self.env.actions
@@ -83,57 +89,63 @@ class OffPolicyLearner(Learner):
         )
         return Policy(spec, tensors)
 
-    def _store(self, rewards: Floats) -> None:
-        """Lay a scored rollout into the replay buffer; what the time limit cut off is told from what has ended."""
+    def _store_rollout(self, rewards: Floats) -> None:
+        """Add a scored rollout to the replay buffer; episodes that a time limit ended are marked as truncated."""
         rollout, buffer = self.rollout, self.model.replay_buffer
         assert buffer is not None
-        scaled = 2.0 * (rollout.sent.astype(np.float32) - self._low) / (self._high - self._low) - 1.0
-        following = np.concatenate([rollout.obs[1:], rollout.last_obs[None]])
-        cut = np.zeros(rollout.ended.shape, np.bool_)
-        for final in rollout.finals:
-            following[final.step, final.env] = final.obs
-            cut[final.step, final.env] = final.truncated
+        # Scale actions to [-1, 1], as the networks take them
+        scaled_actions = 2.0 * (rollout.clipped_actions.astype(np.float32) - self._low) / (self._high - self._low) - 1.0
+
+        # The next observation, and at the end of an episode its true last one
+        next_obs = np.concatenate([rollout.obs[1:], rollout.last_obs[None]])
+        truncated = np.zeros(rollout.ended.shape, np.bool_)
+        for end in rollout.episode_ends:
+            next_obs[end.step, end.env] = end.last_obs
+            truncated[end.step, end.env] = end.truncated
+
         for t in range(rollout.steps):
-            infos = [{"TimeLimit.truncated": bool(limit)} for limit in cut[t]]
-            buffer.add(rollout.obs[t], following[t], scaled[t], rewards[t], rollout.ended[t], infos)
+            infos = [{"TimeLimit.truncated": bool(is_truncated)} for is_truncated in truncated[t]]
+            buffer.add(rollout.obs[t], next_obs[t], scaled_actions[t], rewards[t], rollout.ended[t], infos)
 
 
 class OffPolicyActor:
-    """Draws actions: uniformly while the buffer fills, then from SAC's distribution or around TD3's action."""
+    """Source of actions: uniform while the buffer fills, then from SAC's distribution or around TD3's action."""
 
-    def __init__(self, model: SAC | TD3, n: int, actions: Actions, noise: float) -> None:
+    def __init__(self, model: SAC | TD3, n: int, actions: ActionSpec, noise: float) -> None:
         """Bind to a model, for n environments; `noise` is TD3's, in units of half the range of an action."""
         self._actor: Any = model.actor
-        self._sac, self._noise = isinstance(model, SAC), np.float32(noise)
+        self._is_sac, self._action_noise = isinstance(model, SAC), np.float32(noise)
         self._shape = (n, actions.width)
         self._low, self._high = np.array(actions.low, np.float32), np.array(actions.high, np.float32)
-        self.warming = True
+        self.is_warming_up = True
 
-    def begin(self, rng: np.random.Generator, steps: int) -> Floats:
+    def draw_noise(self, rng: np.random.Generator, steps: int) -> Floats:
         """Return the randomness (steps, n, a): an action in [-1, 1] while warming, else normal noise."""
-        if self.warming:
+        if self.is_warming_up:
             return rng.uniform(-1.0, 1.0, (steps, *self._shape)).astype(np.float32)
         return rng.standard_normal((steps, *self._shape), dtype=np.float32)
 
     def act(self, obs: Floats, noise: Floats, out: Floats) -> None:
         """Write actions inside the bounds."""
-        scaled = noise if self.warming else self._drawn(obs, noise)
+        scaled = noise if self.is_warming_up else self._explore(obs, noise)
         np.add(self._low, 0.5 * (scaled + 1.0) * (self._high - self._low), out=out)
 
-    def _drawn(self, obs: Floats, noise: Floats) -> Floats:
+    def _explore(self, obs: Floats, noise: Floats) -> Floats:
         with torch.no_grad():
-            seen = torch.from_numpy(obs)
-            if self._sac:
-                mean, log_std, _ = self._actor.get_action_dist_params(seen)
-                drawn: Floats = np.tanh(mean.numpy() + np.exp(log_std.numpy()) * noise)
-                return drawn
-            around: Floats = self._actor(seen).numpy() + self._noise * noise
-            return np.clip(around, np.float32(-1.0), np.float32(1.0))
+            obs_tensor = torch.from_numpy(obs)
+            # SAC: a squashed Gaussian
+            if self._is_sac:
+                mean, log_std, _ = self._actor.get_action_dist_params(obs_tensor)
+                sample: Floats = np.tanh(mean.numpy() + np.exp(log_std.numpy()) * noise)
+                return sample
+            # TD3: its action plus noise
+            noisy: Floats = self._actor(obs_tensor).numpy() + self._action_noise * noise
+            return np.clip(noisy, np.float32(-1.0), np.float32(1.0))
 
 
-def build(settings: TrainSettings, obs_dim: int, actions: Actions, seed: int) -> SAC | TD3:
-    """Return an untrained model; see `ppo.build`."""
-    spare_dynamo()
+def build_model(settings: TrainSettings, obs_dim: int, actions: ActionSpec, seed: int) -> SAC | TD3:
+    """Return an untrained model; see `ppo.build_model`."""
+    skip_dynamo_import()
     off = settings.off_policy
     common: dict[str, Any] = {
         "learning_rate": off.learning_rate,

@@ -1,16 +1,16 @@
-"""A policy without torch: a NumPy forward pass, and the folder that a training hands to an evaluation.
+"""Policies without torch: the forward pass in NumPy, and the folder that a training hands to an evaluation.
 
 A folder holds `policy.safetensors` (float32 tensors: "actor.<i>.weight" (out, in) and "actor.<i>.bias" (out,) for each
 layer, the last without an activation; "log_std" (a,) for boxes; "critic.<i>.*" where the trainer saves it; "obs_mean"
-and "obs_var" (obs_dim,), float64, where observations are normalised; the convolutions of `worker.images` where
-they are images) and `policy.json`, a `PolicySpec`.
+and "obs_var" (obs_dim,), float64, where observations are normalised; the convolutions of `training.images`
+where they are images) and `policy.json`, a `PolicySpec`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,10 +20,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from rewardsmith.contract.errors import WorkerFailed
-from rewardsmith.contract.records import load as load_record
+from rewardsmith.contract.records import dump as dump_record
+from rewardsmith.contract.records import read as read_record
 from rewardsmith.contract.records import write_text
+from rewardsmith.contract.records.types import LowerBound, UpperBound
 from rewardsmith.worker.training.images import TENSORS as CONVOLUTIONS
-from rewardsmith.worker.training.images import Image, features
+from rewardsmith.worker.training.images import Image, extract_features
 
 Array = NDArray[np.float64]
 
@@ -39,23 +41,23 @@ class PolicySpec:
     net_arch: tuple[int, ...]
     """Widths of the hidden layers."""
     action: Literal["box", "discrete"]
-    action_low: tuple[float, ...]
+    action_low: tuple[LowerBound, ...]
     """(a,); a discrete action is one number from 0."""
-    action_high: tuple[float, ...]
+    action_high: tuple[UpperBound, ...]
     activation: Literal["tanh", "relu"] = "tanh"
     normalize_obs: bool = True
     clip_obs: float = 10.0
     """Bound of normalised observations."""
     squash: bool = False
-    """The output goes through tanh and is stretched to the bounds, as SAC's and TD3's; else it is clipped to them."""
+    """Whether the output goes through tanh and is scaled to the bounds, as SAC's and TD3's; else it is clipped."""
     image: Image | None = None
-    """What an observation is where it is an image, which convolutions see first; else it is a vector."""
+    """Shape of an observation that is an image, with convolutions before the layers; None where it is a vector."""
     format: int = FORMAT
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy: its architecture and its numbers."""
+    """A policy: its architecture and its parameters."""
 
     spec: PolicySpec
     tensors: Mapping[str, NDArray[Any]]
@@ -68,19 +70,25 @@ class Policy:
 
         Args:
             obs: (n, obs_dim), as the environment gives it.
-            deterministic: the mean, or the likeliest choice; else a sample, drawn from `rng`.
+            deterministic: return the mean, or the likeliest choice; else a sample, drawn from `rng`.
             rng: required to sample.
         """
         out = self.forward(obs)
+
+        # Discrete: the likeliest choice, or a sample by the Gumbel-max trick
         if self.spec.action == "discrete":
-            noise = 0.0 if deterministic else _generator(rng).gumbel(size=out.shape)
+            noise = 0.0 if deterministic else _require_generator(rng).gumbel(size=out.shape)
             choice: Array = np.argmax(out + noise, axis=1, keepdims=True).astype(np.float64)
             return choice
+
+        # SAC and TD3: squashed, and scaled to the bounds
         if self.spec.squash:
             low, high = np.array(self.spec.action_low), np.array(self.spec.action_high)
             return np.asarray(low + 0.5 * (np.tanh(out.astype(np.float64)) + 1.0) * (high - low))
+
+        # PPO: a Gaussian, clipped to the bounds
         if not deterministic:
-            out = out + np.exp(self.tensors["log_std"]) * _generator(rng).standard_normal(out.shape)
+            out = out + np.exp(self.tensors["log_std"]) * _require_generator(rng).standard_normal(out.shape)
         return np.asarray(np.clip(out.astype(np.float64), self.spec.action_low, self.spec.action_high))
 
     @property
@@ -90,7 +98,8 @@ class Policy:
 
     def forward(self, obs: Array) -> NDArray[Any]:
         """Return the actor's output (n, a), or logits (n, choices), in the dtype of the weights."""
-        hidden = self._seen(obs).astype(self.tensors["actor.0.weight"].dtype)[:, None, :]
+        # An axis of length 1, so that each row has its own matrix-vector products
+        hidden = self._prepare_inputs(obs).astype(self.tensors["actor.0.weight"].dtype)[:, None, :]
         depth = len(self.spec.net_arch)
         for layer in range(depth + 1):
             hidden = hidden @ self.tensors[f"actor.{layer}.weight"].T + self.tensors[f"actor.{layer}.bias"]
@@ -98,12 +107,12 @@ class Policy:
                 hidden = np.tanh(hidden) if self.spec.activation == "tanh" else np.maximum(hidden, 0)
         return np.asarray(hidden[:, 0, :])
 
-    def _seen(self, obs: NDArray[Any]) -> NDArray[Any]:
-        """Return what the layers take: an image's features, or normalised observations."""
+    def _prepare_inputs(self, obs: NDArray[Any]) -> NDArray[Any]:
+        """Return the input of the first layer: an image's features, or normalised observations."""
         image = self.spec.image
-        return self.normalized(obs) if image is None else features(image.channel_first(obs), self.tensors)
+        return self.normalize_obs(obs) if image is None else extract_features(image.channel_first(obs), self.tensors)
 
-    def normalized(self, obs: Array) -> Array:
+    def normalize_obs(self, obs: Array) -> Array:
         """Return observations (n, obs_dim) as the network takes them."""
         if not self.spec.normalize_obs:
             return obs
@@ -118,7 +127,7 @@ def save(policy: Policy, folder: Path) -> None:
     part = folder / ".policy.safetensors.part"
     save_file({name: np.ascontiguousarray(array) for name, array in policy.tensors.items()}, part)
     part.replace(folder / "policy.safetensors")
-    write_text(folder / "policy.json", json.dumps(asdict(policy.spec), indent=1) + "\n")
+    write_text(folder / "policy.json", json.dumps(dump_record(policy.spec), indent=1) + "\n")
 
 
 def load(folder: Path) -> Policy:
@@ -128,25 +137,28 @@ def load(folder: Path) -> Policy:
         WorkerFailed: if a file is missing, damaged or of another format.
     """
     try:
-        spec = load_record(PolicySpec, json.loads((folder / "policy.json").read_text(encoding="utf-8")))
+        spec = read_record(PolicySpec, folder / "policy.json")
         tensors = load_file(folder / "policy.safetensors")
     except (OSError, ValueError, SafetensorError) as error:
         raise WorkerFailed(f"cannot read the policy in {str(folder)!r}: {error}") from error
     if spec.format != FORMAT:
         raise WorkerFailed(f"the policy in {str(folder)!r} has format {spec.format}, this version reads {FORMAT}")
-    missing = _needed(spec) - set(tensors)
+    missing = _list_required_tensors(spec) - set(tensors)
     if missing:
         raise WorkerFailed(f"the policy in {str(folder)!r} lacks {', '.join(sorted(missing))}")
     return Policy(spec, tensors)
 
 
-def _needed(spec: PolicySpec) -> set[str]:
-    layers = {f"actor.{layer}.{part}" for layer in range(len(spec.net_arch) + 1) for part in ("weight", "bias")}
-    layers |= set(CONVOLUTIONS) if spec.image else set()
-    return layers | ({"obs_mean", "obs_var"} if spec.normalize_obs else set())
+def _list_required_tensors(spec: PolicySpec) -> set[str]:
+    names = set(CONVOLUTIONS) if spec.image else set()
+    for layer in range(len(spec.net_arch) + 1):
+        names |= {f"actor.{layer}.weight", f"actor.{layer}.bias"}
+    if spec.normalize_obs:
+        names |= {"obs_mean", "obs_var"}
+    return names
 
 
-def _generator(rng: np.random.Generator | None) -> np.random.Generator:
+def _require_generator(rng: np.random.Generator | None) -> np.random.Generator:
     if rng is None:
         raise ValueError("sampling an action needs a generator")
     return rng

@@ -1,4 +1,4 @@
-"""PPO on rollouts that are scored as a whole: builds the model, turns a scored rollout into its buffer, saves it."""
+"""PPO on rollouts that are scored as a whole: the model, its rollout buffer from a scored rollout, its saved policy."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from stable_baselines3.common.logger import Logger
 from torch import nn
 
 from rewardsmith.contract.records import TrainSettings
-from rewardsmith.worker.envs.base import Actions
+from rewardsmith.worker.envs.base import ActionSpec
 from rewardsmith.worker.training.fast_ppo import FastPPO
 from rewardsmith.worker.training.images import Image, ImageScaling
 from rewardsmith.worker.training.policy import Policy, PolicySpec
-from rewardsmith.worker.training.rollout import Rollout
+from rewardsmith.worker.training.rollout import RolloutStorage
 from rewardsmith.worker.training.running_stats import CLIP_OBS, ObsScaling
 
 Floats = NDArray[np.float32]
@@ -28,17 +28,19 @@ MODELS: dict[str, type[PPO]] = {"sb3": PPO, "fast": FastPPO}
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
-def build(settings: TrainSettings, obs_dim: int, actions: Actions, seed: int, image: Image | None = None) -> PPO:
+def build_model(
+    settings: TrainSettings, obs_dim: int, actions: ActionSpec, seed: int, image: Image | None = None
+) -> PPO:
     """Return an untrained model.
 
     Args:
         settings: of the training.
         obs_dim: length of an observation.
-        actions: what the environment takes.
+        actions: of the environment.
         seed: of the parameters and the order of minibatches.
-        image: what an observation is where it is an image; it gets stable-baselines3's CnnPolicy.
+        image: shape of an observation that is an image, for which the model gets stable-baselines3's CnnPolicy.
     """
-    spare_dynamo()
+    skip_dynamo_import()
     model = MODELS[settings.trainer](
         "MlpPolicy" if image is None else "CnnPolicy",
         env=None,  # type: ignore[arg-type]
@@ -63,25 +65,25 @@ def build(settings: TrainSettings, obs_dim: int, actions: Actions, seed: int, im
         _init_setup_model=False,
     )
     model.n_envs = settings.n_envs
-    model.observation_space = _observation_space(obs_dim, image)
-    model.action_space = _action_space(actions)
+    model.observation_space = _make_observation_space(obs_dim, image)
+    model.action_space = _make_action_space(actions)
     model._setup_model()
     model.set_logger(Logger(folder=None, output_formats=[]))
     return model
 
 
-def spare_dynamo() -> None:
+def skip_dynamo_import() -> None:
     """Keep torch's optimizers from importing torch._dynamo.
 
     Every optimizer imports torch's compiler to exclude its own `add_param_group` from compilation; here nothing is
-    ever compiled, and the import costs 2 s and 70 MiB. Saying that the function is excluded already spares it.
+    ever compiled, and the import costs 2 s and 70 MiB. It is skipped where the function is marked as excluded already.
     """
     function = getattr(torch.optim.Optimizer.add_param_group, "__wrapped__", None)
     if function is not None:
         function.__dynamo_disable = function
 
 
-def fill_buffer(model: PPO, rollout: Rollout, rewards: Floats, scaling: Scaling) -> None:
+def fill_buffer(model: PPO, rollout: RolloutStorage, rewards: Floats, scaling: Scaling) -> None:
     """Lay a scored rollout into the model's buffer, with values, log-probabilities, advantages and returns.
 
     Args:
@@ -90,25 +92,34 @@ def fill_buffer(model: PPO, rollout: Rollout, rewards: Floats, scaling: Scaling)
         rewards: (T, n), scaled.
         scaling: of the observations.
     """
-    buffer, shape, space = model.rollout_buffer, (rollout.steps, rollout.n), _shape(model)
+    buffer, shape, obs_shape = model.rollout_buffer, (rollout.steps, rollout.n), _network_obs_shape(model)
     buffer.reset()
+
+    # Values and log-probabilities of the whole rollout in one pass
     with torch.no_grad():
-        obs = torch.from_numpy(rollout.obs.reshape(-1, *space))
-        drawn = torch.from_numpy(rollout.drawn.reshape(-1, rollout.drawn.shape[-1]))
-        values, log_prob, _ = model.policy.evaluate_actions(obs, drawn if rollout.choices is None else drawn.flatten())
-        last_values = model.policy.predict_values(torch.from_numpy(rollout.last_obs.reshape(-1, *space)))
-    buffer.observations[...] = rollout.obs.reshape(*shape, *space)
-    buffer.actions[...] = rollout.drawn
+        obs = torch.from_numpy(rollout.obs.reshape(-1, *obs_shape))
+        actions = torch.from_numpy(rollout.actions.reshape(-1, rollout.actions.shape[-1]))
+        if rollout.discrete_actions is not None:
+            actions = actions.flatten()
+        values, log_prob, _ = model.policy.evaluate_actions(obs, actions)
+        last_values = model.policy.predict_values(torch.from_numpy(rollout.last_obs.reshape(-1, *obs_shape)))
+
+    buffer.observations[...] = rollout.obs.reshape(*shape, *obs_shape)
+    buffer.actions[...] = rollout.actions
     buffer.values[...] = values.numpy().reshape(shape)
     buffer.log_probs[...] = log_prob.numpy().reshape(shape)
     buffer.rewards[...] = rewards
     buffer.episode_starts[1:] = rollout.ended[:-1]
-    _bootstrap(model, rollout, scaling)
+
+    # Advantages, with the value of the state that a time limit cut off
+    _bootstrap_truncations(model, rollout, scaling)
     buffer.pos, buffer.full = rollout.steps, True
-    advantages(buffer, last_values.numpy().ravel(), rollout.ended, model.gamma, model.gae_lambda)
+    compute_returns_and_advantage(buffer, last_values.numpy().ravel(), rollout.ended, model.gamma, model.gae_lambda)
 
 
-def advantages(buffer: Any, last_values: Floats, ended: NDArray[np.bool_], gamma: float, gae_lambda: float) -> None:
+def compute_returns_and_advantage(
+    buffer: Any, last_values: Floats, ended: NDArray[np.bool_], gamma: float, gae_lambda: float
+) -> None:
     """Fill in advantages and returns by GAE(lambda) (Schulman et al. 2015, arXiv:1506.02438).
 
     Args:
@@ -118,88 +129,100 @@ def advantages(buffer: Any, last_values: Floats, ended: NDArray[np.bool_], gamma
         gamma: discount.
         gae_lambda: lambda.
     """
-    going = (~ended).astype(np.float32)
-    following = np.concatenate([buffer.values[1:], last_values[None]])
-    errors = buffer.rewards + gamma * following * going - buffer.values
-    decay = np.float32(gamma * gae_lambda) * going
-    carried = np.zeros_like(last_values)
-    for row, error, factor in zip(buffer.advantages[::-1], errors[::-1], decay[::-1], strict=True):
-        np.multiply(carried, factor, out=row)
-        np.add(row, error, out=row)
-        carried = row
+    # delta = r + gamma V(s') - V(s)
+    next_non_terminal = (~ended).astype(np.float32)
+    next_values = np.concatenate([buffer.values[1:], last_values[None]])
+    deltas = buffer.rewards + gamma * next_values * next_non_terminal - buffer.values
+
+    # A_t = delta_t + gamma lambda A_(t + 1), from the last step backwards
+    decay = np.float32(gamma * gae_lambda) * next_non_terminal
+    last_gae_lam = np.zeros_like(last_values)
+    for row, delta, factor in zip(buffer.advantages[::-1], deltas[::-1], decay[::-1], strict=True):
+        np.multiply(last_gae_lam, factor, out=row)
+        np.add(row, delta, out=row)
+        last_gae_lam = row
+
+    # TD(lambda) estimate of the return
     np.add(buffer.advantages, buffer.values, out=buffer.returns)
 
 
-def to_policy(
-    model: PPO, settings: TrainSettings, actions: Actions, scaling: Scaling, image: Image | None = None
+def extract_policy(
+    model: PPO, settings: TrainSettings, actions: ActionSpec, scaling: Scaling, image: Image | None = None
 ) -> Policy:
-    """Return the model's policy, its scaling of observations frozen into it."""
+    """Return the model's policy, with the scaling of observations frozen into it."""
     network: Any = model.policy
     extractor, tensors = network.mlp_extractor, dict[str, NDArray[Any]]()
-    for name, layer in _convolutions(network.features_extractor) if image else ():
-        tensors |= _tensors(name, layer)
+    if image:
+        for name, layer in _name_convolutions(network.features_extractor):
+            tensors |= _copy_tensors(name, layer)
+
     for name, net, head in (
         ("actor", extractor.policy_net, network.action_net),
         ("critic", extractor.value_net, network.value_net),
     ):
-        for i, layer in enumerate([*(layer for layer in net if isinstance(layer, nn.Linear)), head]):
-            tensors |= _tensors(f"{name}.{i}", layer)
+        layers = [layer for layer in net if isinstance(layer, nn.Linear)]
+        for i, layer in enumerate([*layers, head]):
+            tensors |= _copy_tensors(f"{name}.{i}", layer)
+
     if actions.n is None:
         tensors["log_std"] = network.log_std.detach().numpy().copy()
-    if isinstance(scaling, ObsScaling) and scaling.on:
-        tensors["obs_mean"], tensors["obs_var"] = scaling.moments.mean, scaling.moments.variance
+    if isinstance(scaling, ObsScaling) and scaling.enabled:
+        tensors["obs_mean"], tensors["obs_var"] = scaling.statistics.mean, scaling.statistics.var
     spec = PolicySpec(
         net_arch=settings.net_arch,
         activation=settings.activation,
         action="box" if actions.n is None else "discrete",
         action_low=actions.low,
         action_high=actions.high,
-        normalize_obs=scaling.on,
+        normalize_obs=scaling.enabled,
         clip_obs=CLIP_OBS,
         image=image,
     )
     return Policy(spec, tensors)
 
 
-def _tensors(name: str, layer: Any) -> dict[str, NDArray[Any]]:
+def _copy_tensors(name: str, layer: Any) -> dict[str, NDArray[Any]]:
     """Return copies of a layer's tensors."""
     parts = {"weight": layer.weight, "bias": layer.bias}
     return {f"{name}.{part}": tensor.detach().numpy().copy() for part, tensor in parts.items()}
 
 
-def _bootstrap(model: PPO, rollout: Rollout, scaling: Scaling) -> None:
-    """Add the value of what a time limit cut off to the last reward (Pardo et al. 2018, arXiv:1712.00378)."""
-    cut = rollout.truncations()
-    if not cut:
+def _bootstrap_truncations(model: PPO, rollout: RolloutStorage, scaling: Scaling) -> None:
+    """Add the discounted value of the last state to the last reward where a time limit ended the episode.
+
+    Pardo et al. 2018 (arXiv:1712.00378).
+    """
+    truncations = rollout.list_truncations()
+    if not truncations:
         return
-    scaled = scaling.applied(np.stack([final.obs for final in cut]))
-    finals = torch.from_numpy(scaled.reshape(-1, *_shape(model)))
+    scaled = scaling.scale(np.stack([end.last_obs for end in truncations]))
+    terminal_obs = torch.from_numpy(scaled.reshape(-1, *_network_obs_shape(model)))
     with torch.no_grad():
-        values = model.policy.predict_values(finals).numpy().ravel()
-    steps, envs = [final.step for final in cut], [final.env for final in cut]
+        values = model.policy.predict_values(terminal_obs).numpy().ravel()
+    steps, envs = [end.step for end in truncations], [end.env for end in truncations]
     model.rollout_buffer.rewards[steps, envs] += model.gamma * values
 
 
-def _observation_space(obs_dim: int, image: Image | None) -> spaces.Space[Any]:
+def _make_observation_space(obs_dim: int, image: Image | None) -> spaces.Space[Any]:
     if image is not None:
         return spaces.Box(0, 255, image.shape, np.uint8)
     return spaces.Box(-np.inf, np.inf, (obs_dim,), np.float32)
 
 
-def _shape(model: PPO) -> tuple[int, ...]:
+def _network_obs_shape(model: PPO) -> tuple[int, ...]:
     """Return the shape of an observation as the network takes it."""
     shape: tuple[int, ...] = model.observation_space.shape or ()
     return shape
 
 
-def _convolutions(extractor: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the layers of a CnnPolicy's feature extractor, by the names that `worker.images` knows them by."""
+def _name_convolutions(extractor: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the layers of a CnnPolicy's feature extractor, by the names that `worker.training.images` gives them."""
     convolutions = [layer for layer in extractor.cnn if isinstance(layer, nn.Conv2d)]
     yield from ((f"conv.{i}", layer) for i, layer in enumerate(convolutions))
     yield "features", extractor.linear[0]
 
 
-def _action_space(actions: Actions) -> spaces.Space[Any]:
+def _make_action_space(actions: ActionSpec) -> spaces.Space[Any]:
     if actions.n is not None:
         return spaces.Discrete(actions.n)
     return spaces.Box(np.array(actions.low, np.float32), np.array(actions.high, np.float32), dtype=np.float32)

@@ -8,27 +8,29 @@ Schulman et al. 2017 (arXiv:1707.06347), as stable-baselines3 computes it; its l
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rewardsmith.worker.training.mlp import Flat, Floats, Network, Shape
+from rewardsmith.worker.training.mlp import ActorCriticNetwork, FlatParameters, Floats, PolicyShape
 
 Indices = NDArray[np.intp]
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-5
-"""Of Adam, as stable-baselines3 sets it for PPO."""
+"""Adam's, as stable-baselines3 sets it for PPO."""
 ADVANTAGE_EPSILON = 1e-8
 NORM_EPSILON = 1e-6
+HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """The constants of the loss and of the step."""
+    """Constants of the loss and of the optimizer's step."""
 
     clip_range: float
     vf_coef: float
@@ -38,7 +40,7 @@ class Coefficients:
 
 
 @dataclass(frozen=True)
-class Samples:
+class RolloutSamples:
     """A rollout, one row per transition."""
 
     obs: Floats
@@ -51,13 +53,42 @@ class Samples:
     returns: Floats
 
 
+class UpdateStatistics(NamedTuple):
+    """Values that stable-baselines3 logs under `train/`, averaged as it does."""
+
+    policy_gradient_loss: float
+    """Mean over all minibatches, as the next three."""
+    value_loss: float
+    entropy_loss: float
+    """Minus the entropy, in nats."""
+    clip_fraction: float
+    """Share of transitions whose ratio lies outside 1 ± clip_range."""
+    approx_kl: float
+    """Mean of exp(log_ratio) - 1 - log_ratio over the last epoch (http://joschu.net/blog/kl-approx.html)."""
+    loss: float
+    """Loss of the last minibatch."""
+
+
+class EpochRecord(NamedTuple):
+    """An epoch's outputs for each of its N transitions, in the epoch's order."""
+
+    log_ratio: Floats
+    """(N,)"""
+    value_error: Floats
+    """(N,)"""
+    negative_entropy: Floats
+    """(N,)"""
+    weights: Floats
+    """(N,): minus the advantage, normalised, over the size of its minibatch."""
+
+
 @dataclass(frozen=True)
-class Batch:
-    """A minibatch of n transitions."""
+class Minibatch:
+    """A minibatch of n transitions: views of a `MinibatchBuffer`."""
 
     obs: torch.Tensor
     """(2, n, obs_dim), the same for both networks."""
-    obs_turned: torch.Tensor
+    obs_transposed: torch.Tensor
     """(2, obs_dim, n)"""
     actions: Floats
     """(n, a)"""
@@ -71,138 +102,181 @@ class Batch:
     """(n,): sign(A) + c, the largest sign(A) * ratio that still has a gradient."""
     signs: Floats
     """(n,): the sign of the advantage."""
+    log_ratio: Floats
+    """(n,), output: log-probability under the present policy minus `old_log_prob`."""
+    value_error: Floats
+    """(n,), output: the critic's value minus the return."""
+    negative_entropy: Floats
+    """(n,), output: of the distribution of actions, in nats."""
 
 
-class Shuffled:
-    """A rollout in the order of an epoch, cut into minibatches whose views are made once."""
+class MinibatchBuffer:
+    """A rollout in the order of an epoch, cut into minibatches whose views are made once.
 
-    def __init__(self, total: int, n: int, shape: Shape, action_width: int) -> None:
-        self._n = n
+    What the gradient computes for each transition (ratios, value errors, entropies) is written beside the inputs: the
+    statistics of an update then take a few calls on whole arrays, instead of several for each minibatch.
+    """
+
+    def __init__(self, total: int, batch_size: int, shape: PolicyShape, action_width: int) -> None:
+        self._batch_size = batch_size
         self._obs = torch.zeros(total, shape.obs_dim)
         self._obs_np = self._obs.numpy()
         self._actions = np.empty((total, action_width), np.float32)
-        self._old = np.empty(total, np.float32)
+        self._old_log_prob = np.empty(total, np.float32)
         self._returns = np.empty(total, np.float32)
         self._weights = np.empty(total, np.float32)
         self._bounds = np.empty(total, np.float32)
         self._signs = np.empty(total, np.float32)
-        self.batches = [self._cut(slice(at, min(at + n, total))) for at in range(0, total, n)]
+        self._log_ratio = np.zeros(total, np.float32)
+        self._value_error = np.zeros(total, np.float32)
+        self._negative_entropy = np.zeros(total, np.float32)
 
-    def _cut(self, rows: slice) -> Batch:
+        starts = range(0, total, batch_size)
+        self.minibatches = [self._view_rows(slice(start, min(start + batch_size, total))) for start in starts]
+
+    def _view_rows(self, rows: slice) -> Minibatch:
         obs = self._obs[rows]
         pair = obs.expand(2, *obs.shape)
-        return Batch(
-            pair,
-            pair.transpose(1, 2),
-            self._actions[rows],
-            self._old[rows],
-            self._returns[rows],
-            self._weights[rows],
-            self._bounds[rows],
-            self._signs[rows],
+        return Minibatch(
+            obs=pair,
+            obs_transposed=pair.transpose(1, 2),
+            actions=self._actions[rows],
+            old_log_prob=self._old_log_prob[rows],
+            returns=self._returns[rows],
+            weights=self._weights[rows],
+            bounds=self._bounds[rows],
+            signs=self._signs[rows],
+            log_ratio=self._log_ratio[rows],
+            value_error=self._value_error[rows],
+            negative_entropy=self._negative_entropy[rows],
         )
 
-    def fill(self, samples: Samples, order: Indices, coefficients: Coefficients) -> None:
-        """Lay the samples out in an order."""
+    def fill_in_order(self, samples: RolloutSamples, order: Indices, coefficients: Coefficients) -> None:
+        """Lay the samples out in an order, and prepare the constants of the clipped surrogate."""
         np.take(samples.obs, order, axis=0, out=self._obs_np, mode="clip")
         np.take(samples.actions, order, axis=0, out=self._actions, mode="clip")
-        np.take(samples.log_prob, order, out=self._old, mode="clip")
+        np.take(samples.log_prob, order, out=self._old_log_prob, mode="clip")
         np.take(samples.returns, order, out=self._returns, mode="clip")
         np.take(samples.advantages, order, out=self._weights, mode="clip")
-        whole = len(order) // self._n * self._n
-        _weigh(self._weights[:whole].reshape(-1, self._n), coefficients.normalize_advantage)
+
+        # Normalise the advantages of each minibatch; a smaller last one by itself.
+        whole = len(order) // self._batch_size * self._batch_size
+        _weigh_advantages(self._weights[:whole].reshape(-1, self._batch_size), coefficients.normalize_advantage)
         if whole < len(order):
-            _weigh(self._weights[None, whole:], coefficients.normalize_advantage)
-        np.sign(np.negative(self._weights), out=self._signs)
+            _weigh_advantages(self._weights[None, whole:], coefficients.normalize_advantage)
+
         # -A r counts while sign(A) r <= sign(A) + c: beyond that the clipped term is the smaller one, and flat.
+        np.sign(np.negative(self._weights), out=self._signs)
         np.multiply(np.abs(self._signs), coefficients.clip_range, out=self._bounds)
         np.add(self._bounds, self._signs, out=self._bounds)
 
+    def copy_outputs(self) -> EpochRecord:
+        """Return what was computed for each transition since the samples were laid out."""
+        arrays = (self._log_ratio, self._value_error, self._negative_entropy, self._weights)
+        return EpochRecord(*(array.copy() for array in arrays))
 
-class Head(Protocol):
-    """What turns the actor's output into probabilities."""
 
-    def gradient(self, out: Floats, batch: Batch) -> Floats:
-        """Return the loss's derivative (n, out) by the actor's output; a buffer, valid until the next call."""
+class ActionHead(Protocol):
+    """Distribution of actions for the actor's output."""
+
+    def compute_gradient(self, out: Floats, batch: Minibatch) -> Floats:
+        """Return the loss's derivative (n, out) by the actor's output, and write the batch's outputs.
+
+        The result is a buffer, valid until the next call.
+        """
         ...
 
 
-class Surrogate:
-    """The clipped surrogate's derivative by the log-probability, for minibatches of one size."""
+class ClippedSurrogate:
+    """Derivative of the clipped surrogate by the log-probability, for minibatches of one size."""
 
     def __init__(self, n: int) -> None:
         self._ratio = np.empty(n, np.float32)
         self._scratch = np.empty(n, np.float32)
-        self._counts = np.empty(n, np.bool_)
+        self._has_gradient = np.empty(n, np.bool_)
 
-    def gradient(self, log_prob: Floats, batch: Batch) -> Floats:
-        """Return it (n,) for log-probabilities (n,), which are overwritten."""
+    def compute_gradient(self, log_prob: Floats, batch: Minibatch) -> Floats:
+        """Return it (n,) for log-probabilities (n,), and write the batch's log-ratios."""
         ratio, scratch = self._ratio, self._scratch
-        np.subtract(log_prob, batch.old_log_prob, out=ratio)
-        np.exp(ratio, out=ratio)
+        # ratio between old and new policy, one at the first minibatch
+        np.subtract(log_prob, batch.old_log_prob, out=batch.log_ratio)
+        np.exp(batch.log_ratio, out=ratio)
+
+        # d(-A r) / d log p = -A r, and 0 where the ratio is clipped
         np.multiply(ratio, batch.signs, out=scratch)
-        np.less_equal(scratch, batch.bounds, out=self._counts)
+        np.less_equal(scratch, batch.bounds, out=self._has_gradient)
         np.multiply(ratio, batch.weights, out=ratio)
-        return np.multiply(ratio, self._counts, out=ratio)
+        return np.multiply(ratio, self._has_gradient, out=ratio)
 
 
 class GaussianHead:
     """Independent normals around the output, with a learned scale; for minibatches of one size."""
 
-    def __init__(self, n: int, values: Flat, gradient: Flat, ent_coef: float) -> None:
+    def __init__(self, n: int, values: FlatParameters, gradient: FlatParameters, ent_coef: float) -> None:
         self._log_std, self._d_log_std = values.views["log_std"], gradient.views["log_std"]
         a = len(self._log_std)
-        self._surrogate = Surrogate(n)
+        self._surrogate = ClippedSurrogate(n)
         self._ent_coef = ent_coef
-        self._constant = -0.5 * a * math.log(2 * math.pi)
+        self._log_prob_constant = -a * HALF_LOG_2PI
+        self._negative_entropy_constant = -a * (0.5 + HALF_LOG_2PI)
         self._z = np.empty((n, a), np.float32)
         # Squares with a column of ones: one product with `_halves` is the log-probability.
-        self._squares = np.ones((n, a + 1), np.float32)
-        self._squared = self._squares[:, :-1]
+        self._squares_and_ones = np.ones((n, a + 1), np.float32)
+        self._squares = self._squares_and_ones[:, :-1]
         self._halves = np.full(a + 1, -0.5, np.float32)
         self._log_prob = np.empty(n, np.float32)
         self._sums = np.empty(a + 1, np.float32)
         self._ones = np.ones(a, np.float32)
-        self._inverse = np.empty(a, np.float32)
+        self._inverse_std = np.empty(a, np.float32)
         self._d_mean = np.empty((n, a), np.float32)
 
-    def gradient(self, out: Floats, batch: Batch) -> Floats:
-        """Return the derivative by the means, and write that by log_std; see `Head.gradient`."""
-        z, squares, inverse, log_std = self._z, self._squares, self._inverse, self._log_std
-        np.negative(log_std, out=inverse)
-        np.exp(inverse, out=inverse)
+    def compute_gradient(self, out: Floats, batch: Minibatch) -> Floats:
+        """Return the derivative by the means, and write that by log_std; see `ActionHead.compute_gradient`."""
+        z, inverse_std, log_std = self._z, self._inverse_std, self._log_std
+        # z = (action - mean) / std
+        np.negative(log_std, out=inverse_std)
+        np.exp(inverse_std, out=inverse_std)
         np.subtract(batch.actions, out, out=z)
-        np.multiply(z, inverse, out=z)
-        np.multiply(z, z, out=self._squared)
-        self._halves[-1] = self._constant - log_std.dot(self._ones)
-        np.matmul(squares, self._halves, out=self._log_prob)
-        weights = self._surrogate.gradient(self._log_prob, batch)
+        np.multiply(z, inverse_std, out=z)
+
+        # log p = -sum(z²) / 2 - sum(log_std) - a log(2 pi) / 2
+        log_std_sum = log_std.dot(self._ones)
+        np.multiply(z, z, out=self._squares)
+        self._halves[-1] = self._log_prob_constant - log_std_sum
+        np.matmul(self._squares_and_ones, self._halves, out=self._log_prob)
+        batch.negative_entropy.fill(self._negative_entropy_constant - log_std_sum)
+
         # d log p / d mean = z / std; d log p / d log_std = z² - 1; the entropy is log_std and a constant.
-        np.matmul(weights, squares, out=self._sums)
+        d_log_prob = self._surrogate.compute_gradient(self._log_prob, batch)
+        np.matmul(d_log_prob, self._squares_and_ones, out=self._sums)
         np.subtract(self._sums[:-1], self._sums[-1] + self._ent_coef, out=self._d_log_std)
-        np.multiply(z, inverse, out=z)
-        return np.multiply(z, weights[:, None], out=self._d_mean)
+        np.multiply(z, inverse_std, out=z)
+        return np.multiply(z, d_log_prob[:, None], out=self._d_mean)
 
 
 class CategoricalHead:
     """A choice with probabilities softmax(output); for minibatches of one size."""
 
-    def __init__(self, n: int, choices: int, ent_coef: float) -> None:
-        self._surrogate = Surrogate(n)
+    def __init__(self, n: int, ent_coef: float) -> None:
+        self._surrogate = ClippedSurrogate(n)
         self._ent_coef = ent_coef
         self._rows = np.arange(n)
-        self._choices = choices
 
-    def gradient(self, out: Floats, batch: Batch) -> Floats:
-        """Return the derivative by the logits; see `Head.gradient`."""
+    def compute_gradient(self, out: Floats, batch: Minibatch) -> Floats:
+        """Return the derivative by the logits; see `ActionHead.compute_gradient`."""
+        # log-probabilities of all choices
         shifted = out - out.max(axis=1, keepdims=True)
         log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         p = np.exp(log_p)
+        np.vecdot(p, log_p, out=batch.negative_entropy)
+
+        # d log p(chosen) / d logits = one-hot - p
         chosen = batch.actions[:, 0].astype(np.intp)
-        weights = self._surrogate.gradient(log_p[self._rows, chosen], batch)
-        # d log p(chosen) / d logits = one-hot - p; d H / d logits = -p (log p + H).
-        d_out: Floats = -weights[:, None] * p
-        d_out[self._rows, chosen] += weights
+        d_log_prob = self._surrogate.compute_gradient(log_p[self._rows, chosen], batch)
+        d_out: Floats = -d_log_prob[:, None] * p
+        d_out[self._rows, chosen] += d_log_prob
+
+        # d H / d logits = -p (log p + H)
         if self._ent_coef:
             entropy = -(p * log_p).sum(axis=1, keepdims=True)
             d_out += (self._ent_coef / len(p)) * p * (log_p + entropy)
@@ -212,20 +286,22 @@ class CategoricalHead:
 class Adam:
     """Kingma and Ba 2014 (arXiv:1412.6980) on one vector; its moments are kept over (1 - beta), which saves passes."""
 
-    def __init__(self, shape: Shape) -> None:
-        self.first, self.second = Flat(shape), Flat(shape)
+    def __init__(self, shape: PolicyShape) -> None:
+        self.first_moment, self.second_moment = FlatParameters(shape), FlatParameters(shape)
         self.steps = 0
-        self._scratch = np.empty_like(self.first.vector)
+        self._scratch = np.empty_like(self.first_moment.vector)
 
     def step(self, values: Floats, gradient: Floats, learning_rate: float) -> None:
         """Move the values against the gradient."""
         self.steps += 1
-        first, second, scratch = self.first.vector, self.second.vector, self._scratch
+        first, second, scratch = self.first_moment.vector, self.second_moment.vector, self._scratch
+        # m = b1 m + g, v = b2 v + g²
         np.multiply(first, BETAS[0], out=first)
         np.add(first, gradient, out=first)
         np.multiply(second, BETAS[1], out=second)
         np.multiply(gradient, gradient, out=scratch)
         np.add(second, scratch, out=second)
+
         # m / (1 - b1^t) over sqrt(v / (1 - b2^t)) + eps, with the constants drawn together.
         root = math.sqrt((1 - BETAS[1]) / (1 - BETAS[1] ** self.steps))
         rate = learning_rate * (1 - BETAS[0]) / (1 - BETAS[0] ** self.steps) / root
@@ -236,62 +312,116 @@ class Adam:
         np.subtract(values, scratch, out=values)
 
 
-class Update:
-    """Everything that an update needs, allocated once: parameters, their gradient, Adam and the buffers."""
+class PPOUpdate:
+    """PPO's update with everything that it needs allocated once: parameters, their gradient, Adam and the buffers."""
 
-    def __init__(self, shape: Shape, total: int, batch_size: int, width: int, coefficients: Coefficients) -> None:
+    def __init__(
+        self, shape: PolicyShape, total: int, batch_size: int, action_width: int, coefficients: Coefficients
+    ) -> None:
         """Allocate.
 
         Args:
             shape: of the policy.
             total: transitions of a rollout.
             batch_size: of a minibatch; the last one of an epoch may be smaller.
-            width: length of an action as the buffer holds it; 1 for a discrete one.
+            action_width: length of an action as the buffer holds it; 1 for a discrete one.
             coefficients: of the loss.
         """
-        self.values, self.gradient, self.adam = Flat(shape), Flat(shape), Adam(shape)
+        self.values, self.gradient, self.adam = FlatParameters(shape), FlatParameters(shape), Adam(shape)
         self._coefficients = coefficients
-        self._shuffled = Shuffled(total, batch_size, shape, width)
-        sizes = {len(batch.returns) for batch in self._shuffled.batches}
-        self._networks = {n: Network(shape, n, self.values, self.gradient) for n in sizes}
-        self._heads = {n: self._head(shape, n) for n in sizes}
+        self._buffer = MinibatchBuffer(total, batch_size, shape, action_width)
+        sizes = {len(batch.returns) for batch in self._buffer.minibatches}
+        self._networks = {n: ActorCriticNetwork(shape, n, self.values, self.gradient) for n in sizes}
+        self._heads = {n: self._make_head(shape, n) for n in sizes}
 
-    def epoch(self, samples: Samples, order: Indices, learning_rate: float) -> None:
-        """Take one step for each minibatch of the samples in this order."""
-        for batch in self.shuffled(samples, order):
+    def train_epoch(self, samples: RolloutSamples, order: Indices, learning_rate: float) -> EpochRecord:
+        """Take one step of the optimizer for each minibatch of the samples in this order."""
+        for batch in self.shuffle_minibatches(samples, order):
             self.compute_gradient(batch)
-            self._clip_gradient()
+            self._clip_grad_norm()
             self.adam.step(self.values.vector, self.gradient.vector, learning_rate)
+        return self._buffer.copy_outputs()
 
-    def shuffled(self, samples: Samples, order: Indices) -> list[Batch]:
+    def compute_statistics(self, epochs: Sequence[EpochRecord]) -> UpdateStatistics:
+        """Return the statistics of an update of at least one epoch."""
+        return compute_statistics(
+            epochs, [len(batch.returns) for batch in self._buffer.minibatches], self._coefficients
+        )
+
+    def shuffle_minibatches(self, samples: RolloutSamples, order: Indices) -> list[Minibatch]:
         """Return the minibatches of the samples in this order; buffers, valid until the next call."""
-        self._shuffled.fill(samples, order, self._coefficients)
-        return self._shuffled.batches
+        self._buffer.fill_in_order(samples, order, self._coefficients)
+        return self._buffer.minibatches
 
-    def compute_gradient(self, batch: Batch) -> None:
+    def compute_gradient(self, batch: Minibatch) -> None:
         """Write the loss's gradient for a minibatch to `gradient`."""
         n = len(batch.returns)
         network = self._networks[n]
         network.forward(batch.obs)
-        d_out = self._heads[n].gradient(network.out, batch)
+
+        # clipped surrogate loss and entropy
+        d_out = self._heads[n].compute_gradient(network.out, batch)
+
+        # value loss: d vf_coef mean((V - R)²) / d V
         d_value = network.value
-        np.subtract(d_value, batch.returns, out=d_value)
-        np.multiply(d_value, 2 * self._coefficients.vf_coef / n, out=d_value)
-        network.backward(batch.obs_turned, d_out, d_value)
+        np.subtract(d_value, batch.returns, out=batch.value_error)
+        np.multiply(batch.value_error, 2 * self._coefficients.vf_coef / n, out=d_value)
 
-    def _clip_gradient(self) -> None:
-        gradient, largest = self.gradient.vector, self._coefficients.max_grad_norm
+        network.backward(batch.obs_transposed, d_out, d_value)
+
+    def _clip_grad_norm(self) -> None:
+        gradient, max_grad_norm = self.gradient.vector, self._coefficients.max_grad_norm
         norm = math.sqrt(gradient.dot(gradient))
-        if norm + NORM_EPSILON > largest:
-            np.multiply(gradient, largest / (norm + NORM_EPSILON), out=gradient)
+        if norm + NORM_EPSILON > max_grad_norm:
+            np.multiply(gradient, max_grad_norm / (norm + NORM_EPSILON), out=gradient)
 
-    def _head(self, shape: Shape, n: int) -> Head:
+    def _make_head(self, shape: PolicyShape, n: int) -> ActionHead:
         if shape.gaussian:
             return GaussianHead(n, self.values, self.gradient, self._coefficients.ent_coef)
-        return CategoricalHead(n, shape.out, self._coefficients.ent_coef)
+        return CategoricalHead(n, self._coefficients.ent_coef)
 
 
-def _weigh(advantages: Floats, normalize: bool) -> None:
+def compute_statistics(
+    epochs: Sequence[EpochRecord], batch_sizes: Sequence[int], coefficients: Coefficients
+) -> UpdateStatistics:
+    """Return what stable-baselines3 would log for an update.
+
+    Args:
+        epochs: at least one.
+        batch_sizes: of the minibatches of each epoch, in order.
+        coefficients: of the loss.
+    """
+    log_ratio, value_error, negative_entropy, weights = (np.stack(arrays) for arrays in zip(*epochs, strict=True))
+    count = len(batch_sizes)
+    # A mean of the minibatches' means: the last minibatch may be smaller, and its transitions then count for more.
+    shares = np.repeat(np.array([1 / (count * size) for size in batch_sizes], np.float32), batch_sizes)
+    last = slice(-batch_sizes[-1], None)
+
+    # -min(A r, A clip(r)) / n is the larger of the two products with the weights -A / n.
+    ratio = np.exp(log_ratio)
+    clipped_ratio = np.clip(ratio, 1 - coefficients.clip_range, 1 + coefficients.clip_range)
+    policy_losses = np.maximum(weights * ratio, weights * clipped_ratio)
+
+    value_losses = value_error * value_error
+    is_clipped = np.abs(ratio - 1) > coefficients.clip_range
+    approx_kl = (ratio[-1] - 1) - log_ratio[-1]
+
+    loss = (
+        policy_losses[-1, last].sum()
+        + coefficients.ent_coef * negative_entropy[-1, last].mean()
+        + coefficients.vf_coef * value_losses[-1, last].mean()
+    )
+    return UpdateStatistics(
+        policy_gradient_loss=float(policy_losses.sum()) / (count * len(epochs)),
+        value_loss=float((value_losses @ shares).mean()),
+        entropy_loss=float((negative_entropy @ shares).mean()),
+        clip_fraction=float((is_clipped @ shares).mean()),
+        approx_kl=float(approx_kl @ shares),
+        loss=float(loss),
+    )
+
+
+def _weigh_advantages(advantages: Floats, normalize: bool) -> None:
     """Turn the advantages (k, n) of k minibatches into the weights of their log-probabilities, in place."""
     n = advantages.shape[1]
     if normalize and n > 1:

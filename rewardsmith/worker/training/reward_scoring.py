@@ -1,4 +1,4 @@
-"""Rewards of a rollout: from the reward process in one call, or the environment's own."""
+"""Rewards of a rollout: from the reward process in one call, or from the environment."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from rewardsmith import sandbox
 from rewardsmith.contract.errors import RewardFailed
-from rewardsmith.contract.records import Limits
+from rewardsmith.contract.records import TrainJob
 from rewardsmith.contract.reward_program import RewardProgram, Scores, Transitions
-from rewardsmith.worker.envs.base import BatchedEnv, Layout
-from rewardsmith.worker.training.rollout import Rollout
+from rewardsmith.sandbox.reference_scores import read_reference
+from rewardsmith.worker.envs.base import BatchedEnv, SignalLayout
+from rewardsmith.worker.training.rollout import RolloutStorage
+from rewardsmith.worker.training.score_checks import ScoreChecker
 
 Array = NDArray[np.float64]
 
@@ -26,7 +28,7 @@ nearly nothing, and would drown every other reward of the training."""
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredRollout:
     """The rewards of a rollout."""
 
     total: Array
@@ -35,13 +37,15 @@ class Scored:
     """Mean of each term over the rollout, before its weight."""
 
 
-class Scorer(Protocol):
-    """Gives rollouts their rewards."""
+class RewardSource(Protocol):
+    """Source of a rollout's rewards."""
 
     waited_s: float
     """Wall time spent waiting for the reward process."""
+    layers: tuple[str, ...]
+    """Layers of the seal that hold it; empty while it has not scored."""
 
-    def score(self, rollout: Rollout) -> Scored:
+    def score(self, rollout: RolloutStorage) -> ScoredRollout:
         """Return the rewards of a rollout.
 
         Raises:
@@ -54,80 +58,102 @@ class Scorer(Protocol):
         ...
 
 
-class OwnReward:
-    """The environment's own reward, for baselines."""
+class EnvironmentReward:
+    """The environment reward, for baselines."""
 
     waited_s = 0.0
+    layers: tuple[str, ...] = ()
 
-    def score(self, rollout: Rollout) -> Scored:
-        """Return the environment's own rewards."""
-        return Scored(rollout.own.copy())
+    def score(self, rollout: RolloutStorage) -> ScoredRollout:
+        """Return the rewards that the environments gave.
+
+        Raises:
+            RewardFailed: if one was no number.
+        """
+        if not np.isfinite(rollout.environment_reward).all():
+            raise RewardFailed("the environment reward cannot be trained on", code="not-finite")
+        return ScoredRollout(rollout.environment_reward.copy())
 
     def close(self) -> None:
         """Do nothing: there is no process."""
 
 
 class ProgramReward:
-    """A program in its reward process, asked once per rollout; one with memory is walked through the steps there."""
+    """A program in its reward process, called once per rollout; one with memory goes through the steps there."""
 
-    def __init__(self, program: RewardProgram, env: BatchedEnv, limits: Limits) -> None:
-        """Open the reward process in the background: it is ready before the first rollout is full."""
-        self._program, self._gathered = program, env.layout
-        # What the fitness alone reads is gathered too; the reward process is not even told its name.
+    def __init__(self, program: RewardProgram, env: BatchedEnv, job: TrainJob) -> None:
+        """Open the reward process in the background: it is ready before the first rollout is full.
+
+        Args:
+            program: the job's, parsed.
+            env: whose transitions are scored.
+            job: with the limits, the length of the training and the reference scores.
+        """
+        self._program, self._layout = program, env.layout
+        # Signals that only the fitness reads are gathered too; the reward process does not get even their names.
         shapes = {s.name: s.shape for s in env.layout.signals if s.name in program.signals}
-        layout = sandbox.Layout(shapes, (env.actions.width,))
+        layout = sandbox.ProgramLayout(shapes, (env.actions.width,))
         opener = ThreadPoolExecutor(1)
-        self._process = opener.submit(sandbox.open_process, program, layout, limits)
+        self._process = opener.submit(sandbox.open_process, program, layout, job.limits)
         opener.shutdown(wait=False)
+        reference = read_reference(job.reference, shapes, env.actions.width) if job.reference else None
+        self._checker = ScoreChecker(program, job.env_steps, reference)
         self._memory: Mapping[str, Array] = {name: np.full(env.n, value) for name, value in program.memory.items()}
-        self.waited_s = 0.0
+        self.waited_s = self.checks_s = 0.0
+        self.layers: tuple[str, ...] = ()
 
-    def score(self, rollout: Rollout) -> Scored:
-        """Return the program's totals; see `Scorer.score`.
+    def score(self, rollout: RolloutStorage) -> ScoredRollout:
+        """Return the program's totals; see `RewardSource.score`.
 
         Raises:
             RewardFailed: if the program misbehaves.
             SandboxUnavailable: if programs cannot be sealed on this machine.
             WorkerFailed: if the reward process cannot be started or is lost.
         """
-        began = time.perf_counter()
-        process, transitions = self._process.result(), self._transitions(rollout)
+        start_time = time.perf_counter()
+        process, transitions = self._process.result(), self._make_transitions(rollout)
+        self.layers = process.layers
         if self._memory:
             scores = process.walk(transitions, rollout.ended, self._memory)
             self._memory = scores.memory
         else:
             scores = process.score(transitions)
-        self.waited_s += time.perf_counter() - began
-        _check_size(self._program, scores)
+        scored_time = time.perf_counter()
+        self._checker.check_scores(process, transitions, rollout.ended, scores)
+        end_time = time.perf_counter()
+        self.waited_s += end_time - start_time
+        self.checks_s += end_time - scored_time
+        _check_magnitude(self._program, scores)
         means = {name: float(term.mean()) for name, term in scores.terms.items()}
-        return Scored(scores.total.reshape(rollout.steps, rollout.n), means)
+        return ScoredRollout(scores.total.reshape(rollout.steps, rollout.n), means)
 
     def close(self) -> None:
         """End the reward process."""
         if self._process.exception() is None:
             self._process.result().close()
 
-    def _transitions(self, rollout: Rollout) -> Transitions:
-        reads, gathered = self._program.reads, self._gathered
+    def _make_transitions(self, rollout: RolloutStorage) -> Transitions:
+        reads, layout = self._program.reads, self._layout
         return Transitions(
-            _flat(rollout.sent),
-            before=_named(gathered, rollout.before, reads.get("before", ())),
-            after=_named(gathered, rollout.after, reads.get("after", ())),
-            start=_named(gathered, rollout.start, reads.get("start", ())),
+            _flatten_envs(rollout.clipped_actions),
+            before=_unpack_signals(layout, rollout.before, reads.get("before", ())),
+            after=_unpack_signals(layout, rollout.after, reads.get("after", ())),
+            start=_unpack_signals(layout, rollout.start, reads.get("start", ())),
+            terminated=rollout.mark_terminations().ravel() if "terminated" in self._program.arguments else None,
         )
 
 
-def _named(layout: Layout, packed: Array, names: tuple[str, ...]) -> Mapping[str, Array]:
-    known = [name for name in names if name in layout.names]
-    return layout.unpack(_flat(packed), known) if known else {}
+def _unpack_signals(layout: SignalLayout, packed: Array, names: tuple[str, ...]) -> Mapping[str, Array]:
+    gathered_names = [name for name in names if name in layout.names]
+    return layout.unpack_signals(_flatten_envs(packed), gathered_names) if gathered_names else {}
 
 
-def _flat(array: Array) -> Array:
+def _flatten_envs(array: Array) -> Array:
     return array.reshape(-1, array.shape[-1])
 
 
-def _check_size(program: RewardProgram, scores: Scores) -> None:
-    """Refuse a spike.
+def _check_magnitude(program: RewardProgram, scores: Scores) -> None:
+    """Refuse a reward that is too large.
 
     Raises:
         RewardFailed: if a total is beyond `LARGEST_REWARD`, with the largest term.

@@ -1,4 +1,4 @@
-"""Collects rollouts: n environments acted in for T steps, everything kept that scoring and learning need."""
+"""Rollouts: n environments acted in for T steps, with everything that scoring and learning need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rewardsmith.worker.envs.base import BatchedEnv
 from rewardsmith.worker.training.actor import Actor
-from rewardsmith.worker.training.images import ImageScaling, observed_dtype
+from rewardsmith.worker.training.images import ImageScaling, get_observation_dtype
 from rewardsmith.worker.training.running_stats import ObsScaling
 
 Array = NDArray[np.float64]
@@ -18,57 +18,68 @@ Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
 
-class Final(NamedTuple):
+class EpisodeEnd(NamedTuple):
     """The end of an episode inside a rollout."""
 
     step: int
     env: int
-    obs: Array
+    last_obs: Array
     """(obs_dim,): the last observation, as the environment gave it."""
     truncated: bool
-    """It was the time limit; else the environment's rule."""
+    """Whether the time limit ended it; else the environment's rule did."""
 
 
-class Rollout:
-    """T steps of n environments; the same buffers are filled again and again."""
+class RolloutStorage:
+    """Buffers for T steps of n environments, filled again by each rollout."""
 
     def __init__(self, steps: int, env: BatchedEnv) -> None:
         """Allocate for T `steps` in the environments."""
         n, d, a, w = env.n, env.obs_dim, env.actions.width, env.layout.width
         self.steps, self.n = steps, n
-        self.seen: Array = np.empty((steps, n, d), observed_dtype(env.image))
+        self.raw_obs: Array = np.empty((steps, n, d), get_observation_dtype(env.image))
         """Observations that were acted on, as the environment gave them."""
         self.obs: Floats = np.empty((steps, n, d), np.uint8 if env.image else np.float32)
         """The same as the policy took them: scaled, or an image's bytes, channel first."""
-        self.drawn: Floats = np.empty((steps, n, a), np.float32)
+        self.actions: Floats = np.empty((steps, n, a), np.float32)
         """Actions as the policy drew them."""
-        self.sent: Array = np.empty((steps, n, a))
+        self.clipped_actions: Array = np.empty((steps, n, a))
         """Actions as the environment took them: inside its bounds."""
         self.before: Array = np.empty((steps, n, w))
         self.after: Array = np.empty((steps, n, w))
         self.start: Array = np.empty((steps, n, w))
         """Gathered signals before and after each action, and at the start of its episode."""
-        self.own: Array = np.empty((steps, n))
-        """The environment's own reward."""
+        self.environment_reward: Array = np.empty((steps, n))
+        """(T, n)"""
         self.ended: Bools = np.empty((steps, n), np.bool_)
-        self.finals: list[Final] = []
+        self.episode_ends: list[EpisodeEnd] = []
         self.last_obs: Floats = np.empty((n, d), self.obs.dtype)
-        """What the next rollout acts on first, as the policy takes it."""
-        self.choices = env.actions.n
+        """First observations of the next rollout, as the policy takes them."""
+        self.discrete_actions = env.actions.n
         """Number of discrete actions; None for a box."""
 
-    def rows(self, noise: Floats) -> Iterator[tuple[NDArray[Any], ...]]:
-        """Return, step by step, the noise (n, ...) and what is written: views, which iteration makes fastest."""
-        written = (self.seen, self.obs, self.drawn, self.sent, self.before, self.start, self.after, self.own)
-        return zip(noise, *written, self.ended, strict=True)
+    def iter_steps(self, noise: Floats) -> Iterator[tuple[NDArray[Any], ...]]:
+        """Return views of each step: its noise (n, ...) and its row of every buffer, in the order of collection.
 
-    def truncations(self) -> list[Final]:
+        Iterating over arrays is the fastest way to make such views.
+        """
+        observed = (self.raw_obs, self.obs, self.actions, self.clipped_actions, self.before, self.start)
+        outcome = (self.after, self.environment_reward, self.ended)
+        return zip(noise, *observed, *outcome, strict=True)
+
+    def list_truncations(self) -> list[EpisodeEnd]:
         """Return the ends by the time limit, whose values are bootstrapped."""
-        return [final for final in self.finals if final.truncated]
+        return [end for end in self.episode_ends if end.truncated]
+
+    def mark_terminations(self) -> Bools:
+        """Return (T, n): where the environment's rule ended an episode, not the time limit."""
+        terminated = self.ended.copy()
+        for end in self.list_truncations():
+            terminated[end.step, end.env] = False
+        return terminated
 
 
-class Collector:
-    """Acts in the environments and fills rollouts."""
+class RolloutCollector:
+    """Collector of rollouts: it acts in the environments and fills the buffers."""
 
     def __init__(self, env: BatchedEnv, actor: Actor, scaling: ObsScaling | ImageScaling, seed: int) -> None:
         """Start an episode in every environment.
@@ -88,35 +99,44 @@ class Collector:
         self._low = np.array(env.actions.low)
         self._high = np.array(env.actions.high)
         self._first = True
-        self.broken = 0
-        """How many episodes ended because the simulation broke; see `Step.broken`."""
+        self.broken_episodes = 0
+        """Number of episodes that ended because the simulation broke; see `EnvStep.broken`."""
 
-    def collect(self, rollout: Rollout) -> None:
+    def collect_rollout(self, rollout: RolloutStorage) -> None:
         """Fill a rollout, going on where the last one ended."""
         env, actor, scaling = self._env, self._actor, self._scaling
-        rollout.finals.clear()
-        obs = self._obs
-        noise = actor.begin(self._rng, rollout.steps)
-        for t, (random, seen, taken, drawn, sent, before, start, after, own, ended) in enumerate(rollout.rows(noise)):
-            seen[...] = obs
+        rollout.episode_ends.clear()
+        next_obs = self._obs
+        noise = actor.draw_noise(self._rng, rollout.steps)
+        for t, views in enumerate(rollout.iter_steps(noise)):
+            step_noise, raw_obs, obs, actions, clipped_actions, before, start, after, environment_reward, ended = views
+            raw_obs[...] = next_obs
             if self._first:
-                scaling.update(obs)
-            scaling.apply(obs, taken)
-            actor.act(taken, random, drawn)
-            np.maximum(drawn, self._low, out=sent)
-            np.minimum(sent, self._high, out=sent)
-            before[...] = env.current()
-            start[...] = env.start()
-            step = env.step(sent)
-            obs = step.obs
+                scaling.update(next_obs)
+            scaling.scale_into(next_obs, obs)
+
+            # Sample actions, and clip them to the bounds of the action space
+            actor.act(obs, step_noise, actions)
+            np.maximum(actions, self._low, out=clipped_actions)
+            np.minimum(clipped_actions, self._high, out=clipped_actions)
+
+            # Signals before and after the step
+            before[...] = env.read_signals()
+            start[...] = env.read_start_signals()
+            step = env.step(clipped_actions)
+            next_obs = step.obs
             after[...] = step.after
-            own[...] = step.own_reward
+            environment_reward[...] = step.environment_reward
+
             np.logical_or(step.terminated, step.truncated, out=ended)
             for i in step.ended:
-                self.broken += bool(step.broken[i])
-                rollout.finals.append(Final(t, int(i), step.final_obs[i].copy(), bool(step.truncated[i])))
-        self._obs = obs
+                self.broken_episodes += bool(step.broken[i])
+                end = EpisodeEnd(t, int(i), step.final_obs[i].copy(), bool(step.truncated[i]))
+                rollout.episode_ends.append(end)
+        self._obs = next_obs
+
+        # The first rollout is normalised step by step; later ones by the statistics of all rollouts before them.
         if not self._first:
-            scaling.update(rollout.seen.reshape(-1, rollout.seen.shape[-1]))
+            scaling.update(rollout.raw_obs.reshape(-1, rollout.raw_obs.shape[-1]))
         self._first = False
-        rollout.last_obs[...] = scaling.applied(obs)
+        rollout.last_obs[...] = scaling.scale(next_obs)

@@ -15,96 +15,98 @@ CLIP_REWARD = 10.0
 """Bound of normalised rewards."""
 
 
-class Moments:
-    """Mean and variance of everything seen so far, by Chan's parallel update; of nothing: 0 and 1.
+class RunningMeanStd:
+    """Running mean and variance by Chan's parallel update; 0 and 1 before the first value.
 
-    >>> moments = Moments(())
-    >>> moments.update(np.array([1.0, 3.0])); moments.update(np.array([5.0]))
-    >>> float(moments.mean), round(float(moments.variance), 3)
+    >>> statistics = RunningMeanStd(())
+    >>> statistics.update(np.array([1.0, 3.0])); statistics.update(np.array([5.0]))
+    >>> float(statistics.mean), round(float(statistics.var), 3)
     (3.0, 2.667)
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.count = 0
         self.mean: Array = np.zeros(shape)
-        self.variance: Array = np.ones(shape)
+        self.var: Array = np.ones(shape)
 
     def update(self, values: Array) -> None:
-        """Take in values (n, *shape)."""
+        """Add values (n, *shape)."""
         n, mean, variance = len(values), values.mean(axis=0), values.var(axis=0)
         total = self.count + n
         shift = mean - self.mean
-        squares = self.variance * self.count + variance * n + shift**2 * (self.count * n / total)
+        squares = self.var * self.count + variance * n + shift**2 * (self.count * n / total)
         self.mean = self.mean + shift * (n / total)
-        self.variance = squares / total
+        self.var = squares / total
         self.count = total
 
 
 class ObsScaling:
-    """Observations as the policy takes them: normalised by the moments of all before, clipped, float32."""
+    """Scaling of observations: normalised by the running mean and variance, clipped, float32."""
 
-    def __init__(self, n: int, obs_dim: int, on: bool) -> None:
-        self.on = on
-        self.moments = Moments((obs_dim,))
+    def __init__(self, n: int, obs_dim: int, enabled: bool) -> None:
+        self.enabled = enabled
+        self.statistics = RunningMeanStd((obs_dim,))
         self._factor: Array = np.ones(obs_dim)
         self._scratch: Array = np.empty((n, obs_dim))
 
     def update(self, obs: Array) -> None:
-        """Take in observations (n, obs_dim)."""
-        if self.on:
-            self.moments.update(obs)
-            self._factor = 1.0 / np.sqrt(self.moments.variance + VARIANCE_FLOOR)
+        """Add observations (n, obs_dim) to the statistics."""
+        if self.enabled:
+            self.statistics.update(obs)
+            self._factor = 1.0 / np.sqrt(self.statistics.var + VARIANCE_FLOOR)
 
-    def apply(self, obs: Array, out: NDArray[np.float32]) -> None:
+    def scale_into(self, obs: Array, out: NDArray[np.float32]) -> None:
         """Write the observations (n, obs_dim) of the n environments as the policy takes them to `out`."""
-        if not self.on:
+        if not self.enabled:
             out[...] = obs
             return
         scratch = self._scratch
-        np.subtract(obs, self.moments.mean, out=scratch)
+        np.subtract(obs, self.statistics.mean, out=scratch)
         np.multiply(scratch, self._factor, out=scratch)
         np.maximum(scratch, -CLIP_OBS, out=scratch)
         np.minimum(scratch, CLIP_OBS, out=out, casting="same_kind")
 
-    def applied(self, obs: Array) -> NDArray[np.float32]:
+    def scale(self, obs: Array) -> NDArray[np.float32]:
         """Return observations (..., obs_dim) as the policy takes them."""
-        if not self.on:
+        if not self.enabled:
             return obs.astype(np.float32)
-        scaled = (obs - self.moments.mean) * self._factor
+        scaled = (obs - self.statistics.mean) * self._factor
         return np.clip(scaled, -CLIP_OBS, CLIP_OBS).astype(np.float32)
 
 
 class RewardScaling:
-    """Rewards divided by the running standard deviation of the discounted return, and clipped.
+    """Scaling of rewards: divided by the running standard deviation of the discounted return, and clipped.
 
     As VecNormalize of stable-baselines3 does it, but without its floor and its initial variance of 1, so that a
     program's scale makes no difference at all; and the variance is that of whole rollouts.
     """
 
-    def __init__(self, n: int, gamma: float, on: bool) -> None:
-        self._on = on
+    def __init__(self, n: int, gamma: float, enabled: bool) -> None:
+        self._enabled = enabled
         self._gamma = gamma
-        self._moments = Moments(())
+        self._statistics = RunningMeanStd(())
         self._returns: Array = np.zeros(n)
 
-    def scaled(self, rewards: Array, ended: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return a rollout's rewards (T, n) scaled, its own returns counted in.
+    def scale(self, rewards: Array, ended: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return a rollout's rewards (T, n) scaled, after its returns were added to the statistics.
 
         Args:
             rewards: (T, n), as the program gave them.
             ended: (T, n), where an episode ended with the transition.
         """
-        if not self._on:
+        if not self._enabled:
             return rewards.astype(np.float32)
+        # Discounted returns, from the first step to each step; 0 again where an episode ended
         returns = np.empty_like(rewards)
-        carried, going = self._returns, ~ended
-        for reward, row, on in zip(rewards, returns, going, strict=True):
+        carried = self._returns
+        for reward, row, is_going_on in zip(rewards, returns, ~ended, strict=True):
             np.multiply(carried, self._gamma, out=row)
             row += reward
-            carried = row * on
+            carried = row * is_going_on
         self._returns = carried
-        self._moments.update(returns.ravel())
-        deviation = float(np.sqrt(self._moments.variance))
+
+        self._statistics.update(returns.ravel())
+        deviation = float(np.sqrt(self._statistics.var))
         if deviation == 0.0:
             return np.clip(rewards, -CLIP_REWARD, CLIP_REWARD).astype(np.float32)
         return np.clip(rewards / deviation, -CLIP_REWARD, CLIP_REWARD).astype(np.float32)

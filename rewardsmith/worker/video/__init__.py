@@ -1,1 +1,1 @@
-"""Filming of recorded episodes."""
+"""Videos of evaluated episodes."""

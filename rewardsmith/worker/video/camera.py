@@ -1,6 +1,6 @@
-"""The camera: an environment whose episode is filmed while it runs, its frames kept compressed.
+"""The camera: an environment wrapper that films an episode while it runs, and keeps its frames compressed.
 
-The frame of a step is taken before the environment is started anew, so that the last one shows the true last state.
+The frame of a step is taken before the environment is reset, so that the last one shows the true last state.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ Frame = NDArray[np.uint8]
 """(height, width, 3), RGB."""
 
 SMOOTH_FPS = 30
-"""More frames a second are not taken: rendering is what costs."""
+"""Largest number of frames a second of a video: rendering is what costs time."""
 ASSUMED_RATE = Fraction(30)
-"""Steps a second of an environment that does not say how long a step takes."""
+"""Steps a second, where an environment does not say how long a step takes."""
 MODE = "rgb_array"
 ELEVATION = -20.0
-"""Of a following camera that is not told its own, in degrees: the robot against the floor and the horizon."""
+"""Angle of a following camera whose environment sets none, in degrees: floor and horizon are both in view."""
 
 
 class NoFrames(Exception):
-    """Raised when this process's OpenGL backend gives no frames; another one may."""
+    """Raised when this process's OpenGL backend renders no frames; another backend may."""
 
 
 @contextmanager
-def graphics_failures() -> Iterator[None]:
-    """Turn what a graphics library raises into NoFrames.
+def catch_graphics_errors() -> Iterator[None]:
+    """Turn any exception of a graphics library into NoFrames.
 
     Raises:
         NoFrames: with the first line of the cause.
@@ -55,7 +55,7 @@ def graphics_failures() -> Iterator[None]:
 
 @dataclass
 class Reel:
-    """The frames of an episode, compressed: a plain scene takes a tenth of its pixels' room."""
+    """The frames of an episode, compressed: a plain scene takes a tenth of its uncompressed size."""
 
     steps: list[int] = field(default_factory=list)
     """The environment step that each frame shows."""
@@ -74,62 +74,62 @@ class Reel:
 
 
 class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Films the episode that starts after `roll`; the camera goes along with a robot that runs."""
+    """Wrapper that films the episode after `film_next_episode`; the camera follows a robot that moves."""
 
     def __init__(self, env: Any, stride: int, stills: Collection[int] = ()) -> None:
-        """Film an environment that `set_up` has made ready.
+        """Film an environment that `configure_renderer` has prepared.
 
         Args:
             env: the environment.
             stride: every how many steps, and at the episode's end.
-            stills: steps that are wanted instead.
+            stills: steps to film instead, if any.
         """
         super().__init__(env)
         self.reel = Reel()
         self._stride, self._stills, self._step = stride, frozenset(stills), 0
-        self._armed = self._rolling = False
+        self._films_next = self._is_filming = False
         self._renderer: Any = getattr(env.unwrapped, "mujoco_renderer", None)
-        self._body = followed(self._renderer) if self._renderer else 0
+        self._body = find_followed_body(self._renderer) if self._renderer else 0
 
-    def roll(self) -> None:
+    def film_next_episode(self) -> None:
         """Film the next episode."""
-        self._armed = True
+        self._films_next = True
 
-    def reset(self, **given: Any) -> tuple[Any, dict[str, Any]]:
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
         """Start an episode."""
-        begun = self.env.reset(**given)
-        self._rolling, self._armed, self._step = self._armed, False, 0
-        if self._rolling and self._is_wanted(over=False):
-            self._shoot()
-        return begun
+        result = self.env.reset(**options)
+        self._is_filming, self._films_next, self._step = self._films_next, False, 0
+        if self._is_filming and self._is_wanted(over=False):
+            self._capture_frame()
+        return result
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Act, and film what came of it."""
+        """Act, and film the result."""
         outcome = self.env.step(action)
-        if self._rolling:
+        if self._is_filming:
             self._step += 1
             over = outcome[2] or outcome[3]
             if self._is_wanted(over):
-                self._shoot()
-            self._rolling = not over
+                self._capture_frame()
+            self._is_filming = not over
         return outcome
 
     def _is_wanted(self, over: bool) -> bool:
         return self._step in self._stills if self._stills else over or self._step % self._stride == 0
 
-    def _shoot(self) -> None:
+    def _capture_frame(self) -> None:
         if self._body:
-            # Gymnasium's camera stays where it is, and a robot that runs would leave the picture.
+            # Gymnasium's camera stays where it is, and a robot that moves would leave the frame.
             self._renderer.viewer.cam.lookat[:2] = self._renderer.data.subtree_com[self._body][:2]
-        picture: Any = self.env.render()
-        self.reel.add(self._step, picture)
+        frame: Any = self.env.render()
+        self.reel.add(self._step, frame)
 
 
-def open_filmed(spec: EnvSpec) -> Any:
-    """Return a new environment that draws pictures.
+def open_rendering_env(spec: EnvSpec) -> Any:
+    """Return a new environment that renders frames.
 
     Raises:
-        TaskError: if it cannot be made, or draws none.
+        TaskError: if it cannot be made, or renders none.
     """
     drawing = replace(spec, kwargs={**spec.kwargs, "render_mode": MODE})
     try:
@@ -139,30 +139,30 @@ def open_filmed(spec: EnvSpec) -> Any:
             env = open_env(drawing)
     except TaskError:
         open_env(spec).close()  # raises the same where the pictures are not to blame
-        raise TaskError(_no_pictures(spec, "it takes no render_mode")) from None
+        raise TaskError(_explain_no_frames(spec, "it takes no render_mode")) from None
     modes = tuple(env.metadata.get("render_modes", ()))
     if MODE not in modes:
         env.close()
-        raise TaskError(_no_pictures(spec, f"its render modes are: {', '.join(map(repr, modes)) or 'none'}"))
+        raise TaskError(_explain_no_frames(spec, f"its render modes are: {', '.join(map(repr, modes)) or 'none'}"))
     return env
 
 
-def _no_pictures(spec: EnvSpec, why: str) -> str:
+def _explain_no_frames(spec: EnvSpec, why: str) -> str:
     return f"environment {spec.env_id!r} cannot be filmed: it has no render mode {MODE!r}; {why}"
 
 
-def set_up(env: Any, width: int, height: int, fast: bool) -> Frame:
-    """Make an environment's pictures `width` by `height` where MuJoCo draws them, and return one of a start.
+def configure_renderer(env: Any, width: int, height: int, fast: bool) -> Frame:
+    """Set the size and quality of an environment's frames where MuJoCo renders them, and return a first frame.
 
     Args:
-        env: as `open_filmed` gives it.
+        env: from `open_rendering_env`.
         width: of a frame, in pixels.
         height: the same.
         fast: without shadows, reflections and multisampling, which software computes ten times as long.
 
     Raises:
-        NoFrames: if MuJoCo cannot draw with this process's backend.
-        TaskError: if another environment cannot draw.
+        NoFrames: if MuJoCo cannot render with this process's backend.
+        TaskError: if another kind of environment cannot render.
     """
     renderer = getattr(env.unwrapped, "mujoco_renderer", None)
     if renderer is not None:
@@ -173,12 +173,12 @@ def set_up(env: Any, width: int, height: int, fast: bool) -> Frame:
             visual.quality.offsamples = visual.quality.shadowsize = 0
     env.reset(seed=0)
     try:
-        with graphics_failures():
+        with catch_graphics_errors():
             frame = np.asarray(env.render())
             if renderer is not None:
-                _tune(renderer, fast)
+                _set_viewer_flags(renderer, fast)
                 frame = np.asarray(env.render())
-            _check(frame)
+            _check_frame(frame)
     except NoFrames as error:
         if renderer is None:
             raise TaskError(f"environment {env.spec.id!r} cannot be filmed: {error}") from error
@@ -186,18 +186,18 @@ def set_up(env: Any, width: int, height: int, fast: bool) -> Frame:
     return frame
 
 
-def _tune(renderer: Any, fast: bool) -> None:
-    """Set what Gymnasium's renderer has only once it has drawn."""
+def _set_viewer_flags(renderer: Any, fast: bool) -> None:
+    """Set the options that Gymnasium's renderer has only after its first frame."""
     viewer = renderer.viewer
     if fast:
         viewer.scn.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
         viewer.scn.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
-    if followed(renderer) and "elevation" not in (renderer.default_cam_config or {}):
+    if find_followed_body(renderer) and "elevation" not in (renderer.default_cam_config or {}):
         viewer.cam.elevation = ELEVATION
 
 
-def followed(renderer: Any) -> int:
-    """Return the body that the camera goes along with: the configured one, else the one that has the camera "track".
+def find_followed_body(renderer: Any) -> int:
+    """Return the body that the camera follows: the configured one, else the one that has the camera "track".
 
     0 is the world: the camera stands still, as where the environment's `camera_name` or `camera_id` chose one.
     """
@@ -210,22 +210,22 @@ def followed(renderer: Any) -> int:
     return int(renderer.model.cam_bodyid[camera]) if camera >= 0 else 0
 
 
-def _check(frame: Frame) -> None:
+def _check_frame(frame: Frame) -> None:
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
         raise ValueError(f"it draws {frame.dtype} of shape {frame.shape}, not pictures")
     if frame.min() == frame.max():
         raise ValueError("its frames come out in one colour")
 
 
-def pace(env: Any, most: int) -> tuple[int, Fraction]:
-    """Return the steps from frame to frame, and the frames a second that play an episode at its own speed.
+def choose_frame_rate(env: Any, most: int) -> tuple[int, Fraction]:
+    """Return the steps between two frames, and the frames a second that play an episode at its own speed.
 
     Args:
-        env: the environment; a step's length is its `dt`, else its metadata's `render_fps` tells.
-        most: frames that a video may have; an episode as long as the time limit allows keeps to it.
+        env: the environment; a step's duration is its `dt`, else that of `render_fps` in its metadata.
+        most: largest number of frames of a video, for an episode as long as the time limit.
     """
     dt = getattr(env.unwrapped, "dt", None)
-    known = 1.0 / dt if isinstance(dt, float) and dt > 0 else env.metadata.get("render_fps")
-    rate = Fraction(known).limit_denominator(1000) if known else ASSUMED_RATE
+    steps_per_s = 1.0 / dt if isinstance(dt, float) and dt > 0 else env.metadata.get("render_fps")
+    rate = Fraction(steps_per_s).limit_denominator(1000) if steps_per_s else ASSUMED_RATE
     stride = max(math.ceil(rate / SMOOTH_FPS), math.ceil((env.spec.max_episode_steps or 0) / most))
     return stride, rate / stride

@@ -1,4 +1,4 @@
-"""Frames become a file: mp4 (h264) with PyAV, an animated WebP with Pillow where that is missing; stills become PNG."""
+"""Encoding of frames: mp4 (h264) with PyAV, an animated WebP with Pillow where that is missing; PNG for stills."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from rewardsmith.contract.opengl import container
+from rewardsmith.contract.opengl import choose_video_format
 from rewardsmith.worker.video.camera import Frame
 
 MOST_FRAMES = {"mp4": 2000, "webp": 400}
-"""An mp4 is written frame by frame; Pillow holds all frames of a WebP at once."""
+"""Largest number of frames: an mp4 is written frame by frame, while Pillow holds all frames of a WebP."""
 STILLS = "stills.npz"
 QUALITY = 75
-"""Of a WebP, of 100."""
+"""Quality of a WebP, of 100."""
 H264 = {"crf": "23", "preset": "veryfast", "threads": "1"}
 
 
 def most_frames() -> int:
-    """Return how many frames a video of this kind may have."""
-    return MOST_FRAMES[container()]
+    """Return the largest number of frames of a video, in the format that is available."""
+    return MOST_FRAMES[choose_video_format()]
 
 
-def write(frames: Iterable[Frame], fps: Fraction, out: Path) -> str:
-    """Write a film into a folder and return the file's name.
+def write_video(frames: Iterable[Frame], fps: Fraction, out: Path) -> str:
+    """Write a video into a folder and return the file's name.
 
     Args:
         frames: at least one; all of one size, width and height even.
         fps: frames a second.
         out: the folder.
     """
-    name = f"video.{container()}"
-    if container() == "mp4":
-        _mp4(frames, fps, out / name)
+    name = f"video.{choose_video_format()}"
+    if choose_video_format() == "mp4":
+        _write_mp4(frames, fps, out / name)
     else:
-        _webp(frames, fps, out / name)
+        _write_webp(frames, fps, out / name)
     return name
 
 
 def write_stills(frames: Iterable[Frame], steps: Sequence[int], out: Path) -> str:
-    """Write frames as PNG, each under its step, into one file of a folder, and return its name."""
+    """Write frames as PNG into one npz file of a folder, each named after its step, and return the file's name."""
     packed = {}
     for step, frame in zip(steps, frames, strict=True):
         buffer = io.BytesIO()
@@ -53,7 +53,7 @@ def write_stills(frames: Iterable[Frame], steps: Sequence[int], out: Path) -> st
     return STILLS
 
 
-def _mp4(frames: Iterable[Frame], fps: Fraction, path: Path) -> None:
+def _write_mp4(frames: Iterable[Frame], fps: Fraction, path: Path) -> None:
     import av
 
     # The index goes to the front, so that a browser plays before it has everything.
@@ -67,7 +67,7 @@ def _mp4(frames: Iterable[Frame], fps: Fraction, path: Path) -> None:
         film.mux(stream.encode())
 
 
-def _webp(frames: Iterable[Frame], fps: Fraction, path: Path) -> None:
+def _write_webp(frames: Iterable[Frame], fps: Fraction, path: Path) -> None:
     first, *more = (Image.fromarray(frame) for frame in frames)
     shown_ms = max(1, round(1000 / fps))
     first.save(path, save_all=True, append_images=more, duration=shown_ms, loop=0, quality=QUALITY)

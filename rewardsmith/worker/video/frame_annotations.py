@@ -1,9 +1,9 @@
-"""What a film has to tell of each frame: the fitness so far, and what the program's terms paid for the step."""
+"""Annotations of a video's frames: the fitness so far, and the value of each of the program's terms."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,76 +11,89 @@ from numpy.typing import NDArray
 from rewardsmith import sandbox
 from rewardsmith.contract import reward_program as programs
 from rewardsmith.contract.errors import FitnessError, ProgramError, RewardFailed
-from rewardsmith.contract.fitness.expression import Fitness, Rollout
+from rewardsmith.contract.fitness import Fitness, Rollout
 from rewardsmith.contract.records import Limits
 from rewardsmith.contract.reward_program import RewardProgram, Transitions
-from rewardsmith.worker.envs.base import Layout
-from rewardsmith.worker.evaluate import Recording
+from rewardsmith.sandbox.recorded import mark_last_step
+from rewardsmith.worker.envs.base import SignalLayout
+from rewardsmith.worker.evaluate import Trajectory
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Story:
-    """One value per frame of everything."""
+class FrameAnnotations:
+    """Annotations of a video; every tuple has one value per frame."""
 
     steps: tuple[int, ...]
     length: int
-    """Of the episode, in environment steps."""
+    """Length of the episode, in environment steps."""
     fitness: tuple[float | None, ...]
-    """Up to the frame; None where the expression has no value yet."""
+    """Fitness up to the frame; None where the expression has no value yet."""
     terms: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    """Before their weight; 0 at the start, as no step led to it."""
+    """Value of each term for the step that led to the frame, before its weight; 0 at the start."""
     weights: dict[str, float] = field(default_factory=dict)
     note: str | None = None
-    """Why there are no terms, where a program should have given some."""
+    """Reason for missing terms, where the program failed."""
 
 
-def tell(
-    recording: Recording, layout: Layout, steps: Sequence[int], fitness: Fitness, source: str | None, limits: Limits
-) -> Story:
-    """Work out what there is to tell.
+def annotate_frames(
+    trajectory: Trajectory,
+    layout: SignalLayout,
+    steps: Sequence[int],
+    fitness: Fitness,
+    source: str | None,
+    limits: Limits,
+) -> FrameAnnotations:
+    """Compute the annotations of an episode's frames.
 
     Args:
-        recording: the episode.
+        trajectory: the episode.
         layout: of its signals.
         steps: the environment step of each frame.
-        fitness: what is measured.
-        source: the program's text; None tells of no terms.
+        fitness: of the task.
+        source: the program's text; None for annotations without terms.
         limits: of the reward process.
 
     Raises:
         SandboxUnavailable: if programs cannot be sealed on this machine.
         WorkerFailed: if the reward process cannot be started.
     """
-    so_far = tuple(_fitness(recording, layout, fitness, step) for step in steps)
-    length = len(recording.actions)
+    fitness_so_far = tuple(_compute_fitness_so_far(trajectory, layout, fitness, step) for step in steps)
+    annotations = FrameAnnotations(tuple(steps), len(trajectory.actions), fitness_so_far)
     if source is None:
-        return Story(tuple(steps), length, so_far)
+        return annotations
     try:
-        program = programs.parse(source)
-        paid = _scores(program, recording, layout, limits)
+        program = programs.parse_program(source)
+        term_values = _score_terms(program, trajectory, layout, limits)
     except (ProgramError, RewardFailed) as error:
-        note = f"without the program's terms: {str(error).partition(chr(10))[0]}"
-        return Story(tuple(steps), length, so_far, note=note)
-    terms = {name: tuple(float(values[step - 1]) if step else 0.0 for step in steps) for name, values in paid.items()}
-    return Story(tuple(steps), length, so_far, terms, {name: program.weight(name) for name in terms})
+        cause = str(error).partition("\n")[0]
+        return replace(annotations, note=f"without the program's terms: {cause}")
+
+    # The frame of step k shows the reward of the transition that led to it, which is number k - 1.
+    terms: dict[str, tuple[float, ...]] = {}
+    for name, values in term_values.items():
+        terms[name] = tuple(float(values[step - 1]) if step else 0.0 for step in steps)
+    weights = {name: program.weight(name) for name in terms}
+    return replace(annotations, terms=terms, weights=weights)
 
 
-def _fitness(recording: Recording, layout: Layout, fitness: Fitness, step: int) -> float | None:
+def _compute_fitness_so_far(trajectory: Trajectory, layout: SignalLayout, fitness: Fitness, step: int) -> float | None:
     """Return the fitness of the episode's first `step` steps; None where the expression has no value for so few."""
     if step == 0:
         return None
-    over = step == len(recording.actions)
-    signals, start = layout.unpack(recording.after[:step]), layout.unpack(recording.start)
+    is_over = step == len(trajectory.actions)
+    signals, start = layout.unpack_signals(trajectory.after[:step]), layout.unpack_signals(trajectory.start)
     try:
-        return fitness.evaluate(Rollout(signals, start, recording.actions[:step], over and recording.terminated))
+        return fitness.evaluate(Rollout(signals, start, trajectory.actions[:step], is_over and trajectory.terminated))
     except FitnessError:
         return None
 
 
-def _scores(program: RewardProgram, recording: Recording, layout: Layout, limits: Limits) -> Mapping[str, Array]:
-    """Return each term (T,) as the sealed process gives it for the episode.
+def _score_terms(
+    program: RewardProgram, trajectory: Trajectory, layout: SignalLayout, limits: Limits
+) -> Mapping[str, Array]:
+    """Return the values (T,) of each term for the episode, from the sealed process.
 
     Raises:
         RewardFailed: if the program misbehaves.
@@ -88,9 +101,9 @@ def _scores(program: RewardProgram, recording: Recording, layout: Layout, limits
         WorkerFailed: if the process cannot be started.
     """
     shapes = {signal.name: signal.shape for signal in layout.signals if signal.name in program.signals}
-    transitions = _transitions(program, recording, layout)
+    transitions = _make_transitions(program, trajectory, layout)
     length = transitions.n
-    with sandbox.open_process(program, sandbox.Layout(shapes, recording.actions.shape[1:]), limits) as process:
+    with sandbox.open_process(program, sandbox.ProgramLayout(shapes, trajectory.actions.shape[1:]), limits) as process:
         if not program.memory:
             return process.score(transitions).terms
         ended = np.zeros((length, 1), np.bool_)
@@ -99,12 +112,13 @@ def _scores(program: RewardProgram, recording: Recording, layout: Layout, limits
         ).terms
 
 
-def _transitions(program: RewardProgram, recording: Recording, layout: Layout) -> Transitions:
-    """Return an episode's transitions, as far as the program names their signals."""
+def _make_transitions(program: RewardProgram, trajectory: Trajectory, layout: SignalLayout) -> Transitions:
+    """Return an episode's transitions, with the signals that the program names."""
     states = {
-        "before": np.concatenate([recording.start[None], recording.after[:-1]]),
-        "after": recording.after,
-        "start": np.repeat(recording.start[None], len(recording.after), axis=0),
+        "before": np.concatenate([trajectory.start[None], trajectory.after[:-1]]),
+        "after": trajectory.after,
+        "start": np.repeat(trajectory.start[None], len(trajectory.after), axis=0),
     }
-    named = {state: layout.unpack(packed, program.reads[state]) for state, packed in states.items()}
-    return Transitions(recording.actions, **named)
+    named = {state: layout.unpack_signals(packed, program.reads[state]) for state, packed in states.items()}
+    ends = mark_last_step(len(trajectory.actions), trajectory.terminated) if "terminated" in program.arguments else None
+    return Transitions(trajectory.actions, **named, terminated=ends)

@@ -1,4 +1,4 @@
-"""Whether frames can be rendered without a screen; run as a process of its own, prints one line of JSON."""
+"""Check whether frames can be rendered without a screen; runs as a separate process and prints one line of JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 
 
-def attempt() -> dict[str, object]:
+def render_two_frames() -> dict[str, object]:
     """Render two frames of a falling hopper; they must be neither constant nor identical."""
     env = gymnasium.make("Hopper-v5", render_mode="rgb_array", width=64, height=64)
     env.reset(seed=0)
@@ -23,9 +23,9 @@ def attempt() -> dict[str, object]:
 
 
 def main() -> None:
-    """Print the outcome; what the graphics libraries raise is of many kinds, and each is an answer here."""
+    """Print the outcome; any exception of the graphics libraries is one."""
     try:
-        outcome = attempt()
+        outcome = render_two_frames()
     except Exception as error:  # noqa: BLE001  OpenGL's loaders raise ImportError, AttributeError, RuntimeError, ...
         outcome = {"ok": False, "detail": (str(error).splitlines() or [type(error).__name__])[0]}
     sys.stdout.write(json.dumps(outcome) + "\n")

@@ -6,15 +6,17 @@ from pathlib import Path
 import pytest
 from fakes.paths import CHECKOUT
 
-from rewardsmith.api.sweep import SweepFile, lay_out, read
-from rewardsmith.api.sweep.matrix import Matrix, find_tasks, identity, scaled
+from rewardsmith.api.searches import SearchPlan
+from rewardsmith.api.sweep import SweepFile, build_matrix, load_sweep_file
+from rewardsmith.api.sweep.matrix import SweepMatrix, apply_scale, build_cells, dump_identity, find_tasks
 from rewardsmith.contract.errors import ConfigError, SweepError
-from rewardsmith.contract.records import Figure
+from rewardsmith.contract.records import EnvSpec, Metric, Signal
+from rewardsmith.spec.config import resolve_config
 from rewardsmith.spec.task_cards import Task, load_task
 
 
-def matrix(**content: object) -> Matrix:
-    return lay_out(SweepFile.model_validate({"presets": ["symbolic"], **content}), environment={})
+def matrix(**content: object) -> SweepMatrix:
+    return build_matrix(SweepFile.model_validate({"presets": ["symbolic"], **content}), environment={})
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -25,7 +27,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 def test_there_is_a_cell_for_every_task_preset_and_seed() -> None:
     found = matrix(tasks=["hopper", "swimmer"], seeds=3)
-    assert [(cell.task.name, cell.recipe, cell.seed) for cell in found.cells] == [
+    assert [(cell.task.name, cell.preset, cell.seed) for cell in found.cells] == [
         (task, "symbolic", seed) for task in ("hopper", "swimmer") for seed in (0, 1, 2)
     ]
     assert [cell.config.search.seed for cell in found.cells] == [0, 1, 2, 0, 1, 2]
@@ -71,17 +73,17 @@ def test_a_scale_changes_what_it_names_and_nothing_else() -> None:
             "scales": {"laptop": {"seeds": 2, "settings": {"search": {"env_steps": 1000}}}},
         }
     )
-    cells = lay_out(scaled(sweep, "laptop"), environment={}).cells
+    cells = build_matrix(apply_scale(sweep, "laptop"), environment={}).cells
     assert len(cells) == 4
     assert {(cell.config.search.population, cell.config.search.env_steps) for cell in cells} == {(8, 1000)}
     with pytest.raises(SweepError, match="no scale 'laptpo'; it has laptop"):
-        scaled(sweep, "laptpo")
+        apply_scale(sweep, "laptpo")
 
 
 def test_a_model_makes_cells_of_its_own_where_one_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     found = matrix(tasks=["hopper"], presets=["symbolic", "smith"], models=["a", "b"])
-    assert [cell.recipe for cell in found.cells] == ["symbolic", "smith (a)", "smith (b)"]
+    assert [cell.preset for cell in found.cells] == ["symbolic", "smith (a)", "smith (b)"]
     assert found.cells[1].config.llm.model == "a"
     assert (found.cells[0].calls, found.cells[1].calls) == (0, 12)
 
@@ -103,7 +105,7 @@ def test_a_model_makes_cells_of_its_own_where_one_is_asked(monkeypatch: pytest.M
 )
 def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises((SweepError, ConfigError)) as error:
-        read(written(tmp_path, text))
+        load_sweep_file(written(tmp_path, text))
     assert str(error.value).startswith(str(tmp_path / "mine.toml"))
     assert says in str(error.value)
 
@@ -118,7 +120,7 @@ def test_cells_that_cannot_run_are_named_with_the_reason_and_the_others_are_kept
 
 def test_a_preset_that_asks_a_model_without_one_cannot_run() -> None:
     found = matrix(tasks=["hopper"], presets=["smith", "eureka"], settings={"search": {"designer": "llm"}})
-    assert [refusal.recipe for refusal in found.refused] == ["smith", "eureka"]
+    assert [refusal.preset for refusal in found.refused] == ["smith", "eureka"]
 
 
 def test_a_sweep_waits_for_nobody() -> None:
@@ -133,8 +135,8 @@ BENCHMARKS = sorted((CHECKOUT / "benchmarks").glob("*.toml"))
 @pytest.mark.parametrize("scale", [None, "laptop"])
 def test_the_sweeps_of_the_benchmarks_lay_out(path: Path, scale: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    sweep = scaled(read(path), scale).model_copy(update={"models": ("some-model",)})
-    found = lay_out(sweep, environment={})
+    sweep = apply_scale(load_sweep_file(path), scale).model_copy(update={"models": ("some-model",)})
+    found = build_matrix(sweep, environment={})
     assert found.cells or found.refused
     assert [refusal for refusal in found.refused if "rewardsmith[" not in refusal.cause] == []
 
@@ -148,14 +150,31 @@ def ids(monkeypatch: pytest.MonkeyPatch, task: Task) -> list[str]:
     return [cell.id for cell in matrix(tasks=["hopper"], seeds=2).cells]
 
 
-def test_a_figure_makes_another_cell_and_its_words_and_the_anchors_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain, fell = ids(monkeypatch, HOPPER), Figure("fell", "1 - survived", "share of falls")
+def test_a_metric_makes_another_cell_and_its_words_and_the_anchors_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, fell = ids(monkeypatch, HOPPER), Metric("fell", "1 - survived", "share of falls")
     assert plain == ids(monkeypatch, replace(HOPPER, anchors=()))
-    beside = ids(monkeypatch, replace(HOPPER, figures=(fell,)))
+    beside = ids(monkeypatch, replace(HOPPER, metrics=(fell,)))
     assert not {*plain} & {*beside}
-    assert beside == ids(monkeypatch, replace(HOPPER, figures=(replace(fell, meaning="falls"),)))
-    assert not {*beside} & {*ids(monkeypatch, replace(HOPPER, figures=(replace(fell, expression="length"),)))}
+    assert beside == ids(monkeypatch, replace(HOPPER, metrics=(replace(fell, meaning="falls"),)))
+    assert not {*beside} & {*ids(monkeypatch, replace(HOPPER, metrics=(replace(fell, expression="length"),)))}
 
 
-def test_a_task_without_figures_has_the_cells_that_it_had_before_there_were_any() -> None:
-    assert "figures" not in identity(HOPPER)
+def test_cells_have_the_ids_that_earlier_versions_gave_them() -> None:
+    task = Task(
+        name="rise",
+        text="Rise",
+        env=EnvSpec(
+            "Thing-v0",
+            signals=(Signal("height", (), "m", "height", "obs[0]"),),
+            privileged_signals=(Signal("won", (), "1", "success", "info.won"),),
+        ),
+        env_about="A thing.",
+        action="One number.",
+        fitness="sum(environment_reward) + any(won)",
+        metrics=(Metric("top", "max(height)", "the top"),),
+    )
+    plan = SearchPlan(task, resolve_config({"search": {"designer": "symbolic"}}), 0, 0, 0)
+    earlier_name = replace(plan, task=replace(task, fitness="sum(own_reward) + any(won)"))
+    for same in (plan, earlier_name):
+        assert [cell.id for cell in build_cells(same, "symbolic", None, [0])] == ["rise-symbolic-s0-7d938168"]
+    assert "figures" not in dump_identity(replace(task, metrics=()))

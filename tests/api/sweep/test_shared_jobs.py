@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rewardsmith.api.sweep.shared_jobs import Sharing
+from rewardsmith.api.sweep.shared_jobs import SharedJobExecutor
 from rewardsmith.contract import records
 from rewardsmith.contract.records import EnvSpec, EvaluateJob, Evaluation, ProbeJob, Training, TrainJob
-from rewardsmith.executors.base import finished, prepare
-from rewardsmith.search.concurrency import raised, together
+from rewardsmith.executors.base import load_finished, prepare_folder
+from rewardsmith.search.concurrency import results_or_raise, run_in_threads
 
 ENV = EnvSpec("Hopper-v5")
 OWN = TrainJob(ENV, None, "length", 0, 100)
@@ -22,11 +22,11 @@ class Counting:
         self.homes: list[Path] = []
 
     def run(self, job, out, on_event=None, decide=None):
-        known = finished(job, out)
+        known = load_finished(job, out)
         if known is not None:
             return known
         self.homes.append(out)
-        prepare(job, out)
+        prepare_folder(job, out)
         found = (
             Training("ok", job.seed, job.env_steps, (), 0.0, 0.0, 0.0)
             if isinstance(job, TrainJob)
@@ -41,17 +41,17 @@ class Counting:
 
 def test_jobs_without_a_program_are_done_once_for_all_who_ask_at_once(tmp_path: Path) -> None:
     inner = Counting()
-    sharing = Sharing(inner, tmp_path / "shared")
-    raised(together(lambda n: sharing.run(OWN, tmp_path / f"cell{n}"), range(5)))
-    raised(together(lambda n: sharing.run(RANDOM, tmp_path / f"random{n}"), range(5)))
+    sharing = SharedJobExecutor(inner, tmp_path / "shared")
+    results_or_raise(run_in_threads(lambda n: sharing.run(OWN, tmp_path / f"cell{n}"), range(5)))
+    results_or_raise(run_in_threads(lambda n: sharing.run(RANDOM, tmp_path / f"random{n}"), range(5)))
     assert len(inner.homes) == 2
     assert all((tmp_path / f"cell{n}" / "policy.json").is_file() for n in range(5))
-    assert finished(OWN, tmp_path / "cell3") is not None
+    assert load_finished(OWN, tmp_path / "cell3") is not None
 
 
 def test_jobs_that_differ_are_done_apart(tmp_path: Path) -> None:
     inner = Counting()
-    sharing = Sharing(inner, tmp_path / "shared")
+    sharing = SharedJobExecutor(inner, tmp_path / "shared")
     for seed in range(3):
         sharing.run(TrainJob(ENV, None, "length", seed, 100), tmp_path / f"s{seed}")
     assert len(inner.homes) == 3
@@ -60,6 +60,6 @@ def test_jobs_that_differ_are_done_apart(tmp_path: Path) -> None:
 def test_a_programs_training_stays_where_it_is_asked_for(tmp_path: Path) -> None:
     inner = Counting()
     job = TrainJob(ENV, "def reward(after): ...", "length", 0, 100)
-    Sharing(inner, tmp_path / "shared").run(job, tmp_path / "mine")
+    SharedJobExecutor(inner, tmp_path / "shared").run(job, tmp_path / "mine")
     assert inner.homes == [tmp_path / "mine"]
     assert ProbeJob(ENV, 0, 16) not in inner.homes

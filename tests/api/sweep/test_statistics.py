@@ -1,4 +1,4 @@
-"""Figures over many runs against rliable's, and their own properties."""
+"""Statistics over many runs: compared with rliable's, and their own properties."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def agrees(found: Estimate | None, known: list[float]) -> None:
 
 def test_means_with_their_intervals_are_rliables() -> None:
     agrees(statistics.interquartile_mean(KNOWN["first"]), KNOWN["interquartile_mean"])
-    agrees(statistics.mean(KNOWN["first"]), KNOWN["mean"])
+    agrees(statistics.mean_over_tasks(KNOWN["first"]), KNOWN["mean"])
 
 
 def test_the_probability_of_improvement_is_rliables() -> None:
@@ -49,7 +49,7 @@ def test_only_shared_tasks_are_compared() -> None:
 
 
 def test_tasks_may_have_different_numbers_of_runs() -> None:
-    found = statistics.mean({"a": [1.0, 3.0], "b": [4.0]})
+    found = statistics.mean_over_tasks({"a": [1.0, 3.0], "b": [4.0]})
     assert found.value == pytest.approx(3.0)
     assert found.low == pytest.approx(2.5)
     assert found.high == pytest.approx(3.5)
@@ -78,4 +78,4 @@ def test_a_seed_repeats_the_interval() -> None:
 
 def test_no_run_is_refused() -> None:
     with pytest.raises(ValueError, match="no run"):
-        statistics.mean({"a": []})
+        statistics.mean_over_tasks({"a": []})

@@ -1,10 +1,10 @@
-"""Who ranks, as a user says it with --fitness, and the settings that come of it."""
+"""The value of --fitness that lets comparisons rank, and its settings."""
 
 import pytest
 
 from rewardsmith.api import searches
 from rewardsmith.contract.errors import ConfigError, FitnessError
-from rewardsmith.spec.config import resolve
+from rewardsmith.spec.config import resolve_config
 
 
 @pytest.mark.parametrize(
@@ -17,19 +17,21 @@ from rewardsmith.spec.config import resolve
     ],
 )
 def test_people_and_a_metric_beside_them_are_understood(fitness, rank, blend, metric):
-    plan = searches.plan("Flip", "Hopper-v5", fitness, overrides={"search": {"designer": "symbolic"}}, environment={})
+    plan = searches.plan_search(
+        "Flip", "Hopper-v5", fitness, overrides={"search": {"designer": "symbolic"}}, environment={}
+    )
     settings = plan.config.feedback
     assert (settings.rank, settings.blend, plan.task.fitness) == (rank, blend, metric)
 
 
 def test_an_environment_without_a_card_needs_no_metric_where_people_rank():
-    plan = searches.plan("Wave", "Blackjack-v1", "people", environment={})
+    plan = searches.plan_search("Wave", "Blackjack-v1", "people", environment={})
     assert plan.task.fitness == "length"
 
 
 def test_a_judge_asks_a_model_and_its_calls_are_planned():
     overrides = {"search": {"designer": "symbolic", "generations": 2}, "llm": {"model": "m"}}
-    plan = searches.plan("Flip", "Hopper-v5", "judge", overrides=overrides, environment={})
+    plan = searches.plan_search("Flip", "Hopper-v5", "judge", overrides=overrides, environment={})
     assert plan.config.roles == ("judge",)
     assert plan.calls == 2 * 6 * 2
 
@@ -37,7 +39,7 @@ def test_a_judge_asks_a_model_and_its_calls_are_planned():
 @pytest.mark.parametrize("fitness", ["people*2", "people+", "people+-1*length", "judge length"])
 def test_what_is_neither_is_refused_with_the_form(fitness):
     with pytest.raises(FitnessError, match=r"people\+WEIGHT\*EXPRESSION"):
-        searches.plan("Flip", "Hopper-v5", fitness, environment={})
+        searches.plan_search("Flip", "Hopper-v5", fitness, environment={})
 
 
 @pytest.mark.parametrize(
@@ -50,4 +52,4 @@ def test_what_is_neither_is_refused_with_the_form(fitness):
 )
 def test_settings_that_contradict_each_other_are_refused(layer, why):
     with pytest.raises(ConfigError, match=why):
-        resolve(layer)
+        resolve_config(layer)

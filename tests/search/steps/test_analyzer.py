@@ -7,21 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rewardsmith.contract.fitness import Rollout
 from rewardsmith.contract.records import (
     Candidate,
     CurvePoint,
-    DryRun,
     Episode,
     Evaluation,
     Finding,
     Proposal,
     TermStats,
     Training,
+    TrialScoring,
     Verdict,
 )
-from rewardsmith.search.steps.analyzer import analyze
-from rewardsmith.search.steps.analyzer.alarms import find_alarms, shares, trend
-from rewardsmith.search.steps.analyzer.term_curves import POINTS, Course, read_curves
+from rewardsmith.sandbox.recorded import EpisodeFile
+from rewardsmith.search.steps.analyzer import write_reflection
+from rewardsmith.search.steps.analyzer.alarms import find_alarms, relative_trend, term_shares
+from rewardsmith.search.steps.analyzer.term_curves import POINTS, TermCurve, read_curves
 
 SOURCE = """WEIGHTS = {"speed": 2.0, "upright": 0.5}
 
@@ -64,17 +66,16 @@ def evaluation(fitness: Sequence[float]) -> Evaluation:
 
 def record(folder: Path, evaluation: Evaluation, hidden: bool = True) -> None:
     """Write episodes in which every signal is a plain function of the step."""
-    arrays: dict[str, np.ndarray] = {}
-    for index, episode in enumerate(evaluation.episodes):
+    rollouts: list[Rollout] = []
+    for episode in evaluation.episodes:
         steps = np.arange(1, episode.length + 1, dtype=float)
-        arrays[f"{index}/speed"], arrays[f"{index}/start/speed"] = steps / 10, np.array(0.0)
-        arrays[f"{index}/tilt"] = np.stack([np.sin(steps), np.cos(steps), steps, -steps], axis=1)
-        arrays[f"{index}/start/tilt"] = np.zeros(4)
-        arrays[f"{index}/action"] = np.full((episode.length, 2), 0.5)
+        signals = {"speed": steps / 10, "tilt": np.stack([np.sin(steps), np.cos(steps), steps, -steps], axis=1)}
+        start = {"speed": np.array(0.0), "tilt": np.zeros(4)}
         if hidden:
-            arrays[f"{index}/success"], arrays[f"{index}/start/success"] = steps > 3, np.array(False)
+            signals["success"], start["success"] = steps > 3, np.array(False)
+        rollouts.append(Rollout(signals, start, np.full((episode.length, 2), 0.5), episode.terminated))
     folder.mkdir()
-    np.savez(folder / "episodes.npz", **arrays)
+    EpisodeFile.in_folder(folder).write(rollouts)
 
 
 def candidate(*trainings: Training, **changes: object) -> Candidate:
@@ -93,20 +94,20 @@ def trained(tmp_path: Path) -> tuple[Candidate, list[Path]]:
 def test_the_feedback_on_a_trained_program(
     trained: tuple[Candidate, list[Path]], snapshot: Callable[[str, str], None]
 ) -> None:
-    snapshot("analyzer-feedback", analyze(*trained).text)
+    snapshot("analyzer-feedback", write_reflection(*trained).text)
 
 
 def test_the_feedback_on_a_program_that_failed(snapshot: Callable[[str, str], None]) -> None:
     failed = training(LEARNING.curve[:2], status="failed", cause="term 'gain' is not finite")
     verdict = Verdict(True, (Finding("constant-term", "the term 'gain' hardly changes", "warning"),))
     found = candidate(failed, status="failed", cause="term 'gain' is not finite after 31.2 s", verdict=verdict)
-    snapshot("analyzer-failure", analyze(found, []).text)
+    snapshot("analyzer-failure", write_reflection(found, []).text)
 
 
 def test_a_refused_program_is_told_with_its_findings() -> None:
     verdict = Verdict(False, (Finding("unknown-signal", "there is no signal 'sped'", line=3),))
     found = candidate(status="invalid", cause="there is no signal 'sped'", verdict=verdict)
-    feedback = analyze(found, [])
+    feedback = write_reflection(found, [])
     assert feedback.text.startswith("This program was refused by the checks before any training: there is no signal")
     assert feedback.alarms == ()
 
@@ -116,16 +117,23 @@ def test_measured_times_are_left_out_so_that_equal_trainings_read_equally(
 ) -> None:
     found, folders = trained
     slower = replace(found, trainings=(replace(LEARNING, wall_s=99.9, cpu_s=88.8, reward_s=77.7),))
-    assert analyze(slower, folders) == analyze(found, folders)
+    assert write_reflection(slower, folders) == write_reflection(found, folders)
+
+
+def test_the_size_of_ppo_s_updates_is_left_out(trained: tuple[Candidate, list[Path]]) -> None:
+    found, folders = trained
+    curve = tuple(replace(point, approx_kl=0.0123, clip_fraction=0.345) for point in LEARNING.curve)
+    logged = replace(found, trainings=(replace(LEARNING, curve=curve),))
+    assert write_reflection(logged, folders) == write_reflection(found, folders)
 
 
 def test_signals_that_the_program_does_not_read_are_not_shown(trained: tuple[Candidate, list[Path]]) -> None:
-    assert "success" not in analyze(*trained).text
+    assert "success" not in write_reflection(*trained).text
 
 
 def test_episodes_that_were_not_recorded_are_passed_over(trained: tuple[Candidate, list[Path]], tmp_path: Path) -> None:
     found, _ = trained
-    text = analyze(found, [tmp_path / "nowhere"]).text
+    text = write_reflection(found, [tmp_path / "nowhere"]).text
     assert "Fitness 3" in text
     assert "best episode" not in text
 
@@ -135,7 +143,7 @@ def test_the_best_and_the_worst_episode_come_from_all_trainings(tmp_path: Path) 
     record(tmp_path / "one", first)
     record(tmp_path / "two", second)
     found = candidate(LEARNING, replace(LEARNING, seed=1), evaluations=(first, second), fitness=1.25)
-    text = analyze(found, [tmp_path / "one", tmp_path / "two"]).text
+    text = write_reflection(found, [tmp_path / "one", tmp_path / "two"]).text
     assert "best episode: fitness 9, 41 steps" in text
     assert "worst episode: fitness -7, 40 steps" in text
     assert "of 2 trained policies" in text
@@ -144,7 +152,7 @@ def test_the_best_and_the_worst_episode_come_from_all_trainings(tmp_path: Path) 
 def test_one_episode_is_shown_once(tmp_path: Path) -> None:
     found = evaluation([1.0])
     record(tmp_path / "eval", found)
-    text = analyze(candidate(LEARNING, evaluations=(found,), fitness=1.0), [tmp_path / "eval"]).text
+    text = write_reflection(candidate(LEARNING, evaluations=(found,), fitness=1.0), [tmp_path / "eval"]).text
     assert "best episode" in text
     assert "worst episode" not in text
 
@@ -171,7 +179,7 @@ def test_no_training_gives_no_curves() -> None:
 
 
 def test_shares_weigh_the_terms_at_the_end_of_training() -> None:
-    parts = shares(read_curves([LEARNING]), WEIGHTS)
+    parts = term_shares(read_curves([LEARNING]), WEIGHTS)
     assert sum(parts.values()) == pytest.approx(1.0)
     assert parts["speed"] == pytest.approx(2 * 0.617 / (2 * 0.617 + 0.5 * 0.65 + 0.01))
 
@@ -237,14 +245,14 @@ def test_a_term_that_is_always_zero_raises_an_alarm() -> None:
 
 def test_alarms_reach_both_the_user_and_the_designer(tmp_path: Path) -> None:
     points = [point(step, RISING[step], FALLING[step], speed=RISING[step], upright=1.0 + step) for step in range(6)]
-    feedback = analyze(candidate(training(points), evaluations=(evaluation([1.0]),), fitness=1.0), [tmp_path])
+    feedback = write_reflection(candidate(training(points), evaluations=(evaluation([1.0]),), fitness=1.0), [tmp_path])
     assert feedback.alarms
     assert all(alarm in feedback.text for alarm in feedback.alarms)
 
 
 def test_a_trend_is_measured_in_the_courses_own_range() -> None:
-    assert trend(Course("v", FALLING)) == pytest.approx(-0.8)
-    assert trend(Course("v", FLAT)) == 0.0
+    assert relative_trend(TermCurve("v", FALLING)) == pytest.approx(-0.8)
+    assert relative_trend(TermCurve("v", FLAT)) == 0.0
 
 
 def test_a_term_that_takes_over_while_fitness_stays_raises_an_alarm() -> None:
@@ -254,8 +262,8 @@ def test_a_term_that_takes_over_while_fitness_stays_raises_an_alarm() -> None:
     assert not [alarm for alarm in curve_of(FLAT, RISING, near=near, speed=speed) if "has grown" in alarm]
 
 
-def at_random(name: str, low: float, high: float) -> DryRun:
-    return DryRun(100, 1.0, (TermStats(name, 1.0, 0.5 * (low + high), 0.1, low, high, 0.5),))
+def at_random(name: str, low: float, high: float) -> TrialScoring:
+    return TrialScoring(100, 1.0, (TermStats(name, 1.0, 0.5 * (low + high), 0.1, low, high, 0.5),))
 
 
 @pytest.mark.parametrize(
@@ -276,17 +284,9 @@ def test_a_posture_term_pinned_at_its_bound_raises_an_alarm_while_fitness_stays(
     assert any("'upright' has been at its bound" in alarm for alarm in alarms) == raised
 
 
-def test_a_duplicate_is_told_with_its_twin() -> None:
-    found = candidate(status="duplicate", cause="it pays the same as g0c01, whose fitness is 12.3")
-    text = analyze(found, []).text
-    assert text.startswith(
-        "This program was not trained, since it pays what an earlier program pays: it pays the same as"
-    )
-
-
 def test_feedback_says_nothing_of_what_was_measured_beside_the_fitness(trained: tuple[Candidate, list[Path]]) -> None:
     one, folders = trained
     (known,) = one.evaluations
-    episodes = tuple(replace(episode, figures={"death_by_lava": 1.0}) for episode in known.episodes)
-    beside = replace(known, episodes=episodes, figures={"death_by_lava": 1.0})
-    assert analyze(replace(one, evaluations=(beside,)), folders) == analyze(one, folders)
+    episodes = tuple(replace(episode, metrics={"death_by_lava": 1.0}) for episode in known.episodes)
+    beside = replace(known, episodes=episodes, metrics={"death_by_lava": 1.0})
+    assert write_reflection(replace(one, evaluations=(beside,)), folders) == write_reflection(one, folders)

@@ -1,4 +1,4 @@
-"""Several programs joined into one: it pays what its members agree on, and keeps the contract."""
+"""An ensemble of programs: it pays what its members agree on, and keeps the contract."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from rewardsmith.contract import shaping
 from rewardsmith.contract.errors import ProgramError
-from rewardsmith.contract.records import Candidate, CurvePoint, DryRun, Proposal, TermStats, Training, Verdict
-from rewardsmith.contract.reward_program import parse
-from rewardsmith.search.steps.evolution.ensemble import Scale, join, scale
+from rewardsmith.contract.records import Candidate, CurvePoint, Proposal, TermStats, Training, TrialScoring, Verdict
+from rewardsmith.contract.reward_program import parse_program
+from rewardsmith.search.steps.evolution.ensemble import MemberScale, fit_scale, join_programs
 
 UP = """import numpy as np
 
@@ -51,7 +51,7 @@ def member(id: str, source: str, means: dict[str, float], std: float = 1.0, trai
     terms = tuple(TermStats(name, 1.0, mean, std, 0.0, 1.0, 0.5) for name, mean in means.items())
     curve = (CurvePoint(1, 1, 0.0, 1.0, 0.0, trained or {}),)
     training = Training("ok", 0, 1, curve, 0.0, 0.0, 0.0)
-    verdict = Verdict(True, (), DryRun(8, 1.0, terms))
+    verdict = Verdict(True, (), TrialScoring(8, 1.0, terms))
     return Candidate(id, 0, 0, Proposal(source, "test"), "ok", verdict, (training,), fitness=1.0)
 
 
@@ -63,7 +63,7 @@ PAST = member("g2c00", BEST, {"best": 0.5}, trained={"best": 2.5})
 def paid(source: str, *names: str, **arguments: object) -> dict[str, np.ndarray]:
     space = {"np": np, "math": math, "shaping": shaping}
     exec(compile(source, "<reward>", "exec"), space)
-    return space["reward"](*(arguments[name] for name in parse(source).arguments))
+    return space["reward"](*(arguments[name] for name in parse_program(source).arguments))
 
 
 @pytest.fixture
@@ -81,15 +81,15 @@ def seen() -> dict[str, object]:
 
 def total(candidate: Candidate, seen: dict[str, object]) -> np.ndarray:
     """Return a member's total on its own scale."""
-    parsed = parse(candidate.proposal.source)
-    own = scale(candidate, parsed)
+    parsed = parse_program(candidate.proposal.source)
+    own = fit_scale(candidate, parsed)
     terms = paid(candidate.proposal.source, **seen)
     return (sum(parsed.weight(name) * term for name, term in terms.items()) - own.zero) / own.unit
 
 
 def test_the_worst_case_is_the_least_of_the_members_totals(seen):
-    joined = join([ONE, TWO], "worst")
-    assert parse(joined).weights == {"ensemble": 1.0}
+    joined = join_programs([ONE, TWO], "worst")
+    assert parse_program(joined).weights == {"ensemble": 1.0}
     expected = np.minimum(total(ONE, seen), total(TWO, seen))
     np.testing.assert_allclose(paid(joined, **seen)["ensemble"], expected)
     assert 0 < np.sum(total(ONE, seen) < total(TWO, seen)) < 16
@@ -98,25 +98,27 @@ def test_the_worst_case_is_the_least_of_the_members_totals(seen):
 def test_the_cautious_mean_takes_off_what_the_members_disagree(seen):
     totals = np.stack([total(ONE, seen), total(TWO, seen)])
     expected = totals.mean(axis=0) - totals.std(axis=0)
-    np.testing.assert_allclose(paid(join([ONE, TWO], "cautious"), **seen)["ensemble"], expected)
+    np.testing.assert_allclose(paid(join_programs([ONE, TWO], "cautious"), **seen)["ensemble"], expected)
 
 
 def test_a_members_memory_gets_a_name_of_its_own(seen):
-    joined = join([ONE, PAST], "worst")
-    assert parse(joined).memory == {"g2c00_best": 0.5}
+    joined = join_programs([ONE, PAST], "worst")
+    assert parse_program(joined).memory == {"g2c00_best": 0.5}
     expected = np.minimum(total(ONE, seen), total(PAST, seen))
     np.testing.assert_allclose(paid(joined, **seen)["ensemble"], expected)
     assert np.all(seen["memory"].g2c00_best >= 0.5)
 
 
 def test_random_actions_earn_0_and_the_members_own_policy_1():
-    assert scale(ONE, parse(UP)) == Scale(pytest.approx(-0.1), pytest.approx(2 * 0.9 - 0.5 * 0.4 + 0.1))
+    assert fit_scale(ONE, parse_program(UP)) == MemberScale(
+        pytest.approx(-0.1), pytest.approx(2 * 0.9 - 0.5 * 0.4 + 0.1)
+    )
 
 
 @pytest.mark.parametrize("trained", [{}, {"up": 0.01, "still": -0.2}, {"up": math.nan, "still": 0.0}])
 def test_a_policy_that_learnt_nothing_gives_no_scale_and_the_spread_does(trained):
     poor = member("g0c00", UP, {"up": 0.0, "still": -0.2}, std=2.0, trained=trained)
-    assert scale(poor, parse(UP)).unit == pytest.approx(math.hypot(2 * 2.0, 0.5 * 2.0))
+    assert fit_scale(poor, parse_program(UP)).unit == pytest.approx(math.hypot(2 * 2.0, 0.5 * 2.0))
 
 
 @pytest.mark.parametrize(
@@ -129,4 +131,4 @@ def test_a_policy_that_learnt_nothing_gives_no_scale_and_the_spread_does(trained
 )
 def test_a_program_whose_names_cannot_be_told_apart_is_refused_by_name(source, words):
     with pytest.raises(ProgramError, match=f"g1c00 cannot join an ensemble: .*{words}"):
-        join([ONE, member("g1c00", source, {"far": 0.0})], "worst")
+        join_programs([ONE, member("g1c00", source, {"far": 0.0})], "worst")

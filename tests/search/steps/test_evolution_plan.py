@@ -1,22 +1,22 @@
-"""What the generational strategy gives each slot to do: selection, islands, restarts, crossover, novelty."""
+"""The plans of the generational strategy: selection, islands, restarts, crossover, novelty."""
 
 from __future__ import annotations
 
 import pytest
 from fakes.evolution_case import candidate, evolve, program, settings
 
-from rewardsmith.contract.records import Generation, Proposal
+from rewardsmith.contract.records import GenerationPlan, Proposal
 from rewardsmith.search.steps import evolution
-from rewardsmith.search.steps.evolution.diversity import distance, diverse
+from rewardsmith.search.steps.evolution.diversity import choose_diverse, text_distance
 
 READABLE = {f"g{generation}c0{slot}" for generation in range(9) for slot in range(9)} | {"x", "y", "z"}
 
 
-def plan(config, history, generation, unlike=lambda first, second: None) -> Generation:
-    return evolution.plan(config, history, [Generation(())] * generation, READABLE, unlike)
+def plan(config, history, generation, unlike=lambda first, second: None) -> GenerationPlan:
+    return evolution.plan_generation(config, history, [GenerationPlan(())] * generation, READABLE, unlike)
 
 
-def modes(found: Generation) -> list[str]:
+def modes(found: GenerationPlan) -> list[str]:
     return [slot.mode for slot in found.slots]
 
 
@@ -27,7 +27,7 @@ def test_the_first_generation_is_new_in_every_slot():
 def test_by_default_every_slot_refines_the_same_best_parents_and_hears_of_everybody():
     history = [candidate(f"g0c0{slot}", float(slot)) for slot in range(4)]
     found = plan(settings(), history, 1)
-    assert {(slot.mode, slot.parents, slot.told) for slot in found.slots} == {
+    assert {(slot.mode, slot.parents, slot.visible_candidates) for slot in found.slots} == {
         ("refine", ("g0c03", "g0c02", "g0c01"), None)
     }
 
@@ -35,14 +35,14 @@ def test_by_default_every_slot_refines_the_same_best_parents_and_hears_of_everyb
 def test_of_two_candidates_the_one_with_the_better_lower_bound_wins():
     lucky = candidate("g0c00", 10.0, seeds=(0.0, 20.0))
     steady = candidate("g0c01", 8.0, seeds=(7.9, 8.1))
-    assert evolution.incumbent([lucky, steady]).id == "g0c01"
-    assert evolution.incumbent([lucky, steady], settings(caution=0.0).evolution).id == "g0c00"
+    assert evolution.find_incumbent([lucky, steady]).id == "g0c01"
+    assert evolution.find_incumbent([lucky, steady], settings(caution=0.0).evolution).id == "g0c00"
 
 
 def test_greedy_last_forgets_a_better_program_of_an_earlier_generation():
     history = [candidate("g0c00", 9.0), candidate("g1c00", 1.0), candidate("g1c01", 2.0)]
     assert plan(settings(selection="greedy-last"), history, 2).slots[0].parents == ("g1c01",)
-    assert evolution.incumbent(history).id == "g0c00"
+    assert evolution.find_incumbent(history).id == "g0c00"
 
 
 def test_greedy_last_goes_back_to_the_generation_that_has_a_success():
@@ -59,18 +59,6 @@ def test_crossing_slots_get_a_pair_with_another_mate_each():
 
 def test_a_search_with_one_program_crosses_nothing():
     assert modes(plan(settings(population=2, crossover=2), [candidate("g0c00", 1.0)], 1)) == ["refine", "refine"]
-
-
-def test_weight_slots_are_the_last_and_take_the_best():
-    history = [candidate("g0c00", 1.0), candidate("g0c01", 2.0)]
-    found = plan(settings(weight_slots=1, crossover=1), history, 1)
-    assert modes(found) == ["refine", "refine", "cross", "weights"]
-    assert found.slots[3].parents == ("g0c01",)
-
-
-def test_a_program_of_one_term_has_no_weights_to_change():
-    history = [candidate("g0c00", 1.0, source=program((1.0,)))]
-    assert modes(plan(settings(weight_slots=4), history, 1)) == ["refine"] * 4
 
 
 def test_novelty_prefers_the_parent_that_pays_for_something_else():
@@ -97,9 +85,9 @@ def test_the_distance_is_zero_for_other_figures_and_grows_with_other_signals():
     other = candidate(
         "g0c02", 1.0, source="def reward(before, after):\n    return {'a': np.tanh(before.z - after.z)}\n"
     )
-    assert distance(one, weighed) == 0.0
-    assert distance(one, other) == distance(other, one) == 1.0
-    assert diverse([], 3, 1.0) == []
+    assert text_distance(one, weighed) == 0.0
+    assert text_distance(one, other) == text_distance(other, one) == 1.0
+    assert choose_diverse([], 3, 1.0) == []
 
 
 def test_a_candidate_whose_signals_are_gone_is_no_parent():
@@ -149,8 +137,8 @@ def test_an_island_is_told_of_nobody_elses_programs():
     _, plans = evolve(settings(population=4, generations=3, islands=2, migration=5), refine, lambda one: 1.0)
     for plan_ in plans[1:]:
         for slot, assignment in enumerate(plan_.slots):
-            assert assignment.told
-            assert all(island(id, 2) == slot % 2 for id in assignment.told)
+            assert assignment.visible_candidates
+            assert all(island(id, 2) == slot % 2 for id in assignment.visible_candidates)
 
 
 # ---------------------------------------------------------------- restarts
@@ -162,7 +150,7 @@ def test_a_search_that_stands_still_begins_anew_and_says_so():
     assert modes(plan(config, history[:2], 2)) == ["refine", "refine"]
     found = plan(config, history, 3)
     assert modes(found) == ["new", "new"]
-    assert found.notes == ("the search begins anew: 2 generations without improvement",)
+    assert found.notes == ("the search restarts: 2 generations without improvement",)
 
 
 def test_after_a_restart_the_old_programs_are_no_parents_and_the_best_is_still_known():
@@ -170,7 +158,7 @@ def test_after_a_restart_the_old_programs_are_no_parents_and_the_best_is_still_k
     history.append(candidate("g3c00", 0.5))
     found = plan(settings(population=2, restart_after=2), history, 4)
     assert found.slots[0].parents == ("g3c00",)
-    assert evolution.incumbent(history).id == "g0c00"
+    assert evolution.find_incumbent(history).id == "g0c00"
 
 
 def test_one_island_may_begin_anew_while_the_other_goes_on():
@@ -179,7 +167,7 @@ def test_one_island_may_begin_anew_while_the_other_goes_on():
         history += [candidate(f"g{generation}c00", -generation), candidate(f"g{generation}c01", float(generation))]
     found = plan(settings(population=2, islands=2, migration=9, restart_after=1), history, 2)
     assert modes(found) == ["new", "refine"]
-    assert found.notes == ("island 0 begins anew: 1 generation without improvement",)
+    assert found.notes == ("island 0 restarts: 1 generation without improvement",)
 
 
 # ---------------------------------------------------------------- members of an ensemble
@@ -191,8 +179,8 @@ def test_variants_of_one_program_join_an_ensemble_only_where_others_lack():
         candidate("g0c01", 3.0, source=program((1.0, 2.0))),
         candidate("g0c02", 2.0, source=program((1.0, 1.0), "y")),
     ]
-    assert [one.id for one in evolution.members(history, 2)] == ["g0c00", "g0c02"]
-    assert [one.id for one in evolution.members(history, 3)] == ["g0c00", "g0c01", "g0c02"]
+    assert [one.id for one in evolution.choose_ensemble_members(history, 2)] == ["g0c00", "g0c02"]
+    assert [one.id for one in evolution.choose_ensemble_members(history, 3)] == ["g0c00", "g0c01", "g0c02"]
 
 
 # ---------------------------------------------------------------- contradictions
@@ -202,9 +190,9 @@ def test_variants_of_one_program_join_an_ensemble_only_where_others_lack():
     ("search", "evolution_", "words"),
     [
         ({"population": 2}, {"islands": 3}, r"evolution.islands = 3 needs .* it is 2"),
-        ({"population": 2}, {"weight_slots": 2, "crossover": 1}, "take 3 slots of a generation"),
+        ({"population": 2}, {"crossover": 3}, "3 slots of a generation"),
         ({"strategy": "mcts", "rungs": [0.5]}, {}, "search.rungs belongs to search.strategy = 'generations'"),
-        ({"strategy": "mcts"}, {"islands": 2, "weight_slots": 1}, "evolution.islands, evolution.weight_slots belongs"),
+        ({"strategy": "mcts"}, {"islands": 2, "crossover": 1}, "evolution.islands, evolution.crossover belongs"),
         ({"ensemble": 1}, {}, "an ensemble has at least 2 programs"),
         ({"ensemble": 5, "population": 2, "generations": 2}, {}, "search.ensemble = 5 needs as many candidates"),
         ({"ensemble": 2, "final_seeds": 0}, {}, "search.final_seeds must not be 0"),
@@ -212,8 +200,8 @@ def test_variants_of_one_program_join_an_ensemble_only_where_others_lack():
 )
 def test_settings_that_contradict_each_other_are_refused_in_one_line(search, evolution_, words):
     from rewardsmith.contract.errors import ConfigError
-    from rewardsmith.spec.config import resolve
+    from rewardsmith.spec.config import resolve_config
 
     with pytest.raises(ConfigError, match=words) as refused:
-        resolve({"search": search, "evolution": evolution_})
+        resolve_config({"search": search, "evolution": evolution_})
     assert "\n" not in str(refused.value)

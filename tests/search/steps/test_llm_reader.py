@@ -1,4 +1,4 @@
-"""The reader of episodes: which it is shown, what it may claim, and what is left of its claims."""
+"""The reader of episodes: the episodes that it sees, the form of its claims, and the claims that are kept."""
 
 from __future__ import annotations
 
@@ -11,21 +11,31 @@ import pytest
 from fakes.scripted_model import Script
 
 from rewardsmith.contract.errors import BudgetExhausted, ModelRefused
-from rewardsmith.contract.records import Candidate, EnvSpec, Episode, Evaluation, Probe, Proposal, Reading, Signal
-from rewardsmith.search.steps.analyzer import analyze
-from rewardsmith.search.steps.analyzer.claim_checks import Claim, refuted
+from rewardsmith.contract.fitness import Rollout
+from rewardsmith.contract.records import (
+    Candidate,
+    EnvSpec,
+    Episode,
+    EpisodeReading,
+    Evaluation,
+    Probe,
+    Proposal,
+    Signal,
+)
+from rewardsmith.sandbox.recorded import EpisodeFile
+from rewardsmith.search.steps.analyzer import write_reflection
+from rewardsmith.search.steps.analyzer.claim_checks import Claim, refute_claim
 from rewardsmith.search.steps.analyzer.episode_selection import (
     DECEPTIVE,
     FAILURE,
     NEAR,
     TYPICAL,
-    Watched,
-    informative,
-    moments,
+    ScoredEpisode,
+    select_informative,
 )
-from rewardsmith.search.steps.analyzer.llm_reader import Account, Reader, checked
+from rewardsmith.search.steps.analyzer.llm_reader import EpisodeReader, ReaderAnswer, keep_supported_causes
 from rewardsmith.search.storage import Run
-from rewardsmith.spec.config import resolve
+from rewardsmith.spec.config import resolve_config
 from rewardsmith.spec.task_cards import Task
 
 SOURCE = """WEIGHTS = {"speed": 1.0, "upright": 0.5}
@@ -59,28 +69,27 @@ ANSWER = json.dumps({"causes": [FALLS, INVENTED], "suggestions": ["Raise the wei
 @pytest.fixture
 def trained(tmp_path: Path) -> tuple[Candidate, list[Path], Run]:
     """A candidate with four recorded episodes: tipping over slowly or quickly, at different speeds."""
-    run = Run.create(tmp_path / "run", TASK, resolve())
-    arrays: dict[str, np.ndarray] = {}
+    run = Run.create(tmp_path / "run", TASK, resolve_config())
+    rollouts: list[Rollout] = []
     episodes = []
     for index, (length, speed, fitness) in enumerate([(20, 1.0, 2.0), (40, 0.5, 9.0), (60, 2.0, 3.0), (80, 0.9, 10.0)]):
         steps = np.arange(1, length + 1) / length
-        arrays[f"{index}/speed"], arrays[f"{index}/start/speed"] = speed * steps, np.array(0.0)
-        arrays[f"{index}/tilt"] = np.stack([steps**2, np.zeros(length)], axis=1)
-        arrays[f"{index}/start/tilt"] = np.zeros(2)
-        arrays[f"{index}/height"], arrays[f"{index}/start/height"] = 1 - steps, np.array(1.0)
-        arrays[f"{index}/action"] = np.zeros((length, 1))
+        tilt = np.stack([steps**2, np.zeros(length)], axis=1)
+        signals = {"speed": speed * steps, "tilt": tilt, "height": 1 - steps}
+        start = {"speed": np.array(0.0), "tilt": np.zeros(2), "height": np.array(1.0)}
+        rollouts.append(Rollout(signals, start, np.zeros((length, 1)), index % 2 == 0))
         episodes.append(Episode(index, fitness, length, terminated=index % 2 == 0))
-    folder = run.folder("candidates", "g0c02", "eval-s0")
-    np.savez(folder / "episodes.npz", **arrays)
+    folder = run.make_folder("candidates", "g0c02", "eval-s0")
+    EpisodeFile.in_folder(folder).write(rollouts)
     evaluation = Evaluation("ok", tuple(episodes), 6.0, 0.1)
     found = Candidate("g0c02", 0, 2, Proposal(SOURCE, "test"), "ok", evaluations=(evaluation,), fitness=6.0)
     return found, [folder], run
 
 
-def read(trained: tuple[Candidate, list[Path], Run], *answers: str | Exception) -> tuple[Reading, Script]:
+def read(trained: tuple[Candidate, list[Path], Run], *answers: str | Exception) -> tuple[EpisodeReading, Script]:
     found, folders, run = trained
     model = Script(list(answers))
-    return Reader(model, run, PROBE).read(found, folders), model
+    return EpisodeReader(model, run, PROBE).read_episodes(found, folders), model
 
 
 def test_what_the_recording_bears_out_is_kept_and_the_rest_is_counted(trained) -> None:
@@ -94,7 +103,7 @@ def test_what_the_recording_bears_out_is_kept_and_the_rest_is_counted(trained) -
 
 def test_where_no_claim_holds_nothing_is_handed_on(trained) -> None:
     reading, _ = read(trained, json.dumps({"causes": [INVENTED], "suggestions": ["Turn."]}))
-    assert reading == Reading((), (), 3, 3)
+    assert reading == EpisodeReading((), (), 3, 3)
 
 
 def test_the_readers_prompts(trained, snapshot: Callable[[str, str], None]) -> None:
@@ -108,7 +117,7 @@ class Drawn:
     def __init__(self, home: Path) -> None:
         self.home, self.asked = home, []
 
-    def of(self, evaluation: Path, episode: Episode, steps: list[int]) -> dict[int, Path]:
+    def render_frames(self, evaluation: Path, episode: Episode, steps: list[int]) -> dict[int, Path]:
         self.asked.append((evaluation.name, episode.seed, steps))
         files = {step: self.home / f"{episode.seed}-{step}.png" for step in steps}
         for file in files.values():
@@ -121,7 +130,7 @@ def test_a_model_that_sees_images_gets_frames_of_the_episodes_at_steps_of_their_
     found, folders, run = trained
     run = Run.open(run.path, {"analyzer": {"frames": frames, "model_reads": True}})
     model, stills = Script([ANSWER]), Drawn(run.path)
-    Reader(model, run, PROBE, stills).read(found, folders)
+    EpisodeReader(model, run, PROBE, stills).read_episodes(found, folders)
     message = model.asked[0][2][-1]
     table = message.content.partition("E1 (")[2].partition("E2 (")[0].splitlines()
     rows = [int(row.partition(" | ")[0]) for row in table[2:] if row.strip()]
@@ -146,7 +155,7 @@ def test_without_an_account_there_is_a_reason_and_the_figures_stand_alone(traine
     reading, _ = read(trained, *answers)
     assert reading.problem
     found, folders, _ = trained
-    assert analyze(found, folders, reading).text == analyze(found, folders).text
+    assert write_reflection(found, folders, reading).text == write_reflection(found, folders).text
 
 
 def test_an_account_of_the_wrong_form_is_asked_for_again(trained) -> None:
@@ -158,7 +167,7 @@ def test_an_account_of_the_wrong_form_is_asked_for_again(trained) -> None:
 def test_without_recorded_episodes_nobody_is_asked(trained) -> None:
     found, _, run = trained
     model = Script([])
-    reading = Reader(model, run, PROBE).read(found, [run.path / "nowhere"])
+    reading = EpisodeReader(model, run, PROBE).read_episodes(found, [run.path / "nowhere"])
     assert "no episode was recorded" in reading.problem
     assert model.asked == []
 
@@ -166,13 +175,13 @@ def test_without_recorded_episodes_nobody_is_asked(trained) -> None:
 def test_the_reading_reaches_the_designer(trained, snapshot: Callable[[str, str], None]) -> None:
     found, folders, _ = trained
     reading, _ = read(trained, ANSWER)
-    snapshot("analyzer-reading", analyze(found, folders, reading).text)
+    snapshot("analyzer-reading", write_reflection(found, folders, reading).text)
 
 
 # ---------------------------------------------------------------- claims
 
 
-ONE = Watched(
+ONE = ScoredEpisode(
     Episode(0, 1.0, 4, terminated=True),
     {"v": np.array([0.0, 1.0, 2.0, 3.0, 1.0])},
     {"reward": np.array([10.0, 20.0, 30.0, 40.0])},
@@ -199,7 +208,7 @@ ONE = Watched(
 )
 def test_a_claim_is_held_against_every_step_that_it_names(changes: dict[str, object], holds: bool) -> None:
     first = {"episode": "E1", "signal": "v", "steps": [1, 3], "comparison": "all_above", "value": 0.0}
-    assert (refuted(Claim(**(first | changes)), {"E1": ONE}) is None) == holds
+    assert (refute_claim(Claim(**(first | changes)), {"E1": ONE}) is None) == holds
 
 
 @pytest.mark.parametrize(
@@ -215,44 +224,44 @@ def test_a_claim_is_held_against_every_step_that_it_names(changes: dict[str, obj
 )
 def test_a_claim_about_what_does_not_exist_says_so(changes: dict[str, object], reason: str) -> None:
     first = {"episode": "E1", "signal": "v", "steps": [1, 3], "comparison": "all_above", "value": 0.0}
-    assert reason in str(refuted(Claim(**(first | changes)), {"E1": ONE}))
+    assert reason in str(refute_claim(Claim(**(first | changes)), {"E1": ONE}))
 
 
 def test_a_cause_without_a_claim_is_dropped() -> None:
-    account = Account.model_validate({"causes": [{"cause": "Luck."}], "suggestions": ["Hope."]})
-    assert checked(account, {"E1": ONE}) == Reading((), (), 0, 0)
+    account = ReaderAnswer.model_validate({"causes": [{"cause": "Luck."}], "suggestions": ["Hope."]})
+    assert keep_supported_causes(account, {"E1": ONE}) == EpisodeReading((), (), 0, 0)
 
 
 # ---------------------------------------------------------------- which episodes and which steps
 
 
-def watched(fitness: float, earned: float) -> Watched:
-    return Watched(Episode(0, fitness, 1, False), {"v": np.zeros(2)}, {"reward": np.array([earned])})
+def watched(fitness: float, earned: float) -> ScoredEpisode:
+    return ScoredEpisode(Episode(0, fitness, 1, False), {"v": np.zeros(2)}, {"reward": np.array([earned])})
 
 
 def test_the_episodes_that_tell_the_most_are_chosen() -> None:
     worst, badly, near, best = watched(0.0, 1.0), watched(1.0, 9.0), watched(4.0, 2.0), watched(10.0, 3.0)
-    assert informative([best, near, badly, worst]) == {FAILURE: worst, NEAR: near, DECEPTIVE: badly}
+    assert select_informative([best, near, badly, worst]) == {FAILURE: worst, NEAR: near, DECEPTIVE: badly}
 
 
 def test_of_episodes_that_are_alike_one_is_shown_and_called_no_failure() -> None:
     alike = [watched(17.4 + 0.01 * one, float(one)) for one in range(5)]
-    assert informative(alike) == {TYPICAL: alike[2]}
+    assert select_informative(alike) == {TYPICAL: alike[2]}
 
 
 def test_where_pay_and_fitness_agree_none_is_deceptive() -> None:
-    assert list(informative([watched(float(x), float(x)) for x in range(4)])) == [FAILURE, NEAR]
+    assert list(select_informative([watched(float(x), float(x)) for x in range(4)])) == [FAILURE, NEAR]
 
 
 def test_one_episode_is_shown_and_none_is_none() -> None:
     one = watched(1.0, 1.0)
-    assert informative([one]) == {FAILURE: one}
-    assert informative([]) == {}
+    assert select_informative([one]) == {FAILURE: one}
+    assert select_informative([]) == {}
 
 
 def test_the_moments_hold_the_ends_the_extremes_and_what_came_before_a_fall() -> None:
     values = np.zeros(101)
     values[37] = 5.0
-    fallen = Watched(Episode(0, 0.0, 100, terminated=True), {"v": values}, {})
-    assert {0, 37, 90, 97, 99, 100} <= set(moments(fallen, 14))
-    assert len(moments(fallen, 4)) == 4
+    fallen = ScoredEpisode(Episode(0, 0.0, 100, terminated=True), {"v": values}, {})
+    assert {0, 37, 90, 97, 99, 100} <= set(fallen.select_steps(14))
+    assert len(fallen.select_steps(4)) == 4

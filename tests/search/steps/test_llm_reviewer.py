@@ -1,4 +1,4 @@
-"""The reviewer: what it is told, what becomes of its answers, and that a search never depends on it."""
+"""The reviewer: its prompts, how its answers are used, and that a search never depends on it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from fakes.scripted_model import Script
 
 from rewardsmith.contract.errors import BudgetExhausted, ModelRefused, ModelUnavailable
-from rewardsmith.contract.records import Brief, DryRun, Finding, Proposal, Signal, TermStats, Verdict
-from rewardsmith.search.steps.critic.llm_reviewer import Reviewer
+from rewardsmith.contract.records import Brief, Finding, Proposal, Signal, TermStats, TrialScoring, Verdict
+from rewardsmith.search.steps.critic.llm_reviewer import LlmReviewer
 
 PROGRAM = """WEIGHTS = {"speed": 1.0, "effort": 0.1}
 
@@ -31,7 +31,7 @@ BRIEF = Brief(
     seed=0,
     notes=("It should not hop.",),
 )
-DRY = DryRun(
+DRY = TrialScoring(
     1024,
     0.7,
     (TermStats("speed", 1.0, 0.0123456, 0.5, -2.0, 2.25, 0.6), TermStats("effort", 0.1, 0.66, 0.3, 0, 2, 0.4)),
@@ -42,14 +42,16 @@ REVISE = json.dumps({"verdict": "revise", "findings": [SIGN]})
 ACCEPT = json.dumps({"verdict": "accept", "findings": []})
 
 
-def judged(*answers: str | Exception, rounds: int = 2, earlier: Sequence[Verdict] = ()) -> tuple[Verdict, Script]:
+def review_with_answers(
+    *answers: str | Exception, rounds: int = 2, earlier: Sequence[Verdict] = ()
+) -> tuple[Verdict, Script]:
     model = Script(list(answers))
-    verdict = Reviewer(model, rounds).judge(BRIEF, 3, Proposal(PROGRAM, "llm:small"), CHECKED, earlier)
+    verdict = LlmReviewer(model, rounds).review_program(BRIEF, 3, Proposal(PROGRAM, "llm:small"), CHECKED, earlier)
     return verdict, model
 
 
 def test_an_accepted_program_stays_accepted() -> None:
-    verdict, model = judged(ACCEPT)
+    verdict, model = review_with_answers(ACCEPT)
     assert verdict == CHECKED
     assert model.asked[0][:2] == ("critic", 3)
 
@@ -57,19 +59,19 @@ def test_an_accepted_program_stays_accepted() -> None:
 @pytest.mark.parametrize(("form", "told"), [("terms", False), ("sparse-dense", True)])
 def test_a_reviewer_of_signs_is_told_that_what_is_put_around_them_is_fixed(form: str, told: bool) -> None:
     model = Script([ACCEPT])
-    Reviewer(model, 2, form).judge(BRIEF, 3, Proposal(PROGRAM, "llm:small"), CHECKED, ())
+    LlmReviewer(model, 2, form).review_program(BRIEF, 3, Proposal(PROGRAM, "llm:small"), CHECKED, ())
     assert ("advise on what counts as an event" in model.asked[0][2][-1].content) is told
 
 
 def test_an_objection_sends_it_back_but_leaves_it_trainable() -> None:
-    verdict, _ = judged(REVISE)
+    verdict, _ = review_with_answers(REVISE)
     assert (verdict.accepted, verdict.trainable) == (False, True)
     message = "the term 'effort': It pays for effort. Put a minus before it."
     assert verdict.findings[-1] == Finding("review-sign", message, "objection", 4)
 
 
 def test_remarks_with_an_acceptance_are_warnings() -> None:
-    verdict, _ = judged(json.dumps({"verdict": "accept", "findings": [SIGN]}))
+    verdict, _ = review_with_answers(json.dumps({"verdict": "accept", "findings": [SIGN]}))
     assert verdict.accepted
     assert verdict.findings[-1].severity == "warning"
 
@@ -87,7 +89,7 @@ def test_remarks_with_an_acceptance_are_warnings() -> None:
     ],
 )
 def test_an_answer_that_is_no_review_is_asked_for_again(answer: str, problem: str) -> None:
-    verdict, model = judged(answer, ACCEPT)
+    verdict, model = review_with_answers(answer, ACCEPT)
     assert verdict.accepted
     assert problem in model.asked[1][2][-1].content
 
@@ -98,7 +100,7 @@ def test_an_answer_that_is_no_review_is_asked_for_again(answer: str, problem: st
     ids=["no review", "declined", "budget"],
 )
 def test_where_no_review_is_to_be_had_the_program_goes_on_with_a_note(answers: tuple[str | Exception, ...]) -> None:
-    verdict, _ = judged(*answers)
+    verdict, _ = review_with_answers(*answers)
     assert verdict.accepted
     assert verdict.findings[-1].severity == "warning"
     assert "it was not reviewed" in verdict.findings[-1].message
@@ -106,25 +108,25 @@ def test_where_no_review_is_to_be_had_the_program_goes_on_with_a_note(answers: t
 
 def test_a_lost_endpoint_is_not_passed_over() -> None:
     with pytest.raises(ModelUnavailable):
-        judged(ModelUnavailable("down"))
+        review_with_answers(ModelUnavailable("down"))
 
 
 def test_a_reviewer_that_never_agrees_is_not_asked_beyond_its_rounds() -> None:
-    objection, _ = judged(REVISE)
-    verdict, model = judged(earlier=[Verdict(False, (Finding("syntax", "no"),)), objection, objection])
+    objection, _ = review_with_answers(REVISE)
+    verdict, model = review_with_answers(earlier=[Verdict(False, (Finding("syntax", "no"),)), objection, objection])
     assert model.asked == []
     assert verdict.accepted
     assert "objected 2 times" in verdict.findings[-1].message
 
 
 def test_the_reviewers_prompts(snapshot: Callable[[str, str], None]) -> None:
-    objection, _ = judged(REVISE)
-    _, model = judged("Fine.", ACCEPT, earlier=[objection])
+    objection, _ = review_with_answers(REVISE)
+    _, model = review_with_answers("Fine.", ACCEPT, earlier=[objection])
     told = "\n".join(f"===== {message.role}\n{message.content}" for message in model.asked[1][2])
     snapshot("critic-review", told)
 
 
 def test_a_prompt_holds_nothing_that_was_measured_in_time() -> None:
-    _, model = judged(ACCEPT)
+    _, model = review_with_answers(ACCEPT)
     assert "µs" not in model.asked[0][2][-1].content
     assert "0.7" not in model.asked[0][2][-1].content

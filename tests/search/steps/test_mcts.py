@@ -1,4 +1,4 @@
-"""The search tree over refinements: where it goes, what a slot hears, and what it does with failures."""
+"""The search tree over refinements: the choice of nodes, the candidates that a slot sees, and failures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 
 from fakes.evolution_case import candidate, evolve, program, settings
 
-from rewardsmith.contract.records import Assignment, Generation, Proposal
+from rewardsmith.contract.records import GenerationPlan, Proposal, SlotAssignment
 from rewardsmith.search.steps.evolution import mcts
 
 
@@ -64,7 +64,7 @@ def test_more_exploration_spreads_the_visits():
 
 def test_the_slots_of_one_generation_go_to_different_nodes():
     history = [candidate("g0c00", 1.0), candidate("g0c01", 1.01)]
-    found = mcts.plan(config(), history, [Generation((Assignment("new"),) * 2)], lambda a, b: 0.0)
+    found = mcts.plan_generation(config(), history, [GenerationPlan((SlotAssignment("new"),) * 2)], lambda a, b: 0.0)
     assert {slot.parents for slot in found.slots} == {("g0c00",), ("g0c01",)}
 
 
@@ -72,33 +72,35 @@ def test_a_slot_hears_of_its_path_and_of_what_was_made_from_it_and_of_nothing_el
     history = [candidate("g0c00", 2.0), candidate("g0c01", 0.0)]
     history += [candidate("g1c00", 3.0), candidate("g1c01", None, "failed")]
     plans = [
-        Generation((Assignment("new"),) * 2),
-        Generation((Assignment("refine", ("g0c00",)),) * 2),
+        GenerationPlan((SlotAssignment("new"),) * 2),
+        GenerationPlan((SlotAssignment("refine", ("g0c00",)),) * 2),
     ]
-    root = mcts.grown(history, plans, 1.0)
-    deep = next(node for child in root.children for node in child.children if node.open)
-    deep.grow(None, 0.0, open=False)
-    assert mcts._assignment(deep) == Assignment("refine", ("g1c00",), ("g0c00", "g1c00"))
-    assert mcts._assignment(deep.parent) == Assignment("refine", ("g0c00",), ("g0c00", "g1c00", "g1c01"))
+    root = mcts.build_tree(history, plans, 1.0)
+    deep = next(node for child in root.children for node in child.children if node.is_open)
+    deep.add_child(None, 0.0, is_open=False)
+    assert mcts.assign_slot(deep) == SlotAssignment("refine", ("g1c00",), ("g0c00", "g1c00"))
+    assert mcts.assign_slot(deep.parent) == SlotAssignment("refine", ("g0c00",), ("g0c00", "g1c00", "g1c01"))
 
 
 def test_a_failure_counts_as_a_visit_and_is_never_refined():
     history, _ = evolve(config(), refine, lambda one: None if one.slot else 1.0)
     refined = {parent for one in history for parent in one.proposal.parents}
     assert all(id.endswith("c00") for id in refined)
-    plans = [Generation((Assignment("new"),) * 2)]
-    root = mcts.grown(history[:2], plans, 1.0)
-    assert (root.visits, [child.open for child in root.children]) == (2, [True, False])
+    plans = [GenerationPlan((SlotAssignment("new"),) * 2)]
+    root = mcts.build_tree(history[:2], plans, 1.0)
+    assert (root.visits, [child.is_open for child in root.children]) == (2, [True, False])
 
 
 def test_a_failure_earns_less_than_the_worst_fitness():
-    worth = mcts.worths([candidate("g0c00", -1e9), candidate("g0c01", 1.0), candidate("g0c02", None, "failed")], 1.0)
+    worth = mcts.rank_worths(
+        [candidate("g0c00", -1e9), candidate("g0c01", 1.0), candidate("g0c02", None, "failed")], 1.0
+    )
     assert worth == {"g0c01": 1.0, "g0c00": 0.5}
 
 
 def test_a_candidate_that_the_machine_failed_is_no_visit():
-    plans = [Generation((Assignment("new"),) * 2)]
-    root = mcts.grown([candidate("g0c00", 1.0), candidate("g0c01", None, "infrastructure")], plans, 1.0)
+    plans = [GenerationPlan((SlotAssignment("new"),) * 2)]
+    root = mcts.build_tree([candidate("g0c00", 1.0), candidate("g0c01", None, "infrastructure")], plans, 1.0)
     assert root.visits == 1
 
 

@@ -1,4 +1,4 @@
-"""The list of signals in a prompt."""
+"""The table of signals in a prompt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import pytest
 
 from rewardsmith.contract.records import Signal
-from rewardsmith.search.steps.designer.signal_table import CHARS_PER_TOKEN, HEADER, catalogue_text
+from rewardsmith.search.steps.designer.signal_table import CHARS_PER_TOKEN, HEADER, render_signal_table
 
 BODIES = ("torso", *(f"{side}_{part}" for side in ("left", "right") for part in ("hip", "shin", "foot", "toe", "arm")))
 ROOM = 400
@@ -15,7 +15,7 @@ ROOM = 400
 SEEN = (("position", (3,), "m", "position"), ("velocity", (3,), "m/s", "velocity"))
 
 
-def derived(bodies=BODIES) -> list[Signal]:
+def make_derived_signals(bodies=BODIES) -> list[Signal]:
     return [
         *(Signal(f"{b}_{q}", size, unit, f"{what} of body {b!r}", "") for b in bodies for q, size, unit, what in SEEN),
         Signal("knee_angle", (), "rad", "angle of joint 'knee', between -1 and 0", ""),
@@ -28,7 +28,7 @@ def derived(bodies=BODIES) -> list[Signal]:
 CARD = [Signal("height", (), "m", "height | of the torso", ""), Signal("speed", (2, 2), "m/s", "speed", "")]
 
 
-def names_in(text: str) -> set[str]:
+def list_names(text: str) -> set[str]:
     """Return every name that a reader of the list knows."""
     names, suffixes = set(), []
     for line in text.splitlines()[1:]:
@@ -45,25 +45,25 @@ def names_in(text: str) -> set[str]:
 
 
 def test_every_name_can_be_read_off_and_no_other():
-    signals = [*CARD, *derived()]
-    assert names_in(catalogue_text(signals, 2, ROOM)) == {signal.name for signal in signals}
+    signals = [*CARD, *make_derived_signals()]
+    assert list_names(render_signal_table(signals, 2, ROOM)) == {signal.name for signal in signals}
 
 
 def test_a_list_that_fits_stands_in_full():
-    signals = [*CARD, *derived()]
-    text = catalogue_text(signals, 2, 1_000)
+    signals = [*CARD, *make_derived_signals()]
+    text = render_signal_table(signals, 2, 1_000)
     assert [line.split(" | ")[0] for line in text.splitlines()[1:]] == [signal.name for signal in signals]
 
 
 def test_a_family_is_told_once():
-    text = catalogue_text(derived(), 0, ROOM)
+    text = render_signal_table(make_derived_signals(), 0, ROOM)
     assert text.count("velocity of body *") == 1
     assert "  where * is torso, left_hip, left_shin, left_foot, left_toe, left_arm, right_hip," in text
     assert "*_velocity | (3,) | m/s | velocity of body *" in text
 
 
 def test_what_differs_stands_with_its_name():
-    text = catalogue_text(derived(), 0, ROOM)
+    text = render_signal_table(make_derived_signals(), 0, ROOM)
     assert (
         "*_angle | scalar | rad | angle of joint *\n  where * is knee (between -1 and 0), hip (between -2 and 2)"
         in text
@@ -71,11 +71,13 @@ def test_what_differs_stands_with_its_name():
 
 
 def test_one_of_a_kind_stands_in_full():
-    assert "robot0_grip_length | scalar | m | length of tendon 'robot0:grip'" in catalogue_text(derived(), 0, ROOM)
+    assert "robot0_grip_length | scalar | m | length of tendon 'robot0:grip'" in render_signal_table(
+        make_derived_signals(), 0, ROOM
+    )
 
 
 def test_the_card_s_signals_come_first_and_in_full_whatever_the_budget():
-    lines = catalogue_text([*CARD, *derived()], 2, 1).splitlines()
+    lines = render_signal_table([*CARD, *make_derived_signals()], 2, 1).splitlines()
     assert lines[:3] == [HEADER, "height | scalar | m | height / of the torso", "speed | (2, 2) | m/s | speed"]
     assert lines[3:] == [
         "(26 more signals exist, formed as *_position, *_velocity, *_angle; a name that does not exist is answered"
@@ -85,14 +87,14 @@ def test_the_card_s_signals_come_first_and_in_full_whatever_the_budget():
 
 @pytest.mark.parametrize("budget", [150, 200, 250, 300, 400, 1_000])
 def test_a_long_catalogue_keeps_to_its_budget_and_counts_the_rest(budget):
-    signals = derived([f"part_{i}" for i in range(100)])
-    text = catalogue_text(signals, 0, budget)
+    signals = make_derived_signals([f"part_{i}" for i in range(100)])
+    text = render_signal_table(signals, 0, budget)
     assert len(text) <= budget * CHARS_PER_TOKEN
-    shown = names_in(text)
+    shown = list_names(text)
     assert shown <= {signal.name for signal in signals}
     left_out = re.search(r"\((\d+) more signals exist", text)
     assert len(shown) + (int(left_out[1]) if left_out else 0) == len(signals)
 
 
 def test_without_a_signal_there_is_the_header_alone():
-    assert catalogue_text([], 0, ROOM) == HEADER
+    assert render_signal_table([], 0, ROOM) == HEADER

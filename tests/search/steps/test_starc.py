@@ -38,10 +38,12 @@ class Problem:
 
     def standard(self, reward: np.ndarray) -> np.ndarray:
         expected = (self.step * reward).sum(axis=1)
-        return starc.normalised(starc.canonical(expected, NOW, self.step, GAMMA), float(np.linalg.norm(expected)))
+        return starc.normalize_reward(
+            starc.canonicalize_reward(expected, NOW, self.step, GAMMA), float(np.linalg.norm(expected))
+        )
 
     def distance(self, first: np.ndarray, second: np.ndarray) -> float:
-        return starc.distance(self.standard(first), self.standard(second))
+        return starc.measure_distance(self.standard(first), self.standard(second))
 
     def returns(self, reward: np.ndarray) -> np.ndarray:
         """Return what each of the policies is worth."""
@@ -105,5 +107,5 @@ def test_potentials_that_the_features_cannot_express_are_kept() -> None:
     before, after = states[:, :1], states[:, 1:]
     shaping = GAMMA * after[:, 0] - before[:, 0]
     bent = GAMMA * after[:, 0] ** 2 - before[:, 0] ** 2
-    assert np.abs(starc.canonical(shaping, before, after, GAMMA)).max() < 1e-9
-    assert np.abs(starc.canonical(bent, before, after, GAMMA)).max() > 0.1
+    assert np.abs(starc.canonicalize_reward(shaping, before, after, GAMMA)).max() < 1e-9
+    assert np.abs(starc.canonicalize_reward(bent, before, after, GAMMA)).max() > 0.1

@@ -1,9 +1,9 @@
-"""What the user is told before a training of images."""
+"""The notice before a training on images."""
 
 from __future__ import annotations
 
 from rewardsmith.contract.records import Probe
-from rewardsmith.search.steps.trainer import remark
+from rewardsmith.search.steps.trainer import observation_remark
 from rewardsmith.spec.config import Config
 
 
@@ -12,7 +12,7 @@ def probe(*shape: int) -> Probe:
 
 
 def told(trainer: str, *shape: int) -> str | None:
-    return remark(Config.model_validate({"training": {"trainer": trainer}}), probe(*shape))
+    return observation_remark(Config.model_validate({"training": {"trainer": trainer}}), probe(*shape))
 
 
 def test_images_are_trained_by_stable_baselines3_and_the_user_is_told():

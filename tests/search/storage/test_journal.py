@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from rewardsmith.contract.errors import RunError
-from rewardsmith.contract.records import Episode, Evaluation, Feedback
-from rewardsmith.search.storage.journal import Journal, canonical, read
+from rewardsmith.contract.records import Episode, Evaluation, Reflection
+from rewardsmith.search.storage.journal import Journal, canonical_events, read_journal
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def test_a_step_that_is_done_is_not_run_again(path):
 
     def make():
         calls.append(1)
-        return Feedback("better", ("alarm",))
+        return Reflection("better", ("alarm",))
 
     journal = Journal(path)
-    first = journal.once("g0c00/analyzer", Feedback, make)
+    first = journal.once("g0c00/analyzer", Reflection, make)
     journal.close()
     journal = Journal(path)
-    assert journal.once("g0c00/analyzer", Feedback, make) == first
+    assert journal.once("g0c00/analyzer", Reflection, make) == first
     assert len(calls) == 1
     journal.close()
 
@@ -49,15 +49,15 @@ def test_a_record_that_is_not_kept_is_made_again(path):
 
 def test_a_torn_last_line_is_dropped_and_written_anew(path):
     journal = Journal(path)
-    journal.append("g0c00/analyzer", Feedback("one"))
+    journal.append("g0c00/analyzer", Reflection("one"))
     journal.close()
     with path.open("ab") as file:
         file.write(b'{"key": "g0c01/analy')
     journal = Journal(path)
     assert "g0c01/analyzer" not in journal
-    journal.append("g0c01/analyzer", Feedback("two"))
+    journal.append("g0c01/analyzer", Reflection("two"))
     journal.close()
-    assert [event.key for event in read(path)] == ["g0c00/analyzer", "g0c01/analyzer"]
+    assert [event.key for event in read_journal(path)] == ["g0c00/analyzer", "g0c01/analyzer"]
 
 
 def test_a_damaged_line_inside_is_named(path):
@@ -89,14 +89,14 @@ def test_the_step_is_told_by_the_key(path):
 
 def test_a_full_disk_is_said_and_leaves_no_half_line(path):
     journal = Journal(path)
-    journal.append("g0c00/analyzer", Feedback("one"))
+    journal.append("g0c00/analyzer", Reflection("one"))
     before = path.read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, hard))
     try:
         with pytest.raises(RunError, match=r"cannot write .*journal\.jsonl.*rewardsmith resume"):
-            journal.append("g0c01/analyzer", Feedback("two"))
+            journal.append("g0c01/analyzer", Reflection("two"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)
@@ -113,9 +113,9 @@ def test_equal_runs_have_equal_canonical_journals(tmp_path):
         for key in keys:
             journal.append(key, evaluation(wall_s))
         journal.close()
-        journals.append(read(tmp_path / name))
+        journals.append(read_journal(tmp_path / name))
     assert journals[0] != journals[1]
-    assert canonical(journals[0]) == canonical(journals[1])
+    assert canonical_events(journals[0]) == canonical_events(journals[1])
 
 
 def test_a_line_is_plain_json(path):

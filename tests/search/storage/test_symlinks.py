@@ -8,7 +8,7 @@ from rewardsmith.contract.errors import RunError
 from rewardsmith.contract.records import EnvSpec
 from rewardsmith.report import video
 from rewardsmith.search.storage import Run
-from rewardsmith.spec.config import resolve
+from rewardsmith.spec.config import resolve_config
 from rewardsmith.spec.task_cards import Task
 
 TASK = Task("thing", "Rise", EnvSpec("Thing-v0"), "A thing.", "One number.", "length")
@@ -16,7 +16,7 @@ TASK = Task("thing", "Rise", EnvSpec("Thing-v0"), "A thing.", "One number.", "le
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    return Run.create(tmp_path / "run", TASK, resolve({"search": {"designer": "symbolic"}})).path
+    return Run.create(tmp_path / "run", TASK, resolve_config({"search": {"designer": "symbolic"}})).path
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,4 @@ def test_a_link_that_leads_in_a_circle_is_refused(run: Path) -> None:
 def test_a_run_that_is_itself_reached_by_a_link_opens(run: Path, tmp_path: Path) -> None:
     (tmp_path / "alias").symlink_to(run)
     assert Run.open(tmp_path / "alias").task == TASK
-    assert video.owners(Run.open(tmp_path / "alias")) == ()
+    assert video.list_filmable_candidates(Run.open(tmp_path / "alias")) == ()

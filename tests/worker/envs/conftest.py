@@ -1,4 +1,4 @@
-"""What every test of an environment has: a folder of its own, where MuJoCo may write its log."""
+"""Fixture of all tests of environments: a separate folder, where MuJoCo may write its log."""
 
 from __future__ import annotations
 

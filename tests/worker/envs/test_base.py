@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from rewardsmith.contract.records import Signal
-from rewardsmith.worker.envs.base import Actions, Layout
+from rewardsmith.worker.envs.base import ActionSpec, SignalLayout
 
-LAYOUT = Layout((Signal("a", (), "m", "", ""), Signal("b", (2, 3), "m", "", ""), Signal("c", (), "m", "", "")))
+LAYOUT = SignalLayout((Signal("a", (), "m", "", ""), Signal("b", (2, 3), "m", "", ""), Signal("c", (), "m", "", "")))
 
 
 def test_unpacked_signals_are_views_of_their_columns():
     packed = np.arange(16.0).reshape(2, 8)
-    values = LAYOUT.unpack(packed)
+    values = LAYOUT.unpack_signals(packed)
     np.testing.assert_array_equal(values["a"], [0, 8])
     np.testing.assert_array_equal(values["b"][1], [[9, 10, 11], [12, 13, 14]])
     np.testing.assert_array_equal(values["c"], [7, 15])
@@ -21,14 +21,14 @@ def test_unpacked_signals_are_views_of_their_columns():
 
 
 def test_one_row_unpacks_to_the_bare_shapes():
-    assert {name: value.shape for name, value in LAYOUT.unpack(np.zeros(8), ("b", "a")).items()} == {
+    assert {name: value.shape for name, value in LAYOUT.unpack_signals(np.zeros(8), ("b", "a")).items()} == {
         "b": (2, 3),
         "a": (),
     }
 
 
 def test_samples_of_a_box_are_uniform_and_fit_float32():
-    actions = Actions(low=(-2.0, 0.0), high=(-1.0, 0.1))
+    actions = ActionSpec(low=(-2.0, 0.0), high=(-1.0, 0.1))
     drawn = np.array([actions.sample(rng) for rng in [np.random.default_rng(0)] for _ in range(500)])
     assert (drawn >= np.float32([-2.0, 0.0])).all()
     assert (drawn <= np.float32([-1.0, 0.1])).all()
@@ -37,10 +37,10 @@ def test_samples_of_a_box_are_uniform_and_fit_float32():
 
 
 def test_samples_without_bounds_are_finite():
-    actions = Actions(low=(-np.inf,), high=(np.inf,))
+    actions = ActionSpec(low=(-np.inf,), high=(np.inf,))
     assert np.isfinite(actions.sample(np.random.default_rng(0))).all()
 
 
 def test_samples_of_a_discrete_space_are_all_its_numbers():
-    actions, rng = Actions(low=(0.0,), high=(2.0,), n=3), np.random.default_rng(0)
+    actions, rng = ActionSpec(low=(0.0,), high=(2.0,), n=3), np.random.default_rng(0)
     assert {float(actions.sample(rng)[0]) for _ in range(50)} == {0.0, 1.0, 2.0}

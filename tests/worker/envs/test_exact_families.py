@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from fakes.gym_reference import Reference, assert_equal_steps
 
-from rewardsmith.contract.env_families import installed
-from rewardsmith.contract.fitness.expression import Fitness
-from rewardsmith.contract.package_data import folder
-from rewardsmith.spec.task_cards import cards
-from rewardsmith.worker.envs.make import make
+from rewardsmith.contract.env_families import is_family_installed
+from rewardsmith.contract.fitness import Fitness
+from rewardsmith.contract.package_data import find_data_folder
+from rewardsmith.spec.task_cards import load_cards
+from rewardsmith.worker.envs.make import make_envs
 
 FAMILIES = ("gymnasium_mujoco", "classic_control", "box2d")
-NAMES = {path.stem for family in FAMILIES for path in folder("envs").glob(f"{family}/*.toml")}
-TASKS = {task.name: task for task in cards() if task.name in NAMES}
+NAMES = {path.stem for family in FAMILIES for path in find_data_folder("envs").glob(f"{family}/*.toml")}
+TASKS = {task.name: task for task in load_cards() if task.name in NAMES}
 
 
 def distinct(task):
@@ -27,10 +27,10 @@ ENVIRONMENTS = {distinct(task): name for name, task in TASKS.items()}
 @pytest.mark.parametrize("name", sorted(ENVIRONMENTS.values()))
 def test_two_hundred_steps_equal_the_environment_itself(name):
     task = TASKS[name]
-    if not installed(task.env.env_id):
+    if not is_family_installed(task.env.env_id):
         pytest.skip(f"{task.env.env_id} is not installed")
     signals = [signal.name for signal in task.env.signals]
-    env = make(task.env, 1, signals, Fitness.parse(task.fitness).names)
+    env = make_envs(task.env, 1, signals, Fitness.parse(task.fitness).names)
     limit = {} if task.env.max_episode_steps is None else {"max_episode_steps": task.env.max_episode_steps}
     reference = Reference(task.env.env_id, 1, **task.env.kwargs, **limit)
     assert_equal_steps(env, reference, seeds=(3,), steps=200)

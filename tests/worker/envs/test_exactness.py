@@ -9,7 +9,7 @@ from fakes.gym_reference import Reference, assert_equal_steps
 
 from rewardsmith.contract.records import EnvSpec, Signal
 from rewardsmith.worker.envs import mujoco_physics
-from rewardsmith.worker.envs.make import make
+from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.mujoco_env import MujocoEnv
 
 TASKS = (
@@ -39,7 +39,7 @@ NAMES = tuple(signal.name for signal in SIGNALS)
 
 @pytest.mark.parametrize("env_id", TASKS)
 def test_two_thousand_steps_with_signals_equal_gymnasium(env_id):
-    env = make(EnvSpec(env_id, signals=SIGNALS), 2, NAMES)
+    env = make_envs(EnvSpec(env_id, signals=SIGNALS), 2, NAMES)
     assert isinstance(env, MujocoEnv)
     # The two environments of a slow task make its 2,000 steps together.
     steps = 1010 if env_id in SLOW else 2000
@@ -63,7 +63,7 @@ def test_two_thousand_steps_with_signals_equal_gymnasium(env_id):
     ],
 )
 def test_keyword_arguments_count(env_id, kwargs):
-    env = make(EnvSpec(env_id, kwargs), 2)
+    env = make_envs(EnvSpec(env_id, kwargs), 2)
     assert isinstance(env, MujocoEnv)
     assert_equal_steps(env, Reference(env_id, 2, **kwargs), seeds=(0, 1), steps=120)
 
@@ -78,7 +78,7 @@ def test_keyword_arguments_count(env_id, kwargs):
     ],
 )
 def test_hopper_ends_where_its_health_does(kwargs):
-    env = make(EnvSpec("Hopper-v5", kwargs), 2)
+    env = make_envs(EnvSpec("Hopper-v5", kwargs), 2)
     ended = assert_equal_steps(env, Reference("Hopper-v5", 2, **kwargs), seeds=(5, 6), steps=150)
     assert ended > 10
 
@@ -86,26 +86,26 @@ def test_hopper_ends_where_its_health_does(kwargs):
 @pytest.mark.parametrize("env_id", ["Hopper-v5", "InvertedDoublePendulum-v5", "Reacher-v5"])
 def test_without_mujoco_batch_the_loop_is_as_exact(env_id, monkeypatch):
     monkeypatch.setattr(mujoco_physics, "mujoco_batch", None)
-    env = make(EnvSpec(env_id, signals=SIGNALS), 2, ("place", "body", "velocity"))
+    env = make_envs(EnvSpec(env_id, signals=SIGNALS), 2, ("place", "body", "velocity"))
     assert_equal_steps(env, Reference(env_id, 2), seeds=(1, 2), steps=200)
 
 
 def test_time_limit_of_the_spec_counts():
-    env = make(EnvSpec("HalfCheetah-v5", max_episode_steps=7), 2)
+    env = make_envs(EnvSpec("HalfCheetah-v5", max_episode_steps=7), 2)
     ended = assert_equal_steps(env, Reference("HalfCheetah-v5", 2, max_episode_steps=7), seeds=(0, 1), steps=30)
     assert ended == 8
     assert env.max_episode_steps == 7
 
 
 def test_reset_without_seeds_continues_the_generators():
-    env, reference = make(EnvSpec("Hopper-v5"), 2), Reference("Hopper-v5", 2)
+    env, reference = make_envs(EnvSpec("Hopper-v5"), 2), Reference("Hopper-v5", 2)
     env.reset((1, 2))
     reference.reset((1, 2))
     np.testing.assert_array_equal(env.reset(), reference.reset((None, None)))
 
 
 def test_rows_do_not_depend_on_how_many_run_beside_them():
-    one, four = make(EnvSpec("Walker2d-v5"), 1), make(EnvSpec("Walker2d-v5"), 4)
+    one, four = make_envs(EnvSpec("Walker2d-v5"), 1), make_envs(EnvSpec("Walker2d-v5"), 4)
     actions = np.random.default_rng(0).uniform(-1, 1, (100, 4, 6))
     one.reset((12,))
     four.reset((10, 11, 12, 13))
@@ -117,12 +117,12 @@ def test_rows_do_not_depend_on_how_many_run_beside_them():
 def test_signals_are_current_not_one_substep_behind(loop, monkeypatch):
     if loop:
         monkeypatch.setattr(mujoco_physics, "mujoco_batch", None)
-    env, reference = make(EnvSpec("HalfCheetah-v5", signals=SIGNALS), 1, NAMES), Reference("HalfCheetah-v5", 1)
+    env, reference = make_envs(EnvSpec("HalfCheetah-v5", signals=SIGNALS), 1, NAMES), Reference("HalfCheetah-v5", 1)
     env.reset((0,))
     reference.reset((0,))
     original = reference.envs[0].unwrapped
     for action in np.random.default_rng(0).uniform(-1, 1, (20, 1, 6)).astype(np.float32):
-        after = env.layout.unpack(env.step(action).after)
+        after = env.layout.unpack_signals(env.step(action).after)
         reference.step(action)
         lagging = original.data.body(1).xpos.copy()
         present = _forwarded(original)

@@ -10,20 +10,20 @@ from fakes.unusual_env import Unusual
 
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import EnvSpec, Signal
-from rewardsmith.worker.envs.base import Layout
+from rewardsmith.worker.envs.base import SignalLayout
 from rewardsmith.worker.envs.generic import GenericEnv
-from rewardsmith.worker.envs.make import make
+from rewardsmith.worker.envs.make import make_envs
 
 
 @pytest.mark.parametrize(("env_id", "episodes"), [("Pendulum-v1", 2), ("Reacher-v5", 12), ("InvertedPendulum-v5", 9)])
 def test_equals_single_environments(env_id, episodes):
-    env = GenericEnv(EnvSpec(env_id), 2, Layout(()))
+    env = GenericEnv(EnvSpec(env_id), 2, SignalLayout(()))
     assert assert_equal_steps(env, Reference(env_id, 2), seeds=(3, 4), steps=300) >= episodes
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "MountainCar-v0", "Acrobot-v1"])
 def test_discrete_actions_are_numbers_from_zero(env_id):
-    env, reference = make(EnvSpec(env_id), 1), Reference(env_id, 1)
+    env, reference = make_envs(EnvSpec(env_id), 1), Reference(env_id, 1)
     assert env.actions.n == reference.envs[0].action_space.n
     np.testing.assert_array_equal(env.reset((5,)), reference.reset((5,)))
     rng = np.random.default_rng(0)
@@ -43,20 +43,20 @@ def unusual():
 
 
 def test_dict_observations_are_flattened(unusual):
-    env = make(EnvSpec(unusual), 1)
+    env = make_envs(EnvSpec(unusual), 1)
     np.testing.assert_array_equal(env.reset((0,)), [[0.25, 0.5, 1, 0, 0]])
 
 
 def test_info_is_a_signal_and_zero_until_it_is_reported(unusual):
     spec = EnvSpec(unusual, signals=(Signal("distance", (), "m", "", "info[distance]"),))
-    env = make(spec, 1, ("distance",))
+    env = make_envs(spec, 1, ("distance",))
     env.reset((0,))
-    assert env.current().tolist() == [[0.0]]
+    assert env.read_signals().tolist() == [[0.0]]
     assert env.step(np.array([[0.0]])).after.tolist() == [[0.5]]
 
 
 def test_an_offset_of_discrete_actions_stays_inside(unusual):
-    env = make(EnvSpec(unusual, signals=(Signal("sent", (), "1", "", "info[last_action]"),)), 1, ("sent",))
+    env = make_envs(EnvSpec(unusual, signals=(Signal("sent", (), "1", "", "info[last_action]"),)), 1, ("sent",))
     env.reset((0,))
     assert env.step(np.array([[1.0]])).after.tolist() == [[6.0]]
 
@@ -74,7 +74,7 @@ def test_an_offset_of_discrete_actions_stays_inside(unusual):
 )
 def test_what_cannot_be_made_says_why(spec, says):
     with pytest.raises(TaskError, match=says):
-        make(spec, 1)
+        make_envs(spec, 1)
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def test_what_cannot_be_made_says_why(spec, says):
 )
 def test_signals_that_cannot_be_read_say_why(signal, says):
     with pytest.raises(TaskError, match=says):
-        make(EnvSpec("CartPole-v1", signals=(signal,)), 1, ("a",))
+        make_envs(EnvSpec("CartPole-v1", signals=(signal,)), 1, ("a",))
 
 
 def test_unknown_signal_names_the_nearest():
     with pytest.raises(TaskError, match="'cart_postion'; near it: cart_position"):
-        make(EnvSpec("CartPole-v1"), 1, ("cart_postion",))
+        make_envs(EnvSpec("CartPole-v1"), 1, ("cart_postion",))

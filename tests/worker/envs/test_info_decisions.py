@@ -1,4 +1,4 @@
-"""What is done with every entry of `info`, family by family; a family that is not installed is skipped."""
+"""The decision about every entry of `info`, family by family; a family that is not installed is skipped."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pytest
 
 from rewardsmith.contract.records import EnvSpec
-from rewardsmith.worker.envs.catalogue import survey
+from rewardsmith.worker.envs.catalogue import survey_environment
 
-SIGNAL, MEASURE, LEFT_OUT = "signal", "measure", "left out"
+SIGNAL, PRIVILEGED, LEFT_OUT = "signal", "privileged", "left out"
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ FAMILIES = {
             **dict.fromkeys(("x_position", "y_position", "x_velocity", "y_velocity"), LEFT_OUT),
             **dict.fromkeys(("distance_from_origin", "z_distance_from_origin"), LEFT_OUT),
             **dict.fromkeys(("tendon_length", "tendon_velocity"), LEFT_OUT),
-            **dict.fromkeys(("reward_forward", "reward_ctrl", "reward_contact", "reward_survive"), MEASURE),
-            **dict.fromkeys(("reward_linup", "reward_quadctrl", "reward_impact"), MEASURE),
-            **dict.fromkeys(("reward_dist", "reward_near", "distance_penalty", "velocity_penalty"), MEASURE),
+            **dict.fromkeys(("reward_forward", "reward_ctrl", "reward_contact", "reward_survive"), PRIVILEGED),
+            **dict.fromkeys(("reward_linup", "reward_quadctrl", "reward_impact"), PRIVILEGED),
+            **dict.fromkeys(("reward_dist", "reward_near", "distance_penalty", "velocity_penalty"), PRIVILEGED),
         },
     ),
     "classic_control": Family(
@@ -82,7 +82,7 @@ FAMILIES = {
                 ),
                 SIGNAL,
             ),
-            "success": MEASURE,
+            "success": PRIVILEGED,
         },
     ),
     "maniskill": Family(
@@ -97,8 +97,8 @@ FAMILIES = {
                 ),
                 SIGNAL,
             ),
-            "success": MEASURE,
-            "success_is_obj_placed": MEASURE,
+            "success": PRIVILEGED,
+            "success_is_obj_placed": PRIVILEGED,
         },
     ),
     "toy_text": Family("gymnasium", ("FrozenLake-v1", "CliffWalking-v1"), {"prob": SIGNAL}),
@@ -107,10 +107,10 @@ FAMILIES = {
         ("Meta-World/reach-v3", "Meta-World/door-open-v3", "Meta-World/drawer-open-v3", "Meta-World/faucet-open-v3"),
         {
             **dict.fromkeys(
-                ("unscaled_reward", "grasp_reward", "in_place_reward", "success", "grasp_success"), MEASURE
+                ("unscaled_reward", "grasp_reward", "in_place_reward", "success", "grasp_success"), PRIVILEGED
             ),
-            # A term of the own reward of the tasks with a door.
-            "near_object": MEASURE,
+            # A term of the environment reward of the tasks with a door.
+            "near_object": PRIVILEGED,
             "obj_to_target": SIGNAL,
         },
     ),
@@ -118,8 +118,8 @@ FAMILIES = {
         "gymnasium_robotics",
         ("FetchReach-v4", "HandManipulatePen-v1", "AdroitHandDoor-v1", "FrankaKitchen-v1", "AntMaze_UMaze-v5"),
         {
-            **dict.fromkeys(("is_success", "success"), MEASURE),
-            **dict.fromkeys(("reward_forward", "reward_ctrl", "reward_contact", "reward_survive"), MEASURE),
+            **dict.fromkeys(("is_success", "success"), PRIVILEGED),
+            **dict.fromkeys(("reward_forward", "reward_ctrl", "reward_contact", "reward_survive"), PRIVILEGED),
             **dict.fromkeys(("x_position", "y_position", "x_velocity", "y_velocity", "distance_from_origin"), SIGNAL),
             # Lists of the names of jobs.
             **dict.fromkeys(("tasks_to_complete", "step_task_completions", "episode_task_completions"), LEFT_OUT),
@@ -135,7 +135,7 @@ FAMILIES = {
 
 
 def _import(module: str) -> None:
-    """Import a family's package where it is installed; what it warns of at that is not ours to mend."""
+    """Import a family's package if it is installed; its warnings are ignored."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pytest.importorskip(module)
@@ -147,7 +147,7 @@ def test_every_entry_of_info_has_its_decision(name):
     _import(family.module)
     found: dict[str, str] = {}
     for env_id in family.ids:
-        surveyed = survey(EnvSpec(env_id))
+        surveyed = survey_environment(EnvSpec(env_id))
         offered = {signal.source for signal in surveyed.signals}
         for entry in surveyed.info:
             assert found.setdefault(entry.key, entry.decision) == entry.decision
@@ -178,6 +178,6 @@ def test_no_entry_that_tells_the_reward_or_the_success_is_a_signal(name):
     ],
 )
 def test_keys_of_other_families_that_tell(key):
-    from rewardsmith.contract.signal_source import leaks
+    from rewardsmith.contract.signal_source import may_leak_reward
 
-    assert leaks(key)
+    assert may_leak_reward(key)

@@ -12,12 +12,12 @@ from gymnasium import spaces
 
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import EnvSpec, EvaluateJob, ProbeJob, TrainJob, TrainSettings
-from rewardsmith.contract.reward_program import parse
-from rewardsmith.report.export.exporter import export
+from rewardsmith.contract.reward_program import parse_program
+from rewardsmith.report.export.exporter import export_program
 from rewardsmith.worker import evaluate, probe
-from rewardsmith.worker.envs.base import Actions
-from rewardsmith.worker.envs.catalogue import catalogue
-from rewardsmith.worker.envs.make import make
+from rewardsmith.worker.envs.base import ActionSpec
+from rewardsmith.worker.envs.catalogue import list_signals
+from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.training import train
 
 BOX = spaces.Box(-1.0, 1.0, (2,), np.float32)
@@ -37,7 +37,8 @@ OBSERVATIONS: dict[str, Any] = {
     "nested": spaces.Dict({"both": spaces.Tuple((BOX, spaces.MultiBinary(2)))}),
     "discrete": spaces.Discrete(4),
     "small_image": spaces.Box(0, 255, (4, 4, 3), np.uint8),
-    "text": spaces.Text(5),
+    "with_text": spaces.Dict({"near": BOX, "mission": spaces.Text(5)}),
+    "with_sequence": spaces.Dict({"near": BOX, "all": spaces.Sequence(BOX)}),
 }
 REFUSED_ACTIONS: dict[str, tuple[Any, str]] = {
     "tuple": (spaces.Tuple((BOX, spaces.Discrete(2))), "Tuple actions; only Box, Discrete"),
@@ -47,7 +48,8 @@ REFUSED_ACTIONS: dict[str, tuple[Any, str]] = {
 REFUSED_OBSERVATIONS: dict[str, tuple[Any, str]] = {
     "sequence": (spaces.Sequence(BOX), "observations of Sequence have no fixed length"),
     "graph": (spaces.Graph(BOX, None), "observations of Graph have no fixed length"),
-    "with_sequence": (spaces.Dict({"all": spaces.Sequence(BOX)}), "observations of Dict have no fixed length"),
+    "text": (spaces.Text(5), "observations of Text have no fixed length"),
+    "only_a_sequence": (spaces.Dict({"all": spaces.Sequence(BOX)}), "observations of Dict have no fixed length"),
 }
 SETTINGS = TrainSettings(n_envs=2, n_steps=16, batch_size=16, n_epochs=1, net_arch=(8,), checkpoints=1)
 PROGRAM = """
@@ -106,7 +108,7 @@ def test_a_space_can_be_trained_and_evaluated(spec, trainer, tmp_path):
 @pytest.mark.parametrize("name", ["multi_discrete", "multi_discrete_from_one", "multi_binary", "discrete_from_five"])
 def test_choices_are_numbers_and_the_environment_gets_what_they_stand_for(name):
     spec, space = echo(action=name), ACTIONS[name]
-    env = make(spec, 1, ("given",))
+    env = make_envs(spec, 1, ("given",))
     env.reset((0,))
     given = [tuple(env.step(np.array([[float(k)]])).after[0]) for k in range(env.actions.n)]
     assert len(set(given)) == env.actions.n
@@ -117,10 +119,10 @@ def test_choices_are_numbers_and_the_environment_gets_what_they_stand_for(name):
 @pytest.mark.parametrize("name", ACTIONS)
 def test_the_exported_file_shows_the_program_the_same_action(name):
     spec = echo(action=name)
-    env = make(spec, 1, ("given",))
-    program = parse('def reward(action):\n    return {"first": action[:, 0], "last": action[:, -1]}')
+    env = make_envs(spec, 1, ("given",))
+    program = parse_program('def reward(action):\n    return {"first": action[:, 0], "last": action[:, -1]}')
     module = types.ModuleType("exported")
-    exec(export(program, (), spec), module.__dict__)
+    exec(export_program(program, (), spec), module.__dict__)
     wrapped = module.make()
     wrapped.reset(seed=0)
     env.reset((0,))
@@ -140,17 +142,17 @@ def env_shape(name: str) -> tuple[int, ...]:
 @pytest.mark.parametrize("name", REFUSED_ACTIONS)
 def test_actions_that_cannot_be_trained_say_why(name):
     with pytest.raises(TaskError, match=REFUSED_ACTIONS[name][1]):
-        make(echo(action=name), 1)
+        make_envs(echo(action=name), 1)
 
 
 @pytest.mark.parametrize("name", REFUSED_OBSERVATIONS)
 def test_observations_that_cannot_be_trained_say_why(name):
     with pytest.raises(TaskError, match=REFUSED_OBSERVATIONS[name][1]):
-        make(echo(observation=name), 1)
+        make_envs(echo(observation=name), 1)
 
 
 def test_the_parts_of_a_tuple_are_signals():
-    shapes = {signal.name: signal.shape for signal in catalogue(echo(observation="tuple"))}
+    shapes = {signal.name: signal.shape for signal in list_signals(echo(observation="tuple"))}
     assert shapes["part_0"] == (2,)
     assert shapes["part_1"] == (3,)
 
@@ -172,7 +174,7 @@ def test_a_probe_says_what_an_action_is(name, says, tmp_path):
 
 def test_the_description_of_several_choices_undoes_their_numbering():
     parts = (2, 3, 4)
-    text = Actions((0.0,), (23.0,), 24, parts).describe()
+    text = ActionSpec((0.0,), (23.0,), 24, parts).describe()
     expressions = text.partition("at once, ")[2].replace(" and ", ", ").split(", ")
     for k in range(24):
         assert tuple(eval(expression, {"k": k}) for expression in expressions) == np.unravel_index(k, parts)

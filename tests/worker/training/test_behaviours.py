@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rewardsmith.contract.fitness.expression import Fitness, Rollout
+from rewardsmith.contract.fitness import Fitness, Rollout
 from rewardsmith.spec.task_cards import load_task
-from rewardsmith.worker.envs.make import make
+from rewardsmith.worker.envs.make import make_envs
 
 STEPS = 300
 TURN = 2 * np.pi
@@ -75,18 +75,18 @@ def thrown(name: str, height: float, z_velocity: float, rate: float) -> float:
     """Return the fitness of a limp hopper that starts in the air, upright, turning at `rate` rad/s."""
     task = load_task(None, name)
     measured = Fitness.parse(task.fitness)
-    env = make(task.env, 1, measured.names)
+    env = make_envs(task.env, 1, measured.names)
     env.reset((0,))
     original = env._original
     qvel = np.zeros(6)
     qvel[1:3] = z_velocity, rate
     original.set_state(np.array([0.0, height, 0.0, 0.0, 0.0, 0.0]), qvel)
-    env._physics.restore(0, original.data)
+    env._physics.restore_row(0, original.data)
     after = []
     for _ in range(150):
         step = env.step(np.zeros((1, 3)))
         after.append(step.after[0].copy())
-    signals = env.layout.unpack(np.stack(after))
+    signals = env.layout.unpack_signals(np.stack(after))
     return measured.evaluate(Rollout(signals, {}, np.zeros((150, 3)), False))
 
 

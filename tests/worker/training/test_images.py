@@ -1,4 +1,4 @@
-"""Environments whose observations are images: an image policy learns, acts without torch, and comes back unchanged."""
+"""Environments whose observations are images: an image policy learns, acts without torch, and can be loaded."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gymnasium import spaces
 
 from rewardsmith.contract.records import EnvSpec, EvaluateJob, ProbeJob, TrainSettings
 from rewardsmith.worker import evaluate, probe
-from rewardsmith.worker.envs.make import make
+from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.open_env import read_image
 from rewardsmith.worker.training import policy, ppo, train
 from rewardsmith.worker.training.images import Image, ImageScaling
-from rewardsmith.worker.training.learner import Learner, Unattended
+from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
 
 SETTINGS = TrainSettings(
     n_envs=4, n_steps=64, batch_size=64, n_epochs=4, learning_rate=1e-3, net_arch=(16,), gamma=0.5, checkpoints=2
@@ -47,14 +47,14 @@ def test_a_policy_learns_from_images(trained):
 
 
 def test_the_saved_policy_is_the_trained_one(tmp_path):
-    learner = Learner(image_job(), Unattended())
-    learner.advance()
-    policy.save(learner.policy(), tmp_path)
+    learner = Learner(image_job(), NullTrainingCallback())
+    learner.run_iteration()
+    policy.save(learner.extract_policy(), tmp_path)
     saved, network = policy.load(tmp_path), learner.model.policy
     convolution = network.features_extractor.cnn[0]
     np.testing.assert_array_equal(saved.tensors["conv.0.weight"], convolution.weight.detach().numpy())
     assert saved.spec.image == Image(SIDE, SIDE, 3)
-    seen = learner.rollout.seen[0]
+    seen = learner.rollout.raw_obs[0]
     with torch.no_grad():
         images = torch.from_numpy(learner.rollout.obs[0].reshape(-1, 3, SIDE, SIDE))
         expected = network.get_distribution(images).distribution.logits
@@ -72,32 +72,31 @@ def test_a_row_is_acted_on_alone(trained):
 
 
 def test_an_update_changes_the_convolutions():
-    learner = Learner(image_job(), Unattended())
-    before = learner.policy().tensors["conv.0.weight"]
-    learner.advance()
-    assert not np.array_equal(before, learner.policy().tensors["conv.0.weight"])
+    learner = Learner(image_job(), NullTrainingCallback())
+    before = learner.extract_policy().tensors["conv.0.weight"]
+    learner.run_iteration()
+    assert not np.array_equal(before, learner.extract_policy().tensors["conv.0.weight"])
     learner.close()
 
 
 def test_a_rollout_keeps_images_as_bytes():
-    learner = Learner(image_job(), Unattended())
-    assert {learner.rollout.seen.dtype, learner.rollout.obs.dtype, learner.model.rollout_buffer.observations.dtype} == {
-        np.dtype(np.uint8)
-    }
+    learner = Learner(image_job(), NullTrainingCallback())
+    buffers = (learner.rollout.raw_obs, learner.rollout.obs, learner.model.rollout_buffer.observations)
+    assert {buffer.dtype for buffer in buffers} == {np.dtype(np.uint8)}
     learner.close()
 
 
 @pytest.mark.parametrize("channels_first", [False, True])
 def test_an_image_reaches_the_network_channel_first(channels_first):
-    env = make(replace(BRIGHT, kwargs={"channels_first": channels_first}), 2)
+    env = make_envs(replace(BRIGHT, kwargs={"channels_first": channels_first}), 2)
     rows = env.reset((0, 0))
     assert env.image == Image(SIDE, SIDE, 3, channels_first)
     original = gymnasium.make("Bright-v0", channels_first=channels_first).reset(seed=0)[0]
     expected = original if channels_first else original.transpose(2, 0, 1)
     out = np.empty_like(rows)
-    ImageScaling(env.image).apply(rows, out)
+    ImageScaling(env.image).scale_into(rows, out)
     np.testing.assert_array_equal(out[0].reshape(3, SIDE, SIDE), expected)
-    np.testing.assert_array_equal(ImageScaling(env.image).applied(rows), out)
+    np.testing.assert_array_equal(ImageScaling(env.image).scale(rows), out)
 
 
 def test_an_image_is_no_signal_and_the_probe_says_its_shape(tmp_path):
@@ -122,8 +121,8 @@ def test_what_the_convolutions_cannot_take_is_no_image(space):
 
 
 def test_the_fast_trainer_leaves_images_to_stable_baselines3():
-    from rewardsmith.worker.training.fast_ppo import supported_shape
+    from rewardsmith.worker.training.fast_ppo import find_supported_shape
 
-    env = make(BRIGHT, 2)
-    model = ppo.build(replace(SETTINGS, trainer="fast"), env.obs_dim, env.actions, 0, env.image)
-    assert supported_shape(model) is None
+    env = make_envs(BRIGHT, 2)
+    model = ppo.build_model(replace(SETTINGS, trainer="fast"), env.obs_dim, env.actions, 0, env.image)
+    assert find_supported_shape(model) is None

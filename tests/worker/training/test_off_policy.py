@@ -10,11 +10,11 @@ import pytest
 
 from rewardsmith.contract.errors import ConfigError, TaskError
 from rewardsmith.contract.records import EnvSpec, EvaluateJob, OffPolicySettings, TrainJob, TrainSettings
-from rewardsmith.spec.config import resolve
+from rewardsmith.spec.config import resolve_config
 from rewardsmith.spec.task_cards import load_task
 from rewardsmith.worker import evaluate
 from rewardsmith.worker.training import policy, train
-from rewardsmith.worker.training.learner import Unattended
+from rewardsmith.worker.training.learner import NullTrainingCallback
 from rewardsmith.worker.training.off_policy import OffPolicyLearner
 
 UP = "def reward(after):\n    return {'up': after.cos_angle}\n"
@@ -31,10 +31,10 @@ def job(trainer: str, env_steps: int = 400, **changes: object) -> TrainJob:
 
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_the_saved_policy_acts_as_the_trained_one(trainer: str, tmp_path: Path) -> None:
-    learner = OffPolicyLearner(job(trainer), Unattended())
+    learner = OffPolicyLearner(job(trainer), NullTrainingCallback())
     try:
         assert learner.run() == "ok"
-        policy.save(learner.policy(), tmp_path)
+        policy.save(learner.extract_policy(), tmp_path)
         obs = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
         expected, _ = learner.model.predict(obs, deterministic=True)
     finally:
@@ -44,17 +44,18 @@ def test_the_saved_policy_acts_as_the_trained_one(trainer: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_equal_seeds_give_equal_trainings(trainer: str, tmp_path: Path) -> None:
-    courses = [train.run(job(trainer), _folder(tmp_path / str(i))).curve for i in range(2)]
-    assert courses[0] == courses[1]
+    curves = [train.run(job(trainer), _folder(tmp_path / str(i))).curve for i in range(2)]
+    assert curves[0] == curves[1]
+    assert curves[0][0].approx_kl is curves[0][0].clip_fraction is None
     one, other = (policy.load(tmp_path / str(i)).tensors for i in range(2))
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
-def test_what_the_time_limit_cut_off_is_told_from_what_has_ended() -> None:
-    learner = OffPolicyLearner(job("sac", env=replace(PENDULUM.env, max_episode_steps=5)), Unattended())
+def test_ends_by_the_time_limit_are_stored_as_truncations() -> None:
+    learner = OffPolicyLearner(job("sac", env=replace(PENDULUM.env, max_episode_steps=5)), NullTrainingCallback())
     try:
         for _ in range(6):
-            learner.advance()
+            learner.run_iteration()
         buffer = learner.model.replay_buffer
         assert buffer.dones[:6, 0].tolist() == [0, 0, 0, 0, 1, 0]
         assert buffer.timeouts[:6, 0].tolist() == [0, 0, 0, 0, 1, 0]
@@ -75,12 +76,12 @@ def test_choices_and_images_are_refused_in_a_line(tmp_path: Path) -> None:
 
 
 def test_settings_are_nested_and_what_does_not_fit_together_is_refused() -> None:
-    config = resolve({"training": {"trainer": "td3", "off_policy": {"batch_size": 512}}})
+    config = resolve_config({"training": {"trainer": "td3", "off_policy": {"batch_size": 512}}})
     assert config.training.off_policy.batch_size == 512
     with pytest.raises(ConfigError, match="deterministic = false is not for"):
-        resolve({"training": {"trainer": "sac"}, "evaluation": {"deterministic": False}})
+        resolve_config({"training": {"trainer": "sac"}, "evaluation": {"deterministic": False}})
     with pytest.raises(ConfigError, match=r"training\.off_policy\.batchsize.*did you mean 'batch_size'"):
-        resolve({"training": {"off_policy": {"batchsize": 1}}})
+        resolve_config({"training": {"off_policy": {"batchsize": 1}}})
 
 
 @pytest.mark.slow

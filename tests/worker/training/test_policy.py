@@ -36,7 +36,7 @@ def observations(n=7):
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_the_mean_is_torch_s(activation):
     policy = made(activation=activation)
-    hidden = torch.as_tensor(policy.normalized(observations()), dtype=torch.float32)
+    hidden = torch.as_tensor(policy.normalize_obs(observations()), dtype=torch.float32)
     for layer in range(3):
         weight, bias = (torch.as_tensor(policy.tensors[f"actor.{layer}.{part}"]) for part in ("weight", "bias"))
         hidden = torch.nn.functional.linear(hidden, weight, bias)
@@ -48,8 +48,8 @@ def test_the_mean_is_torch_s(activation):
 def test_normalised_observations_are_clipped():
     policy = made()
     mean, var = policy.tensors["obs_mean"], policy.tensors["obs_var"]
-    np.testing.assert_allclose(policy.normalized(mean + np.sqrt(var))[None], np.ones((1, 5)), rtol=1e-6)
-    assert policy.normalized(np.full((1, 5), 1e9)).max() == 10.0
+    np.testing.assert_allclose(policy.normalize_obs(mean + np.sqrt(var))[None], np.ones((1, 5)), rtol=1e-6)
+    assert policy.normalize_obs(np.full((1, 5), 1e9)).max() == 10.0
 
 
 def test_a_row_does_not_depend_on_the_others():

@@ -1,4 +1,4 @@
-"""The NumPy update against stable-baselines3's: gradients, parameters, moments, and what makes it a drop-in."""
+"""The NumPy update against stable-baselines3's: gradients, parameters, moments, and drop-in behaviour."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 
-from rewardsmith.worker.training.fast_ppo import FastPPO, flatten, parameters, supported_shape
-from rewardsmith.worker.training.ppo_update import Coefficients, Update
+from rewardsmith.worker.training.fast_ppo import FastPPO, find_supported_shape, flatten_rollout, pair_parameters
+from rewardsmith.worker.training.ppo_update import Coefficients, PPOUpdate
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size of:UserWarning")
 
@@ -70,17 +70,17 @@ def autograd_loss(model: PPO, samples: Any) -> torch.Tensor:
 @pytest.mark.parametrize("hidden", [[64, 64], [16], [24, 16, 8]])
 def test_gradient_equals_that_of_autograd(env: str, hidden: list[int]) -> None:
     model = model_with_rollout(FastPPO, env, policy_kwargs={"net_arch": hidden})
-    shape, samples = supported_shape(model), flatten(model.rollout_buffer)
+    shape, samples = find_supported_shape(model), flatten_rollout(model.rollout_buffer)
     assert shape is not None
-    update = Update(shape, 150, 150, samples.actions.shape[1], Coefficients(0.2, 0.5, 0.01, 0.5))
-    for parameter, view in parameters(model.policy, update.values):
+    update = PPOUpdate(shape, 150, 150, samples.actions.shape[1], Coefficients(0.2, 0.5, 0.01, 0.5))
+    for parameter, view in pair_parameters(model.policy, update.values):
         view[...] = parameter.detach().numpy()
-    shuffled = update.shuffled(samples, np.arange(150))
+    shuffled = update.shuffle_minibatches(samples, np.arange(150))
     update.compute_gradient(shuffled[0])
 
     autograd_loss(model, samples).backward()
 
-    for parameter, view in parameters(model.policy, update.gradient):
+    for parameter, view in pair_parameters(model.policy, update.gradient):
         assert parameter.grad is not None
         scale = float(parameter.grad.abs().max())
         np.testing.assert_allclose(view, parameter.grad.numpy(), rtol=0, atol=1e-5 * max(scale, 1.0))
@@ -144,7 +144,7 @@ def test_update_does_not_depend_on_what_earlier_updates_left_in_the_buffers() ->
 )
 def test_what_is_not_covered_trains_as_sb3_does(changes: dict[str, Any]) -> None:
     theirs, ours = (model_with_rollout(kind, "Pendulum-v1", **changes) for kind in (PPO, FastPPO))
-    assert supported_shape(ours) is None
+    assert find_supported_shape(ours) is None
     for model in (theirs, ours):
         np.random.seed(7)
         torch.manual_seed(7)

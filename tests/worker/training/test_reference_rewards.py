@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fakes.paths import REWARDS
 
-from rewardsmith.contract.env_families import installed
+from rewardsmith.contract.env_families import is_family_installed
 from rewardsmith.contract.records import EvaluateJob, TrainJob, TrainSettings
 from rewardsmith.contract.reward_program import load_reward
 from rewardsmith.spec.task_cards import load_task
@@ -51,7 +51,7 @@ def test_a_program_reads_signals_of_its_card(path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_a_policy_of_the_good_program_beats_that_of_the_bad_one_and_a_random_one(name, tmp_path):
-    if not installed(load_task(None, name).env.env_id):
+    if not is_family_installed(load_task(None, name).env.env_id):
         pytest.skip(f"the packages of {name} are not installed")
     good, bad = (fitness_after_training(name, kind, tmp_path / kind) for kind in ("good", "bad"))
     random = measured(name, None, tmp_path)

@@ -13,9 +13,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rewardsmith.contract.records import EnvSpec, TrainSettings
-from rewardsmith.worker.training.learner import Learner, Unattended
+from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
 from rewardsmith.worker.training.ppo import fill_buffer
-from rewardsmith.worker.training.running_stats import Moments, RewardScaling
+from rewardsmith.worker.training.running_stats import RewardScaling, RunningMeanStd
 
 PROGRAM = """
 def reward(before, action, after, start):
@@ -49,13 +49,13 @@ class Nothing(BaseCallback):
 def test_buffer_equals_that_of_step_by_step_scoring() -> None:
     settings = TrainSettings(n_envs=3, n_steps=60, normalize_obs=False, normalize_reward=False, net_arch=(16, 16))
     env = EnvSpec("Hopper-v5", max_episode_steps=15)  # so that time limits and falls both occur
-    learner = Learner(job(PROGRAM, env=env, settings=settings), Unattended())
+    learner = Learner(job(PROGRAM, env=env, settings=settings), NullTrainingCallback())
     rollout = learner.rollout
-    learner.collect()
-    fill_buffer(learner.model, rollout, learner.scorer.score(rollout).total.astype(np.float32), learner.scaling)
+    learner.collect_rollout()
+    fill_buffer(learner.model, rollout, learner.reward_source.score(rollout).total.astype(np.float32), learner.scaling)
     ours = learner.model.rollout_buffer
     learner.close()
-    ends = {final.truncated for final in rollout.finals}
+    ends = {final.truncated for final in rollout.episode_ends}
     assert ends == {True, False}
 
     vec = DummyVecEnv([lambda: PerStep(gymnasium.make("Hopper-v5", max_episode_steps=15))] * 3)
@@ -64,7 +64,7 @@ def test_buffer_equals_that_of_step_by_step_scoring() -> None:
     _, callback = theirs._setup_learn(1, Nothing())
     vec._seeds = learner.collector.seeds
     theirs._last_obs = vec.reset()
-    drawn = iter(torch.from_numpy(rollout.drawn))
+    drawn = iter(torch.from_numpy(rollout.actions))
 
     def repeat(obs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         actions = next(drawn)
@@ -83,19 +83,19 @@ def test_buffer_equals_that_of_step_by_step_scoring() -> None:
 
 def test_moments_of_parts_are_those_of_the_whole() -> None:
     values = np.random.default_rng(0).normal(3.0, 2.0, (500, 4))
-    moments = Moments((4,))
+    moments = RunningMeanStd((4,))
     for part in np.split(values, [1, 10, 300]):
         moments.update(part)
 
     np.testing.assert_allclose(moments.mean, values.mean(axis=0))
-    np.testing.assert_allclose(moments.variance, values.var(axis=0))
+    np.testing.assert_allclose(moments.var, values.var(axis=0))
 
 
 def test_rewards_are_divided_by_the_deviation_of_the_discounted_return() -> None:
     rng = np.random.default_rng(0)
     rewards, ended = rng.normal(5.0, 1.0, (2, 40, 3)), rng.random((2, 40, 3)) < 0.1
-    scaling = RewardScaling(3, 0.9, on=True)
-    scaled = [scaling.scaled(part, cut) for part, cut in zip(rewards, ended, strict=True)]
+    scaling = RewardScaling(3, 0.9, enabled=True)
+    scaled = [scaling.scale(part, cut) for part, cut in zip(rewards, ended, strict=True)]
 
     carried, returns = np.zeros(3), []
     for reward, cut in zip(rewards.reshape(-1, 3), ended.reshape(-1, 3), strict=True):
@@ -107,6 +107,6 @@ def test_rewards_are_divided_by_the_deviation_of_the_discounted_return() -> None
 
 
 def test_rewards_that_never_differ_stay_finite() -> None:
-    scaled = RewardScaling(2, 0.0, on=True).scaled(np.full((5, 2), 3.0), np.zeros((5, 2), np.bool_))
+    scaled = RewardScaling(2, 0.0, enabled=True).scale(np.full((5, 2), 3.0), np.zeros((5, 2), np.bool_))
 
     np.testing.assert_array_equal(scaled, np.full((5, 2), 3.0))

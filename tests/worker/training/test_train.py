@@ -1,4 +1,4 @@
-"""Trainings, whole and small: what they report, what they save, and what they do with input that misbehaves."""
+"""Complete small trainings: their reports, their files, and their reaction to bad input."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from fakes.training_case import FALLEN, PENDULUM, SMALL, UPRIGHT, faulty, job
 from rewardsmith.contract.errors import FitnessError, ProgramError, TaskError
 from rewardsmith.contract.records import CurvePoint, EnvSpec, Rung, Training, TrainSettings
 from rewardsmith.worker.training import policy
-from rewardsmith.worker.training.learner import Learner, Unattended
+from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
 from rewardsmith.worker.training.train import run
 
 
-class Watching(Unattended):
-    """Notes what a training reports, and stops it at the rungs named."""
+class Watching(NullTrainingCallback):
+    """Callback that records the reports of a training, and stops it at the rungs named."""
 
     def __init__(self, stop_at: tuple[int, ...] = ()) -> None:
         self.points: list[CurvePoint] = []
         self.rungs: list[Rung] = []
         self._stop_at = stop_at
 
-    def point(self, point: CurvePoint) -> None:
+    def on_curve_point(self, point: CurvePoint) -> None:
         self.points.append(point)
 
-    def go_on(self, rung: Rung) -> bool:
+    def should_continue(self, rung: Rung) -> bool:
         self.rungs.append(rung)
         return rung.env_steps not in self._stop_at
 
@@ -40,7 +40,7 @@ def bits(folder: Path) -> bytes:
 
 
 @pytest.mark.parametrize("trainer", ["fast", "sb3"])
-@pytest.mark.parametrize("program", [UPRIGHT, None], ids=["program", "own-reward"])
+@pytest.mark.parametrize("program", [UPRIGHT, None], ids=["program", "environment-reward"])
 def test_training_ends_with_a_policy_and_its_curve(tmp_path: Path, trainer: str, program: str | None) -> None:
     watching = Watching()
     settings = replace(SMALL, trainer=trainer)
@@ -51,6 +51,7 @@ def test_training_ends_with_a_policy_and_its_curve(tmp_path: Path, trainer: str,
     assert list(training.curve) == watching.points
     assert set(training.curve[0].terms) == ({"upright", "effort"} if program else set())
     assert training.curve[0].fitness == training.curve[0].length
+    assert all(point.approx_kl > 0 and 0 <= point.clip_fraction <= 1 for point in training.curve)
     assert training.cpu_s > 0 and (training.reward_s > 0) == (program is not None)
     action = policy.load(tmp_path).act(np.zeros((3, 4)))
     assert action.shape == (3, 1) and np.isfinite(action).all()
@@ -87,13 +88,13 @@ def test_same_job_gives_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_saved_policy_acts_as_the_trained_model(tmp_path: Path) -> None:
-    learner = Learner(job(), Unattended())
-    learner.advance()
+    learner = Learner(job(), NullTrainingCallback())
+    learner.run_iteration()
     learner.close()
-    policy.save(learner.policy(), tmp_path)
+    policy.save(learner.extract_policy(), tmp_path)
     obs = np.random.default_rng(0).standard_normal((5, 4)) * 0.1
 
-    taken = learner.scaling.applied(obs)
+    taken = learner.scaling.scale(obs)
     with torch.no_grad():
         mean = learner.model.policy.get_distribution(torch.from_numpy(taken)).mode().numpy()
     np.testing.assert_allclose(policy.load(tmp_path).act(obs), np.clip(mean, -3, 3), rtol=0, atol=1e-5)
@@ -107,7 +108,7 @@ def test_discrete_actions_train(tmp_path: Path) -> None:
 
 
 def test_only_named_signals_are_gathered() -> None:
-    learner = Learner(job(FALLEN, fitness="length"), Unattended())
+    learner = Learner(job(FALLEN, fitness="length"), NullTrainingCallback())
     learner.close()
 
     assert learner.env.layout.names == ("obs",)
@@ -135,7 +136,7 @@ def reward(after, memory):
 
     for point in training.curve:
         assert point.length is not None and point.reward is not None
-        # 1 + 2 + ... + length, of episodes of 1 to 4 steps: memory starts anew with each.
+        # 1 + 2 + ... + length, of episodes of 1 to 4 steps: memory starts again with each.
         assert point.length <= point.reward <= 10
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from rewardsmith.contract.records import DryRun
-from rewardsmith.llm.prompts import figure, one_line
-from rewardsmith.search.steps.analyzer.term_curves import Course, Curves
+from rewardsmith.contract.records import TrialScoring
+from rewardsmith.llm.prompts import format_value, to_one_line
+from rewardsmith.search.steps.analyzer.term_curves import TermCurve, TrainingCurves
 
 DROWNING_SHARE = 0.95
-"""Part of the total's size above which one term leaves the others no say."""
+"""Part of the total's size above which one term drowns the others."""
 RISES = 0.4
-"""Trend above which a course counts as rising: 0.4 of its own range between its first and last third."""
+"""Trend above which a curve counts as rising: 0.4 of its own range between its first and last third."""
 FLAT = 0.1
 """Trend, up or down, that is taken for noise."""
 FLAT_RANGE = 0.05
-"""A course whose range is below this part of its size does not move."""
+"""A curve whose range is below this part of its size does not move."""
 CONSTANT_RANGE = 0.01
 MINOR_SHARE, MAJOR_SHARE = 0.5, 0.8
 """A term that grows from below the one to above the other part of the total's size has taken over."""
@@ -28,56 +28,58 @@ LEAST_POINTS = 4
 """Fewer points show no trend."""
 
 
-def find_alarms(curves: Curves, weights: Mapping[str, float], dry_run: DryRun | None = None) -> tuple[str, ...]:
+def find_alarms(
+    curves: TrainingCurves, weights: Mapping[str, float], scoring: TrialScoring | None = None
+) -> tuple[str, ...]:
     """Return the alarms, for the user and for the designer.
 
     Args:
         curves: of the program's trainings.
         weights: term to weight.
-        dry_run: what its terms gave under random actions: the bounds that a term is seen to have.
+        scoring: what its terms gave under random actions: the bounds that a term is seen to have.
     """
-    alarms = [_diverging(curves), *_drowning(curves, weights), *_taking_over(curves, weights)]
-    alarms += _constants(curves, weights)
-    alarms += _pinned(curves, weights, dry_run)
+    alarms = [_find_diverging_return(curves), *_find_drowning_terms(curves, weights), *_find_takeovers(curves, weights)]
+    alarms += _find_constant_terms(curves, weights)
+    alarms += _find_terms_at_bound(curves, weights, scoring)
     return tuple(alarm for alarm in alarms if alarm)
 
 
-def shares(curves: Curves, weights: Mapping[str, float]) -> dict[str, float]:
+def term_shares(curves: TrainingCurves, weights: Mapping[str, float]) -> dict[str, float]:
     """Return each term's part of the total's size at the end of training, in [0, 1].
 
     The size of a term is |weight * its mean per step|; what cancels within the mean is not seen.
     """
-    return _parts({course.name: course.late for course in curves.terms}, weights)
+    return _relative_sizes({curve.name: curve.late for curve in curves.terms}, weights)
 
 
-def _parts(means: Mapping[str, float | None], weights: Mapping[str, float]) -> dict[str, float]:
+def _relative_sizes(means: Mapping[str, float | None], weights: Mapping[str, float]) -> dict[str, float]:
     sizes = {name: abs(weights.get(name, 1.0) * (mean or 0.0)) for name, mean in means.items()}
     sizes = {name: size if math.isfinite(size) else 0.0 for name, size in sizes.items()}
     whole = sum(sizes.values())
     return {name: size / whole if whole else 0.0 for name, size in sizes.items()}
 
 
-def trend(course: Course) -> float:
-    """Return the change from the first to the last third of a course in units of its range, in [-1, 1].
+def relative_trend(curve: TermCurve) -> float:
+    """Return the change from the first to the last third of a curve in units of its range, in [-1, 1].
 
-    0 where the course has too few points or hardly moves.
+    0 where the curve has too few points or hardly moves.
 
-    >>> trend(Course("v", (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)))
+    >>> relative_trend(TermCurve("v", (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)))
     0.8
     """
-    known = course.known
-    if len(known) < LEAST_POINTS:
+    values = curve.known
+    if len(values) < LEAST_POINTS:
         return 0.0
-    low, high = min(known), max(known)
+    low, high = min(values), max(values)
     if not high - low > FLAT_RANGE * max(abs(low), abs(high)):
         return 0.0
-    third = len(known) // 3
-    return (sum(known[-third:]) - sum(known[:third])) / third / (high - low)
+    third = len(values) // 3
+    return (sum(values[-third:]) - sum(values[:third])) / third / (high - low)
 
 
-def _diverging(curves: Curves) -> str | None:
-    """Say when the program is satisfied ever better and the task is not."""
-    rising, fitness = trend(curves.reward), trend(curves.fitness)
+def _find_diverging_return(curves: TrainingCurves) -> str | None:
+    """Return an alarm where the program's own return rises and fitness does not."""
+    rising, fitness = relative_trend(curves.reward), relative_trend(curves.fitness)
     if rising < RISES or fitness > FLAT or len(curves.fitness.known) < LEAST_POINTS:
         return None
     course = "falls" if fitness < -FLAT else "stays flat"
@@ -87,84 +89,86 @@ def _diverging(curves: Curves) -> str | None:
     )
 
 
-def _drowning(curves: Curves, weights: Mapping[str, float]) -> list[str]:
-    """Say which term leaves the others no say although fitness does not rise; a goal that is reached may well lead."""
-    parts = shares(curves, weights)
-    if len(parts) < 2 or not _stalls(curves):
+def _find_drowning_terms(curves: TrainingCurves, weights: Mapping[str, float]) -> list[str]:
+    """Return an alarm for a term that drowns the others while fitness does not rise; a reached goal may well lead."""
+    parts = term_shares(curves, weights)
+    if len(parts) < 2 or not _fitness_stalls(curves):
         return []
     return [
-        f"the term {one_line(name, 40)!r} makes {100.0 * part:.0f} % of the total: the other terms hardly count"
+        f"the term {to_one_line(name, 40)!r} makes {100.0 * part:.0f} % of the total: the other terms hardly count"
         for name, part in parts.items()
         if part > DROWNING_SHARE
     ]
 
 
-def _constants(curves: Curves, weights: Mapping[str, float]) -> list[str]:
-    """Say which terms are the same whatever the policy has learnt.
+def _find_constant_terms(curves: TrainingCurves, weights: Mapping[str, float]) -> list[str]:
+    """Return an alarm for each term that is the same whatever the policy has learnt.
 
     A small bonus for every step survived is what many good programs have: a constant counts where it leads the total
     while fitness does not rise.
     """
-    parts, stalls = shares(curves, weights), _stalls(curves)
+    parts, stalls = term_shares(curves, weights), _fitness_stalls(curves)
     alarms = []
-    for course in curves.terms:
-        name = one_line(course.name, 40)
-        if not _is_constant(course):
+    for curve in curves.terms:
+        name = to_one_line(curve.name, 40)
+        if not _is_constant(curve):
             continue
-        if course.mean == 0.0:
+        if curve.mean == 0.0:
             alarms.append(f"the term {name!r} is zero throughout the training: it says nothing")
-        elif stalls and parts[course.name] > MINOR_SHARE:
+        elif stalls and parts[curve.name] > MINOR_SHARE:
             alarms.append(
-                f"the term {name!r} stays at {figure(course.mean)} per step throughout the training: it rewards the "
-                "length of the episode and nothing else"
+                f"the term {name!r} stays at {format_value(curve.mean)} per step throughout the training: it rewards "
+                "the length of the episode and nothing else"
             )
     return alarms
 
 
-def _is_constant(course: Course) -> bool:
+def _is_constant(curve: TermCurve) -> bool:
     """Return whether a term has hardly moved in the whole training."""
-    if len(course.known) < LEAST_POINTS or course.max is None or course.min is None:
+    if len(curve.known) < LEAST_POINTS or curve.max is None or curve.min is None:
         return False
-    return course.max - course.min <= CONSTANT_RANGE * max(abs(course.max), abs(course.min))
+    return curve.max - curve.min <= CONSTANT_RANGE * max(abs(curve.max), abs(curve.min))
 
 
-def _taking_over(curves: Curves, weights: Mapping[str, float]) -> list[str]:
-    """Say which term has come to make the total although fitness does not rise."""
-    if not _stalls(curves):
+def _find_takeovers(curves: TrainingCurves, weights: Mapping[str, float]) -> list[str]:
+    """Return an alarm for a term that has come to make the total while fitness does not rise."""
+    if not _fitness_stalls(curves):
         return []
-    early = _parts({course.name: course.early for course in curves.terms}, weights)
+    early = _relative_sizes({curve.name: curve.early for curve in curves.terms}, weights)
     return [
-        f"the term {one_line(name, 40)!r} has grown from {100 * early[name]:.0f} to {100 * part:.0f} % of the total "
+        f"the term {to_one_line(name, 40)!r} has grown from {100 * early[name]:.0f} to {100 * part:.0f} % of the total "
         "while fitness does not rise: the policy collects it instead of doing the task"
-        for name, part in shares(curves, weights).items()
+        for name, part in term_shares(curves, weights).items()
         if early[name] < MINOR_SHARE and DROWNING_SHARE >= part > MAJOR_SHARE
     ]
 
 
-def _pinned(curves: Curves, weights: Mapping[str, float], dry_run: DryRun | None) -> list[str]:
-    """Say which term is at the most that random actions reach, from early on, while fitness does not rise.
+def _find_terms_at_bound(
+    curves: TrainingCurves, weights: Mapping[str, float], scoring: TrialScoring | None
+) -> list[str]:
+    """Return an alarm for a term at the most that random actions reach, from early on, while fitness does not rise.
 
     That is what posture terms do: a policy that only stands still, or keeps its starting pose, has all of them.
     """
-    if dry_run is None or not _stalls(curves):
+    if scoring is None or not _fitness_stalls(curves):
         return []
-    seen = {term.name: (term.min, term.max) for term in dry_run.terms if weights.get(term.name, 1.0) > 0.0}
-    parts = shares(curves, weights)
+    seen = {term.name: (term.min, term.max) for term in scoring.terms if weights.get(term.name, 1.0) > 0.0}
+    parts = term_shares(curves, weights)
     return [
-        f"the term {one_line(course.name, 40)!r} has been at its bound for most of the training while fitness does not "
-        "rise: it is had by holding still, and nothing more can be learnt from it"
-        for course in curves.terms
-        if course.name in seen and parts[course.name] > PINNED_SHARE and _sits_at(course, *seen[course.name])
+        f"the term {to_one_line(curve.name, 40)!r} has been at its bound for most of the training while fitness does "
+        "not rise: it is had by holding still, and nothing more can be learnt from it"
+        for curve in curves.terms
+        if curve.name in seen and parts[curve.name] > PINNED_SHARE and _sits_at(curve, *seen[curve.name])
     ]
 
 
-def _sits_at(course: Course, low: float, high: float) -> bool:
-    """Return whether a course has changed, and its last two thirds are at the greatest value seen at random."""
-    late = course.known[len(course.known) // 3 :]
+def _sits_at(curve: TermCurve, low: float, high: float) -> bool:
+    """Return whether a curve has changed, and its last two thirds are at the greatest value seen at random."""
+    late = curve.known[len(curve.known) // 3 :]
     near = all(abs(high - value) <= PINNED_RANGE * (high - low) for value in late)
-    return len(course.known) >= LEAST_POINTS and high > low and near and not _is_constant(course)
+    return len(curve.known) >= LEAST_POINTS and high > low and near and not _is_constant(curve)
 
 
-def _stalls(curves: Curves) -> bool:
+def _fitness_stalls(curves: TrainingCurves) -> bool:
     """Return whether fitness is known and does not rise."""
-    return len(curves.fitness.known) >= LEAST_POINTS and trend(curves.fitness) <= FLAT
+    return len(curves.fitness.known) >= LEAST_POINTS and relative_trend(curves.fitness) <= FLAT

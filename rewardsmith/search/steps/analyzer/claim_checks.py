@@ -9,18 +9,18 @@ import numpy as np
 from pydantic import Field
 
 from rewardsmith.contract.reward_program import Array
-from rewardsmith.llm.structured_output import Form
-from rewardsmith.search.steps.analyzer.episode_selection import Watched
+from rewardsmith.llm.structured_output import AnswerForm
+from rewardsmith.search.steps.analyzer.episode_selection import ScoredEpisode
 
 ROUNDED = 0.01
-"""Relative slack of a comparison: the reader sees figures of three digits."""
+"""Relative slack of a comparison: the reader sees three digits."""
 Comparison = Literal[
     "all_above", "all_below", "some_above", "some_below", "mean_above", "mean_below", "rises_by", "falls_by"
 ]
 
 
-class Claim(Form):
-    """What a cause rests on."""
+class Claim(AnswerForm):
+    """A statement about a recorded episode, which a cause rests on."""
 
     episode: str
     signal: str
@@ -30,33 +30,33 @@ class Claim(Form):
     value: Annotated[float, Field(allow_inf_nan=False)]
 
 
-def refuted(claim: Claim, episodes: Mapping[str, Watched]) -> str | None:
+def refute_claim(claim: Claim, episodes: Mapping[str, ScoredEpisode]) -> str | None:
     """Return why a claim does not hold; None where it does.
 
     Args:
         claim: what was said.
         episodes: name to episode.
     """
-    watched = episodes.get(claim.episode)
-    if watched is None:
+    scored = episodes.get(claim.episode)
+    if scored is None:
         return f"there is no episode {claim.episode!r}"
     first, last = claim.steps
-    if not 0 <= first <= last <= watched.episode.length:
-        return f"{claim.episode} has steps 0 to {watched.episode.length}, not {first} to {last}"
-    if claim.signal in watched.signals:
-        values = watched.signals[claim.signal][first : last + 1]
-    elif claim.signal in watched.paid:
-        values = watched.paid[claim.signal][max(first - 1, 0) : last]  # step 0 has no reward
+    if not 0 <= first <= last <= scored.episode.length:
+        return f"{claim.episode} has steps 0 to {scored.episode.length}, not {first} to {last}"
+    if claim.signal in scored.signals:
+        values = scored.signals[claim.signal][first : last + 1]
+    elif claim.signal in scored.paid:
+        values = scored.paid[claim.signal][max(first - 1, 0) : last]  # step 0 has no reward
     else:
         return f"there is no signal {claim.signal!r}"
     if not len(values):
         return f"{claim.signal} has no value at step 0"
-    return None if _holds(claim.comparison, values, claim.value) else "the data say otherwise"
+    return None if _claim_holds(claim.comparison, values, claim.value) else "the data say otherwise"
 
 
-def _holds(comparison: Comparison, values: Array, value: float) -> bool:
+def _claim_holds(comparison: Comparison, values: Array, value: float) -> bool:
     slack = ROUNDED * abs(value) + 1e-9
-    figures = {
+    margins = {
         "all_above": values.min() - value,
         "some_above": values.max() - value,
         "mean_above": values.mean() - value,
@@ -66,4 +66,4 @@ def _holds(comparison: Comparison, values: Array, value: float) -> bool:
         "mean_below": value - values.mean(),
         "falls_by": values[0] - values[-1] - value,
     }
-    return bool(np.isfinite(figures[comparison]) and figures[comparison] >= -slack)
+    return bool(np.isfinite(margins[comparison]) and margins[comparison] >= -slack)

@@ -1,4 +1,4 @@
-"""Courses over training: each term, the return, the fitness and the episode length at about ten points."""
+"""Curves over training: each term, the return, the fitness and the episode length at about ten points."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ POINTS = 10
 
 
 @dataclass(frozen=True)
-class Course:
-    """One figure over training, averaged over the training seeds."""
+class TermCurve:
+    """One quantity over training, averaged over the training seeds."""
 
     name: str
     values: tuple[float | None, ...]
@@ -52,57 +52,57 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Curves:
-    """Everything that was followed over training."""
+class TrainingCurves:
+    """All curves of a program's trainings."""
 
     env_steps: tuple[int, ...]
     """Environment steps at each point."""
-    terms: tuple[Course, ...]
+    terms: tuple[TermCurve, ...]
     """Mean of each term per step, before its weight."""
-    reward: Course
+    reward: TermCurve
     """Mean episode return of the program's total."""
-    fitness: Course
+    fitness: TermCurve
     """Mean fitness of the training episodes."""
-    length: Course
+    length: TermCurve
     """Mean episode length in environment steps."""
 
 
-def read_curves(trainings: Sequence[Training]) -> Curves:
-    """Return the courses of a program, averaged over its trainings point by point.
+def read_curves(trainings: Sequence[Training]) -> TrainingCurves:
+    """Return the curves of a program, averaged over its trainings point by point.
 
     A training that ended early shortens the average to the points that all of them have.
     """
-    lines = [training.curve for training in trainings if training.curve]
-    count = min((len(line) for line in lines), default=0)
-    at = _spread(count)
-    points = [[line[index] for line in lines] for index in at]
-    names = dict.fromkeys(name for line in lines for point in line for name in point.terms)
-    return Curves(
-        env_steps=tuple(group[0].env_steps for group in points),
-        terms=tuple(_course(name, points, _term(name)) for name in names),
-        reward=_course("total reward per episode", points, lambda point: point.reward),
-        fitness=_course("fitness while training", points, lambda point: point.fitness),
-        length=_course("episode length", points, lambda point: point.length),
+    curves = [training.curve for training in trainings if training.curve]
+    shared_points = min((len(curve) for curve in curves), default=0)
+    groups = [[curve[index] for curve in curves] for index in _spread_indices(shared_points)]
+    names = dict.fromkeys(name for curve in curves for point in curve for name in point.terms)
+    return TrainingCurves(
+        env_steps=tuple(group[0].env_steps for group in groups),
+        terms=tuple(_average(name, groups, _read_term(name)) for name in names),
+        reward=_average("total reward per episode", groups, lambda point: point.reward),
+        fitness=_average("fitness while training", groups, lambda point: point.fitness),
+        length=_average("episode length", groups, lambda point: point.length),
     )
 
 
-def _course(name: str, points: list[list[CurvePoint]], read: Callable[[CurvePoint], float | None]) -> Course:
-    return Course(name, tuple(_mean([read(point) for point in group]) for group in points))
+def _average(name: str, groups: list[list[CurvePoint]], read: Callable[[CurvePoint], float | None]) -> TermCurve:
+    """Return the mean of a quantity over the training seeds, at each point."""
+    return TermCurve(name, tuple(_mean([read(point) for point in group]) for group in groups))
 
 
-def _term(name: str) -> Callable[[CurvePoint], float | None]:
+def _read_term(name: str) -> Callable[[CurvePoint], float | None]:
     return lambda point: point.terms.get(name)
 
 
 def _mean(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    measured = [value for value in values if value is not None]
+    return sum(measured) / len(measured) if measured else None
 
 
-def _spread(count: int) -> list[int]:
+def _spread_indices(count: int) -> list[int]:
     """Return at most `POINTS` indices below `count`, evenly spaced, with the first and the last.
 
-    >>> _spread(3), _spread(28)
+    >>> _spread_indices(3), _spread_indices(28)
     ([0, 1, 2], [0, 3, 6, 9, 12, 15, 18, 21, 24, 27])
     """
     if count <= POINTS:

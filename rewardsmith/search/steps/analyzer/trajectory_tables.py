@@ -1,15 +1,16 @@
-"""What the trained policy does: its best, median and worst episode as small tables of the signals that matter."""
+"""Trajectory tables: the best, the median and the worst episode of a policy, in the signals that its program reads."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rewardsmith.contract.records import Episode, Evaluation
-from rewardsmith.llm.prompts import figure
+from rewardsmith.executors.episode_steps import select_quarter_steps
+from rewardsmith.llm.prompts import format_value
+from rewardsmith.sandbox.recorded import EpisodeFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-FILE = "episodes.npz"
-MOMENTS = (0.25, 0.5, 0.75, 1.0)
-"""Parts of the episode after its start at which signals are shown."""
 MAX_COLUMNS = 8
 MAX_CHOICES = 4
 """Choices shown of an episode's actions, the most frequent."""
@@ -28,7 +26,7 @@ MAX_COMPONENTS = 3
 
 
 @dataclass(frozen=True)
-class View:
+class EpisodeTable:
     """One episode, as a prompt shows it."""
 
     title: str
@@ -39,12 +37,12 @@ class View:
     they were not recorded."""
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    """The signals at the moments, then their mean and extremes over the episode."""
+    """The signals at the start and after each quarter, then their mean and extremes over the episode."""
 
 
-def read_views(
+def build_episode_tables(
     evaluations: Sequence[Evaluation], folders: Sequence[Path], names: Sequence[str], choices: bool = False
-) -> tuple[View, ...]:
+) -> tuple[EpisodeTable, ...]:
     """Return the best, the median and the worst episode over all evaluations; fewer where there are fewer.
 
     Args:
@@ -62,48 +60,49 @@ def read_views(
         ),
         reverse=True,
     )
-    views = []
-    for title, place in _places(len(ranked)).items():
+    tables = []
+    for title, place in _shown_places(len(ranked)).items():
         _, number, index = ranked[place]
-        file = folders[number] / FILE if number < len(folders) else None
-        if file is not None and file.is_file():
-            views.append(_view(title, evaluations[number].episodes[index], file, index, names, choices))
-    return tuple(views)
+        file = EpisodeFile.in_folder(folders[number]) if number < len(folders) else None
+        if file is not None and file.exists():
+            tables.append(_build_table(title, evaluations[number].episodes[index], file, index, names, choices))
+    return tuple(tables)
 
 
-def _places(count: int) -> dict[str, int]:
-    """Return which places of a ranking to show.
+def _shown_places(count: int) -> dict[str, int]:
+    """Return the places of a ranking that are shown.
 
-    >>> _places(5), _places(2), _places(1)
+    >>> _shown_places(5), _shown_places(2), _shown_places(1)
     ({'best': 0, 'median': 2, 'worst': 4}, {'best': 0, 'worst': 1}, {'best': 0})
     """
-    places = {"best": 0, "median": count // 2, "worst": count - 1} if count else {}
+    if count < 2:
+        return {"best": 0} if count else {}
     if count == 2:
-        del places["median"]
-    return places if count > 1 else {title: place for title, place in places.items() if title == "best"}
+        return {"best": 0, "worst": 1}
+    return {"best": 0, "median": count // 2, "worst": count - 1}
 
 
-def _view(title: str, episode: Episode, file: Path, index: int, names: Sequence[str], choices: bool) -> View:
+def _build_table(
+    title: str, episode: Episode, file: EpisodeFile, index: int, names: Sequence[str], choices: bool
+) -> EpisodeTable:
+    columns, actions = read_table_columns(file, index, names), file.read_actions(index)
+    summary = None
+    if actions is not None and actions.size:
+        summary = _summarise_choices(actions) if choices else _summarise_size(actions)
+    return EpisodeTable(title, episode, summary, ("moment", *columns), tuple(_build_rows(columns)) if columns else ())
+
+
+def _summarise_size(action: Array) -> str:
     import numpy as np
 
-    with np.load(file, allow_pickle=False) as arrays:
-        columns = columns_of(arrays, index, names)
-        action = np.asarray(arrays[f"{index}/action"]) if f"{index}/action" in arrays else None
-    told = None if action is None or not action.size else _choices(action) if choices else _size(action)
-    return View(title, episode, told, ("moment", *columns), tuple(_rows(columns)) if columns else ())
+    return f"action root mean square {format_value(float(np.sqrt(np.mean(np.square(action)))))}"
 
 
-def _size(action: Array) -> str:
-    import numpy as np
-
-    return f"action root mean square {figure(float(np.sqrt(np.mean(np.square(action)))))}"
-
-
-def _choices(action: Array) -> str:
+def _summarise_choices(action: Array) -> str:
     """Return the choices that were made most often.
 
     >>> import numpy as np
-    >>> _choices(np.array([[5.0], [5.0], [1.0], [5.0]]))
+    >>> _summarise_choices(np.array([[5.0], [5.0], [1.0], [5.0]]))
     'action 5 in 75 % of the steps, 1 in 25 %'
     """
     import numpy as np
@@ -114,29 +113,20 @@ def _choices(action: Array) -> str:
     return f"action {parts[0]} of the steps{''.join(f', {part}' for part in parts[1:])}"
 
 
-def columns_of(arrays: np.lib.npyio.NpzFile, index: int, names: Sequence[str]) -> dict[str, Array]:
-    """Return the columns of the table: name to (1 + T,), the value at the start and after each step."""
-    import numpy as np
-
-    columns: dict[str, Array] = {}
-    for name in names:
-        if f"{index}/{name}" not in arrays or f"{index}/start/{name}" not in arrays:
-            continue
-        start, steps = arrays[f"{index}/start/{name}"], arrays[f"{index}/{name}"]
-        values = np.concatenate([np.asarray(start, dtype=np.float64)[None], np.asarray(steps, dtype=np.float64)])
-        parts = values.reshape(len(values), -1)
-        shown = min(parts.shape[1], MAX_COMPONENTS)
-        for part in range(shown):
-            columns[name if values.ndim == 1 else f"{name}[{part}]"] = parts[:, part]
+def read_table_columns(file: EpisodeFile, index: int, names: Sequence[str]) -> dict[str, Array]:
+    """Read the columns of the table: name to (1 + T,), the value at the start and after each step."""
+    columns = file.read_columns(index, names, MAX_COMPONENTS)
     return dict(list(columns.items())[:MAX_COLUMNS])
 
 
-def _rows(columns: dict[str, Array]) -> list[tuple[str, ...]]:
+def _build_rows(columns: dict[str, Array]) -> list[tuple[str, ...]]:
     series = list(columns.values())
-    last = len(series[0]) - 1
-    moments = [("start", 0), *((f"step {math.ceil(part * last)}", math.ceil(part * last)) for part in MOMENTS)]
-    rows = [(name, *(figure(float(values[at])) for values in series)) for name, at in dict(moments).items()]
-    rows.append(("mean", *(figure(float(values.mean())) for values in series)))
-    rows.append(("lowest", *(figure(float(values.min())) for values in series)))
-    rows.append(("highest", *(figure(float(values.max())) for values in series)))
+    length = len(series[0]) - 1
+    rows = []
+    for step in select_quarter_steps(length):
+        label = f"step {step}" if step else "start"
+        rows.append((label, *(format_value(float(values[step])) for values in series)))
+    rows.append(("mean", *(format_value(float(values.mean())) for values in series)))
+    rows.append(("lowest", *(format_value(float(values.min())) for values in series)))
+    rows.append(("highest", *(format_value(float(values.max())) for values in series)))
     return rows

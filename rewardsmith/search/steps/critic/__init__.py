@@ -1,14 +1,19 @@
-"""The critic: a reward program becomes a verdict, from its text and from what it pays on recorded transitions.
+"""The critic: judges a reward program by its text and by what it pays on recorded transitions.
 
-checks     `static`, what its text shows: early errors that its author understands, and not the border, which is the
-           reward process; `dry_run`, what it does on transitions recorded under random actions
-gates      whether it is worth a training beside the others: no duplicate (`signature`, `starc`), no inverted `order`
-reviewer   whether it rewards what the task asks, as a language model sees it
-wishes     whether it has the terms that the user pinned, and none that the user banned
-critic     these in their order, for one search
+review              the checks that every program passes first
+  static_checks       errors that its text shows
+  trial_scoring       errors that show when it scores transitions recorded under random actions
+    repeat_checks       the same transitions scored again: other calls must not change a transition's score
+  source_lines        the line of the program that a failure is about
+term_constraints    the user's pins and bans
+llm_reviewer        a language model's opinion on whether it rewards what the task asks
+critic              these in their order, for one search
+
+behaviour_signature measures how differently two programs pay, by the STARC metric (`starc`); `rewardsmith compare` and
+the diversity of parents use it.
 """
 
-from rewardsmith.search.steps.critic.critic import Critic, sound
-from rewardsmith.search.steps.critic.review import review
+from rewardsmith.search.steps.critic.critic import Critic, find_trainable
+from rewardsmith.search.steps.critic.review import check_program
 
-__all__ = ["Critic", "review", "sound"]
+__all__ = ["Critic", "check_program", "find_trainable"]

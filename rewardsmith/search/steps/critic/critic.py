@@ -1,4 +1,4 @@
-"""The critic of one search: checks, gates and review in this order, and what becomes of a slot in the end."""
+"""The critic of one search: checks, pins and bans, review; and the choice of the program that a slot trains."""
 
 from __future__ import annotations
 
@@ -6,38 +6,37 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rewardsmith.contract.records import Brief, Candidate, Finding, Probe, Proposal, Verdict
-from rewardsmith.llm import Models
+from rewardsmith.llm import ModelPool
 from rewardsmith.search.steps.critic import term_constraints
-from rewardsmith.search.steps.critic.gates import Gates
-from rewardsmith.search.steps.critic.llm_reviewer import Reviewer
-from rewardsmith.search.steps.critic.review import review
+from rewardsmith.search.steps.critic.llm_reviewer import LlmReviewer
+from rewardsmith.search.steps.critic.review import check_program
 from rewardsmith.search.storage import Run
 
 
 class Critic:
     """Judges the programs of one search; its methods are called from the threads of the slots."""
 
-    def __init__(self, run: Run, probe: Probe, models: Models | None) -> None:
+    def __init__(self, run: Run, probe: Probe, models: ModelPool | None) -> None:
         """Put its parts together.
 
         Args:
-            run: with the settings, the probe's transitions and the recorded episodes.
+            run: with the settings and the probe's transitions.
             probe: what the environment offers.
             models: of the roles that ask one; needed where `critic.review` is on.
         """
-        self._run, self._probe = run, probe
-        asks = models is not None and run.config.critic.review
-        config = run.config
-        self._reviewer = (
-            Reviewer(models.of("critic"), config.critic.rounds, config.designer.form) if models and asks else None
-        )
-        self.gates = Gates(run, probe)
+        self._run, self._probe, self._config = run, probe, run.config
+        self._reviewer: LlmReviewer | None = None
+        if models is not None and self._config.critic.review:
+            model = models.for_role("critic")
+            self._reviewer = LlmReviewer(model, self._config.critic.rounds, self._config.designer.form)
 
-    def judge(self, brief: Brief, slot: int, proposal: Proposal, tried: Sequence[Candidate]) -> Verdict:
+    def judge_program(self, brief: Brief, slot: int, proposal: Proposal, tried: Sequence[Candidate]) -> Verdict:
         """Judge one program of a slot.
 
+        The user's own program is checked, but neither pins and bans nor a reviewer can refuse it.
+
         Args:
-            brief: what its author was told.
+            brief: what its author knew.
             slot: of the generation.
             proposal: the program.
             tried: the slot's programs so far with their verdicts, oldest first.
@@ -49,67 +48,64 @@ class Critic:
             RunError: if an answer could not be recorded.
             OSError: if a recording cannot be read.
         """
-        if any(one.proposal.source == proposal.source for one in tried if trainable(one)):
-            return self._stood_by(proposal, tried)
-        transitions, config = self._run.transitions, self._run.config
-        verdict = review(proposal.source, self._probe, transitions, config.sandbox)
-        if config.designer.form == "sparse-dense":  # its weights are fixed, and its terms are signs
-            kept = tuple(found for found in verdict.findings if found.code != "drowning-term")
-            verdict = replace(verdict, findings=kept)
-        if not brief.given:  # what the user hands in is the user's to decide
-            verdict = term_constraints.granted(brief, proposal.source, verdict)
-        # What the user hands in is trained as it is.
-        if verdict.accepted and not brief.given:
-            verdict = self.gates.judge(brief, slot, proposal.source, verdict)
-        # A review whose objections no repair can answer any more would be paid for in vain.
-        reviewer = None if brief.given else self._reviewer
-        if verdict.accepted and reviewer and len(tried) < config.search.max_repairs:
-            earlier = [one.verdict for one in tried if one.verdict]
-            verdict = reviewer.judge(brief, slot, proposal, verdict, earlier)
+        unchanged = [earlier for earlier in tried if earlier.proposal.source == proposal.source]
+        if any(is_trainable(earlier) for earlier in unchanged):
+            return _accept_unchanged(unchanged)
+
+        verdict = check_program(proposal.source, self._probe, self._run.transitions, self._config.sandbox)
+        if self._config.designer.form == "sparse-dense":
+            verdict = _drop_balance_findings(verdict)
+        if brief.user_program:
+            return verdict
+
+        verdict = term_constraints.check_pins_and_bans(brief, proposal, verdict)
+
+        # A review is worth its cost only while a repair can still answer its objections.
+        if verdict.accepted and self._reviewer and len(tried) < self._config.search.max_repairs:
+            earlier_verdicts = [earlier.verdict for earlier in tried if earlier.verdict]
+            verdict = self._reviewer.review_program(brief, slot, proposal, verdict, earlier_verdicts)
         return verdict
 
-    def settled(self, tried: Sequence[Candidate]) -> Candidate:
-        """Return what becomes of a slot when its programs have been judged.
+    def settle_slot(self, tried: Sequence[Candidate]) -> Candidate:
+        """Return the candidate that a slot ends with when its programs have been judged.
 
-        The last program is trained if it was accepted; else the last one that can be trained, objections or not.
+        It is the last program that can be trained, objections or not; without one the last program, as invalid.
 
         Args:
             tried: the slot's programs with their verdicts, oldest first; at least one.
         """
-        held = tuple(one.verdict.gate for one in tried if one.verdict and one.verdict.gate)
-        best = tried[-1] if trainable(tried[-1]) else sound(tried)
-        if best is not None:
-            return replace(best, status="ok", gates=held)
-        last, verdict = tried[-1], tried[-1].verdict
-        assert verdict is not None  # whatever was tried was judged
-        cause = "; ".join(finding.message for finding in verdict.findings if finding.severity == "error")
-        if verdict.gate is None or verdict.gate.twin is None:
-            return replace(last, cause=cause, gates=held)
-        return replace(last, status="duplicate", cause=cause, gates=held)
-
-    def inherited(self, candidate: Candidate) -> Candidate:
-        """Return a duplicate with its twin's fitness, as far as there is one; any other candidate as it is.
-
-        It waits for a twin of the same generation; see `Gates.inherited` for what it raises.
-        """
-        gate = candidate.verdict.gate if candidate.verdict else None
-        if candidate.status != "duplicate" or gate is None or gate.twin is None:
-            return candidate
-        return replace(candidate, fitness=self.gates.inherited(candidate, gate.twin))
-
-    def _stood_by(self, proposal: Proposal, tried: Sequence[Candidate]) -> Verdict:
-        """Accept a program that was objected to and came back as it was."""
-        known = next(one.verdict for one in reversed(tried) if one.proposal.source == proposal.source and one.verdict)
-        kept = tuple(replace(found, severity="warning") for found in known.findings)
-        note = Finding("review", "its author stands by it; it is trained as it is", "warning")
-        return replace(known, accepted=True, findings=(*kept, note))
+        chosen = find_trainable(tried)
+        if chosen is not None:
+            return replace(chosen, status="ok")
+        last = tried[-1]
+        assert last.verdict is not None  # every program of a slot is judged
+        errors = [finding.message for finding in last.verdict.findings if finding.severity == "error"]
+        return replace(last, cause="; ".join(errors))
 
 
-def trainable(candidate: Candidate) -> bool:
+def is_trainable(candidate: Candidate) -> bool:
     """Return whether a judged program can be trained as it is, objections or not."""
     return candidate.verdict is not None and candidate.verdict.trainable
 
 
-def sound(tried: Sequence[Candidate]) -> Candidate | None:
+def find_trainable(tried: Sequence[Candidate]) -> Candidate | None:
     """Return the last of these programs that can be trained as it is; None where none can."""
-    return next((one for one in reversed(tried) if trainable(one)), None)
+    return next((candidate for candidate in reversed(tried) if is_trainable(candidate)), None)
+
+
+def _accept_unchanged(unchanged: Sequence[Candidate]) -> Verdict:
+    """Accept a program that was objected to and came back as it was.
+
+    Args:
+        unchanged: the slot's earlier candidates with the same program, oldest first; at least one was judged.
+    """
+    verdict = next(candidate.verdict for candidate in reversed(unchanged) if candidate.verdict)
+    warnings = tuple(replace(finding, severity="warning") for finding in verdict.findings)
+    note = Finding("review", "its author stands by it; it is trained as it is", "warning")
+    return replace(verdict, accepted=True, findings=(*warnings, note))
+
+
+def _drop_balance_findings(verdict: Verdict) -> Verdict:
+    """Drop what is said of the balance of terms, where the weights are fixed and terms are signs."""
+    kept = tuple(finding for finding in verdict.findings if finding.code != "drowning-term")
+    return replace(verdict, findings=kept)

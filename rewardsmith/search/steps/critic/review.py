@@ -1,16 +1,16 @@
-"""The checks: what a program's text and a dry run show; every program passes them before anything else is asked."""
+"""The checks that every program passes before anything else is asked: its text, then a trial scoring."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from rewardsmith.contract.records import Limits, Probe, Verdict
-from rewardsmith.search.steps.critic.dry_run import dry_run
-from rewardsmith.search.steps.critic.static_checks import read
+from rewardsmith.search.steps.critic.static_checks import check_source
+from rewardsmith.search.steps.critic.trial_scoring import score_trial
 
 
-def review(source: str, probe: Probe, transitions: Path, limits: Limits) -> Verdict:
-    """Judge a program; the same inputs give the same verdict, but for the measured time.
+def check_program(source: str, probe: Probe, transitions: Path, limits: Limits) -> Verdict:
+    """Check a program; the same inputs give the same verdict, but for the measured time.
 
     Args:
         source: the program's text.
@@ -23,9 +23,13 @@ def review(source: str, probe: Probe, transitions: Path, limits: Limits) -> Verd
         WorkerFailed: if the reward process fails for another reason than the program.
         OSError: if the transitions cannot be read.
     """
-    program, findings = read(source, probe.signals)
+    # Errors in the text: the program is not run.
+    program, findings = check_source(source, probe.signals)
     if program is None or any(finding.severity == "error" for finding in findings):
         return Verdict(False, tuple(findings))
-    run, observed = dry_run(program, probe, transitions, limits)
-    findings = [*findings, *observed]
-    return Verdict(all(finding.severity != "error" for finding in findings), tuple(findings), run)
+
+    # Errors that show when it runs.
+    trial_scoring, trial_findings = score_trial(program, probe, transitions, limits)
+    findings = [*findings, *trial_findings]
+    accepted = all(finding.severity != "error" for finding in findings)
+    return Verdict(accepted, tuple(findings), trial_scoring)

@@ -1,22 +1,23 @@
-"""What a program's text shows without running it, as errors that its author can mend at once.
+"""Static checks: errors that a program's text shows without running it, which its author can repair at once.
 
-These checks are no border: what slips through meets the sealed reward process.
+These checks are no security border: what they miss meets the sealed reward process.
 """
 
 from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rewardsmith.contract import python_ast
 from rewardsmith.contract.errors import ProgramError
+from rewardsmith.contract.findings import MAX_PER_CODE, count_others, limit_findings
 from rewardsmith.contract.records import Finding, Signal
-from rewardsmith.contract.reward_program import ARGUMENTS, STATES, RewardProgram, parse
+from rewardsmith.contract.reward_program import ARGUMENTS, STATES, RewardProgram, parse_program
 
 IMPORTABLE = ("numpy", "math", "numpy.linalg", "numpy.fft", "numpy.polynomial", "__future__", "typing")
 SHAPING = ("shaping", "rewardsmith.shaping")
-"""May be imported too: authors do so by habit, and every program has it anyway."""
+"""Modules that may be imported too: authors do so by habit, and every program has them anyway."""
 NUMPY_MISFITS = {
     **dict.fromkeys(["random"], "a reward must give the same answer for the same transitions"),
     **dict.fromkeys(["load", "loadtxt", "genfromtxt", "fromfile", "memmap"], "a reward program reads no files"),
@@ -35,12 +36,12 @@ PURE_CALLS = {"abs", "dict", "float", "frozenset", "int", "len", "list", "max", 
 MUTATORS = {"add", "append", "clear", "discard", "extend", "fill", "insert", "pop", "popitem", "remove", "reverse"}
 MUTATORS |= {"setdefault", "sort", "update"}
 NO_STATE = "a program has no state of its own; declare MEMORY = {...} and take the argument `memory`"
-LISTED = 12
-"""How many names a message lists at most."""
+MAX_LISTED_NAMES = 12
+"""Names that a message lists, at most."""
 
 
-def read(source: str, signals: Sequence[Signal]) -> tuple[RewardProgram | None, list[Finding]]:
-    """Return the program, and what its text shows in the order of its lines.
+def check_source(source: str, signals: Sequence[Signal]) -> tuple[RewardProgram | None, list[Finding]]:
+    """Check a program's text, and return the program with the findings in the order of its lines.
 
     Args:
         source: the program's text.
@@ -49,104 +50,124 @@ def read(source: str, signals: Sequence[Signal]) -> tuple[RewardProgram | None, 
     Returns:
         The program, None where the text has not the form of one; and the findings.
     """
-    program, findings = None, []
+    # The contract. Other checks follow unless the text is no Python at all.
+    program: RewardProgram | None = None
+    findings: list[Finding] = []
     try:
-        program = parse(source)
+        program = parse_program(source)
     except ProgramError as error:
         findings = list(error.findings)
         if any(finding.code in ("syntax", "too-long") for finding in findings):
             return None, findings
-    text = _Text(python_ast.module(source), program)
-    for check in (_imports, _names, _constructs, _top_level, _hidden_state, _states, _memory, _weights):
+
+    text = _ParsedText(python_ast.parse_module(source), program)
+    for check in CHECKS:
         findings += check(text)
-    findings += _unknown_signals(text, [signal.name for signal in signals])
-    return program, sorted(dict.fromkeys(findings), key=lambda finding: finding.line or 0)
+    findings += _find_unknown_signals(text, [signal.name for signal in signals])
+    return program, limit_findings(sorted(findings, key=lambda finding: finding.line or 0))
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
-    """Return what a message says of a name that does not exist.
+def suggest_names(name: str, known: Sequence[str]) -> str:
+    """Return the part of a message that helps with a name that does not exist.
 
-    >>> nearest("heigth", ["height", "pitch"])
+    >>> suggest_names("heigth", ["height", "pitch"])
     "did you mean 'height'?"
     """
     close = difflib.get_close_matches(name, known, n=3)
     if close:
         return f"did you mean {' or '.join(map(repr, close))}?"
-    more = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
-    return f"there are {', '.join(known[:LISTED])}{more}" if known else "there are none"
+    if not known:
+        return "there are none"
+    more = f" and {len(known) - MAX_LISTED_NAMES} more" if len(known) > MAX_LISTED_NAMES else ""
+    return f"there are {', '.join(known[:MAX_LISTED_NAMES])}{more}"
 
 
-class _Text:
-    """A parsed text with what the checks ask of it."""
+class _ParsedText:
+    """A program's syntax tree, with the sets of names that the checks need."""
 
     def __init__(self, tree: ast.Module, program: RewardProgram | None) -> None:
         self.tree, self.program = tree, program
         self.nodes = list(ast.walk(tree))
-        self.parents = {id(child): node for node in self.nodes for child in ast.iter_child_nodes(node)}
+        self._parents = {id(child): node for node in self.nodes for child in ast.iter_child_nodes(node)}
         self.functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-        names = [node for node in self.nodes if isinstance(node, ast.Name)]
-        self.stored = {name.id for name in names if not isinstance(name.ctx, ast.Load)}
-        self.bound = self.stored | set(self.functions)
-        self.bound |= {node.arg for node in self.nodes if isinstance(node, ast.arg)}
-        self.globals = set(self.functions) | _stored(tree.body)
+        """The functions at the top level, by name."""
+        self.assigned = {
+            node.id for node in self.nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+        }
+        """Names that are assigned or deleted anywhere."""
+        parameters = {node.arg for node in self.nodes if isinstance(node, ast.arg)}
+        self.bound = self.assigned | set(self.functions) | parameters
+        """Names that have a meaning of the program's own."""
+        self.globals = set(self.functions) | _find_assigned_names(tree.body)
+        """Names of the top level."""
 
-    def parent(self, node: ast.AST) -> ast.AST:
-        return self.parents[id(node)]
+    def find_parent(self, node: ast.AST) -> ast.AST:
+        return self._parents[id(node)]
 
 
-def _stored(statements: Sequence[ast.stmt]) -> set[str]:
-    """Return the names that statements assign, those of functions inside them left out."""
-    stored: set[str] = set()
-    todo: list[ast.AST] = list(statements)
-    while todo:
-        node = todo.pop()
+def _find_assigned_names(statements: Sequence[ast.stmt]) -> set[str]:
+    """Return the names that statements assign, without those inside of functions."""
+    assigned: set[str] = set()
+    pending: list[ast.AST] = list(statements)
+    while pending:
+        node = pending.pop()
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            stored.add(node.id)
+            assigned.add(node.id)
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            todo += ast.iter_child_nodes(node)
-    return stored
+            pending += ast.iter_child_nodes(node)
+    return assigned
 
 
 # ---------------------------------------------------------------- what a program may use
 
 
-def _imports(text: _Text) -> Iterator[Finding]:
+def _check_imports(text: _ParsedText) -> Iterator[Finding]:
+    """Find imports of other modules than those that a program may use, and of functions of NumPy that it may not."""
     for node in text.nodes:
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             modules = ["." * node.level + (node.module or "")]
-            yield from _numpy_parts(node)
+            yield from _check_numpy_imports(node)
         else:
             continue
         for module in modules:
             if module not in IMPORTABLE and module not in SHAPING:
-                message = f"import of {module!r}: a program imports numpy and math only; np, math and shaping are there"
-                yield Finding("import", f"{message} without an import", line=node.lineno)
+                message = (
+                    f"import of {module!r}: a program imports numpy and math only; np, math and shaping are there "
+                    "without an import"
+                )
+                yield Finding("import", message, line=node.lineno)
 
 
-def _numpy_parts(node: ast.ImportFrom) -> Iterator[Finding]:
+def _check_numpy_imports(node: ast.ImportFrom) -> Iterator[Finding]:
     for alias in node.names:
         if node.module == "numpy" and alias.name in NUMPY_MISFITS:
             yield Finding("forbidden-name", f"numpy.{alias.name}: {NUMPY_MISFITS[alias.name]}", line=node.lineno)
 
 
-def _names(text: _Text) -> Iterator[Finding]:
+def _check_names(text: _ParsedText) -> Iterator[Finding]:
+    """Find builtins, special names and functions of NumPy that a program may not use."""
     for node in text.nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in text.bound:
             if node.id in WITHHELD:
                 yield Finding("forbidden-name", f"{node.id}: {WITHHELD[node.id]}", line=node.lineno)
             elif _is_dunder(node.id):
                 yield Finding("forbidden-name", f"{node.id}: a reward needs no special names", line=node.lineno)
-        elif isinstance(node, ast.Attribute) and _is_dunder(node.attr):
-            yield Finding("forbidden-name", f".{node.attr}: a reward needs no special attributes", line=node.lineno)
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("np", "numpy"):
-            if node.attr in NUMPY_MISFITS:
+        elif isinstance(node, ast.Attribute):
+            if _is_dunder(node.attr):
+                yield Finding("forbidden-name", f".{node.attr}: a reward needs no special attributes", line=node.lineno)
+            elif _is_attribute_of(node, ("np", "numpy")) and node.attr in NUMPY_MISFITS:
                 yield Finding("forbidden-name", f"np.{node.attr}: {NUMPY_MISFITS[node.attr]}", line=node.lineno)
 
 
 def _is_dunder(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
+
+
+def _is_attribute_of(node: ast.Attribute, names: Sequence[str]) -> bool:
+    """Return whether an attribute is read directly from one of these names, as in `np.mean`."""
+    return isinstance(node.value, ast.Name) and node.value.id in names
 
 
 CONSTRUCTS: dict[type[ast.AST], str] = {
@@ -160,9 +181,10 @@ CONSTRUCTS: dict[type[ast.AST], str] = {
     ast.Yield: "yield: return the dict of terms",
     ast.YieldFrom: "yield: return the dict of terms",
 }
+"""Constructs that a program must not use, each with what to write instead."""
 
 
-def _constructs(text: _Text) -> Iterator[Finding]:
+def _check_constructs(text: _ParsedText) -> Iterator[Finding]:
     for node in text.nodes:
         if type(node) in CONSTRUCTS:
             yield Finding("construct", CONSTRUCTS[type(node)], line=getattr(node, "lineno", None))
@@ -170,7 +192,8 @@ def _constructs(text: _Text) -> Iterator[Finding]:
             yield Finding("construct", "an endless loop: loop with `for` over a fixed range", line=node.lineno)
 
 
-def _top_level(text: _Text) -> Iterator[Finding]:
+def _check_top_level(text: _ParsedText) -> Iterator[Finding]:
+    """Find statements at the top level that are more than imports, constants and functions."""
     allowed = "at its top level a program has imports, constants, WEIGHTS, MEMORY and functions"
     for node in text.tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -180,6 +203,8 @@ def _top_level(text: _Text) -> Iterator[Finding]:
         if not isinstance(node, ast.Assign | ast.AnnAssign):
             yield Finding("top-level", f"{allowed}; move this statement into reward()", line=node.lineno)
             continue
+
+        # An assignment: to names, of a value that is made without side effects.
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         if not all(isinstance(target, ast.Name | ast.Tuple) for target in targets):
             yield Finding("top-level", f"{allowed}; write the whole value where it is first assigned", line=node.lineno)
@@ -197,18 +222,19 @@ def _is_pure(call: ast.Call) -> bool:
     return isinstance(function, ast.Name) and function.id in PURE_CALLS | {"np", "numpy", "math", "shaping"}
 
 
-def _hidden_state(text: _Text) -> Iterator[Finding]:
-    """Find functions that change what lives at the top level: they would remember across calls and episodes."""
+def _check_hidden_state(text: _ParsedText) -> Iterator[Finding]:
+    """Find functions that change objects of the top level: they would remember across calls and episodes."""
     for function in text.functions.values():
-        local = _stored(function.body) | {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
+        parameters = {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
+        outer_names = text.globals - _find_assigned_names(function.body) - parameters
         for node in ast.walk(function):
-            name = _root(_changed(node))
-            if name is not None and name in text.globals - local:
+            name = _find_root_name(_find_changed_object(node))
+            if name is not None and name in outer_names:
                 message = f"{name!r} is changed by a function: {NO_STATE}"
                 yield Finding("hidden-state", message, line=getattr(node, "lineno", None))
 
 
-def _changed(node: ast.AST) -> ast.AST | None:
+def _find_changed_object(node: ast.AST) -> ast.AST | None:
     """Return the object that a node changes in place, if it does."""
     if isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
         return node.value
@@ -217,7 +243,8 @@ def _changed(node: ast.AST) -> ast.AST | None:
     return None
 
 
-def _root(node: ast.AST | None) -> str | None:
+def _find_root_name(node: ast.AST | None) -> str | None:
+    """Return the name that a chain of attributes and indices begins with, `a` in `a.b[0]`."""
     while isinstance(node, ast.Subscript | ast.Attribute):
         node = node.value
     return node.id if isinstance(node, ast.Name) else None
@@ -226,79 +253,110 @@ def _root(node: ast.AST | None) -> str | None:
 # ---------------------------------------------------------------- signals, memory and weights
 
 
-def _unknown_signals(text: _Text, known: Sequence[str]) -> Iterator[Finding]:
-    seen: set[tuple[str, str]] = set()
+def _find_unknown_signals(text: _ParsedText, known: Sequence[str]) -> Iterator[Finding]:
+    """Find signals that the environment does not have, each once for each state."""
+    lines: dict[tuple[str, str], int] = {}
     for node in text.nodes:
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in STATES:
-            state, name = node.value.id, node.attr
-            if name not in known and (state, name) not in seen and not _is_dunder(name):
-                seen.add((state, name))
-                message = f"{state}.{name}: there is no signal {name!r}; {nearest(name, known)}"
-                yield Finding("unknown-signal", message, line=node.lineno)
+        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name) or node.value.id not in STATES:
+            continue
+        if node.attr not in known and not _is_dunder(node.attr):
+            lines.setdefault((node.value.id, node.attr), node.lineno)
+
+    # The nearest name costs time: it is looked for where it will be read.
+    first_unknown = sorted(lines.items(), key=lambda item: item[1])
+    for (state, name), line in first_unknown[:MAX_PER_CODE]:
+        message = f"{state}.{name}: there is no signal {name!r}; {suggest_names(name, known)}"
+        yield Finding("unknown-signal", message, line=line)
+    if len(first_unknown) > MAX_PER_CODE:
+        yield count_others("unknown-signal", len(first_unknown) - MAX_PER_CODE, first_unknown[MAX_PER_CODE - 1][1])
 
 
-def _states(text: _Text) -> Iterator[Finding]:
+def _check_states(text: _ParsedText) -> Iterator[Finding]:
     """Find states used in other ways than reading a signal, arguments not taken, and writes to inputs."""
-    taken = text.program.arguments if text.program else ARGUMENTS
     for node in text.nodes:
         if isinstance(node, ast.Name) and node.id in ARGUMENTS:
-            if node.id not in taken and node.id not in text.bound:
-                message = f"{node.id!r} is used, but reward() does not take it"
-                cure = f"write def reward({_with(taken, node.id)})"
-                yield Finding("missing-argument", f"{message}; {cure}", line=node.lineno)
-            elif node.id not in taken and node.id in text.stored:
-                continue  # a variable that bears a state's name, where the state itself is not taken
-            elif node.id in STATES and isinstance(node.ctx, ast.Load) and not _reads_signal(text, node):
-                message = f"{node.id!r} is used as a whole; signals are found by their names in the text"
-                cure = f"write {node.id}.<signal> where it is needed"
-                yield Finding("whole-state", f"{message}: {cure}", line=node.lineno)
-        if _writes_input(node):
+            yield from _check_argument(text, node)
+        elif _writes_input(text, node):
             line = getattr(node, "lineno", None)
-            yield Finding("changes-input", "before, action, after and start are read-only: make a new array", line=line)
+            message = "before, action, after, terminated and start are read-only: make a new array"
+            yield Finding("changes-input", message, line=line)
 
 
-def _with(taken: Sequence[str], name: str) -> str:
-    return ", ".join(argument for argument in ARGUMENTS if argument in (*taken, name))
+def _check_argument(text: _ParsedText, node: ast.Name) -> Iterator[Finding]:
+    """Check a name that is one of the contract's arguments."""
+    taken = text.program.arguments if text.program else ARGUMENTS
+    if node.id not in taken and node.id not in text.bound:
+        signature = ", ".join(argument for argument in ARGUMENTS if argument in (*taken, node.id))
+        message = f"{node.id!r} is used, but reward() does not take it; write def reward({signature})"
+        yield Finding("missing-argument", message, line=node.lineno)
+    elif node.id not in taken and node.id in text.assigned:
+        return  # a variable that has a state's name, where the state itself is not taken
+    elif node.id in STATES and isinstance(node.ctx, ast.Load) and not _reads_signal(text, node):
+        message = (
+            f"{node.id!r} is used as a whole; signals are found by their names in the text: "
+            f"write {node.id}.<signal> where it is needed"
+        )
+        yield Finding("whole-state", message, line=node.lineno)
 
 
-def _reads_signal(text: _Text, node: ast.Name) -> bool:
+def _reads_signal(text: _ParsedText, node: ast.Name) -> bool:
     """Return whether a state stands before a dot, or goes to a function of the program under its own name."""
-    parent = text.parent(node)
+    parent = text.find_parent(node)
     if isinstance(parent, ast.Attribute):
         return True
     if isinstance(parent, ast.keyword):
         return parent.arg == node.id
     if isinstance(parent, ast.Call) and isinstance(parent.func, ast.Name) and parent.func.id in text.functions:
         parameters = [argument.arg for argument in text.functions[parent.func.id].args.args]
-        place = next((i for i, argument in enumerate(parent.args) if argument is node), len(parameters))
-        return place < len(parameters) and parameters[place] == node.id
+        for parameter, argument in zip(parameters, parent.args, strict=False):
+            if argument is node:
+                return parameter == node.id
     return False
 
 
-def _writes_input(node: ast.AST) -> bool:
+def _writes_input(text: _ParsedText, node: ast.AST) -> bool:
+    """Return whether a node changes one of the arrays that the program is given."""
+    # A program that does not take `terminated` may have a variable of this name.
+    takes_ends = text.program is not None and "terminated" in text.program.arguments
+    arrays = ("action", "terminated") if takes_ends else ("action",)
     if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-        return node.target.id == "action"
-    changed = _changed(node) if isinstance(node, ast.Subscript | ast.Attribute) else None
-    return changed is not None and _root(changed) in (*STATES, "action")
+        return node.target.id in arrays
+    changed = _find_changed_object(node) if isinstance(node, ast.Subscript | ast.Attribute) else None
+    return changed is not None and _find_root_name(changed) in (*STATES, *arrays)
 
 
-def _memory(text: _Text) -> Iterator[Finding]:
+def _check_memory(text: _ParsedText) -> Iterator[Finding]:
+    """Find names of the memory that are not declared."""
     if text.program is None or "memory" not in text.program.arguments:
         return
-    known = list(text.program.memory)
-    if not known:
+    declared = list(text.program.memory)
+    if not declared:
         message = "reward() takes `memory`, but none is declared; write MEMORY = {'best': 0.0} at the top level"
         yield Finding("memory-undeclared", message, line=text.functions["reward"].lineno)
         return
     for node in text.nodes:
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "memory":
-            if node.attr not in known and not _is_dunder(node.attr):
-                message = f"memory.{node.attr} is not declared in MEMORY; {nearest(node.attr, known)}"
+        if isinstance(node, ast.Attribute) and _is_attribute_of(node, ("memory",)):
+            if node.attr not in declared and not _is_dunder(node.attr):
+                message = f"memory.{node.attr} is not declared in MEMORY; {suggest_names(node.attr, declared)}"
                 yield Finding("unknown-memory", message, line=node.lineno)
 
 
-def _weights(text: _Text) -> Iterator[Finding]:
+def _check_weights(text: _ParsedText) -> Iterator[Finding]:
+    """Find terms that a weight of 0 switches off."""
     for name, weight in (text.program.weights if text.program else {}).items():
         if weight == 0.0:
             message = f"the weight of {name!r} is 0: the term does nothing; drop it or give it a weight"
             yield Finding("weight-zero", message, "warning")
+
+
+CHECKS: tuple[Callable[[_ParsedText], Iterator[Finding]], ...] = (
+    _check_imports,
+    _check_names,
+    _check_constructs,
+    _check_top_level,
+    _check_hidden_state,
+    _check_states,
+    _check_memory,
+    _check_weights,
+)
+"""Checks of a text that need no signal catalogue, in the order of their findings on one line."""

@@ -1,4 +1,4 @@
-"""What the user wants of every program: a pinned term stays, a banned one does not come back."""
+"""The user's pins and bans: a pinned term must stay in every program, a banned one must not come back."""
 
 from __future__ import annotations
 
@@ -6,68 +6,77 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
-from rewardsmith.contract import python_ast, reward_program
-from rewardsmith.contract.records import Brief, Finding, Verdict, Wish
+from rewardsmith.contract import python_ast
+from rewardsmith.contract.records import Brief, Finding, Proposal, Verdict
 
 
-def granted(brief: Brief, source: str, verdict: Verdict) -> Verdict:
-    """Return the verdict on a program that the checks accepted, with what it owes the user.
+def check_pins_and_bans(brief: Brief, proposal: Proposal, verdict: Verdict) -> Verdict:
+    """Return the verdict on a program with what it lacks of the pins and has of the bans.
 
-    A banned term is known by its name, and by what it computes where that is written alike in the returned dict; the
-    same thing put in other words is not found.
+    A banned term is recognized by its name, or by its expression where the returned dict has it in the same spelling.
+    The same computation in another spelling is not recognized.
 
     Args:
         brief: with the pins and bans.
-        source: the program.
-        verdict: with its dry run, which tells the names of its terms.
+        proposal: the program.
+        verdict: of the checks; its trial scoring names the program's terms.
     """
-    if verdict.dry_run is None or not (brief.pins or brief.bans):
+    if verdict.trial_scoring is None or not (brief.pins or brief.bans):
         return verdict
-    weights = reward_program.parse(source).weights
-    live = [term.name for term in verdict.dry_run.terms if weights.get(term.name, 1.0) != 0.0]
-    findings = [*_missing(brief.pins, live), *_back(brief, live, source)]
-    return replace(verdict, accepted=not findings, findings=(*verdict.findings, *findings)) if findings else verdict
+    program = proposal.program
+    active_terms = [term.name for term in verdict.trial_scoring.terms if program.weight(term.name) != 0.0]
+    findings = [*_find_missing_pins(brief, active_terms), *_find_banned_terms(brief, active_terms, program.source)]
+    if not findings:
+        return verdict
+    return replace(verdict, accepted=False, findings=(*verdict.findings, *findings))
 
 
-def _missing(pins: tuple[Wish, ...], live: list[str]) -> Iterator[Finding]:
-    for wish in pins:
-        if wish.term not in live:
-            how = f"; in {wish.candidate} it is: {wish.expression}" if wish.expression else f", as in {wish.candidate}"
-            message = f"the user wants the term {wish.term!r} to stay{how}; return it, with a weight other than 0"
+def _find_missing_pins(brief: Brief, active_terms: list[str]) -> Iterator[Finding]:
+    for pin in brief.pins:
+        if pin.term not in active_terms:
+            how = f"; in {pin.candidate} it is: {pin.expression}" if pin.expression else f", as in {pin.candidate}"
+            message = f"the user wants the term {pin.term!r} to stay{how}; return it, with a weight other than 0"
             yield Finding("pinned-term", message)
 
 
-def _back(brief: Brief, live: list[str], source: str) -> Iterator[Finding]:
-    """Find banned terms; one that is pinned under its name is not taken for another one renamed."""
-    written, pinned = _returned(source), {wish.term for wish in brief.pins}
-    for wish in brief.bans:
-        for name in live:
-            node = written.get(name)
-            renamed = node is not None and ast.unparse(node) == wish.expression and name not in pinned
-            if name == wish.term or renamed:
-                line = node.lineno if node is not None else None
-                which = (
-                    f"the term {name!r}" if name == wish.term else f"the term {name!r}, which is {wish.term!r} renamed,"
-                )
-                yield Finding("banned-term", f"the user does not want {which} any more; leave it out", line=line)
+def _find_banned_terms(brief: Brief, active_terms: list[str], source: str) -> Iterator[Finding]:
+    """Find banned terms; a term that is pinned by its name is not taken for a banned one under another name."""
+    returned = _find_returned_terms(source)
+    pinned = {pin.term for pin in brief.pins}
+    for ban in brief.bans:
+        for name in active_terms:
+            node = returned.get(name)
+            has_banned_expression = node is not None and ast.unparse(node) == ban.expression
+            if name == ban.term:
+                which = f"the term {name!r}"
+            elif has_banned_expression and name not in pinned:
+                which = f"the term {name!r}, which is {ban.term!r} renamed,"
+            else:
+                continue
+            line = node.lineno if node is not None else None
+            yield Finding("banned-term", f"the user does not want {which} any more; leave it out", line=line)
 
 
-def _returned(source: str) -> dict[str, ast.expr]:
+def _find_returned_terms(source: str) -> dict[str, ast.expr]:
     """Return the terms of the dicts that a program returns literally; a variable stands for its one assignment."""
-    tree = python_ast.module(source)
-    assigned: dict[str, list[ast.expr]] = {}
+    tree = python_ast.parse_module(source)
+
+    assignments: dict[str, list[ast.expr]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            assigned.setdefault(node.targets[0].id, []).append(node.value)
-    return {
-        key.value: _value(value, assigned)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Return) and isinstance(node.value, ast.Dict)
-        for key, value in zip(node.value.keys, node.value.values, strict=True)
-        if isinstance(key, ast.Constant) and isinstance(key.value, str)
-    }
+            assignments.setdefault(node.targets[0].id, []).append(node.value)
+
+    terms: dict[str, ast.expr] = {}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Return) or not isinstance(node.value, ast.Dict):
+            continue
+        for key, value in zip(node.value.keys, node.value.values, strict=True):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                terms[key.value] = _resolve_variable(value, assignments)
+    return terms
 
 
-def _value(node: ast.expr, assigned: dict[str, list[ast.expr]]) -> ast.expr:
-    known = assigned.get(node.id, []) if isinstance(node, ast.Name) else []
-    return known[0] if len(known) == 1 else node
+def _resolve_variable(node: ast.expr, assignments: dict[str, list[ast.expr]]) -> ast.expr:
+    """Return what a variable is assigned, where it is assigned once; any other expression as it is."""
+    values = assignments.get(node.id, []) if isinstance(node, ast.Name) else []
+    return values[0] if len(values) == 1 else node

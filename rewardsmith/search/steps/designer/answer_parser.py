@@ -1,141 +1,212 @@
-"""Takes the program out of a model's answer: fenced, half fenced, bare, in pieces, or not there.
+"""Parser of a model's answer: takes the program out of it, exactly as it stands there, or says why not.
 
-Nothing is executed; whether the program keeps the contract is the critic's to say.
+`llm.thoughts` drops what a model thinks, `answer_blocks` reads the pieces of code, `join_blocks` makes a program of
+them. Nothing is executed; whether the program keeps the contract is checked by the critic. The rules:
+
+- Thoughts never count. Only where an answer holds nothing else, and a thought was opened and never closed although the
+  model stopped by itself, its last whole program counts.
+- Fenced blocks come before code without fences. Code without fences is the run of code lines around a function or a
+  declaration. An answer or a block that is one JSON object is read in its texts.
+- A program is a block that defines the function. Of several, equal ones count once, and one that the answer calls a
+  draft or an alternative gives way. The one that is introduced as the final or complete one counts, or the one that has
+  all statements of the others. Where several remain, or the last one is no Python, the answer is unclear.
+- WEIGHTS, MEMORY, and the functions, constants and imports that the program uses join it from other blocks. A name
+  with two different values is unclear, and so are weights that stand in the answer but not in the program. Examples of
+  use do not join; a part under `if __name__ == "__main__":` is left out.
+- Nothing is repaired: typographic quotes, invisible characters and HTML entities are named to the author.
+
+An unclear answer has no program: its author is told why and asked again. Every line of a program is a line of the
+answer, up to its indentation.
 """
 
 from __future__ import annotations
 
+import ast
 import re
-import textwrap
 from dataclasses import dataclass
 
 from rewardsmith.contract import python_ast
+from rewardsmith.contract.reward_program import MAX_SOURCE_CHARS
+from rewardsmith.llm import fences
+from rewardsmith.llm.thoughts import SplitText, split_thoughts
+from rewardsmith.search.steps.designer.answer_blocks import (
+    CodeBlock,
+    UnclearAnswer,
+    read_bare_blocks,
+    read_fenced_blocks,
+    read_json_block,
+)
+from rewardsmith.search.steps.designer.join_blocks import assemble_source
 
 MAX_RATIONALE_CHARS = 2000
+MAX_ANSWER_CHARS = 16 * 2**20
+"""Longer answers are refused unread."""
 
-_THOUGHT = re.compile(r"<(?P<end>/?)(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-_BLOCK = re.compile(
-    r"^[ \t]*(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z)",
-    re.DOTALL | re.MULTILINE,
-)
-_DECLARATION = re.compile(r"^(?:WEIGHTS|MEMORY)\b[^=\n]*=", re.MULTILINE)
-_CODE_LINE = re.compile(r"(?:def|import|from|@|#)\s*\S|[A-Za-z_]\w*\s*(?::[^=]+)?=[^=]|\s|[)\]}]|$")
+_HTML_ENTITY = re.compile(r"&(?:lt|gt|amp|quot|#39|#x27|apos|nbsp);")
 
 
 @dataclass(frozen=True)
-class Extract:
-    """What an answer holds."""
+class ParsedAnswer:
+    """A model's answer, taken apart."""
 
     source: str | None
-    """The program's text; None where there is none."""
+    """The program's text; None where the answer holds no program."""
     rationale: str
     """The words around it."""
     problem: str | None = None
     """Why there is no program, in a sentence for its author."""
 
 
-def extract(text: str, *, cut_off: bool = False, entry: tuple[str, ...] = ("reward",)) -> Extract:
+def parse_answer(text: str, *, cut_off: bool = False, functions: tuple[str, ...] = ("reward",)) -> ParsedAnswer:
     r"""Take the program out of an answer.
 
-    >>> extract("Go fast.\n```python\ndef reward(after):\n    return {'v': after.v}\n```").rationale
+    >>> parse_answer("Go fast.\n```python\ndef reward(after):\n    return {'v': after.v}\n```").rationale
     'Go fast.'
 
     Args:
         text: the model's answer.
         cut_off: whether it ended because it reached the limit of its length.
-        entry: names of functions, of which a program defines at least one.
+        functions: names of functions; a program defines at least one of them.
     """
-    text = _without_thoughts(text.lstrip("\ufeff").replace("\r\n", "\n"))
-    define = re.compile(rf"^[ \t]*def[ \t]+(?:{'|'.join(entry)})[ \t]*\(", re.MULTILINE)
-    blocks = [match for match in _BLOCK.finditer(text) if match["code"].strip()]
-    found = _fenced(blocks, define) or _bare(text, define)
-    if found is None:
-        return Extract(None, _rationale(text), _absence(text, cut_off, entry))
-    source, rest = found, _BLOCK.sub("", text) if blocks else text.partition(found.split("\n", 1)[0])[0]
-    if cut_off and not _parses(source):
-        return Extract(None, _rationale(rest), "your answer was cut off by the length limit before the program's end")
-    return Extract(_tidy(source), _rationale(rest))
+    if len(text) > MAX_ANSWER_CHARS:
+        problem = f"your answer has {len(text):,} characters, at most {MAX_ANSWER_CHARS:,} are read"
+        return ParsedAnswer(None, "", problem)
+    split = split_thoughts(text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
+    try:
+        return _parse_split_text(split, cut_off, functions)
+    except UnclearAnswer as error:
+        problem = "your answer was cut off by the length limit" if cut_off else str(error)
+        return ParsedAnswer(None, _shorten_rationale(split.answer), problem)
 
 
-def named(entry: tuple[str, ...]) -> str:
+def format_function_names(functions: tuple[str, ...]) -> str:
     """Return the names of functions for a prompt.
 
-    >>> named(("sparse", "dense"))
+    >>> format_function_names(("sparse", "dense"))
     '`sparse` and `dense`'
     """
-    return " and ".join(f"`{name}`" for name in entry)
+    return " and ".join(f"`{name}`" for name in functions)
 
 
-def _without_thoughts(text: str) -> str:
-    """Drop what a reasoning model thought aloud; its drafts are no answer."""
-    kept: list[str] = []
-    depth = at = 0
-    for tag in _THOUGHT.finditer(text):
-        if depth == 0:
-            kept.append(text[at : tag.start()])
-        if not tag["end"]:
-            depth += 1
-        elif depth:
-            depth -= 1
-        else:
-            kept.clear()  # some templates swallow the opening tag
-        at = tag.end()
-    return "".join(kept) + (text[at:] if depth == 0 else "")
+def _parse_split_text(split: SplitText, cut_off: bool, functions: tuple[str, ...]) -> ParsedAnswer:
+    """Return the program of what a model says; of what it thinks only where it says nothing else.
+
+    Raises:
+        UnclearAnswer: if it is not certain which program is meant.
+    """
+    blocks, words = _read_blocks(split.answer, functions)
+    if any(block.defines(functions) for block in blocks):
+        is_maybe_thought = cut_off and not split.is_balanced and not split.open_thought
+        if not is_maybe_thought:
+            return _build_answer(blocks, words, functions, cut_off)
+
+    elif split.open_thought and not cut_off:
+        # A thought that was never closed: its last whole program counts.
+        thought_blocks, thought_words = _read_blocks(split.open_thought, functions)
+        whole = [block for block in thought_blocks if block.tree is not None]
+        programs = [block for block in whole if block.defines(functions)]
+        if programs:
+            kept = [block for block in whole if block is programs[-1] or not block.defines(functions)]
+            return _build_answer(kept, thought_words, functions, cut_off)
+
+    problem = _describe_absence(split.answer, cut_off, functions)
+    return ParsedAnswer(None, _shorten_rationale(words), problem)
 
 
-def _fenced(blocks: list[re.Match[str]], define: re.Pattern[str]) -> str | None:
-    """Return the last fenced program that parses, else the longest; declarations in a block of their own join it."""
-    codes = [textwrap.dedent(block["code"]) for block in blocks]
-    programs = [code for code in codes if define.search(code)]
-    if not programs:
+def _read_blocks(text: str, functions: tuple[str, ...]) -> tuple[list[CodeBlock], str]:
+    """Return the pieces of code of a text in the first way that gives a program, and the words around them."""
+    if not _may_define(text, functions):
+        return [], text
+    wrapped = read_json_block(text, functions)
+    if wrapped is not None:
+        return wrapped
+    blocks, words = read_fenced_blocks(text)
+    if any(block.defines(functions) and not block.code.startswith("{") for block in blocks):
+        return blocks, words
+    unwrapped = [read_json_block(block.code, functions) for block in blocks]
+    wrapped_blocks = [block for wrapped in unwrapped if wrapped is not None for block in wrapped[0]]
+    if wrapped_blocks:
+        return wrapped_blocks, "\n".join([words, *(wrapped[1] for wrapped in unwrapped if wrapped is not None)])
+    bare, words_before = read_bare_blocks(text)
+    if any(block.defines(functions) for block in bare):
+        return bare, words_before
+    return [], text
+
+
+def _may_define(text: str, functions: tuple[str, ...]) -> bool:
+    return re.search(rf"def[ \t]+(?:{'|'.join(functions)})[ \t]*\(", text) is not None
+
+
+def _build_answer(blocks: list[CodeBlock], words: str, functions: tuple[str, ...], cut_off: bool) -> ParsedAnswer:
+    """Return the program of blocks of which at least one defines it; see `assemble_source` for what it raises."""
+    rationale = _shorten_rationale(words)
+    source, core = assemble_source(blocks, functions, words)
+    if cut_off and not core.is_closed:
+        return ParsedAnswer(None, rationale, "your answer was cut off by the length limit before the program's end")
+    foreign_text = _describe_foreign_text(core)
+    if foreign_text is not None:
+        return ParsedAnswer(None, rationale, foreign_text)
+    return ParsedAnswer(_tidy_source(_drop_main_part(source)), rationale)
+
+
+def _describe_foreign_text(core: CodeBlock) -> str | None:
+    """Say which characters of a text Python does not allow; None if it allows all."""
+    entity = _HTML_ENTITY.search(core.code)
+    if entity is not None and (core.tree is None or _uses_entity(core.tree)):
+        return f"the program is escaped as HTML, with {entity[0]} in place of its character; write plain text"
+    if core.tree is not None or len(core.code) > MAX_SOURCE_CHARS:
         return None
-    whole = [code for code in programs if _parses(code)]
-    program = whole[-1] if whole else max(programs, key=len)
-    declared = [code for code in codes if code not in programs and _DECLARATION.search(code) and _parses(code)]
-    if declared and not _DECLARATION.search(program):
-        program = f"{declared[-1].rstrip()}\n\n{program}"
-    return program
-
-
-def _bare(text: str, define: re.Pattern[str]) -> str | None:
-    """Return the program in an answer without fences: the run of code lines around the function."""
-    match = define.search(text)
-    if match is None:
-        return None
-    lines = textwrap.dedent(text).split("\n")
-    at = text.count("\n", 0, match.start())
-    first, last = at, at + 1
-    while first > 0 and _CODE_LINE.match(lines[first - 1]):
-        first -= 1
-    while last < len(lines) and _CODE_LINE.match(lines[last]):
-        last += 1
-    code = "\n".join(lines[first:last]).strip("\n")
-    return code if code else None
-
-
-def _parses(code: str) -> bool:
     try:
-        python_ast.module(code)
+        python_ast.parse_module(core.code + "\n")
+    except SyntaxError as error:
+        if "invalid character" in error.msg or "invalid non-printable character" in error.msg:
+            return f"line {error.lineno} of the program has an {error.msg}; write plain quotes, signs and blanks"
+    except (ValueError, RecursionError, MemoryError):
+        return None
+    return None
+
+
+def _uses_entity(tree: ast.Module) -> bool:
+    """Return whether a name of an entity is used as a variable: `a &lt; b` is Python, of an unknown `lt`."""
+    return any(isinstance(node, ast.Name) and node.id in ("lt", "gt", "amp", "quot") for node in ast.walk(tree))
+
+
+def _drop_main_part(source: str) -> str:
+    """Return the program without what it does only as a script of its own, which never runs here."""
+    if "__main__" not in source:
+        return source
+    try:
+        tree = python_ast.parse_module(source + "\n")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+        return source
+    lines = source.split("\n")
+    for statement in reversed(tree.body):
+        if isinstance(statement, ast.If) and not statement.orelse and _asks_for_main(statement.test):
+            del lines[statement.lineno - 1 : statement.end_lineno]
+    return "\n".join(lines)
 
 
-def _tidy(source: str) -> str:
+def _asks_for_main(test: ast.expr) -> bool:
+    return ast.unparse(test).replace('"', "'") in ("__name__ == '__main__'", "'__main__' == __name__")
+
+
+def _tidy_source(source: str) -> str:
     """Return the program without blanks at its lines' ends, ending in one line break."""
     return "\n".join(line.rstrip() for line in source.strip("\n").split("\n")).strip("\n") + "\n"
 
 
-def _rationale(text: str) -> str:
-    return " ".join(text.split())[:MAX_RATIONALE_CHARS]
+def _shorten_rationale(text: str) -> str:
+    """Return the words on one line, at most `MAX_RATIONALE_CHARS` long."""
+    return " ".join(text[: 20 * MAX_RATIONALE_CHARS].split())[:MAX_RATIONALE_CHARS]
 
 
-def _absence(text: str, cut_off: bool, entry: tuple[str, ...]) -> str:
+def _describe_absence(text: str, cut_off: bool, functions: tuple[str, ...]) -> str:
     """Say why there is no program."""
     if cut_off:
         return "your answer was cut off by the length limit before any program"
     if not text.strip():
         return "your answer holds no text besides its reasoning"
-    if _BLOCK.search(text):
-        return f"your answer has a fenced block, but none that defines a function named {named(entry)}"
+    if fences.find_opening(text) is not None:
+        names = format_function_names(functions)
+        return f"your answer has a fenced block, but none that defines a function named {names}"
     return "your answer has no program, only prose"

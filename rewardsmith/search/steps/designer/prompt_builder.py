@@ -1,6 +1,6 @@
-"""What the designer's model is told: the messages for a slot, from the brief and the settings.
+"""Prompts of the designer's model: the messages for a slot, built from the brief and the settings.
 
-They are a function of these alone, byte for byte, so that a resumed or replayed search finds its answers.
+The same brief and settings give the same bytes, so that a resumed or replayed search finds its answers in the ledger.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from rewardsmith.contract.records import TIMED_FINDINGS, Brief, Candidate, Example, Finding, Limits, Proposal, Status
 from rewardsmith.llm import Message, prompts
 from rewardsmith.search.steps.designer import sparse_dense
-from rewardsmith.search.steps.designer.answer_parser import named
-from rewardsmith.search.steps.designer.class_view import python_class
-from rewardsmith.search.steps.designer.shaping_reference import shaping
-from rewardsmith.search.steps.designer.signal_table import CATALOGUE_TOKENS, catalogue_text
+from rewardsmith.search.steps.designer.answer_parser import format_function_names
+from rewardsmith.search.steps.designer.class_view import render_class
+from rewardsmith.search.steps.designer.shaping_reference import list_shaping_functions
+from rewardsmith.search.steps.designer.signal_table import CATALOGUE_TOKENS, render_signal_table
 from rewardsmith.spec.settings import DesignerSettings
 
 IDEA_CHARS = 160
@@ -27,14 +27,13 @@ STATUS_WORDS: dict[Status, str] = {
     "failed": "failed while training",
     "timeout": "took too long",
     "pruned": "stopped early",
-    "duplicate": "not trained, since it pays what an earlier program pays",
 }
-"""Without "infrastructure": the machine's faults are not told."""
+"""Words for each status. "infrastructure" is left out: prompts do not mention faults of the machine."""
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How the model is told things, the same for a whole search."""
+class PromptOptions:
+    """Options of the prompts, the same for a whole search."""
 
     settings: DesignerSettings = field(default_factory=DesignerSettings)
     max_terms: int = Limits.max_terms
@@ -43,190 +42,232 @@ class Manner:
     examples: tuple[Example, ...] = ()
 
     @property
-    def entry(self) -> tuple[str, ...]:
-        """The functions that an answer defines."""
-        return sparse_dense.PARTS if self.settings.form == "sparse-dense" else ("reward",)
+    def required_functions(self) -> tuple[str, ...]:
+        """Names of the functions that an answer has to define."""
+        return sparse_dense.FUNCTIONS if self.settings.form == "sparse-dense" else ("reward",)
 
-    def written(self, candidate: Candidate) -> Candidate:
-        """Return a candidate with the text that its author wrote."""
-        return replace(candidate, proposal=self.as_written(candidate.proposal))
+    @property
+    def fixed_weights(self) -> dict[str, float]:
+        """Weights of the two terms of the form "sparse-dense"."""
+        return {"sparse": self.settings.sparse_weight, "dense": self.settings.dense_weight}
 
-    def as_written(self, proposal: Proposal) -> Proposal:
-        """Return a proposal with the text that its author wrote."""
+    def restore_proposal(self, proposal: Proposal) -> Proposal:
+        """Return a proposal with the text that its author wrote, without what the form put around it."""
         if self.settings.form == "terms":
             return proposal
-        return replace(proposal, source=sparse_dense.written(proposal.source))
+        return replace(proposal, source=sparse_dense.strip_harness(proposal.source))
+
+    def restore_candidate(self, candidate: Candidate) -> Candidate:
+        """Return a candidate with the text that its author wrote; see `restore_proposal`."""
+        return replace(candidate, proposal=self.restore_proposal(candidate.proposal))
 
 
-def messages(manner: Manner, brief: Brief, slot: int) -> list[Message]:
-    """Return what is said before the model writes a slot's program."""
-    settings = manner.settings
-    system = prompts.render(
-        "designer/system", shaping=shaping(), max_terms=manner.max_terms, settings=settings, weights=weights(settings)
+def choose_parent(brief: Brief, slot: int) -> Candidate | None:
+    """Return the program to build on: parents take turns over the slots, the best first.
+
+    Of a pair to be crossed it is the better one. None where the brief names no parents.
+    """
+    return brief.parents[_parent_index(brief, slot)] if brief.parents else None
+
+
+def build_messages(options: PromptOptions, brief: Brief, slot: int) -> list[Message]:
+    """Build the messages that ask for a slot's program: one prompt, or the conversation that led to its parent."""
+    system = prompts.render_prompt(
+        "designer/system",
+        shaping=list_shaping_functions(),
+        max_terms=options.max_terms,
+        settings=options.settings,
+        weights=options.fixed_weights,
     )
-    built_on = parent(brief, slot)
-    if not settings.conversation or built_on is None or brief.mode == "cross":
-        return [Message("system", system), Message("user", _ask(manner, brief, slot))]
-    return [Message("system", system), *_turns(manner, brief, built_on)]
+    parent = choose_parent(brief, slot)
+    if not options.settings.conversation or parent is None or brief.mode == "cross":
+        return [Message("system", system), Message("user", _render_single_prompt(options, brief, slot))]
+    return [Message("system", system), *_build_conversation(options, brief, parent)]
 
 
-def repair(manner: Manner, proposal: Proposal, findings: Sequence[Finding], round: int) -> list[Message]:
-    """Return what is said to a program's author about the findings in it."""
-    found = _findings_text(findings)
-    told = prompts.render("designer/repair", findings=found, round=round, edits=manner.settings.edits)
-    return [Message("assistant", _as_answer(manner.as_written(proposal))), Message("user", told)]
+def build_repair_turns(
+    options: PromptOptions, proposal: Proposal, findings: Sequence[Finding], round: int
+) -> list[Message]:
+    """Build the turns that follow a refused program: the program as its author's answer, and the findings in it."""
+    request = prompts.render_prompt("designer/repair", findings=_render_findings(findings), round=round)
+    return [Message("assistant", _render_answer(options.restore_proposal(proposal))), Message("user", request)]
 
 
-def again(manner: Manner, text: str, problem: str, *, cut_off: bool) -> list[Message]:
-    """Return what is said about an answer that holds no program."""
-    told = prompts.render("designer/again", problem=problem, cut_off=cut_off, entry=named(manner.entry))
-    return [Message("assistant", text if text.strip() else "(no text)"), Message("user", told)]
+def build_retry_turns(options: PromptOptions, answer: str, problem: str, *, cut_off: bool) -> list[Message]:
+    """Build the turns that follow an answer without a program.
+
+    Args:
+        options: of the search.
+        answer: the model's words.
+        problem: why there is no program, in a sentence.
+        cut_off: whether the answer ended because it reached the limit of its length.
+    """
+    functions = format_function_names(options.required_functions)
+    request = prompts.render_prompt("designer/no-program", problem=problem, cut_off=cut_off, entry=functions)
+    return [Message("assistant", answer if answer.strip() else "(no text)"), Message("user", request)]
 
 
-def parent(brief: Brief, slot: int) -> Candidate | None:
-    """Return the program to build on: parents take turns over the slots, the best first, and a pair's better one."""
-    return brief.parents[_turn(brief, slot)] if brief.parents else None
+# ---------------------------------------------------------------- a prompt that stands by itself
 
 
-def _turn(brief: Brief, slot: int) -> int:
-    return 0 if brief.mode == "cross" else slot % len(brief.parents)
+def _render_single_prompt(options: PromptOptions, brief: Brief, slot: int) -> str:
+    """Render the task, what was tried, and the program to build on as one prompt."""
+    # The programs to build on, the slot's own parent first.
+    parents = [options.restore_candidate(candidate) for candidate in brief.parents]
+    parent = parents[_parent_index(brief, slot)] if parents else None
+    others = [candidate for candidate in parents if candidate is not parent]
 
+    # The failures of the last generation, each with its cause.
+    last_generation = [
+        candidate for candidate in _visible_candidates(brief) if candidate.generation == brief.generation - 1
+    ]
+    failed = [candidate for candidate in last_generation if candidate.status != "ok"]
 
-def weights(settings: DesignerSettings) -> dict[str, float]:
-    """Return the weights of the form "sparse-dense"."""
-    return {"sparse": settings.sparse_weight, "dense": settings.dense_weight}
-
-
-def _ask(manner: Manner, brief: Brief, slot: int) -> str:
-    """Return a prompt that stands by itself."""
-    parents = [manner.written(candidate) for candidate in brief.parents]
-    built_on = parents[_turn(brief, slot)] if parents else None
-    last = [candidate for candidate in _told(brief) if candidate.generation == brief.generation - 1]
-    failed = [candidate for candidate in last if candidate.status != "ok"]
-    return prompts.render(
+    return prompts.render_prompt(
         "designer/ask",
-        **_task(manner, brief),
+        **_task_values(options, brief),
         slot=slot,
-        history=_history_text(brief, manner.settings.history),
-        failures="\n".join(_failure_line(candidate) for candidate in failed),
-        all_failed=bool(last) and len(failed) == len(last),
-        parent=built_on,
-        feedback=_feedback_text(manner, built_on) if built_on else None,
-        others=[candidate for candidate in parents if candidate is not built_on],
-        mate=_mate_text(manner, parents) if brief.mode == "cross" else None,
+        history=_render_history(brief, options.settings.history),
+        failures="\n".join(_render_failure(candidate) for candidate in failed),
+        all_failed=bool(last_generation) and len(failed) == len(last_generation),
+        parent=parent,
+        feedback=_render_feedback(parent, tips=options.settings.tips) if parent else None,
+        others=others,
+        # The tips stand with the feedback on the first of a pair.
+        mate=_render_feedback(parents[1], tips=False) if brief.mode == "cross" and len(parents) > 1 else None,
         best=brief.incumbent or (parents[0].id if parents else None),
     )
 
 
-def _turns(manner: Manner, brief: Brief, built_on: Candidate) -> list[Message]:
-    """Return the conversation that led to a program: the task, each program of its line, and what became of it."""
-    line = _line(brief, built_on, manner.settings.history)
-    turns = [Message("user", prompts.render("designer/opening", **_task(manner, replace(brief, notes=()))))]
-    for candidate in line:
-        told = prompts.render(
-            "designer/reflection",
-            candidate=candidate,
-            feedback=_feedback_text(manner, candidate),
-            notes=_notes(brief) if candidate is built_on else (),
-        )
-        turns += [Message("assistant", _as_answer(manner.written(candidate).proposal)), Message("user", told)]
-    return turns
+def _parent_index(brief: Brief, slot: int) -> int:
+    return 0 if brief.mode == "cross" else slot % len(brief.parents)
 
 
-def _line(brief: Brief, last: Candidate, turns: int) -> list[Candidate]:
-    """Return a candidate with its first parents, at most so many of them, oldest first."""
-    known = {candidate.id: candidate for candidate in brief.history}
-    line = [last]
-    while len(line) < turns and line[0].proposal.parents and line[0].proposal.parents[0] in known:
-        line.insert(0, known[line[0].proposal.parents[0]])
-    return line
-
-
-def _task(manner: Manner, brief: Brief) -> dict[str, object]:
+def _task_values(options: PromptOptions, brief: Brief) -> dict[str, object]:
     """Return what every first prompt says: the task, the environment, examples."""
-    view = python_class if manner.settings.view == "class" else catalogue_text
+    render_signals = render_class if options.settings.view == "class" else render_signal_table
     return {
-        "brief": replace(brief, notes=_notes(brief)),
-        "signals": view(brief.signals, brief.named, manner.catalogue_tokens),
-        "examples": [_example_text(example) for example in manner.examples],
-        "settings": manner.settings,
+        "brief": replace(brief, notes=_format_notes(brief)),
+        "signals": render_signals(brief.signals, brief.card_signal_count, options.catalogue_tokens),
+        "examples": [_render_example(example) for example in options.examples],
+        "settings": options.settings,
     }
 
 
-def _notes(brief: Brief) -> tuple[str, ...]:
-    return tuple(f"- {prompts.clean(note)}" for note in brief.notes)
+def _format_notes(brief: Brief) -> tuple[str, ...]:
+    return tuple(f"- {prompts.clean_text(note)}" for note in brief.notes)
 
 
-def _example_text(example: Example) -> str:
-    return f"# {prompts.one_line(example.task)} ({prompts.one_line(example.env_id)})\n{example.source.strip()}"
+def _render_example(example: Example) -> str:
+    return f"# {prompts.to_one_line(example.task)} ({prompts.to_one_line(example.env_id)})\n{example.source.strip()}"
 
 
-def _as_answer(proposal: Proposal) -> str:
-    """Return a program as its author's answer."""
+# ---------------------------------------------------------------- a conversation
+
+
+def _build_conversation(options: PromptOptions, brief: Brief, parent: Candidate) -> list[Message]:
+    """Build the conversation that led to a program: the task, then each program of its line with its feedback."""
+    opening = prompts.render_prompt("designer/opening", **_task_values(options, replace(brief, notes=())))
+    turns = [Message("user", opening)]
+    for candidate in _trace_lineage(brief, parent, options.settings.history):
+        reply = prompts.render_prompt(
+            "designer/reflection",
+            candidate=candidate,
+            feedback=_render_feedback(candidate, tips=options.settings.tips),
+            notes=_format_notes(brief) if candidate is parent else (),
+        )
+        turns.append(Message("assistant", _render_answer(options.restore_proposal(candidate.proposal))))
+        turns.append(Message("user", reply))
+    return turns
+
+
+def _trace_lineage(brief: Brief, last: Candidate, turns: int) -> list[Candidate]:
+    """Return a candidate with its first parents, at most `turns` of them, oldest first."""
+    by_id = {candidate.id: candidate for candidate in brief.history}
+    lineage = [last]
+    while len(lineage) < turns:
+        parents = lineage[0].proposal.parents
+        if not parents or parents[0] not in by_id:
+            break
+        lineage.insert(0, by_id[parents[0]])
+    return lineage
+
+
+def _render_answer(proposal: Proposal) -> str:
+    """Render a program as its author's answer."""
     return f"{proposal.rationale}\n\n```python\n{proposal.source.rstrip()}\n```".strip()
 
 
-def _feedback_text(manner: Manner, candidate: Candidate) -> str | None:
-    """Return the feedback on a candidate, with or without the advice on how it is read."""
-    if candidate.feedback is None:
+# ---------------------------------------------------------------- what earlier programs came to
+
+
+def _render_feedback(candidate: Candidate, *, tips: bool) -> str | None:
+    """Render the analyzer's reflection on a candidate; None without one.
+
+    Args:
+        candidate: an earlier program.
+        tips: whether to add how to read the reflection; only that on a trained program has figures to read.
+    """
+    if candidate.reflection is None or not candidate.reflection.text.strip():
         return None
-    text = candidate.feedback.text
-    return text if manner.settings.tips else text.replace(prompts.render("analyzer/tips").strip(), "").strip()
-
-
-def _mate_text(manner: Manner, parents: Sequence[Candidate]) -> str | None:
-    """Return the feedback on the second of a pair; the advice on how it is read stands with the first."""
-    plain = replace(manner, settings=manner.settings.model_copy(update={"tips": False}))
-    return _feedback_text(plain, parents[1]) if len(parents) > 1 else None
-
-
-def _told(brief: Brief) -> list[Candidate]:
-    """Return the candidates that a prompt may speak of: not those that the machine failed."""
-    return [candidate for candidate in brief.history if candidate.status in STATUS_WORDS]
-
-
-def _history_text(brief: Brief, turns: int) -> str | None:
-    """Return a row for each candidate of the last generations and for each parent, oldest first; None for no turns."""
-    if not turns:
-        return None
-    parents = {parent.id for parent in brief.parents}
-    shown = [
-        candidate
-        for candidate in _told(brief)
-        if candidate.generation >= brief.generation - turns or candidate.id in parents
-    ]
-    rows = [
-        f"{candidate.id} | {prompts.figure(candidate.fitness)} | {STATUS_WORDS[candidate.status]} | "
-        f"{', '.join(candidate.proposal.parents) or '-'} | {_idea(candidate.proposal)}"
-        for candidate in shown
-    ]
-    return "\n".join(["id | fitness | status | from | idea", *rows])
-
-
-def _idea(proposal: Proposal) -> str:
-    """Return the first sentence of what the author said."""
-    line = prompts.one_line(proposal.rationale, 4 * IDEA_CHARS)
-    sentence, stop, _ = line.partition(". ")
-    return prompts.one_line(sentence + stop.strip(), IDEA_CHARS) or "-"
-
-
-def _failure_line(candidate: Candidate) -> str:
-    cause = prompts.one_line(prompts.portable(candidate.cause or "no cause is known"), CAUSE_CHARS)
-    return f"{candidate.id} {STATUS_WORDS[candidate.status]}: {cause}"
-
-
-def _findings_text(findings: Sequence[Finding]) -> str:
-    """Return a line for each finding, errors first."""
-    told = [finding for finding in findings if finding.code not in TIMED_FINDINGS]
-    ordered = sorted(told, key=lambda finding: finding.severity != "error")
-    return "\n".join(
-        f"{finding.severity}{f' in line {finding.line}' if finding.line else ''} ({finding.code}): {_said(finding)}"
-        for finding in ordered
+    return prompts.render_prompt(
+        "designer/feedback", reflection=candidate.reflection.text.strip(), tips=tips and candidate.status == "ok"
     )
 
 
-def _said(finding: Finding) -> str:
-    """Return a finding's words: a reviewer's as they are, since the times in them are the task's."""
+def _visible_candidates(brief: Brief) -> list[Candidate]:
+    """Return the candidates that a prompt may mention: not those that failed through a fault of the machine."""
+    return [candidate for candidate in brief.history if candidate.status in STATUS_WORDS]
+
+
+def _render_history(brief: Brief, generations: int) -> str | None:
+    """Render a row for each candidate of the last generations and for each parent, oldest first.
+
+    Args:
+        brief: with the candidates so far.
+        generations: how many of them; None is returned for 0.
+    """
+    if not generations:
+        return None
+    parent_ids = {parent.id for parent in brief.parents}
+    rows = ["id | fitness | status | from | idea"]
+    for candidate in _visible_candidates(brief):
+        if candidate.generation >= brief.generation - generations or candidate.id in parent_ids:
+            cells = (
+                candidate.id,
+                prompts.format_value(candidate.fitness),
+                STATUS_WORDS[candidate.status],
+                ", ".join(candidate.proposal.parents) or "-",
+                _summarize_idea(candidate.proposal),
+            )
+            rows.append(" | ".join(cells))
+    return "\n".join(rows)
+
+
+def _summarize_idea(proposal: Proposal) -> str:
+    """Return the first sentence of the author's words."""
+    line = prompts.to_one_line(proposal.rationale, 4 * IDEA_CHARS)
+    sentence, stop, _ = line.partition(". ")
+    return prompts.to_one_line(sentence + stop.strip(), IDEA_CHARS) or "-"
+
+
+def _render_failure(candidate: Candidate) -> str:
+    cause = prompts.to_one_line(prompts.strip_run_details(candidate.cause or "no cause is known"), CAUSE_CHARS)
+    return f"{candidate.id} {STATUS_WORDS[candidate.status]}: {cause}"
+
+
+def _render_findings(findings: Sequence[Finding]) -> str:
+    """Render a line for each finding, errors first; those that depend on the machine's load are left out."""
+    reproducible = [finding for finding in findings if finding.code not in TIMED_FINDINGS]
+    lines: list[str] = []
+    for finding in sorted(reproducible, key=lambda finding: finding.severity != "error"):
+        place = f" in line {finding.line}" if finding.line else ""
+        lines.append(f"{finding.severity}{place} ({finding.code}): {_render_finding_message(finding)}")
+    return "\n".join(lines)
+
+
+def _render_finding_message(finding: Finding) -> str:
+    """Return a finding's message on one line; a reviewer's keeps its times, which are the task's."""
     if finding.code.startswith("review"):
-        return prompts.one_line(finding.message, REVIEW_CHARS)
-    return prompts.one_line(prompts.portable(finding.message), CAUSE_CHARS)
+        return prompts.to_one_line(finding.message, REVIEW_CHARS)
+    return prompts.to_one_line(prompts.strip_run_details(finding.message), CAUSE_CHARS)

@@ -1,4 +1,4 @@
-"""The part of the designer's instructions that is read from the code, so that the two cannot differ."""
+"""The functions of `shaping` for the designer's instructions, read from its source so that the two cannot differ."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from rewardsmith.contract import python_ast
 
 
 @dataclass(frozen=True)
-class Function:
+class ShapingFunction:
     """A function that a reward program may call."""
 
     call: str
-    """As it is called, with its defaults: "shaping.smooth_step(x, low=0.0, high=1.0)"."""
-    does: str
-    """The first line of its docstring."""
+    """The call with its defaults: "shaping.smooth_step(x, low=0.0, high=1.0)"."""
+    summary: str
+    """First line of its docstring."""
 
 
 @cache
-def shaping() -> tuple[Function, ...]:
-    """Return the public functions of `rewardsmith.shaping`, in its order; reading them imports no NumPy."""
+def list_shaping_functions() -> tuple[ShapingFunction, ...]:
+    """Return the public functions of `rewardsmith.contract.shaping`, in its order; reading them imports no NumPy."""
     source = (files("rewardsmith.contract") / "shaping.py").read_text(encoding="utf-8")
-    functions = [node for node in python_ast.module(source).body if isinstance(node, ast.FunctionDef)]
-    return tuple(
-        Function(f"shaping.{node.name}({_parameters(node.args)})", (ast.get_docstring(node) or "").partition("\n")[0])
-        for node in functions
-        if not node.name.startswith("_")
-    )
+    functions: list[ShapingFunction] = []
+    for node in python_ast.parse_module(source).body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            summary = (ast.get_docstring(node) or "").partition("\n")[0]
+            functions.append(ShapingFunction(f"shaping.{node.name}({_render_parameters(node.args)})", summary))
+    return tuple(functions)
 
 
-def _parameters(arguments: ast.arguments) -> str:
+def _render_parameters(arguments: ast.arguments) -> str:
     """Return a signature's parameters with their defaults, without their types."""
-    bare = ast.arguments(
+    untyped = ast.arguments(
         posonlyargs=[],
         args=[ast.arg(argument.arg) for argument in arguments.args],
         kwonlyargs=[],
         kw_defaults=[],
         defaults=arguments.defaults,
     )
-    return ast.unparse(bare)
+    return ast.unparse(untyped)

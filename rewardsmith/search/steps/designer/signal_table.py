@@ -1,8 +1,8 @@
-"""The list of signals in a prompt, as long as its budget allows: in full where it fits, else by families.
+"""The table of signals in a prompt, in full where its budget allows it, else grouped by families.
 
-The card's signals come first and always in full. Of the derived ones, a model's bodies, joints and sites give the
+The card's signals come first and always in full. Of the derived signals, a model's bodies, joints and sites have the
 same few quantities each: a quantity is listed once as a pattern, `*_position`, with the names that may stand for the
-star. What does not fit is counted, so that the list never pretends to be whole.
+star. Signals that do not fit are counted, so that the reader knows that the list is not complete.
 """
 
 from __future__ import annotations
@@ -18,10 +18,23 @@ HEADER = "name | shape | unit | meaning"
 CHARS_PER_TOKEN = 3.0
 """Of such tables, full of names with underscores; on the careful side."""
 CATALOGUE_TOKENS = 1_500
-"""How long a list is unless a setting says otherwise."""
+"""Length of a list unless a setting says otherwise."""
 CLOSING_CHARS = 320
 """Kept free for the line that counts what is left out."""
+CLOSING_PATTERNS = 6
+"""Greatest number of patterns that this line names."""
 _QUOTED = re.compile(r"'([^']+)'")
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    """The parts that the signals of a family share."""
+
+    suffix: str
+    shape: tuple[int, ...]
+    unit: str
+    meaning_start: str
+    """Beginning of the meaning, up to the element's name."""
 
 
 @dataclass(frozen=True)
@@ -29,20 +42,9 @@ class _Member:
     """One signal of a family."""
 
     prefix: str
-    """What the star stands for."""
-    tail: str
+    """Text that the star stands for."""
+    meaning_end: str
     """End of its meaning, after the element's name: a joint's range."""
-
-
-@dataclass(frozen=True)
-class _Pattern:
-    """What the signals of a family share."""
-
-    suffix: str
-    shape: tuple[int, ...]
-    unit: str
-    head: str
-    """Beginning of the meaning, up to the element's name."""
 
 
 @dataclass(frozen=True)
@@ -52,108 +54,125 @@ class _Block:
     rows: tuple[str, ...]
     suffixes: tuple[str, ...]
     members: tuple[str, ...]
-    """What the star stands for, each with its note."""
+    """Texts that the star stands for, each with its note."""
 
     @property
     def example(self) -> str:
         """The name of one of its signals."""
         return f"{self.members[0].split()[0]}_{self.suffixes[0]}"
 
-    def text(self, shown: int) -> str:
-        """Return the block with its first `shown` names."""
+    def render(self, shown: int) -> str:
+        """Render the block with its first `shown` names."""
         rest = len(self.members) - shown
         listed = ", ".join(self.members[:shown]) + (f" and {rest} more" if rest else "")
         return "\n".join([*self.rows, f"  where * is {listed}"])
 
 
-def catalogue_text(signals: Sequence[Signal], named: int, budget_tokens: int) -> str:
-    """Return the list of signals for a prompt.
+def render_signal_table(signals: Sequence[Signal], card_signal_count: int, budget_tokens: int) -> str:
+    """Render the table of signals for a prompt.
 
     Args:
         signals: the catalogue, the card's signals first.
-        named: how many are the card's; they are listed in full, whatever they take.
-        budget_tokens: about how long the list may be.
+        card_signal_count: how many are the card's; they are always listed in full.
+        budget_tokens: about how long the table may be.
     """
-    whole = "\n".join([HEADER, *map(_row, signals)])
+    whole = "\n".join([HEADER, *map(_render_signal, signals)])
     if len(whole) <= budget_tokens * CHARS_PER_TOKEN:
         return whole
-    lines = [HEADER, *map(_row, signals[:named])]
-    free = budget_tokens * CHARS_PER_TOKEN - CLOSING_CHARS - sum(len(line) + 1 for line in lines)
-    plain, blocks = _sorted(signals[named:])
-    fitting = _fitting(map(_row, plain), free)
-    free -= sum(len(row) + 1 for row in fitting)
-    chosen = list(zip(blocks, _shown(blocks, free), strict=True))
-    lines += fitting
-    listed = [(block, shown) for block, shown in chosen if shown]
+
+    # The card's signals.
+    lines = [HEADER, *map(_render_signal, signals[:card_signal_count])]
+    free_chars = budget_tokens * CHARS_PER_TOKEN - CLOSING_CHARS - sum(len(line) + 1 for line in lines)
+
+    # Derived signals that belong to no family, as many as fit.
+    single_signals, blocks = _group_signals(signals[card_signal_count:])
+    single_rows = _take_fitting(map(_render_signal, single_signals), free_chars)
+    free_chars -= sum(len(row) + 1 for row in single_rows)
+    lines += single_rows
+
+    # Families, each with as many of its names as fit.
+    shown_counts = _count_fitting_members(blocks, free_chars)
+    listed = [(block, shown) for block, shown in zip(blocks, shown_counts, strict=True) if shown]
     if listed:
         lines.append(f"Below, * stands for any one of the names that follow, as in {listed[0][0].example}.")
-        lines += [block.text(shown) for block, shown in listed]
-    cut = [(block, len(block.members) - shown) for block, shown in chosen if shown < len(block.members)]
-    left_out = len(plain) - len(fitting) + sum(rest * len(block.suffixes) for block, rest in cut)
-    return "\n".join([*lines, *_closing(left_out, [f"*_{suffix}" for block, _ in cut for suffix in block.suffixes])])
+        lines += [block.render(shown) for block, shown in listed]
+
+    # The number of those that are left out.
+    left_out = len(single_signals) - len(single_rows)
+    patterns: list[str] = []
+    for block, shown in zip(blocks, shown_counts, strict=True):
+        if shown < len(block.members):
+            left_out += (len(block.members) - shown) * len(block.suffixes)
+            patterns += [f"*_{suffix}" for suffix in block.suffixes]
+    if left_out:
+        lines.append(_render_closing(left_out, patterns))
+    return "\n".join(lines)
 
 
-def _row(signal: Signal) -> str:
-    return _line(signal.name, signal.shape, signal.unit, signal.meaning)
+def _render_signal(signal: Signal) -> str:
+    return _render_row(signal.name, signal.shape, signal.unit, signal.meaning)
 
 
-def _line(name: str, shape: tuple[int, ...], unit: str, meaning: str) -> str:
-    shown = "scalar" if not shape else f"({shape[0]},)" if len(shape) == 1 else str(shape)
-    return f"{name} | {shown} | {unit} | {prompts.one_line(meaning)}"
+def _render_row(name: str, shape: tuple[int, ...], unit: str, meaning: str) -> str:
+    shape_text = "scalar" if not shape else f"({shape[0]},)" if len(shape) == 1 else str(shape)
+    return f"{name} | {shape_text} | {unit} | {prompts.to_one_line(meaning)}"
 
 
-def _fitting(rows: Iterable[str], free: float) -> list[str]:
-    """Return the rows that fit into `free` characters, from the first."""
+def _take_fitting(rows: Iterable[str], free_chars: float) -> list[str]:
+    """Return the rows that fit into `free_chars` characters, from the first."""
     fitting: list[str] = []
     for row in rows:
-        free -= len(row) + 1
-        if free < 0:
+        free_chars -= len(row) + 1
+        if free_chars < 0:
             break
         fitting.append(row)
     return fitting
 
 
-def _shown(blocks: Sequence[_Block], free: float) -> list[int]:
-    """Return how many names of each block fit into `free` characters together."""
-    shown: list[int] = []
+def _count_fitting_members(blocks: Sequence[_Block], free_chars: float) -> list[int]:
+    """Return how many names of each block fit into `free_chars` characters together."""
+    counts: list[int] = []
     for block in blocks:
-        shown.append(_most(block, free))
-        if shown[-1]:
-            free -= len(block.text(shown[-1])) + 1
-    return shown
+        count = len(block.members)
+        while count > 0 and len(block.render(count)) >= free_chars:
+            count -= 1
+        if count:
+            free_chars -= len(block.render(count)) + 1
+        counts.append(count)
+    return counts
 
 
-def _most(block: _Block, free: float) -> int:
-    """Return how many of a block's names fit into `free` characters."""
-    return next((shown for shown in range(len(block.members), 0, -1) if len(block.text(shown)) < free), 0)
-
-
-def _closing(left_out: int, patterns: Sequence[str]) -> list[str]:
-    if not left_out:
-        return []
-    formed = f", formed as {', '.join(patterns[:6])}{' and so on' if len(patterns) > 6 else ''}" if patterns else ""
-    return [f"({left_out} more signals exist{formed}; a name that does not exist is answered with the nearest ones)"]
+def _render_closing(left_out: int, patterns: Sequence[str]) -> str:
+    """Say how many signals are left out, and how their names are formed."""
+    formation = ""
+    if patterns:
+        more = " and so on" if len(patterns) > CLOSING_PATTERNS else ""
+        formation = f", formed as {', '.join(patterns[:CLOSING_PATTERNS])}{more}"
+    return f"({left_out} more signals exist{formation}; a name that does not exist is answered with the nearest ones)"
 
 
 # ---------------------------------------------------------------- families
 
 
-def _sorted(signals: Sequence[Signal]) -> tuple[list[Signal], list[_Block]]:
-    """Return the signals that stand alone, and the blocks of the others."""
+def _group_signals(signals: Sequence[Signal]) -> tuple[list[Signal], list[_Block]]:
+    """Return the signals that belong to no family, and the blocks of the others."""
     families: dict[_Pattern, list[tuple[Signal, _Member]]] = {}
-    alone: list[Signal] = []
+    single: list[Signal] = []
     for signal in signals:
-        found = _matched(signal)
-        if found is None:
-            alone.append(signal)
+        match = _match_pattern(signal)
+        if match is None:
+            single.append(signal)
         else:
-            families.setdefault(found[0], []).append((signal, found[1]))
-    single = [members[0][0] for members in families.values() if len(members) == 1]
-    several = {pattern: [member for _, member in found] for pattern, found in families.items() if len(found) > 1}
-    return [*alone, *single], _blocks(several)
+            pattern, member = match
+            families.setdefault(pattern, []).append((signal, member))
+
+    # A single signal makes no family.
+    single += [members[0][0] for members in families.values() if len(members) == 1]
+    several = {pattern: [member for _, member in members] for pattern, members in families.items() if len(members) > 1}
+    return single, _build_blocks(several)
 
 
-def _matched(signal: Signal) -> tuple[_Pattern, _Member] | None:
+def _match_pattern(signal: Signal) -> tuple[_Pattern, _Member] | None:
     """Return the pattern that a signal follows, where its name and its meaning name the same element."""
     quoted = _QUOTED.search(signal.meaning)
     if quoted is None:
@@ -167,24 +186,26 @@ def _matched(signal: Signal) -> tuple[_Pattern, _Member] | None:
     return None
 
 
-def _blocks(families: dict[_Pattern, list[_Member]]) -> list[_Block]:
+def _build_blocks(families: dict[_Pattern, list[_Member]]) -> list[_Block]:
     """Join the families over the same names; one whose members differ in more than the name stays by itself."""
     groups: dict[tuple[str, ...], list[tuple[_Pattern, str]]] = {}
     for pattern, members in families.items():
-        tails = {member.tail for member in members}
-        notes = tuple(_noted(member, len(tails) > 1) for member in members)
-        groups.setdefault(notes, []).append((pattern, next(iter(tails)) if len(tails) == 1 else ""))
-    return [
-        _Block(
-            tuple(_line(f"*_{p.suffix}", p.shape, p.unit, f"{p.head}*{tail}") for p, tail in found),
-            tuple(pattern.suffix for pattern, _ in found),
-            notes,
-        )
-        for notes, found in groups.items()
-    ]
+        endings = {member.meaning_end for member in members}
+        names = tuple(_format_member(member, with_note=len(endings) > 1) for member in members)
+        shared_ending = next(iter(endings)) if len(endings) == 1 else ""
+        groups.setdefault(names, []).append((pattern, shared_ending))
+
+    blocks: list[_Block] = []
+    for names, patterns in groups.items():
+        rows = [
+            _render_row(f"*_{pattern.suffix}", pattern.shape, pattern.unit, f"{pattern.meaning_start}*{ending}")
+            for pattern, ending in patterns
+        ]
+        blocks.append(_Block(tuple(rows), tuple(pattern.suffix for pattern, _ in patterns), names))
+    return blocks
 
 
-def _noted(member: _Member, differs: bool) -> str:
-    """Return a name with what its meaning says beside those of the others."""
-    note = prompts.one_line(member.tail.strip(" ,"))
-    return f"{member.prefix} ({note})" if differs and note else member.prefix
+def _format_member(member: _Member, *, with_note: bool) -> str:
+    """Return a member's name, with the end of its meaning where that sets it apart from the others."""
+    note = prompts.to_one_line(member.meaning_end.strip(" ,"))
+    return f"{member.prefix} ({note})" if with_note and note else member.prefix

@@ -1,4 +1,4 @@
-"""The designer that hands in the user's program first, and leaves the rest to another."""
+"""The designer that hands in the user's program first, and leaves the other slots to another designer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rewardsmith.search.steps.designer import Designer
 USER = "user"
 
 
-class GivenFirst:
-    """Hands in a given program in the first slot of generation 0; it is the user's and is not mended."""
+class UserProgramFirst:
+    """Hands in a given program in the first slot of generation 0; that program is the user's and is not repaired."""
 
     def __init__(self, designer: Designer, source: str) -> None:
         """Take the designer of all other slots, and the user's program."""
@@ -20,12 +20,12 @@ class GivenFirst:
 
     def propose(self, brief: Brief, slot: int) -> Proposal:
         """Return the user's program, or what the other designer proposes; see `Designer`."""
-        if (brief.generation, slot) == (0, 0):
+        if brief.generation == 0 and slot == 0:
             return Proposal(self._source, USER, rationale="The user's program.")
         return self._designer.propose(brief, slot)
 
     def repair(self, brief: Brief, proposal: Proposal, findings: Sequence[Finding], round: int) -> Proposal:
-        """Return the program mended by its author; see `Designer`."""
+        """Return the program repaired by its author; see `Designer`."""
         if proposal.author == USER:
             return proposal
         return self._designer.repair(brief, proposal, findings, round)

@@ -1,4 +1,4 @@
-"""How unlike two programs are, so that parents can be chosen that do not all say the same."""
+"""Diversity: the distance between two programs, and choosing parents that are good and unlike each other."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from rewardsmith.contract import python_ast
 from rewardsmith.contract.records import Candidate
 
 Distance = Callable[[Candidate, Candidate], float]
-"""How unlike two candidates are, in [0, 1]."""
+"""Distance between two candidates, in [0, 1]."""
 
 
-def of_behaviour(unlike: Callable[[str, str], float | None]) -> Distance:
+def behaviour_distance(unlike: Callable[[str, str], float | None]) -> Distance:
     """Return the distance by what programs pay, and by what they are made of where that cannot be told.
 
     Args:
         unlike: of two programs' texts, in [0, 1]; None where one of them cannot be scored.
     """
 
-    def measured(a: Candidate, b: Candidate) -> float:
-        apart = unlike(a.proposal.source, b.proposal.source)
-        return distance(a, b) if apart is None else apart
+    def distance(a: Candidate, b: Candidate) -> float:
+        by_behaviour = unlike(a.proposal.source, b.proposal.source)
+        return text_distance(a, b) if by_behaviour is None else by_behaviour
 
-    return measured
+    return distance
 
 
-def distance(a: Candidate, b: Candidate) -> float:
+def text_distance(a: Candidate, b: Candidate) -> float:
     """Return how differently two candidates' programs are made, in [0, 1]; 0 where they differ in figures alone.
 
     It is 1 less the weighted Jaccard similarity (Ruzicka) of what stands in their texts: the signals that they
     read, the functions that they call, the operators between them.
     """
-    ours, theirs = _parts(a.proposal.source), _parts(b.proposal.source)
-    union = sum((ours | theirs).values())
-    return 1.0 - sum((ours & theirs).values()) / union if union else 0.0
+    parts_a, parts_b = _count_parts(a.proposal.source), _count_parts(b.proposal.source)
+    union = sum((parts_a | parts_b).values())
+    return 1.0 - sum((parts_a & parts_b).values()) / union if union else 0.0
 
 
-def diverse(
-    candidates: Sequence[Candidate], count: int, weight: float, distance: Distance = distance, first: int = 1
+def choose_diverse(
+    candidates: Sequence[Candidate], count: int, weight: float, distance: Distance = text_distance, first: int = 1
 ) -> list[Candidate]:
     """Choose candidates that are good and unlike each other.
 
@@ -54,30 +54,33 @@ def diverse(
         distance: how unlike two of them are.
         first: how many are taken in their order before distances count.
     """
-    chosen, left = list(candidates[:first]), list(candidates[first:])
-    place = {candidate.id: 1.0 - rank / max(1, len(candidates) - 1) for rank, candidate in enumerate(candidates)}
-    while left and len(chosen) < count:
-        worth = {
-            other.id: place[other.id] + (weight and weight * min(distance(other, kept) for kept in chosen))
-            for other in left
-        }
-        best = max(left, key=lambda other: worth[other.id])
+    chosen, remaining = list(candidates[:first]), list(candidates[first:])
+    worst_rank = max(1, len(candidates) - 1)
+    place = {candidate.id: 1.0 - rank / worst_rank for rank, candidate in enumerate(candidates)}
+
+    def worth(candidate: Candidate) -> float:
+        if not weight:  # a distance may cost the scoring of a program
+            return place[candidate.id]
+        return place[candidate.id] + weight * min(distance(candidate, other) for other in chosen)
+
+    while remaining and len(chosen) < count:
+        best = max(remaining, key=worth)
         chosen.append(best)
-        left.remove(best)
+        remaining.remove(best)
     return chosen[:count]
 
 
 @lru_cache(maxsize=1024)
-def _parts(source: str) -> Counter[str]:
+def _count_parts(source: str) -> Counter[str]:
     """Return what a program is made of, with how often; nothing for a text that does not parse."""
     try:
-        tree = python_ast.module(source)
+        tree = python_ast.parse_module(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Counter()
-    return Counter(part for node in ast.walk(tree) if (part := _part(node)) is not None)
+    return Counter(part for node in ast.walk(tree) if (part := _name_part(node)) is not None)
 
 
-def _part(node: ast.AST) -> str | None:
+def _name_part(node: ast.AST) -> str | None:
     if isinstance(node, ast.Attribute):
         return ast.unparse(node)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

@@ -1,12 +1,12 @@
-"""Several reward programs joined into one text, which pays what the most doubting of them pays.
+"""Ensembles: several reward programs joined into one text, which pays what the most cautious of them pays.
 
 A policy that cheats one program seldom cheats several that were written apart from each other; so it is trained on the
 worst case over the members, or on their mean less their standard deviation (reward-model ensembles: Coste et al.,
 ICLR 2024, arXiv:2310.02743). The joined text keeps the reward contract like any other program and is checked and
-sealed like one: each member's functions, constants and memory get a name of its own, and the one term `ensemble` is
-computed inside, as a weighted sum over terms could not say "the least of".
+sealed like one: each member's functions, constants and memory get the member's id as prefix, and the one term
+`ensemble` is computed inside, as a weighted sum over terms could not say "the least of".
 
-Members have scales of their own. Each one's total is moved and stretched so that random actions earn 0 per step and
+Members have different scales. Each one's total is moved and stretched so that random actions earn 0 per step and
 the policy that was trained on it earns 1 at the end of its training.
 """
 
@@ -19,23 +19,23 @@ from dataclasses import dataclass
 
 from rewardsmith.contract import python_ast, reward_program
 from rewardsmith.contract.errors import ProgramError
-from rewardsmith.contract.records import Candidate, Rule
+from rewardsmith.contract.records import Candidate, EnsembleRule
 from rewardsmith.contract.reward_program import RewardProgram
 
 TERM = "ensemble"
-RULES: Mapping[Rule, str] = {
+RULES: Mapping[EnsembleRule, str] = {
     "worst": "np.min(members, axis=0)",
     "cautious": "np.mean(members, axis=0) - np.std(members, axis=0)",
 }
-GIVEN = {"numpy": "np", "math": "math", "shaping": "shaping", "rewardsmith.shaping": "shaping"}
-"""Modules that every program has; an import of one under this name can be left out."""
+PROVIDED_MODULES = {"numpy": "np", "math": "math", "shaping": "shaping", "rewardsmith.shaping": "shaping"}
+"""Modules that every program has, with their names there; such an import can be left out."""
 LEAST_RISE = 0.1
 """A rise from random actions to the trained policy below this part of the total's spread is no scale; the spread is."""
 
 
 @dataclass(frozen=True)
-class Scale:
-    """What brings a member's total per step to its own 0 and 1."""
+class MemberScale:
+    """Scale on which random actions earn 0 per step and the trained policy earns 1."""
 
     zero: float
     """The total under random actions."""
@@ -43,97 +43,111 @@ class Scale:
     """How much more the trained policy earns; above 0."""
 
 
-def join(candidates: Sequence[Candidate], rule: Rule) -> str:
+def join_programs(candidates: Sequence[Candidate], rule: EnsembleRule) -> str:
     """Return one program that pays what the members agree on.
 
     Args:
         candidates: at least two; accepted by the critic and trained.
-        rule: how their figures become one.
+        rule: how the members' rewards become one.
 
     Raises:
         ProgramError: if a member cannot be joined with others; it says which and why.
     """
-    members = [(candidate, reward_program.parse(candidate.proposal.source)) for candidate in candidates]
-    parts = [_renamed(candidate.id, parsed) for candidate, parsed in members]
-    memory = {f"{c.id}_{name}": start for c, parsed in members for name, start in parsed.memory.items()}
-    taken = [name for name in reward_program.ARGUMENTS if any(name in parsed.arguments for _, parsed in members)]
-    what = "the least of" if rule == "worst" else "the mean less the standard deviation of"
-    return "\n".join(
-        [
-            f'"""{what.capitalize()} {", ".join(candidate.id for candidate in candidates)}, each on its own scale."""',
-            "",
-            f'WEIGHTS = {{"{TERM}": 1.0}}',
-            *([f"MEMORY = {memory!r}"] if memory else []),
-            *(f"\n\n# {candidate.id}\n\n{part}" for candidate, part in zip(candidates, parts, strict=True)),
-            "",
-            "",
-            f"def reward({', '.join(taken)}):",
-            *(line for candidate, parsed in members for line in _total(candidate, parsed)),
-            f"    members = np.stack([{', '.join(candidate.id for candidate in candidates)}])",
-            f'    return {{"{TERM}": {RULES[rule]}}}',
-            "",
-        ]
-    )
+    members = [(candidate.id, candidate, candidate.program) for candidate in candidates]
+    ids = [id for id, _, _ in members]
+
+    # Top of the text: what it pays, its one term, and the memory of all members.
+    description = "The least of" if rule == "worst" else "The mean less the standard deviation of"
+    lines = [f'"""{description} {", ".join(ids)}, each on its own scale."""', "", f'WEIGHTS = {{"{TERM}": 1.0}}']
+    memory = {f"{id}_{name}": start for id, _, program in members for name, start in program.memory.items()}
+    if memory:
+        lines.append(f"MEMORY = {memory!r}")
+
+    # Each member's functions and constants, under prefixed names.
+    for id, _, program in members:
+        lines.append(f"\n\n# {id}\n\n{_prefix_names(id, program)}")
+
+    # The reward: every member's total on its own scale, and the rule over them.
+    arguments = [
+        name for name in reward_program.ARGUMENTS if any(name in program.arguments for _, _, program in members)
+    ]
+    lines += ["", "", f"def reward({', '.join(arguments)}):"]
+    for _, candidate, program in members:
+        lines += _total_lines(candidate, program)
+    lines += [f"    members = np.stack([{', '.join(ids)}])", f'    return {{"{TERM}": {RULES[rule]}}}', ""]
+    return "\n".join(lines)
 
 
-def scale(candidate: Candidate, weights: RewardProgram) -> Scale:
-    """Return the scale of a member's total, from the critic's dry run and from its learning curves.
+def fit_scale(candidate: Candidate, program: RewardProgram) -> MemberScale:
+    """Return the scale of a member's total, from the critic's trial scoring and from its learning curves.
 
     Where the policy earned hardly more than random actions do, the total's spread under random actions is the unit.
     """
-    dry_run = candidate.verdict.dry_run if candidate.verdict else None
-    terms = dry_run.terms if dry_run else ()
-    zero = sum(weights.weight(term.name) * term.mean for term in terms)
-    spread = math.sqrt(sum((weights.weight(term.name) * term.std) ** 2 for term in terms))
-    last = [training.curve[-1].terms for training in candidate.trainings if training.curve]
-    totals = [sum(weights.weight(name) * mean for name, mean in means.items()) for means in last if means]
+    # Under random actions: mean and spread of the total.
+    scoring = candidate.verdict.trial_scoring if candidate.verdict else None
+    terms = scoring.terms if scoring else ()
+    zero = sum(program.weight(term.name) * term.mean for term in terms)
+    spread = math.sqrt(sum((program.weight(term.name) * term.std) ** 2 for term in terms))
+
+    # At the end of training: mean of the total over the training seeds.
+    final_means = [training.curve[-1].terms for training in candidate.trainings if training.curve]
+    totals = [sum(program.weight(name) * mean for name, mean in means.items()) for means in final_means if means]
     rise = sum(totals) / len(totals) - zero if totals else 0.0
-    usable = math.isfinite(rise) and rise > LEAST_RISE * spread
-    unit = rise if usable else spread
-    return Scale(zero, unit if math.isfinite(unit) and unit > 0.0 else 1.0)
+
+    is_usable = math.isfinite(rise) and rise > LEAST_RISE * spread
+    unit = rise if is_usable else spread
+    return MemberScale(zero, unit if math.isfinite(unit) and unit > 0.0 else 1.0)
 
 
-def _total(candidate: Candidate, parsed: RewardProgram) -> list[str]:
+def _total_lines(candidate: Candidate, program: RewardProgram) -> list[str]:
     """Return the lines that compute a member's total on its own scale."""
-    own, id = scale(candidate, parsed), candidate.id
-    dry_run = candidate.verdict.dry_run if candidate.verdict else None
-    names = [term.name for term in dry_run.terms] if dry_run else list(parsed.weights)
+    id, scale = candidate.id, fit_scale(candidate, program)
+    scoring = candidate.verdict.trial_scoring if candidate.verdict else None
+    names = [term.name for term in scoring.terms] if scoring else list(program.weights)
     if not names:
         raise ProgramError(f"{id} cannot join an ensemble: its terms are not known")
-    total = " + ".join(f"{parsed.weight(name)!r} * {id}_terms[{name!r}]" for name in names)
-    return [
-        f"    {id}_terms = {id}_reward({', '.join(parsed.arguments)})",
-        f"    {id} = ({total} - {own.zero:.6g}) / {own.unit:.6g}".replace("- -", "+ "),
-    ]
+    total = " + ".join(f"{program.weight(name)!r} * {id}_terms[{name!r}]" for name in names)
+    scaled = f"({total} - {scale.zero:.6g}) / {scale.unit:.6g}".replace("- -", "+ ")
+    return [f"    {id}_terms = {id}_reward({', '.join(program.arguments)})", f"    {id} = {scaled}"]
 
 
-# ---------------------------------------------------------------- names of their own
+# ---------------------------------------------------------------- prefixed names
 
 
-def _renamed(id: str, parsed: RewardProgram) -> str:
-    """Return a member's text with its top-level names and its memory under names of their own, less WEIGHTS and MEMORY.
+def _prefix_names(id: str, program: RewardProgram) -> str:
+    """Return a member's text without WEIGHTS and MEMORY, its top-level and memory names prefixed with its id.
 
     Raises:
         ProgramError: if a name cannot be told apart safely.
     """
-    tree = python_ast.module(parsed.source)
-    body = [node for node in tree.body if not (_is_docstring(node) or _is_given(node) or _is_declaration(node))]
-    strange = next((node for node in body if isinstance(node, ast.Import | ast.ImportFrom)), None)
-    if strange is not None:
-        raise ProgramError(f"{id} cannot join an ensemble: it imports with {ast.unparse(strange)!r}")
-    names = {name for node in body for name in _bound(node)}
-    if any(isinstance(node, ast.Name) and node.id == "WEIGHTS" for part in body for node in ast.walk(part)):
-        raise ProgramError(f"{id} cannot join an ensemble: its text reads WEIGHTS, which the joined text replaces")
-    shadowed = names & (
-        {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)} | set(reward_program.ARGUMENTS)
-    )
-    if shadowed:
-        raise ProgramError(f"{id} cannot join an ensemble: {min(shadowed)!r} is a constant and an argument at once")
-    named = _Namespace(id, names)
-    return "\n\n".join(ast.unparse(named.visit(node)) for node in body)
+    refusal = f"{id} cannot join an ensemble"
+
+    # The statements that stay.
+    tree = python_ast.parse_module(program.source)
+    statements = [
+        node
+        for node in tree.body
+        if not (_is_docstring(node) or _imports_provided_modules(node) or _is_declaration(node))
+    ]
+
+    # What prevents a safe renaming: other imports, WEIGHTS as a value, a name that is also an argument.
+    for node in statements:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            raise ProgramError(f"{refusal}: it imports with {ast.unparse(node)!r}")
+    read_names = {node.id for part in statements for node in ast.walk(part) if isinstance(node, ast.Name)}
+    if "WEIGHTS" in read_names:
+        raise ProgramError(f"{refusal}: its text reads WEIGHTS, which the joined text replaces")
+    top_level_names = {name for node in statements for name in _bound_names(node)}
+    argument_names = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    ambiguous = top_level_names & (argument_names | set(reward_program.ARGUMENTS))
+    if ambiguous:
+        raise ProgramError(f"{refusal}: {min(ambiguous)!r} is a constant and an argument at once")
+
+    prefixer = _NamePrefixer(id, top_level_names)
+    return "\n\n".join(ast.unparse(prefixer.visit(node)) for node in statements)
 
 
-class _Namespace(ast.NodeTransformer):
+class _NamePrefixer(ast.NodeTransformer):
     """Puts a member's id before its top-level names, wherever they stand, and before its memory's names."""
 
     def __init__(self, id: str, names: set[str]) -> None:
@@ -155,7 +169,7 @@ class _Namespace(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def _bound(node: ast.stmt) -> set[str]:
+def _bound_names(node: ast.stmt) -> set[str]:
     """Return the names that a top-level statement binds."""
     if isinstance(node, ast.FunctionDef):
         return {node.name}
@@ -166,15 +180,15 @@ def _is_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _is_given(node: ast.stmt) -> bool:
+def _imports_provided_modules(node: ast.stmt) -> bool:
     """Return whether a statement imports only what every program has anyway, or a feature of the parser."""
     if isinstance(node, ast.ImportFrom):
         return node.module == "__future__"
     return isinstance(node, ast.Import) and all(
-        GIVEN.get(alias.name) == (alias.asname or alias.name) for alias in node.names
+        PROVIDED_MODULES.get(alias.name) == (alias.asname or alias.name) for alias in node.names
     )
 
 
 def _is_declaration(node: ast.stmt) -> bool:
     """Return whether a statement only declares weights or memory; the joined text has its own."""
-    return isinstance(node, ast.Assign | ast.AnnAssign) and _bound(node) <= {"WEIGHTS", "MEMORY"}
+    return isinstance(node, ast.Assign | ast.AnnAssign) and _bound_names(node) <= {"WEIGHTS", "MEMORY"}

@@ -2,7 +2,7 @@
 
 UCT (Kocsis & Szepesvári, 2006) goes down from the root, which stands for no program yet, to the child with the
 greatest mean + c * sqrt(ln(visits of the parent) / visits). A node's mean is over all programs of its branch, each
-worth its place among all candidates so far in [0, 1]: fitness has a scale of its own in every task. A node takes
+worth its place among all candidates so far in [0, 1]: fitness has another scale in every task. A node takes
 another child as long as it has fewer than the root of its visits (progressive widening, Coulom, 2007), so that a
 branch is widened where it pays. The slots of a generation are chosen one after the other and expanded at once: each
 choice counts as a visit that earned nothing, which sends the next one elsewhere (virtual loss, Chaslot et al., 2008).
@@ -14,96 +14,100 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from rewardsmith.contract.records import Assignment, Candidate, Generation
+from rewardsmith.contract.records import Candidate, GenerationPlan, SlotAssignment
 from rewardsmith.search.steps.evolution.diversity import Distance
-from rewardsmith.search.steps.evolution.ranking import ranked
+from rewardsmith.search.steps.evolution.ranking import rank_candidates
 from rewardsmith.spec.config import Config
 
 
 @dataclass
-class Node:
+class TreeNode:
     """A candidate in the tree, a slot that is about to be filled, or the root."""
 
-    parent: Node | None = None
+    parent: TreeNode | None = None
     candidate: Candidate | None = None
     """None for the root and for a slot that is about to be filled."""
-    open: bool = True
-    """It has a program that can be refined, or is the root."""
-    children: list[Node] = field(default_factory=list)
+    is_open: bool = True
+    """Whether it has a program that can be refined, or is the root."""
+    children: list[TreeNode] = field(default_factory=list)
     visits: int = 0
     worth: float = 0.0
     """Sum over its branch of each program's worth in [0, 1]."""
 
-    def path(self) -> Iterator[Node]:
+    def iter_to_root(self) -> Iterator[TreeNode]:
         """Yield this node and those above it, the root last."""
-        node: Node | None = self
+        node: TreeNode | None = self
         while node is not None:
             yield node
             node = node.parent
 
-    def grow(self, candidate: Candidate | None, worth: float, open: bool) -> Node:
+    def add_child(self, candidate: Candidate | None, worth: float, is_open: bool) -> TreeNode:
         """Add a child, and count it all the way up."""
-        child = Node(self, candidate, open)
+        child = TreeNode(self, candidate, is_open)
         self.children.append(child)
-        for node in child.path():
+        for node in child.iter_to_root():
             node.visits += 1
             node.worth += worth
         return child
 
 
-def plan(config: Config, history: Sequence[Candidate], plans: Sequence[Generation], _: Distance) -> Generation:
+def plan_generation(
+    config: Config, history: Sequence[Candidate], plans: Sequence[GenerationPlan], _: Distance
+) -> GenerationPlan:
     """Plan which programs are refined next; see `evolution.plan`. What spreads the search is visits, not distance."""
-    root = grown(history, plans, config.evolution.caution)
-    slots: list[Assignment] = []
+    root = build_tree(history, plans, config.evolution.caution)
+    slots: list[SlotAssignment] = []
     while len(slots) < config.search.population:
-        node = chosen(root, config.evolution.exploration)
-        slots.append(_assignment(node))
-        node.grow(None, 0.0, open=False)  # the virtual loss
-    return Generation(tuple(slots))
+        node = select_node(root, config.evolution.exploration)
+        slots.append(assign_slot(node))
+        node.add_child(None, 0.0, is_open=False)  # the virtual loss
+    return GenerationPlan(tuple(slots))
 
 
-def grown(history: Sequence[Candidate], plans: Sequence[Generation], caution: float) -> Node:
-    """Return the tree of all candidates so far; where each one hangs stands in the plans."""
-    worth = worths(history, caution)
-    root = Node()
-    nodes: dict[str, Node] = {}
-    for candidate in sorted(history, key=lambda one: (one.generation, one.slot)):
+def build_tree(history: Sequence[Candidate], plans: Sequence[GenerationPlan], caution: float) -> TreeNode:
+    """Build the tree of all candidates so far; the plans say below which parent each one is."""
+    worth = rank_worths(history, caution)
+    root = TreeNode()
+    nodes: dict[str, TreeNode] = {}
+    for candidate in sorted(history, key=lambda candidate: (candidate.generation, candidate.slot)):
         if candidate.generation < len(plans) and candidate.status != "infrastructure":
-            above = plans[candidate.generation].slots[candidate.slot].parents
-            parent = nodes.get(above[0], root) if above else root
-            nodes[candidate.id] = parent.grow(candidate, worth.get(candidate.id, 0.0), candidate.id in worth)
+            planned_parents = plans[candidate.generation].slots[candidate.slot].parents
+            parent = nodes.get(planned_parents[0], root) if planned_parents else root
+            is_scored = candidate.id in worth
+            nodes[candidate.id] = parent.add_child(candidate, worth.get(candidate.id, 0.0), is_scored)
     return root
 
 
-def worths(history: Sequence[Candidate], caution: float) -> dict[str, float]:
+def rank_worths(history: Sequence[Candidate], caution: float) -> dict[str, float]:
     """Return the place of each scored candidate: 1 for the best, falling evenly; a failure has none, and earns 0.
 
     The worst scored one keeps a little, so that it stays above a failure.
     """
-    best = ranked(history, caution)
+    best = rank_candidates(history, caution)
     return {candidate.id: 1.0 - rank / len(best) for rank, candidate in enumerate(best)}
 
 
-def chosen(root: Node, exploration: float) -> Node:
+def select_node(root: TreeNode, exploration: float) -> TreeNode:
     """Return the node to expand."""
     node = root
     while True:
-        below = [child for child in node.children if child.open]
-        if not below or len(node.children) < math.ceil(math.sqrt(node.visits)):
+        open_children = [child for child in node.children if child.is_open]
+        takes_another = len(node.children) < math.ceil(math.sqrt(node.visits))  # progressive widening
+        if not open_children or takes_another:
             return node
-        node = max(below, key=lambda child: uct(child, exploration))
+        node = max(open_children, key=lambda child: upper_confidence_bound(child, exploration))
 
 
-def uct(node: Node, exploration: float) -> float:
+def upper_confidence_bound(node: TreeNode, exploration: float) -> float:
     """Return the upper confidence bound of a node below another."""
     assert node.parent is not None
     return node.worth / node.visits + exploration * math.sqrt(math.log(node.parent.visits) / node.visits)
 
 
-def _assignment(node: Node) -> Assignment:
-    """Return the slot that expands a node: its author hears of the path to it and of what was made from it."""
-    path = [one.candidate.id for one in node.path() if one.candidate]
-    tried = [one.candidate.id for one in node.children if one.candidate]
+def assign_slot(node: TreeNode) -> SlotAssignment:
+    """Return the slot that expands a node: its author sees the path to it and what was made from it."""
+    path = [above.candidate.id for above in node.iter_to_root() if above.candidate]
+    tried = [child.candidate.id for child in node.children if child.candidate]
     if node.candidate is None:
-        return Assignment("new", (), tuple(tried))
-    return Assignment("refine", (node.candidate.id,), (*reversed(path), *tried))
+        return SlotAssignment("new", (), tuple(tried))
+    return SlotAssignment("refine", (node.candidate.id,), (*reversed(path), *tried))

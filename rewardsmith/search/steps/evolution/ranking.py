@@ -1,4 +1,4 @@
-"""Who is best: a ranking by the lower confidence bound over training seeds."""
+"""Ranking of candidates by the lower confidence bound over training seeds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rewardsmith.spec.settings import EvolutionSettings
 DEFAULTS = EvolutionSettings()
 
 
-def score(candidate: Candidate, caution: float = DEFAULTS.caution) -> float | None:
+def ranking_score(candidate: Candidate, caution: float = DEFAULTS.caution) -> float | None:
     """Return what a candidate is ranked by: its mean fitness less `caution` standard errors over training seeds.
 
     The bound keeps one lucky training from winning. Student's quantiles would punish two seeds thirteenfold, so the
@@ -34,16 +34,16 @@ def score(candidate: Candidate, caution: float = DEFAULTS.caution) -> float | No
     return candidate.fitness - caution * math.sqrt(variance / n)
 
 
-def ranked(candidates: Sequence[Candidate], caution: float = DEFAULTS.caution) -> list[Candidate]:
+def rank_candidates(candidates: Sequence[Candidate], caution: float = DEFAULTS.caution) -> list[Candidate]:
     """Return those that have a score, best first; of two that comparisons leave equal the fitter, then the earlier."""
-    scored = [
-        (-figure, -(candidate.fitness or 0.0), candidate.generation, candidate.slot, candidate)
-        for candidate in candidates
-        if (figure := score(candidate, caution)) is not None
-    ]
-    return [candidate for *_, candidate in sorted(scored, key=lambda entry: entry[:4])]
+    scores = {candidate.id: ranking_score(candidate, caution) for candidate in candidates}
+
+    def order(candidate: Candidate) -> tuple[float, float, int, int]:
+        return -(scores[candidate.id] or 0.0), -(candidate.fitness or 0.0), candidate.generation, candidate.slot
+
+    return sorted((candidate for candidate in candidates if scores[candidate.id] is not None), key=order)
 
 
-def incumbent(history: Sequence[Candidate], settings: EvolutionSettings = DEFAULTS) -> Candidate | None:
+def find_incumbent(history: Sequence[Candidate], settings: EvolutionSettings = DEFAULTS) -> Candidate | None:
     """Return the best candidate so far, as `ranked` has it; None while nothing has a score."""
-    return next(iter(ranked(history, settings.caution)), None)
+    return next(iter(rank_candidates(history, settings.caution)), None)

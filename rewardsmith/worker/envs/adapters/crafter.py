@@ -1,6 +1,6 @@
 """Crafter (Hafner 2021, arXiv:2109.06780) as a Gymnasium environment: seeded, with what the player sees in `info`.
 
-The game is the package's own, rules and pictures unchanged; three things are mended. Its world draws creatures out of
+The game is the package's own, rules and pictures unchanged; three things are fixed. Its world draws creatures out of
 sets of objects, whose order is that of memory addresses: here they keep the order of their making, so that a seed
 gives the same episode in every process. `reset` takes a seed. And the picture is drawn in half the time.
 """
@@ -71,31 +71,33 @@ class _LocalView(engine.LocalView):
 
     def __call__(self, player: Any, unit: NDArray[Any]) -> NDArray[Any]:
         self._unit, self._center = np.array(unit), np.array(player.pos)
-        ground, creatures, inside = _around(self._world, player.pos)
+        ground, creatures, inside = _read_surroundings(self._world, player.pos)
         canvas = np.full((*VIEW, *unit, 3), 127, np.uint8)
-        canvas[inside] = self._pictures(unit)[ground]
+        canvas[inside] = self._build_atlas(unit)[ground]
         canvas = canvas.transpose(0, 2, 1, 3, 4).reshape(*(VIEW * unit), 3)
         for place, creature in creatures:
             engine._draw_alpha(canvas, place * unit, self._textures.get(creature.texture, unit))
         lit: NDArray[Any] = self._light(canvas, self._world.daylight)
         return self._sleep(lit) if player.sleeping else lit
 
-    def _pictures(self, unit: NDArray[Any]) -> Pixels:
+    def _build_atlas(self, unit: NDArray[Any]) -> Pixels:
         if self._atlas is None or self._atlas.shape[1:3] != tuple(unit):
             names = self._world._mat_names
             self._atlas = np.stack([self._textures.get(names[i], unit)[..., :3] for i in range(len(names))])
         return self._atlas
 
 
-def _window(position: NDArray[Any]) -> tuple[slice, slice]:
+def _find_window(position: NDArray[Any]) -> tuple[slice, slice]:
     """Return the columns and rows of the world that are in view."""
     left, top = int(position[0]) - VIEW[0] // 2, int(position[1]) - VIEW[1] // 2
     return slice(max(left, 0), left + VIEW[0]), slice(max(top, 0), top + VIEW[1])
 
 
-def _around(world: Any, position: NDArray[Any]) -> tuple[Pixels, list[tuple[NDArray[Any], Any]], tuple[slice, slice]]:
+def _read_surroundings(
+    world: Any, position: NDArray[Any]
+) -> tuple[Pixels, list[tuple[NDArray[Any], Any]], tuple[slice, slice]]:
     """Return the ground in view that lies inside the world, the creatures on it, and its place in the view (9, 7)."""
-    window = _window(position)
+    window = _find_window(position)
     ground, present = world._mat_map[window], world._obj_map[window]
     first = np.array([cells.start for cells in window]) - position + np.array(VIEW) // 2
     creatures = [(place + first, world._objects[present[tuple(place)]]) for place in np.argwhere(present)]
@@ -107,8 +109,8 @@ class CrafterEnv(gymnasium.Env[Pixels, Any]):
     """One player in a world of 64 by 64 cells; an episode ends with its death.
 
     Observations are (size, size, 3) bytes, the picture that the game shows. `info` holds numbers that this picture
-    shows, or that the player counts; see `_Game.info`. The reward is the game's own: 1 for each achievement that is
-    new in the episode, and a tenth of the change in health.
+    shows, or that the player counts; see `_Game.collect_info`. The reward is the game's own: 1 for each achievement
+    that is new in the episode, and a tenth of the change in health.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - Gymnasium's own spelling
@@ -152,12 +154,12 @@ class CrafterEnv(gymnasium.Env[Pixels, Any]):
         if self._near:
             self._game.move_near(self._near, self._distance)
         obs = self._game.render() if self._equipped or self._near else obs
-        return obs, self._game.info()
+        return obs, self._game.collect_info()
 
     def step(self, action: int) -> tuple[Pixels, float, bool, bool, Info]:
         """Act once."""
         obs, reward, over, _ = self._game.step(int(action))
-        return obs, float(reward), bool(over), False, self._game.info()
+        return obs, float(reward), bool(over), False, self._game.collect_info()
 
     def render(self) -> Pixels:  # type: ignore[override]
         """Return the picture of the game (512, 512, 3)."""
@@ -201,11 +203,11 @@ class _Game(crafter.Env):
         nearest = np.flatnonzero(beyond == beyond.min())
         world.move(self._player, free[nearest[world.random.randint(len(nearest))]])
 
-    def info(self) -> Info:
+    def collect_info(self) -> Info:
         """Return what the player knows, as numbers and small arrays; see the cards of `envs/crafter` for meanings."""
-        player, view = self._player, self._in_view()
+        player, view = self._player, self._read_view()
         (x, y), (right, down) = player.pos, player.facing
-        self._seen[_window(player.pos)] = True
+        self._seen[_find_window(player.pos)] = True
         info: Info = {
             "view": view,
             "position": np.array((x, y), np.float64),
@@ -219,11 +221,11 @@ class _Game(crafter.Env):
         info |= {name: float(player.inventory[name]) for name in VITALS}
         info |= {f"has_{name}": float(count) for name, count in player.inventory.items() if name not in VITALS}
         info |= {f"did_{name}": float(count) for name, count in player.achievements.items()}
-        return info | _nearest(view)
+        return info | _measure_nearest(view)
 
-    def _in_view(self) -> NDArray[np.float64]:
+    def _read_view(self) -> NDArray[np.float64]:
         """Return the kinds of the cells in view (7, 9), rows downward; those beyond the world's edge are 0."""
-        ground, creatures, inside = _around(self._world, self._player.pos)
+        ground, creatures, inside = _read_surroundings(self._world, self._player.pos)
         view = np.zeros(VIEW)
         view[inside] = ground
         for place, creature in creatures:
@@ -231,16 +233,16 @@ class _Game(crafter.Env):
         return view.T
 
 
-def _nearest(view: NDArray[np.float64]) -> Info:
+def _measure_nearest(view: NDArray[np.float64]) -> Info:
     """Return distance and offset of the nearest cell of each kind in view."""
     kinds = view.ravel()[_NEAREST_FIRST].tolist()
     first = dict(zip(reversed(kinds), reversed(_NEAREST_FIRST.tolist()), strict=True))
-    found: Info = {}
+    nearest: Info = {}
     for number, kind in _SOUGHT:
         place = first.get(number)
-        found[f"{kind}_distance"] = UNSEEN if place is None else float(_STEPS[place])
-        found[f"{kind}_offset"] = (_NOWHERE if place is None else _OFFSETS[place]).copy()
-    return found
+        nearest[f"{kind}_distance"] = UNSEEN if place is None else float(_STEPS[place])
+        nearest[f"{kind}_offset"] = (_NOWHERE if place is None else _OFFSETS[place]).copy()
+    return nearest
 
 
 gymnasium.register("rewardsmith/Crafter-v1", entry_point=f"{__name__}:CrafterEnv", max_episode_steps=10_000)

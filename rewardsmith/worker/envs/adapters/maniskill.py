@@ -38,7 +38,7 @@ NO_DEVICE = "device"
 
 
 class ManiSkillEnv(gymnasium.Env[Any, Any]):
-    """A task of ManiSkill; `info` holds the poses of its objects and of the robot, see `_facts`."""
+    """A task of ManiSkill; `info` holds the poses of its objects and of the robot, see `_collect_info`."""
 
     metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own spelling
 
@@ -54,46 +54,46 @@ class ManiSkillEnv(gymnasium.Env[Any, Any]):
             DependencyNotInstalled: if there is no Vulkan device.
         """
         self.render_mode = render_mode
-        self._scene: Any = _made(task, control_mode)
-        self.observation_space = _flat(self._scene.single_observation_space)
-        self.action_space = _flat(self._scene.single_action_space)
+        self._scene: Any = _make_scene(task, control_mode)
+        self.observation_space = _flatten_space(self._scene.single_observation_space)
+        self.action_space = _flatten_space(self._scene.single_action_space)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Floats, Info]:
         """Start an episode; without a seed, the next one of the last seed."""
         super().reset(seed=seed)
         obs, info = self._scene.reset(seed=int(self.np_random.integers(SEED_RANGE)))
-        return _numbers(obs), self._facts(info)
+        return _take_row(obs), self._collect_info(info)
 
     def step(self, action: Floats) -> tuple[Floats, float, bool, bool, Info]:
         """Act once; only what ManiSkill counts as failed ends an episode before its time."""
         obs, reward, _, _, info = self._scene.step(np.asarray(action, np.float32))
-        failed = bool(np.any(_numbers(info["fail"]))) if "fail" in info else False
-        return _numbers(obs), float(reward), failed, False, self._facts(info)
+        failed = bool(np.any(_take_row(info["fail"]))) if "fail" in info else False
+        return _take_row(obs), float(reward), failed, False, self._collect_info(info)
 
     def close(self) -> None:
         """End the simulation."""
         self._scene.close()
 
-    def _facts(self, told: Info) -> Info:
+    def _collect_info(self, reported: Info) -> Info:
         """Return poses and velocities in the world's axes (z up), and what ManiSkill's `info` says."""
         scene, agent = self._scene.scene, self._scene.agent
         info: Info = {
-            "gripper_position": _numbers(agent.tcp.pose.p),
-            "gripper_orientation": _numbers(agent.tcp.pose.q),
-            "joint_positions": _numbers(agent.robot.qpos),
-            "joint_velocities": _numbers(agent.robot.qvel),
+            "gripper_position": _take_row(agent.tcp.pose.p),
+            "gripper_orientation": _take_row(agent.tcp.pose.q),
+            "joint_positions": _take_row(agent.robot.qpos),
+            "joint_velocities": _take_row(agent.robot.qvel),
         }
         for name, actor in scene.actors.items():
             if name not in FURNITURE:
-                info |= _motion(name, actor)
-        for key, value in told.items():
+                info |= _read_motion(name, actor)
+        for key, value in reported.items():
             if key not in LEFT_OUT:
                 name = key if key in FACTS or key == "success" else f"success_{key}"
-                info[name] = _numbers(value).astype(np.float64)
+                info[name] = _take_row(value).astype(np.float64)
         return info
 
 
-def unfit(error: RuntimeError) -> DependencyNotInstalled | RuntimeError:
+def explain_missing_vulkan(error: RuntimeError) -> DependencyNotInstalled | RuntimeError:
     """Return what to raise for a failure of SAPIEN: where it lacks a Vulkan device, an error that says what to do."""
     if NO_DEVICE not in str(error):
         return error
@@ -103,7 +103,7 @@ def unfit(error: RuntimeError) -> DependencyNotInstalled | RuntimeError:
     )
 
 
-def _made(task: str, control_mode: str) -> Any:
+def _make_scene(task: str, control_mode: str) -> Any:
     try:
         made = gymnasium.make(
             task,
@@ -115,29 +115,29 @@ def _made(task: str, control_mode: str) -> Any:
             render_backend="none",
         )
     except RuntimeError as error:
-        raise unfit(error) from error
+        raise explain_missing_vulkan(error) from error
     return made.unwrapped
 
 
-def _flat(space: Any) -> spaces.Box:
+def _flatten_space(space: Any) -> spaces.Box:
     return spaces.Box(space.low.ravel(), space.high.ravel(), dtype=np.float32)
 
 
-def _numbers(tensor: Any) -> NDArray[Any]:
+def _take_row(tensor: Any) -> NDArray[Any]:
     """Return the one row of a batch."""
     row: NDArray[Any] = np.asarray(tensor)[0]
     return row
 
 
-def _motion(name: str, actor: Any) -> Info:
-    info = {f"{name}_position": _numbers(actor.pose.p), f"{name}_orientation": _numbers(actor.pose.q)}
+def _read_motion(name: str, actor: Any) -> Info:
+    info = {f"{name}_position": _take_row(actor.pose.p), f"{name}_orientation": _take_row(actor.pose.q)}
     if actor.px_body_type == "dynamic":
-        info[f"{name}_velocity"] = _numbers(actor.linear_velocity)
-        info[f"{name}_angular_velocity"] = _numbers(actor.angular_velocity)
+        info[f"{name}_velocity"] = _take_row(actor.linear_velocity)
+        info[f"{name}_angular_velocity"] = _take_row(actor.angular_velocity)
     return info
 
 
-def _register() -> None:
+def _register_tasks() -> None:
     for task, registered in REGISTERED_ENVS.items():
         gymnasium.register(
             f"rewardsmith/ManiSkill-{task}",
@@ -147,4 +147,4 @@ def _register() -> None:
         )
 
 
-_register()
+_register_tasks()

@@ -61,7 +61,7 @@ class MiniHackEnv(gymnasium.Env[Floats, Any]):
     Observations are float32: for each of the 9 by 9 cells around the player, row by row, a 1 at the kind that it shows
     (`KINDS`) and 0 at the others; then column / 79, row / 21, hit points / maximum, 1 while levitating, carried
     items / 10, 1 with a key, and a 1 for each of three questions that the game may ask. `info` holds numbers that the
-    game's screen shows; see `_numbers`. The reward is the level's own.
+    game's screen shows; see `_collect_numbers`. The reward is the level's own.
     """
 
     metadata = {"render_modes": ["ansi"], "render_fps": 10}  # noqa: RUF012 - Gymnasium's own spelling
@@ -88,8 +88,8 @@ class MiniHackEnv(gymnasium.Env[Floats, Any]):
         core, display = self.np_random.integers(SEED_RANGE, size=2).tolist()
         self._game.seed(core=core, disp=display, reseed=False)
         seen, _ = self._game.reset()
-        self._info = self._numbers(self._game.last_observation, seen)
-        return _vector(self._info), {**self._info, "died": 0.0, "success": 0.0}
+        self._info = self._read_numbers(self._game.last_observation, seen)
+        return _encode_vector(self._info), {**self._info, "died": 0.0, "success": 0.0}
 
     def step(self, action: int) -> tuple[Floats, float, bool, bool, Info]:
         """Act once."""
@@ -98,13 +98,13 @@ class MiniHackEnv(gymnasium.Env[Floats, Any]):
         status, kinds = ended["end_status"], self._game.StepStatus
         died, success = status == kinds.DEATH, status == kinds.TASK_SUCCESSFUL
         if status == kinds.RUNNING:
-            self._info = self._numbers(self._game.last_observation, seen)
+            self._info = self._read_numbers(self._game.last_observation, seen)
         else:
             # A game that is over clears its screen: what counts is the state before that.
             self._info = self._last or {**self._info, "hit_points": 0.0}
         over = bool(died or success)
-        told = {**self._info, "died": float(died), "success": float(success)}
-        return _vector(told), float(reward), over, not over and bool(truncated or status == kinds.ABORTED), told
+        info = {**self._info, "died": float(died), "success": float(success)}
+        return _encode_vector(info), float(reward), over, not over and bool(truncated or status == kinds.ABORTED), info
 
     def render(self) -> str:  # type: ignore[override]
         """Return the map as the player knows it, as lines of text."""
@@ -115,16 +115,16 @@ class MiniHackEnv(gymnasium.Env[Floats, Any]):
         """End the game."""
         self._game.close()
 
-    def _numbers(self, observation: Any, seen: dict[str, Any]) -> Info:
-        return _numbers(seen, observation[self._game._internal_index])
+    def _read_numbers(self, observation: Any, seen: dict[str, Any]) -> Info:
+        return _collect_numbers(seen, observation[self._game._internal_index])
 
     def _look_and_quit(self, observation: Any, done: bool) -> Any:
         """Note the numbers of the last state, then quit as the game does."""
-        self._last = self._numbers(observation, self._game._get_observation(observation))
+        self._last = self._read_numbers(observation, self._game._get_observation(observation))
         return self._quit(observation, done)
 
 
-def _numbers(seen: dict[str, Any], internal: NDArray[Any]) -> Info:
+def _collect_numbers(seen: dict[str, Any], internal: NDArray[Any]) -> Info:
     """Return what the screen shows as numbers; see the cards of `envs/minihack` for meanings.
 
     Args:
@@ -134,7 +134,7 @@ def _numbers(seen: dict[str, Any], internal: NDArray[Any]) -> Info:
     """
     stats = seen["blstats"]
     x, y = int(stats[nethack.NLE_BL_X]), int(stats[nethack.NLE_BL_Y])
-    kinds = _kinds(seen["chars"], seen["colors"])
+    kinds = _classify_cells(seen["chars"], seen["colors"])
     half = VIEW // 2
     info: Info = {
         "view": np.pad(kinds, half)[y : y + VIEW, x : x + VIEW].astype(np.float64),
@@ -150,23 +150,23 @@ def _numbers(seen: dict[str, Any], internal: NDArray[Any]) -> Info:
         "levitating": float(bool(stats[nethack.NLE_BL_CONDITION] & nethack.BL_MASK_LEV)),
         "items": float(np.count_nonzero(seen["inv_letters"])),
         "has_key": float(b" key" in seen["inv_strs"].tobytes()),
-        "question": _question(seen["message"], *internal[1:ON_STAIRS]),
+        "question": _classify_question(seen["message"], *internal[1:ON_STAIRS]),
         "known_cells": float(np.count_nonzero(kinds)),
     }
     kinds[y, x] = KINDS.index("stairs_down") if internal[ON_STAIRS] else 0
     for kind in SOUGHT:
-        info |= _nearest(kind, kinds, x, y)
+        info |= _measure_nearest(kind, kinds, x, y)
     return info
 
 
-def _question(message: NDArray[np.uint8], one_key: int, text: int, space: int) -> float:
+def _classify_question(message: NDArray[np.uint8], one_key: int, text: int, space: int) -> float:
     """Return what the game waits for: 0 a command, 1 the letter of a thing, 2 another key, 3 a text or a space."""
     if one_key:
         return 1.0 if bytes(message).startswith(b"What do you want to ") else 2.0
     return 3.0 if text or space else 0.0
 
 
-def _kinds(chars: NDArray[np.uint8], colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _classify_cells(chars: NDArray[np.uint8], colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return what each cell of the map (21, 79) shows."""
     kinds = _KIND_OF[chars]
     kinds[(kinds == KINDS.index("water")) & (colors == _RED)] = KINDS.index("lava")
@@ -174,7 +174,7 @@ def _kinds(chars: NDArray[np.uint8], colors: NDArray[np.uint8]) -> NDArray[np.ui
     return kinds
 
 
-def _nearest(kind: str, kinds: NDArray[np.uint8], x: int, y: int) -> Info:
+def _measure_nearest(kind: str, kinds: NDArray[np.uint8], x: int, y: int) -> Info:
     """Return distance in moves of a free way (diagonals count 1) and offset of the nearest cell of a kind."""
     rows, columns = np.nonzero(kinds == KINDS.index(kind))
     if not len(rows):
@@ -185,20 +185,20 @@ def _nearest(kind: str, kinds: NDArray[np.uint8], x: int, y: int) -> Info:
     return {f"{kind}_distance": float(moves[place]), f"{kind}_offset": offset}
 
 
-def _vector(info: Info) -> Floats:
+def _encode_vector(info: Info) -> Floats:
     cells = info["view"].ravel().astype(np.intp)
     vector = np.zeros(VIEW * VIEW * len(KINDS) + EXTRAS, np.float32)
     vector[np.arange(VIEW * VIEW) * len(KINDS) + cells] = 1
     x, y = info["position"]
     part = info["hit_points"] / max(info["max_hit_points"], 1.0)
-    asked = [info["question"] == kind for kind in (1.0, 2.0, 3.0)]
-    vector[-EXTRAS:] = (x / 79, y / 21, part, info["levitating"], info["items"] / 10, info["has_key"], *asked)
+    question_flags = [info["question"] == kind for kind in (1.0, 2.0, 3.0)]
+    vector[-EXTRAS:] = (x / 79, y / 21, part, info["levitating"], info["items"] / 10, info["has_key"], *question_flags)
     return vector
 
 
-def _register() -> None:
+def _register_levels() -> None:
     for level in [name for name in gymnasium.registry if name.startswith("MiniHack-")]:
         gymnasium.register(f"rewardsmith/{level}", entry_point=f"{__name__}:MiniHackEnv", kwargs={"level": level})
 
 
-_register()
+_register_levels()

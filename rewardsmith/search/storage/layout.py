@@ -1,0 +1,411 @@
+"""Layout of a run directory: its paths, the keys of its journal and the ids of its candidates, spelled only here.
+
+```
+config.toml       the resolved configuration        task.json   the task
+user.py           the user's own program            examples.json   library programs shown in the prompts
+train.py          the program that `rewardsmith train` measures; there is no search then
+provenance.json   format, versions, git, prompts' hash      journal.jsonl, llm.jsonl, clock.json
+probe/            transitions under random actions
+candidates/<id>/  reward.py, candidate.json, reflection.md, train-s<seed>/, eval-s<seed>/, videos/
+finalists/<id>/   the best programs trained on seeds of their own, to choose between them
+final/<id>/       the best program retrained on fresh seeds, for the reported figure
+baseline/         the random policy, and policies trained on the environment reward
+reward.py         the best program                  result.json the outcome
+ensemble.py       the best programs joined          report.html the report
+tensorboard/      logs, where asked for             log.txt     jobs, retries, decisions and warnings, for people
+```
+
+An *owner* is whatever trainings and evaluations belong to: a candidate's id, "finalists/<id>", "final/<id>",
+"final/ensemble-<ids>" or "baseline".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# ---------------------------------------------------------------- names
+
+CANDIDATES, FINALISTS, FINAL, BASELINE, PROBE = "candidates", "finalists", "final", "baseline", "probe"
+"""Folders of a run directory; FINALISTS, FINAL and BASELINE are the phases after the generations."""
+RANDOM = "random"
+"""Name of the evaluation of random actions, which has no training seed."""
+ENSEMBLE = "ensemble"
+MEASURED_ID = "user"
+"""Id of the one candidate of a run that measures a program without a search."""
+
+CONFIG_FILE, JOURNAL_FILE, RESULT_FILE = "config.toml", "journal.jsonl", "result.json"
+REPORT_FILE, TENSORBOARD = "report.html", "tensorboard"
+TOP_LEVEL_FILES = (CONFIG_FILE, "task.json", "provenance.json", JOURNAL_FILE, RESULT_FILE, "llm.jsonl")
+"""Files that a reader of a run opens."""
+FOLDERS = (PROBE, CANDIDATES, FINALISTS, FINAL, BASELINE)
+
+STEPS = ("designer", "critic", "trainer", "evaluator", "analyzer", "evolution", "feedback")
+"""The steps that keys of the journal name; whatever names none of them belongs to the loop."""
+
+_CANDIDATE_ID = re.compile(r"g(\d{1,6})c(\d{1,6})")
+_PLAN_KEY = re.compile(r"g(\d+)/evolution/plan")
+_FIRST_DESIGN_KEY = re.compile(r"g(\d+)c\d+/designer/0")
+_JUDGEMENT_KEY = re.compile(r"g\d+/judge/\d+")
+_TRAINING, _EVALUATION, _VIDEOS, _FEEDBACK = "train-s", "eval-", "videos", "user/feedback/"
+
+
+# ---------------------------------------------------------------- ids
+
+
+def candidate_id(generation: int, slot: int) -> str:
+    """Return a candidate's id.
+
+    >>> candidate_id(1, 3)
+    'g1c03'
+    """
+    return f"g{generation}c{slot:02d}"
+
+
+def parse_candidate_id(text: str) -> tuple[int, int] | None:
+    """Return the generation and the slot that an id names, "g1c3" for short; None where it is no id.
+
+    >>> parse_candidate_id("g1c3"), parse_candidate_id("../g1c03")
+    ((1, 3), None)
+    """
+    match = _CANDIDATE_ID.fullmatch(text)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def generation_name(generation: int) -> str:
+    """Return what a generation is called in keys and messages.
+
+    >>> generation_name(2)
+    'g2'
+    """
+    return f"g{generation}"
+
+
+def finalist_owner(id: str) -> str:
+    """Return the owner of a candidate's fresh trainings after the last generation.
+
+    >>> finalist_owner("g1c03")
+    'finalists/g1c03'
+    """
+    return f"{FINALISTS}/{id}"
+
+
+def final_owner(id: str) -> str:
+    """Return the owner of a candidate's trainings on fresh seeds."""
+    return f"{FINAL}/{id}"
+
+
+def ensemble_owner(members: Sequence[str]) -> str:
+    """Return the owner of an ensemble's trainings: other members are another program."""
+    return f"{FINAL}/{ENSEMBLE}-{'-'.join(members)}"
+
+
+def is_phase(owner: str) -> bool:
+    """Return whether an owner belongs to what follows the generations instead of being a candidate of the search."""
+    return owner.split("/")[0] in (FINALISTS, FINAL, BASELINE)
+
+
+def is_finalist(owner: str) -> bool:
+    """Return whether an owner's trainings decide between the best programs, after the last generation."""
+    return owner.split("/")[0] == FINALISTS
+
+
+# ---------------------------------------------------------------- keys of the journal
+
+PROBE_KEY = f"{PROBE}/loop"
+RANDOM_EVALUATION_KEY = f"{BASELINE}/evaluator/{RANDOM}"
+
+
+def designer_key(id: str, attempt: int) -> str:
+    """Return the key of a candidate's proposal; attempt 0 is the first, the others are repairs."""
+    return f"{id}/designer/{attempt}"
+
+
+def critic_key(id: str, attempt: int) -> str:
+    """Return the key of the verdict on a candidate's proposal."""
+    return f"{id}/critic/{attempt}"
+
+
+def trainer_key(owner: str, seed: int) -> str:
+    """Return the key of a training.
+
+    >>> trainer_key("g1c03", 0)
+    'g1c03/trainer/s0'
+    """
+    return f"{owner}/trainer/s{seed}"
+
+
+def evaluator_key(owner: str, seed: int | None) -> str:
+    """Return the key of the evaluation of a training's policy; of random actions without a seed."""
+    return f"{owner}/evaluator/{_evaluation_name(seed)}"
+
+
+def analyzer_key(id: str) -> str:
+    """Return the key of a candidate's reflection."""
+    return f"{id}/analyzer"
+
+
+def plan_key(generation: int) -> str:
+    """Return the key of a generation's plan."""
+    return f"{generation_name(generation)}/evolution/plan"
+
+
+def rung_key(generation: int, env_steps: int) -> str:
+    """Return the key of the decision at a rung of successive halving."""
+    return f"{generation_name(generation)}/evolution/{env_steps}"
+
+
+def finalist_round_key(number: int) -> str:
+    """Return the key of the decision which candidates get a fresh training seed next.
+
+    >>> finalist_round_key(0)
+    'finalists/evolution/0'
+    """
+    return f"{FINALISTS}/evolution/{number}"
+
+
+def judge_pairs_key(generation: int) -> str:
+    """Return the key of the pairs that the judge compares after a generation."""
+    return f"{generation_name(generation)}/judge/pairs"
+
+
+def judgement_key(generation: int, number: int) -> str:
+    """Return the key of the judge's answer about one of its pairs."""
+    return f"{generation_name(generation)}/judge/{number}"
+
+
+def earlier_report_key(generation: int) -> str:
+    """Return the key of the report that stood when a search was told to go on after a generation."""
+    return f"{generation_name(generation)}/loop/reported"
+
+
+def feedback_key(number: int) -> str:
+    """Return the key of something that a person said.
+
+    >>> feedback_key(7)
+    'user/feedback/0007'
+    """
+    return f"{_FEEDBACK}{number:04d}"
+
+
+def step_of_key(key: str) -> str:
+    """Return the step that a key names, else "loop".
+
+    >>> step_of_key("g1c03/trainer/s0"), step_of_key("probe/loop")
+    ('trainer', 'loop')
+    """
+    return next((part for part in key.split("/") if part in STEPS), "loop")
+
+
+def parse_plan_key(key: str) -> int | None:
+    """Return which generation's plan a key names; None where it is no plan's."""
+    match = _PLAN_KEY.fullmatch(key)
+    return int(match[1]) if match else None
+
+
+def parse_first_design_key(key: str) -> int | None:
+    """Return the generation of the candidate whose first proposal a key names; None for any other key."""
+    match = _FIRST_DESIGN_KEY.fullmatch(key)
+    return int(match[1]) if match else None
+
+
+def is_judgement_key(key: str) -> bool:
+    """Return whether a key names an answer of the judge."""
+    return _JUDGEMENT_KEY.fullmatch(key) is not None
+
+
+def parse_feedback_key(key: str) -> int | None:
+    """Return the number of what a person said; None where the key names something else.
+
+    >>> parse_feedback_key("user/feedback/0007"), parse_feedback_key("probe/loop")
+    (7, None)
+    """
+    return int(key.removeprefix(_FEEDBACK)) if key.startswith(_FEEDBACK) else None
+
+
+def owner_of_training(key: str) -> str:
+    """Return the owner in a training's key.
+
+    >>> owner_of_training("final/g1c03/trainer/s1000")
+    'final/g1c03'
+    """
+    return key.partition("/trainer/")[0]
+
+
+# ---------------------------------------------------------------- paths
+
+
+@dataclass(frozen=True)
+class RunLayout:
+    """Paths of one run directory; nothing is read or made here."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration; a folder that has it is a run directory."""
+        return self.path / CONFIG_FILE
+
+    @property
+    def task(self) -> Path:
+        """The task."""
+        return self.path / "task.json"
+
+    @property
+    def provenance(self) -> Path:
+        """Format, versions and origin of the run."""
+        return self.path / "provenance.json"
+
+    @property
+    def journal(self) -> Path:
+        """The journal, the only source of truth."""
+        return self.path / JOURNAL_FILE
+
+    @property
+    def journal_of_format_1(self) -> Path:
+        """The journal as it was before the run was converted from format 1."""
+        return self.path / "journal.format1.jsonl"
+
+    @property
+    def ledger(self) -> Path:
+        """Every answered call of a language model."""
+        return self.path / "llm.jsonl"
+
+    @property
+    def clock(self) -> Path:
+        """Time that the run has been worked on."""
+        return self.path / "clock.json"
+
+    @property
+    def result(self) -> Path:
+        """The outcome."""
+        return self.path / RESULT_FILE
+
+    @property
+    def best_program(self) -> Path:
+        """The best reward program."""
+        return self.path / "reward.py"
+
+    @property
+    def ensemble_program(self) -> Path:
+        """The best programs joined into one."""
+        return self.path / f"{ENSEMBLE}.py"
+
+    @property
+    def user_program(self) -> Path:
+        """The user's program that generation 0 begins with."""
+        return self.path / "user.py"
+
+    @property
+    def measured_program(self) -> Path:
+        """The program that the run measures in place of a search."""
+        return self.path / "train.py"
+
+    @property
+    def examples(self) -> Path:
+        """The library programs that the prompts show."""
+        return self.path / "examples.json"
+
+    @property
+    def report(self) -> Path:
+        """The report for people."""
+        return self.path / REPORT_FILE
+
+    @property
+    def log(self) -> Path:
+        """Events of the program: jobs, retries, decisions, warnings."""
+        return self.path / "log.txt"
+
+    @property
+    def tensorboard_dir(self) -> Path:
+        """TensorBoard's logs."""
+        return self.path / TENSORBOARD
+
+    @property
+    def probe_dir(self) -> Path:
+        """Folder of the probe's job."""
+        return self.path / PROBE
+
+    @property
+    def transitions(self) -> Path:
+        """The probe's transitions, under random actions."""
+        return self.probe_dir / "transitions.npz"
+
+    @property
+    def candidates_dir(self) -> Path:
+        """Folder of the candidates' folders."""
+        return self.path / CANDIDATES
+
+    @property
+    def finalists_dir(self) -> Path:
+        """Folder of the finalists' fresh trainings."""
+        return self.path / FINALISTS
+
+    def candidate_dir(self, id: str) -> Path:
+        """Return a candidate's folder."""
+        return self.candidates_dir / id
+
+    def candidate_record(self, id: str) -> Path:
+        """Return the file of everything that is known of a candidate."""
+        return self.candidate_dir(id) / "candidate.json"
+
+    def candidate_program(self, id: str) -> Path:
+        """Return the file of a candidate's program."""
+        return self.candidate_dir(id) / "reward.py"
+
+    def reflection_file(self, id: str) -> Path:
+        """Return the file of a candidate's reflection."""
+        return self.candidate_dir(id) / "reflection.md"
+
+    def list_candidate_records(self) -> list[Path]:
+        """Return the records of the candidates that were judged so far."""
+        return sorted(self.candidates_dir.glob("*/candidate.json"))
+
+    def owner_dir(self, owner: str) -> Path:
+        """Return the folder of an owner's trainings and evaluations."""
+        return self.path / owner if is_phase(owner) else self.candidate_dir(owner)
+
+    def training_dir(self, owner: str, seed: int) -> Path:
+        """Return the folder of a training."""
+        return self.owner_dir(owner) / f"{_TRAINING}{seed}"
+
+    def evaluation_dir(self, owner: str, seed: int | None) -> Path:
+        """Return the folder of the evaluation of a training's policy; of random actions without a seed."""
+        return self.owner_dir(owner) / f"{_EVALUATION}{_evaluation_name(seed)}"
+
+    def list_evaluations(self, owner: str) -> list[tuple[int, Path]]:
+        """Return the training seeds whose policies were evaluated, ascending, with the folders."""
+        start = f"{_EVALUATION}s"
+        found = [(folder.name.removeprefix(start), folder) for folder in self.owner_dir(owner).glob(f"{start}*")]
+        return sorted((int(seed), folder) for seed, folder in found if seed.isdecimal())
+
+    def list_owner_dirs(self) -> list[Path]:
+        """Return the folders of all owners that have one."""
+        folders = [path for phase in (CANDIDATES, FINALISTS, FINAL) for path in sorted((self.path / phase).glob("*"))]
+        return [path for path in (*folders, self.path / BASELINE) if path.is_dir()]
+
+    def iter_trainings(self) -> Iterator[tuple[str, str, Path]]:
+        """Yield the owner, the seed and the folder of every training that was begun."""
+        for pattern in (f"{CANDIDATES}/*", f"{FINALISTS}/*", f"{FINAL}/*", BASELINE):
+            for folder in sorted(self.path.glob(f"{pattern}/{_TRAINING}*")):
+                parts = folder.relative_to(self.path).parts[:-1]
+                owner = parts[-1] if parts[0] == CANDIDATES else "/".join(parts)
+                yield owner, folder.name.removeprefix(_TRAINING), folder
+
+    def videos_dir(self, owner: str) -> Path:
+        """Return the folder of an owner's videos."""
+        return self.owner_dir(owner) / _VIDEOS
+
+    def list_filmed_candidates(self) -> list[str]:
+        """Return the ids of the candidates that have a folder of videos."""
+        return sorted(path.parent.name for path in self.candidates_dir.glob(f"*/{_VIDEOS}"))
+
+    def list_training_results(self, owners: str) -> list[Path]:
+        """Return the results of the trainings whose owners match a pattern, "final/*" for instance."""
+        return sorted(self.path.glob(f"{owners}/{_TRAINING}*/{RESULT_FILE}"))
+
+
+def _evaluation_name(seed: int | None) -> str:
+    return RANDOM if seed is None else f"s{seed}"
