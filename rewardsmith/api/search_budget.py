@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from rewardsmith.api.speed import GUESSED_SPEED, describe_speed, measure_training_speed
 from rewardsmith.contract.errors import ConfigError
-from rewardsmith.contract.text import pluralize
 from rewardsmith.executors import slots_for
 from rewardsmith.search.finalists import ROUND_SIZE
 from rewardsmith.spec.config import Config, Layer
@@ -165,19 +164,6 @@ def divide_trainings(trainings: int, config: Config) -> SearchShape:
     # The finalists also get what does not fill a generation.
     finalist_trainings = left - population * generations if search.finalist_share and programs > 1 else 0
     return SearchShape(population, generations, finalist_trainings, final_seeds)
-
-
-def describe_division(budget: SearchBudget, config: Config) -> str:
-    """Say how a budget is divided, in a line."""
-    search = config.search
-    limit = f"{budget.env_steps:,} environment steps" if budget.env_steps else f"{budget.minutes:g} minutes"
-    size = f"{pluralize(search.population, 'program')} × {pluralize(search.generations, 'generation')}"
-    report = pluralize(search.final_seeds, "fresh seed") if search.final_seeds else "no report"
-    used = search.trainings * search.env_steps
-    return (
-        f"{limit}: {size}, {pluralize(search.finalist_trainings, 'training')} of finalists, {report};"
-        f" {used:,} environment steps in all"
-    )
 
 
 def _count_affordable(env_steps: int, config: Config) -> int:

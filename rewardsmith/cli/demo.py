@@ -19,7 +19,7 @@ A one-legged robot learns a back flip. The environment pays for hopping forward;
 nothing in it pays for a flip.
 Recorded: four reward programs of a language model that saw only the prompt.
 Happens now: checks, sandbox, trainings, evaluations, films. No key is needed.
-It takes about 3 minutes on 2 idle cores.
+It takes about 6 minutes of CPU time on 2 cores.
 """
 SYMBOLIC_INTRODUCTION = """\
 A one-legged robot learns to hop forward. The symbolic designer composes reward
