@@ -29,8 +29,6 @@ _TOML_STRING_OR_COMMENT = re.compile(
     r'"""(?:[^\\]|\\.)*?"""|\'\'\'.*?\'\'\'|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"|\'[^\'\n]*+\'|#[^\n]*+', re.DOTALL
 )
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_HUGE_NUMBER = re.compile(r"[eE]\+?\d{3}")
-"""Whatever may be a number beyond the largest float; inside of a string too, where it costs only time."""
 _DEPTH_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
@@ -135,9 +133,8 @@ def parse_json(content: bytes | str, path: Path, line: int | None = None) -> Any
     """
     text = content if isinstance(content, str) else _decode(content, path, line)
     _check_depth(text, _JSON_STRING, path, line)
-    hooks: dict[str, Any] = {"parse_float": _parse_finite} if _HUGE_NUMBER.search(text) else {}
     try:
-        return json.loads(text, object_pairs_hook=_build_object, parse_constant=_refuse_constant, **hooks)
+        return _STRICT_DECODER.decode(text)
     except json.JSONDecodeError as error:
         where = f" (column {error.colno})" if line else f" (line {error.lineno})"
         raise DamagedFile(path, "it is empty" if not text.strip() else f"no JSON: {error.msg}{where}", line) from error
@@ -219,3 +216,8 @@ def _parse_finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"the number {text[:20]} is out of range")
     return number
+
+
+_STRICT_DECODER = json.JSONDecoder(
+    object_pairs_hook=_build_object, parse_float=_parse_finite, parse_constant=_refuse_constant
+)

@@ -12,8 +12,9 @@ from rewardsmith.contract import records
 from rewardsmith.contract.errors import RewardsmithError
 from rewardsmith.contract.records import Candidate, ReportedMetric, Result, Signal, TermStats, Training
 from rewardsmith.llm import Ledger
-from rewardsmith.report.estimates import CandidateEstimates, load_estimates
+from rewardsmith.report.estimates import CandidateEstimates, build_estimates
 from rewardsmith.report.text import mean_metrics, metric_names
+from rewardsmith.search.finalists import read_finalists
 from rewardsmith.search.steps import evaluator
 from rewardsmith.search.storage import Event, Provenance, Run
 from rewardsmith.search.storage.layout import BASELINE, RESULT_FILE, final_owner, owner_of_training
@@ -120,7 +121,7 @@ def load_run_data(run: Run) -> RunData:
         train_cpu_s=sum(training.cpu_s for training in trainings.values()),
         env_steps=sum(training.env_steps for training in trainings.values()),
         metrics=metrics,
-        estimates=load_estimates(run, result.best.id if result else None),
+        estimates=build_estimates(candidates, read_finalists(run), result.best.id if result else None),
     )
 
 

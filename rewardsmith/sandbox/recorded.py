@@ -68,6 +68,17 @@ class RecordedScores:
 
 
 @dataclass(frozen=True)
+class EpisodeColumns:
+    """An episode of T steps as the columns of a table."""
+
+    columns: Mapping[str, Array]
+    """Column name to (1 + T,): the value at the start and after each step. A signal with several components has one
+    column for each, "tilt[0]", "tilt[1]" and so on."""
+    actions: Array | None
+    """(T, a); None where they were not recorded."""
+
+
+@dataclass(frozen=True)
 class EpisodeFile:
     """The recorded episodes of an evaluation, in one .npz; an episode is addressed by its index.
 
@@ -127,46 +138,21 @@ class EpisodeFile:
             start = {name: _as_float(arrays[_start_key(index, name)]) for name in names}
             return Rollout(signals, start, _as_float(arrays[_action_key(index)]), terminated)
 
-    def read_actions(self, index: int) -> Array | None:
-        """Read the actions of an episode, (T, a); None where they were not recorded.
-
-        Raises:
-            OSError: if the file cannot be read.
-        """
-        with np.load(self.path, allow_pickle=False) as arrays:
-            key = _action_key(index)
-            return np.asarray(arrays[key]) if key in arrays else None
-
-    def read_columns(self, index: int, names: Sequence[str], max_components: int | None = None) -> dict[str, Array]:
-        """Read signals of an episode as the columns of a table.
+    def read_columns(
+        self, indices: Sequence[int], names: Sequence[str], max_components: int | None = None
+    ) -> list[EpisodeColumns]:
+        """Read signals of episodes as the columns of tables.
 
         Args:
-            index: of the episode.
+            indices: of the episodes, in any order; the result has them in this order.
             names: the signals to read; those that were not recorded are left out.
             max_components: how many components of a signal to read at most; None reads all.
 
-        Returns:
-            Column name to (1 + T,): the value at the start and after each step, in the order of `names`. A signal with
-            several components has one column for each, "tilt[0]", "tilt[1]" and so on.
-
         Raises:
             OSError: if the file cannot be read.
         """
-        columns: dict[str, Array] = {}
         with np.load(self.path, allow_pickle=False) as arrays:
-            for name in names:
-                if _step_key(index, name) not in arrays or _start_key(index, name) not in arrays:
-                    continue
-
-                start, steps = _as_float(arrays[_start_key(index, name)]), _as_float(arrays[_step_key(index, name)])
-                values = np.concatenate([start[None], steps])
-                if values.ndim == 1:
-                    columns[name] = values
-                    continue
-
-                components = values.reshape(len(values), -1).T[:max_components]
-                columns |= {f"{name}[{number}]": component for number, component in enumerate(components)}
-        return columns
+            return [_read_columns(arrays, index, names, max_components) for index in indices]
 
     def read_transitions(
         self, program: RewardProgram, indices: Sequence[int], terminated: Sequence[bool]
@@ -359,6 +345,25 @@ def _score_stepwise(process: RewardProcess, recording: RecordedTransitions) -> R
         for name, values in scores.terms.items():
             terms.setdefault(name, np.full(n, np.nan))[rows] = values
     return RecordedScores(total, terms)
+
+
+def _read_columns(
+    arrays: np.lib.npyio.NpzFile, index: int, names: Sequence[str], max_components: int | None
+) -> EpisodeColumns:
+    columns: dict[str, Array] = {}
+    for name in names:
+        if _step_key(index, name) not in arrays or _start_key(index, name) not in arrays:
+            continue
+        start, steps = _as_float(arrays[_start_key(index, name)]), _as_float(arrays[_step_key(index, name)])
+        values = np.concatenate([start[None], steps])
+        if values.ndim == 1:
+            columns[name] = values
+            continue
+
+        components = values.reshape(len(values), -1).T[:max_components]
+        columns |= {f"{name}[{number}]": component for number, component in enumerate(components)}
+    key = _action_key(index)
+    return EpisodeColumns(columns, np.asarray(arrays[key]) if key in arrays else None)
 
 
 def _read_episode(arrays: np.lib.npyio.NpzFile, index: int, program: RewardProgram, terminated: bool) -> Transitions:

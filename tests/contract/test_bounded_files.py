@@ -32,6 +32,7 @@ HERE = Path("file")
         ("[NaN]", "NaN"),
         ("[-Infinity]", "-Infinity"),
         ("[1e999]", "out of range"),
+        ("[" + "1" * 400 + ".0]", "out of range"),
         ("9" * 5_000, "limit"),
         ("{} x", "no JSON"),
     ],

@@ -52,17 +52,19 @@ def test_a_rollout_is_read_as_it_was_written(file):
 
 
 def test_columns_begin_with_the_start_and_leave_out_what_was_not_recorded(file):
-    columns = file.read_columns(1, ["tilt", "speed", "height"])
+    later, earlier = file.read_columns([1, 0], ["tilt", "speed", "height"])
+    columns = later.columns
+    assert len(earlier.columns["height"]) == 3
     assert list(columns) == ["tilt[0]", "tilt[1]", "height"]
     assert columns["height"].tolist() == [5.0, 6.0, 6.0, 8.0]
     assert columns["tilt[1]"].tolist() == [0.0, -6.0, -6.0, -8.0]
-    assert list(file.read_columns(1, ["tilt"], max_components=1)) == ["tilt[0]"]
+    assert list(file.read_columns([1], ["tilt"], max_components=1)[0].columns) == ["tilt[0]"]
 
 
 def test_actions_that_were_not_recorded_are_none(tmp_path, file):
-    assert file.read_actions(0).shape == (2, 1)
+    assert file.read_columns([0], [])[0].actions.shape == (2, 1)
     np.savez(tmp_path / "episodes.npz", **{"0/height": np.zeros(2)})
-    assert file.read_actions(0) is None
+    assert file.read_columns([0], [])[0].actions is None
 
 
 def test_episodes_are_scored_in_the_order_that_was_asked_for(file):

@@ -246,7 +246,9 @@ def build_cells(plan: searches.SearchPlan, preset: str, model: str | None, seeds
     for seed in seeds:
         content[1]["search"]["seed"] = seed
         # Hashed under the signal's earlier name, which the parsers still read: it is the same signal.
-        text = re.sub(r"\benvironment_reward\b", "own_reward", json.dumps(content, sort_keys=True))
+        text = json.dumps(content, sort_keys=True)
+        if "environment_reward" in text:
+            text = re.sub(r"\benvironment_reward\b", "own_reward", text)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         search = config.search.model_copy(update={"seed": seed})
         cell_config = config.model_copy(update={"search": search})

@@ -44,7 +44,17 @@ def load(kind: type[R], data: Any) -> R:
 
 def write(record: Any, path: Path) -> None:
     """Write the record as JSON; the file is complete or absent, also after a crash."""
-    write_text(path, json.dumps(dump(record), indent=1) + "\n")
+    write_text(path, format_json(dump(record)) + "\n")
+
+
+def format_json(data: Any) -> str:
+    """Return plain values as indented JSON; several times faster than the standard library, which indents in Python."""
+    from pydantic_core import PydanticSerializationError, to_json
+
+    try:
+        return to_json(data, indent=1, inf_nan_mode="constants").decode()
+    except PydanticSerializationError:  # half of a pair of surrogates, which is not UTF-8
+        return json.dumps(data, indent=1)
 
 
 def read(kind: type[R], path: Path) -> R:

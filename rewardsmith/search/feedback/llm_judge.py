@@ -213,8 +213,8 @@ def render_episode_table(file: EpisodeFile, index: int, names: Sequence[str]) ->
     if not file.exists():
         return "(not recorded)"
     # The value at the start comes first and is not shown.
-    columns = {name: values[1:] for name, values in file.read_columns(index, names).items()}
-    shown = dict(list(columns.items())[:MAX_COLUMNS])
+    (episode,) = file.read_columns([index], names)
+    shown = {name: values[1:] for name, values in list(episode.columns.items())[:MAX_COLUMNS]}
     if not shown:
         return "(no signal was recorded)"
 

@@ -24,19 +24,18 @@ def find_foreign_entry(root: Path) -> str | None:
     """
     resolved = root.resolve()
     for entry, depth in _iter_entries(root):
-        path = Path(entry.path)
         if entry.is_symlink():
-            if not _leads_into(path, resolved):
-                return f"{path} {OUTWARD_LINK}"
+            if not _leads_into(Path(entry.path), resolved):
+                return f"{entry.path} {OUTWARD_LINK}"
         elif entry.is_dir():
             if depth >= MAX_FOLDER_DEPTH:
-                return f"{path} lies {depth} folders deep, and a run has at most {MAX_FOLDER_DEPTH}; remove it"
+                return f"{entry.path} lies {depth} folders deep, and a run has at most {MAX_FOLDER_DEPTH}; remove it"
         elif not entry.is_file():
             try:
                 kind = describe_kind(entry.stat(follow_symlinks=False).st_mode)
             except FileNotFoundError:
                 continue
-            return f"{path} is {kind}, which a run does not have; remove it"
+            return f"{entry.path} is {kind}, which a run does not have; remove it"
     return None
 
 
@@ -49,7 +48,7 @@ def _leads_into(link: Path, folder: Path) -> bool:
 
 def _iter_entries(root: Path) -> Iterator[tuple[os.DirEntry[str], int]]:
     """Yield everything below a folder, and how many folders deep it lies; no link is followed."""
-    folders = [(root, 1)]
+    folders = [(os.fspath(root), 1)]
     while folders:
         folder, depth = folders.pop()
         try:
@@ -61,4 +60,4 @@ def _iter_entries(root: Path) -> Iterator[tuple[os.DirEntry[str], int]]:
             continue  # a job's folder, which is gone by now
         for entry in listing:
             yield entry, depth
-        folders += [(Path(entry.path), depth + 1) for entry in listing if entry.is_dir(follow_symlinks=False)]
+        folders += [(entry.path, depth + 1) for entry in listing if entry.is_dir(follow_symlinks=False)]

@@ -37,6 +37,9 @@ class Run:
         """Whether this process made it."""
         self._notices: list[str] = []
         self._provenance_lock = threading.Lock()
+        self._events: list[Event] = []
+        self._events_stamp: tuple[int, int, int] | None = None
+        """Inode, size and time of change of the journal when these events were read."""
 
     @classmethod
     def create(cls, path: Path, task: Task, config: Config, prompts: str | None = None) -> Run:
@@ -107,13 +110,21 @@ class Run:
             raise unreadable_error(path, error) from error
 
     def read_events(self) -> list[Event]:
-        """Read the journal without locking it.
+        """Read the journal without locking it; once, as long as nothing is appended to it.
 
         Raises:
             RunError: if it is damaged.
         """
-        events = read_journal(self.layout.journal) if self.layout.journal.exists() else []
-        return [self._upgrade_event(event) for event in events] if self.format == 1 else events
+        try:
+            status = self.layout.journal.stat()
+        except FileNotFoundError:
+            return []
+        stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
+        if stamp != self._events_stamp:
+            events = read_journal(self.layout.journal)
+            self._events = [self._upgrade_event(event) for event in events] if self.format == 1 else events
+            self._events_stamp = stamp
+        return list(self._events)
 
     def load_event(self, kind: type[R], event: Event) -> R:
         """Return the record of an event of this run's journal.

@@ -65,8 +65,9 @@ def score_episodes(
             continue
         terminated = [episode.terminated for episode in evaluation.episodes]
         scores = file.score_episodes(program, range(count), terminated, probe, limits)
-        for index, episode in enumerate(evaluation.episodes):
-            signals = read_table_columns(file, index, program.signals)
+        tables = read_table_columns(file, range(count), program.signals)
+        for index, (episode, table) in enumerate(zip(evaluation.episodes, tables, strict=True)):
+            signals = table.columns
             if signals:
                 paid = _weighted_rewards(program, scores[index]) if scores else {}
                 scored.append(ScoredEpisode(episode, signals, paid, folder))

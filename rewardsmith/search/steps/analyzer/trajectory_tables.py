@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rewardsmith.contract.records import Episode, Evaluation
 from rewardsmith.executors.episode_steps import select_quarter_steps
 from rewardsmith.llm.prompts import format_value
-from rewardsmith.sandbox.recorded import EpisodeFile
+from rewardsmith.sandbox.recorded import EpisodeColumns, EpisodeFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,13 +60,22 @@ def build_episode_tables(
         ),
         reverse=True,
     )
-    tables = []
-    for title, place in _shown_places(len(ranked)).items():
-        _, number, index = ranked[place]
-        file = EpisodeFile.in_folder(folders[number]) if number < len(folders) else None
-        if file is not None and file.exists():
-            tables.append(_build_table(title, evaluations[number].episodes[index], file, index, names, choices))
-    return tuple(tables)
+    shown = {title: ranked[place][1:] for title, place in _shown_places(len(ranked)).items()}
+
+    # Each file is opened once.
+    recorded: dict[tuple[int, int], EpisodeColumns] = {}
+    for number, folder in enumerate(folders):
+        file = EpisodeFile.in_folder(folder)
+        indices = [index for of, index in shown.values() if of == number]
+        if indices and file.exists():
+            columns = read_table_columns(file, indices, names)
+            recorded |= {(number, index): table for index, table in zip(indices, columns, strict=True)}
+
+    return tuple(
+        _build_table(title, evaluations[number].episodes[index], recorded[number, index], choices)
+        for title, (number, index) in shown.items()
+        if (number, index) in recorded
+    )
 
 
 def _shown_places(count: int) -> dict[str, int]:
@@ -82,10 +91,8 @@ def _shown_places(count: int) -> dict[str, int]:
     return {"best": 0, "median": count // 2, "worst": count - 1}
 
 
-def _build_table(
-    title: str, episode: Episode, file: EpisodeFile, index: int, names: Sequence[str], choices: bool
-) -> EpisodeTable:
-    columns, actions = read_table_columns(file, index, names), file.read_actions(index)
+def _build_table(title: str, episode: Episode, recorded: EpisodeColumns, choices: bool) -> EpisodeTable:
+    columns, actions = recorded.columns, recorded.actions
     summary = None
     if actions is not None and actions.size:
         summary = _summarise_choices(actions) if choices else _summarise_size(actions)
@@ -113,13 +120,13 @@ def _summarise_choices(action: Array) -> str:
     return f"action {parts[0]} of the steps{''.join(f', {part}' for part in parts[1:])}"
 
 
-def read_table_columns(file: EpisodeFile, index: int, names: Sequence[str]) -> dict[str, Array]:
-    """Read the columns of the table: name to (1 + T,), the value at the start and after each step."""
-    columns = file.read_columns(index, names, MAX_COMPONENTS)
-    return dict(list(columns.items())[:MAX_COLUMNS])
+def read_table_columns(file: EpisodeFile, indices: Sequence[int], names: Sequence[str]) -> list[EpisodeColumns]:
+    """Read the columns of tables, no more than a prompt shows."""
+    episodes = file.read_columns(indices, names, MAX_COMPONENTS)
+    return [replace(episode, columns=dict(list(episode.columns.items())[:MAX_COLUMNS])) for episode in episodes]
 
 
-def _build_rows(columns: dict[str, Array]) -> list[tuple[str, ...]]:
+def _build_rows(columns: Mapping[str, Array]) -> list[tuple[str, ...]]:
     series = list(columns.values())
     length = len(series[0]) - 1
     rows = []
