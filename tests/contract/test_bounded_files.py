@@ -36,7 +36,19 @@ HERE = Path("file")
         ("9" * 5_000, "limit"),
         ("{} x", "no JSON"),
     ],
-    ids=["empty", "deep", "a-level-too-deep", "deep-mixed", "twice", "nan", "infinity", "huge", "digits", "rest"],
+    ids=[
+        "empty",
+        "deep",
+        "a-level-too-deep",
+        "deep-mixed",
+        "twice",
+        "nan",
+        "infinity",
+        "huge",
+        "many-digits",
+        "digits",
+        "rest",
+    ],
 )
 def test_what_is_no_strict_json_is_damaged(text: str, reason: str) -> None:
     with pytest.raises(DamagedFile, match=rf"^file, line 7 is damaged: .*{reason}") as refused:
