@@ -8,7 +8,7 @@ GAMES := .venv-games/bin
 # COVERAGE= leaves the measurement out, for a part of the tests: make test TESTS=tests/spec COVERAGE=
 COVERAGE ?= --cov=rewardsmith --cov-report=term:skip-covered
 
-.PHONY: demo test lint test-slow test-docker test-families test-servers constraints constraints-families constraints-games clean
+.PHONY: demo docs test lint test-slow test-docker test-families test-servers constraints constraints-families constraints-games clean
 
 demo: .venv/ready
 	$(BIN)/rewardsmith demo $(DEMO)
@@ -21,6 +21,10 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The documentation site in site/; a link or an anchor that leads nowhere ends it.
+docs: .venv/ready
+	$(BIN)/zensical build --clean --strict
 
 test-slow: .venv/ready
 	$(BIN)/pytest -m slow $(TESTS)
@@ -39,11 +43,11 @@ test-docker: .venv/ready
 
 # Two virtual environments of families that do not run beside the newest packages. Meta-World, Gymnasium-Robotics and
 # dm_control need an older MuJoCo; there the batched environments are tested too, on the path without mujoco.batch.
-# Crafter and MiniHack need an older Gymnasium. A family that should be there and is not fails its tests.
+# Crafter and MiniHack need an older Gymnasium; MiniGrid, highway-env, PushT and panda-gym are tested beside them. A family that should be there and is not fails its tests.
 test-families: .venv-families/ready .venv-games/ready
 	REWARDSMITH_TEST_FAMILIES=metaworld,robotics,dm-control \
 		$(FAMILIES)/pytest -n 2 -m "not slow" tests/families tests/worker/envs $(TESTS)
-	REWARDSMITH_TEST_FAMILIES=crafter,minihack \
+	REWARDSMITH_TEST_FAMILIES=crafter,minihack,minigrid,highway,pusht,panda \
 		$(GAMES)/pytest -n 2 -m "not slow" tests/families tests/worker/envs/test_info_decisions.py $(TESTS)
 
 .venv-families/ready: pyproject.toml constraints-families.txt
@@ -55,7 +59,7 @@ test-families: .venv-families/ready .venv-games/ready
 .venv-games/ready: pyproject.toml constraints-games.txt
 	$(PYTHON) -m venv .venv-games
 	$(GAMES)/pip install --quiet "$$(grep '^torch==' constraints-games.txt)"
-	$(GAMES)/pip install --quiet --constraint constraints-games.txt --editable '.[test,crafter,minihack]'
+	$(GAMES)/pip install --quiet --constraint constraints-games.txt --editable '.[test,crafter,minihack,minigrid,highway,pusht,panda]'
 	touch $@
 
 # Two servers of language models, each in a virtual environment of its own; on a CPU, and without a hub.
@@ -86,4 +90,4 @@ constraints: .venv/ready
 	mv .constraints.part constraints.txt
 
 clean:
-	rm -rf .venv .venv-families .venv-games .venv-litellm .venv-transformers build dist
+	rm -rf .venv .venv-families .venv-games .venv-litellm .venv-transformers build dist site

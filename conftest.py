@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-ADAPTERS = {"crafter": "crafter", "maniskill": "mani_skill", "minihack": "minihack"}
+ADAPTERS = {"crafter": "crafter", "maniskill": "mani_skill", "minigrid": "minigrid", "minihack": "minihack"}
 
 collect_ignore = [
     f"rewardsmith/worker/envs/adapters/{name}.py" for name, package in ADAPTERS.items() if find_spec(package) is None

@@ -1,6 +1,7 @@
 """The built wheel, installed into an empty environment, carries everything that a command needs."""
 
 import json
+import re
 import subprocess
 import sys
 import sysconfig
@@ -66,3 +67,24 @@ def test_the_installed_command_carries_the_demo_and_its_recorded_answers(install
     assert answer.returncode == 0, answer.stderr
     assert f'replay = "{installed}' in answer.stdout
     assert "rewardsmith/_data/prompts/demo/hopper_back_flip.jsonl" in answer.stdout
+
+
+def test_the_installed_command_carries_the_page_for_coding_agents(installed, tmp_path):
+    answer = run(installed, "skill", "install", str(tmp_path))
+    assert answer.returncode == 0, answer.stderr
+    page = (CHECKOUT / "skills" / "rewardsmith" / "SKILL.md").read_text()
+    assert (tmp_path / "rewardsmith" / "SKILL.md").read_text() == page
+
+
+def test_links_and_pictures_of_the_readme_are_absolute_where_pypi_shows_it(installed):
+    (site,) = (installed / "lib").glob("python*/site-packages")
+    (metadata,) = site.glob("rewardsmith-*.dist-info/METADATA")
+    text = metadata.read_text(encoding="utf-8")
+    (home,) = re.findall(r"^Project-URL: Homepage, (\S+)$", text, re.MULTILINE)
+    pages, raw = f"{home}/blob/main/", home.replace("//github.com/", "//raw.githubusercontent.com/") + "/main/"
+    links = re.findall(r"(!?)\[[^\[\]]*\]\(([^)]+)\)", text)
+    assert sum(bool(mark) for mark, _ in links) >= 2, "the pictures are gone"
+    for mark, target in links:
+        folder = raw if mark else pages
+        assert target.startswith(folder), target
+        assert (CHECKOUT / target.removeprefix(folder)).is_file(), target

@@ -89,7 +89,7 @@ def measure_anchors(
         UserError: if the environment or the fitness is wrong.
         RunFailed: if a training or an evaluation gives no figure.
     """
-    module_folder = import_path.find_module_folder(task.env.env_id, Path.cwd())
+    module_folder = import_path.find_module_folder(task.env.modules, Path.cwd())
     executor = LocalExecutor(slots_for(config), config.limits.job_s, config.limits.memory_mib, module_folder)
     try:
         jobs = _AnchorJobs(executor, task, config, cache, report_progress)

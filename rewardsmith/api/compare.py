@@ -29,6 +29,7 @@ from rewardsmith.search.steps.critic.static_checks import suggest_names
 from rewardsmith.search.steps.critic.trial_scoring import compute_term_stats
 from rewardsmith.search.storage import Run
 from rewardsmith.spec.config import Config
+from rewardsmith.spec.env_options import NO_ENV_OPTIONS, EnvOptions
 
 CANDIDATE = re.compile(r"(?P<run>.+):(?P<id>g\d+c\d+)")
 ALIKE = 0.9
@@ -130,9 +131,9 @@ def find_program(text: str) -> ComparedProgram:
         name=text,
         source=candidate.proposal.source,
         env_id=run.task.env.env_id,
-        fitness=run.task.fitness,
+        fitness=run.fitness_name,
         reported=result.reported if result and is_best else None,
-        chosen=evaluator.confidence_interval(search_fitness, run.task.fitness),
+        chosen=evaluator.confidence_interval(search_fitness, run.fitness_name),
         environment_reward=result.baselines.environment_reward if result else None,
         env_steps=run.config.search.env_steps,
         metrics=result.metrics
@@ -184,13 +185,16 @@ TermValues = dict[str, Array]
 """Term name to its values, weight included; shape (n,)."""
 
 
-def compare_programs(names: Sequence[str], folder: Path, env: str | None = None) -> ProgramComparison:
+def compare_programs(
+    names: Sequence[str], folder: Path, env: str | None = None, env_options: EnvOptions = NO_ENV_OPTIONS
+) -> ProgramComparison:
     """Compare programs.
 
     Args:
         names: what `find_program` finds; at least two.
         folder: where transitions are recorded if no run has them.
         env: a task's name or a Gymnasium id whose transitions to use; None takes the first run's.
+        env_options: of the environment that `env` names.
 
     Raises:
         RunError: if a run is missing, or neither a run nor `env` says which environment.
@@ -199,7 +203,7 @@ def compare_programs(names: Sequence[str], folder: Path, env: str | None = None)
         SandboxUnavailable: if reward programs cannot be sealed on this machine.
     """
     programs = tuple(find_program(name) for name in names)
-    probe, transitions, config, env_id = _find_transitions(programs, folder, env)
+    probe, transitions, config, env_id = _find_transitions(programs, folder, env, env_options)
 
     # How differently they order policies, each against each.
     equivalence = Equivalence(config.training.gamma, ignore_shaping=True)
@@ -219,7 +223,7 @@ def compare_programs(names: Sequence[str], folder: Path, env: str | None = None)
 
 
 def _find_transitions(
-    programs: Sequence[ComparedProgram], folder: Path, env: str | None
+    programs: Sequence[ComparedProgram], folder: Path, env: str | None, env_options: EnvOptions
 ) -> tuple[Probe, Path, Config, str]:
     """Return a catalogue of signals, the file of its transitions, the configuration and the environment's id."""
     # The first run that has recorded some.
@@ -235,9 +239,9 @@ def _find_transitions(
     # Else they are recorded now.
     if env is None:
         raise RunError("these are files alone: --env says on which environment's transitions to compare them")
-    plan = searches.plan_probe("compare", env)
+    plan = searches.plan_probe("compare", env, env_options=env_options)
     run = Run.create(folder / "run", plan.task, plan.config)
-    module_folder = import_path.find_module_folder(plan.task.env.env_id, Path.cwd())
+    module_folder = import_path.find_module_folder(plan.task.env.modules, Path.cwd())
     with (
         searches.open_journal(run) as journal,
         open_executor(run.config, NullCallback().on_notice, module_folder) as executor,

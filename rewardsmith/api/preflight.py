@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rewardsmith.contract.errors import FitnessError
+from rewardsmith.contract.observation import check_observation
+from rewardsmith.contract.records.fitness import AUTO_FITNESS
 from rewardsmith.contract.reward_program import load_reward
 from rewardsmith.search.probe import check_task_signals, check_trainer
 from rewardsmith.search.storage.run import check_is_free
@@ -48,7 +50,8 @@ def preflight_check(
             llm.build_model_pool(config.llm, config.budget, Path(folder) / "llm.jsonl", roles=config.roles).close()
     try:
         check_task_signals(task, task.env.signals, task.env.privileged_signals)
-        needs_probe = not task.env.signals
+        is_open = task.fitness == AUTO_FITNESS
+        needs_probe = not task.env.signals or is_open or config.training.observation != "environment"
     except FitnessError:
         needs_probe = True
     if not needs_probe:
@@ -58,4 +61,5 @@ def preflight_check(
     probe = run_probe(task.env)
     check_task_signals(task, probe.signals, probe.privileged_signals)
     check_trainer(config.training.trainer, probe)
+    check_observation(config.training, probe.signals, probe.privileged_signals)
     return probe.remarks

@@ -1,20 +1,21 @@
-"""Functions behind the commands of a search and the Python calls: plan it, create its run, run or continue it."""
+"""Functions behind the commands of a search and the Python calls (`calls`): plan it, create its run, continue it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rewardsmith.api import logs
-from rewardsmith.api.search_budget import SearchBudget, divide_budget, parse_budget, refuse_sizes
+from rewardsmith.api import fitness_proposals, logs
+from rewardsmith.api.search_budget import SearchBudget, divide_budget, refuse_sizes
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import RewardsmithError, TaskError
 from rewardsmith.contract.records import Result, Verdict
+from rewardsmith.contract.records.fitness import AUTO_FITNESS
 from rewardsmith.contract.reward_program import RewardProgram, load_reward, parse_program, read_source
 from rewardsmith.executors import open_executor
 from rewardsmith.search import setup, trusted_runs
@@ -29,6 +30,7 @@ from rewardsmith.spec.task_cards import Task, adjust_environment, load_task
 
 if TYPE_CHECKING:
     from rewardsmith.executors.base import Executor
+    from rewardsmith.llm import ModelConnection
 
 RUNS = Path("runs")
 ENVIRONMENT_RETURN = "sum(environment_reward)"
@@ -51,7 +53,7 @@ class SearchPlan:
 
 def plan_search(
     text: str,
-    env: str,
+    env: str | Task,
     fitness: str | None = None,
     file: Path | None = None,
     overrides: Layer | None = None,
@@ -68,7 +70,7 @@ def plan_search(
 
     Args:
         text: what the agent should do, in a sentence.
-        env: a task's name or a Gymnasium id.
+        env: a task's name or a Gymnasium id; or the task itself, whose text counts where `text` is empty.
         fitness: an expression over the episode's signals; None takes the card's; "people" or "judge" where they rank
             the programs, "people+0.5*EXPRESSION" where a metric counts beside them.
         file: a TOML configuration.
@@ -84,13 +86,18 @@ def plan_search(
             budget is too small for one training.
     """
     from rewardsmith.contract import env_families
+    from rewardsmith.search.curriculum import count_stage_trainings
     from rewardsmith.search.feedback import rank_option
     from rewardsmith.spec import presets, rl_zoo
 
     assigned = configuration.parse_assignments(sets)
     configuration.refuse_contradictions(overrides or {}, assigned)
     ranking = rank_option.parse_rank_option(fitness)
-    task = load_task(text, env, rank_option.select_metric(ranking, env) if ranking else fitness)
+    if isinstance(env, Task):
+        metric = ranking.fitness if ranking else fitness
+        task = _adjust_task(env, text, metric)
+    else:
+        task = load_task(text, env, rank_option.select_metric(ranking, env) if ranking else fitness)
     task = adjust_environment(task, env_options)
     check_variables_set(task.env, environment)
     env_families.require_packages(task.env.env_id)
@@ -107,10 +114,40 @@ def plan_search(
         layers.append(divide_budget(budget, configuration.resolve_config(*layers), task.env.env_id))
     config = _choose_designer(configuration.resolve_config(*layers), environment)
     search = config.search
-    calls = search.population * search.generations if search.designer == "llm" else 0
-    calls += search.population * search.generations * (config.critic.review + config.analyzer.model_reads)
-    calls += 2 * config.feedback.judge_pairs * search.generations * (config.feedback.rank == "judge")
-    return SearchPlan(task, config, search.trainings, search.trainings * search.env_steps, calls)
+    calls = search.population * search.generations if search.designer in ("llm", "coding-agent") else 0
+    calls += search.population * search.generations * config.critic.review
+    # The last generation of several is not read: nobody would be told.
+    calls += search.population * max(1, search.generations - 1) * config.analyzer.model_reads
+    calls += count_judge_calls(config)
+    fitness_proposals.check_designer(task.fitness, config)
+    calls += task.fitness == AUTO_FITNESS
+    stages, stage_steps = count_stage_trainings(task, config)
+    env_steps = search.trainings * search.env_steps + stage_steps
+    return SearchPlan(task, config, search.trainings + stages, env_steps, calls * (1 + len(task.stages)))
+
+
+def count_judge_calls(config: Config) -> int:
+    """Return how many calls the judge of a search makes: two a comparison, or two a policy and one for the subtasks."""
+    search, feedback = config.search, config.feedback
+    if config.judges_fitness:
+        random_actions = 1
+        return 1 + 2 * (search.trainings + random_actions)
+    if feedback.judge_mode == "score":
+        return 1 + 2 * search.population * search.generations
+    return 2 * feedback.judge_pairs * search.generations * (feedback.rank == "judge")
+
+
+def _adjust_task(task: Task, text: str, fitness: str | None) -> Task:
+    """Return a task of the caller's with another sentence or fitness, where one is given.
+
+    Raises:
+        FitnessError: if the fitness expression does not parse.
+    """
+    from rewardsmith.contract.fitness import Fitness
+
+    adjusted = replace(task, text=text or task.text, fitness=fitness or task.fitness)
+    Fitness.parse(adjusted.fitness)
+    return adjusted
 
 
 def plan_probe(
@@ -156,7 +193,7 @@ def create_run(
     source = load_reward(seed_reward).source if seed_reward else None
     path = out or choose_run_path(RUNS, plan.task, datetime.now())
     digest = None
-    if plan.config.roles:
+    if plan.config.asks_in_words:
         from rewardsmith import llm
         from rewardsmith.llm import prompts, trusted_endpoints
 
@@ -166,7 +203,9 @@ def create_run(
         ).close()
         trusted_endpoints.remember_endpoints(plan.config.llm, plan.config.roles)
         digest = prompts.hash_prompts()
-    run = Run.create(path, plan.task, plan.config, digest)
+    # The stages of a card are searches; one program is measured from nothing.
+    task = replace(plan.task, stages=()) if measured is not None else plan.task
+    run = Run.create(path, task, plan.config, digest)
     trusted_runs.remember_run(run, Path.cwd())
     if source is not None:
         records.write_text(run.layout.user_program, source)
@@ -181,7 +220,12 @@ def _refuse_unfilled(task: Task) -> None:
         raise TaskError(f"{warning}; fill it in, or name the environment {task.env.env_id} with a --fitness")
 
 
-def continue_run(run: Run, callback: SearchCallback | None = None, executor: Executor | None = None) -> Result:
+def continue_run(
+    run: Run,
+    callback: SearchCallback | None = None,
+    executor: Executor | None = None,
+    coding_agent: ModelConnection | None = None,
+) -> Result:
     """Run a search, or the measurement of one program, to its end; one that was interrupted goes on where it stopped.
 
     The result of a finished run is returned at once, unless a failure of the machine ended some of its trainings: those
@@ -191,6 +235,7 @@ def continue_run(run: Run, callback: SearchCallback | None = None, executor: Exe
         run: the run.
         callback: receives the events of the search.
         executor: where jobs run; None runs them on this machine, as the configuration says.
+        coding_agent: the agent that writes the programs, where the run's designer is one.
 
     Raises:
         UserError: if something is wrong that the user can correct; ProgramError, if the critic refuses the one program.
@@ -204,11 +249,17 @@ def continue_run(run: Run, callback: SearchCallback | None = None, executor: Exe
     if earlier_result is not None:
         return earlier_result
 
+    if run.task.fitness == AUTO_FITNESS:
+        raise fitness_proposals.build_unanswered_error()
     trusted_runs.check_trusted(run, executor_is_given=executor is not None)
+    if run.task.stages:
+        waiting = _run_previous_stage(run, callback or NullCallback(), executor, coding_agent)
+        if waiting is not None:
+            return waiting
     with open_journal(run) as journal:
         callback = trackers.add_trackers(run, CallbackList([logs.LogCallback(), callback or NullCallback()]))
         run_executor = nullcontext(executor) if executor else _open_executor(run, callback)
-        with setup.open_models(run, callback) as models, run_executor as opened:
+        with setup.open_models(run, callback, coding_agent) as models, run_executor as opened:
             measured = run.read_measured_program()
             if measured is not None:
                 result = measure_program(run, parse_program(measured), journal, opened, callback)
@@ -217,6 +268,27 @@ def continue_run(run: Run, callback: SearchCallback | None = None, executor: Exe
                 result = Search(run, journal, designer, opened, callback, models).run_search()
     _write_report(run, callback)
     return result
+
+
+def _run_previous_stage(
+    run: Run, callback: SearchCallback, executor: Executor | None, coding_agent: ModelConnection | None
+) -> Result | None:
+    """Run the search of the stage before to its end; return its outcome only where it waits for people."""
+    from rewardsmith.search import curriculum, feedback
+    from rewardsmith.search.probe import probe_environment
+
+    # What every stage's fitness reads is checked before anything is trained.
+    if run.read_probe() is None:
+        run_executor = nullcontext(executor) if executor else _open_executor(run, callback)
+        with open_journal(run) as journal, run_executor as opened:
+            probe_environment(run, journal, opened, callback.on_notice)
+
+    previous = curriculum.open_previous_stage(run)
+    notices = curriculum.StageNotices(callback, len(run.task.stages))
+    if find_complete_result(previous) is None:
+        notices.on_notice(f"{previous.task.text} ({previous.config.search.env_steps:,} steps a training)")
+    result = continue_run(previous, notices, executor, coding_agent)
+    return result if feedback.is_waiting_reason(result.stopped) else None
 
 
 def run_next_generation(
@@ -283,74 +355,6 @@ def check_reward(
     with open_journal(run) as journal, _open_executor(run, NullCallback()) as executor:
         probe = probe_environment(run, journal, executor)
         return critic.check_program(source, probe, run.transitions, run.config.sandbox)
-
-
-def design(
-    text: str,
-    env: str,
-    *,
-    fitness: str | None = None,
-    out: Path | str | None = None,
-    config: Path | str | None = None,
-    settings: Mapping[str, Any] | None = None,
-    seed_reward: Path | str | None = None,
-    callback: SearchCallback | None = None,
-    budget_steps: int | None = None,
-    budget_minutes: float | None = None,
-) -> Result:
-    """Search for a reward program that makes an agent do what `text` says.
-
-    >>> design("Hop forward", "Hopper-v5", settings={"search.designer": "symbolic"})  # doctest: +SKIP
-
-    Args:
-        text: what the agent should do, in a sentence.
-        env: a task's name or a Gymnasium id.
-        fitness: an expression over the episode's signals; None takes the card's.
-        out: the run directory; None makes one below `runs/`.
-        config: a TOML configuration.
-        settings: "section.key" to value, over everything else; "preset" to a preset's name.
-        seed_reward: the user's own program, which generation 0 begins with.
-        callback: receives the events of the search.
-        budget_steps: environment steps of the whole search, which decide programs, generations and seeds.
-        budget_minutes: minutes of its trainings, likewise; one of the two.
-
-    Raises:
-        UserError: if something is wrong that the user can correct.
-        RunFailed: if the search ends without a result; `resume` goes on from there.
-    """
-    overrides: dict[str, Any] = {}
-    for name, value in (settings or {}).items():
-        layer = value
-        for key in reversed(name.split(".")):
-            layer = {key: layer}
-        configuration.merge_layer(overrides, layer)
-    budget = parse_budget(budget_steps, budget_minutes)
-    plan = plan_search(text, env, fitness, Path(config) if config else None, overrides, budget=budget)
-    run = create_run(plan, Path(out) if out else None, Path(seed_reward) if seed_reward else None)
-    return continue_run(run, callback)
-
-
-def resume(
-    run: Path | str,
-    *,
-    callback: SearchCallback | None = None,
-    trust_endpoint: bool = False,
-    trust: bool = False,
-) -> Result:
-    """Go on with a search that was interrupted; see `design` for what it returns and raises.
-
-    Args:
-        run: the run directory.
-        callback: receives the events of the search.
-        trust_endpoint: send the key to the endpoint that the run names, also if it is not known on this machine.
-        trust: do also what else a run from another machine asks for: its environment's module, its cluster.
-    """
-    opened = Run.open(Path(run))
-    if trust:
-        trusted_runs.remember_run(opened)
-    if trust or trust_endpoint:
-        setup.trust_endpoints(opened)
-    return continue_run(opened, callback)
 
 
 def _open_executor(run: Run, callback: SearchCallback) -> AbstractContextManager[Executor]:

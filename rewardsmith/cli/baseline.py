@@ -10,9 +10,11 @@ import typer
 
 from rewardsmith.cli.console import print_json, print_line, print_progress
 from rewardsmith.cli.options import (
+    EnvKwargsOption,
     FitnessOption,
     JobsOption,
     JsonLinesOption,
+    PassEnvOption,
     SetOption,
     StepsOption,
     complete_env,
@@ -30,6 +32,8 @@ def baseline(
         list[str],
         typer.Argument(help="Names of tasks, Gymnasium ids, or files of task cards.", autocompletion=complete_env),
     ],
+    env_kwargs: EnvKwargsOption = None,
+    pass_env: PassEnvOption = None,
     fitness: FitnessOption = None,
     steps: StepsOption = None,
     seeds: Annotated[
@@ -43,11 +47,16 @@ def baseline(
     """Measure random actions (100 episodes), and policies trained on the environment reward, for each task."""
     from rewardsmith.api import baselines, searches
     from rewardsmith.contract import records
+    from rewardsmith.spec.env_options import read_env_options
 
     # Everything that can be wrong is checked before the first training.
     overrides = drop_unset({"search": {"env_steps": steps, "final_seeds": seeds}, "jobs": jobs})
-    plans = [searches.plan_search("", task, fitness, overrides=overrides, sets=set_ or ()) for task in tasks]
-    cards = [_find_card(task, fitness) for task in tasks] if write else []
+    options = read_env_options(env_kwargs, pass_env or ())
+    plans = [
+        searches.plan_search("", task, fitness, overrides=overrides, sets=set_ or (), env_options=options)
+        for task in tasks
+    ]
+    cards = [_find_card(task, fitness, bool(options.kwargs)) for task in tasks] if write else []
 
     measured: list[MeasuredAnchor] = []
     cache = baselines.default_cache_folder()
@@ -66,11 +75,11 @@ def baseline(
         print_line(f"written into {card}")
 
 
-def _find_card(task: str, fitness: str | None) -> Path:
+def _find_card(task: str, fitness: str | None, has_other_kwargs: bool) -> Path:
     """Return the task card to write the anchors of a task into.
 
     Raises:
-        TaskError: if the task has no card, or the anchors would be of another fitness than the card's.
+        TaskError: if the task has no card, or the anchors would be of another fitness or environment than the card's.
     """
     from rewardsmith.contract.errors import TaskError
     from rewardsmith.spec.task_cards import find_card_file
@@ -80,6 +89,8 @@ def _find_card(task: str, fitness: str | None) -> Path:
         raise TaskError(f"{task!r} has no task card to write into; create one with: rewardsmith envs new {task}")
     if fitness is not None:
         raise TaskError("--write only writes results of the card's own fitness; leave --fitness out")
+    if has_other_kwargs:
+        raise TaskError("--write only writes results of the card's own environment; leave --env-kwargs out")
     return card
 
 

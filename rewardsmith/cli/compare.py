@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rewardsmith.cli.console import print_error, print_json, print_line, print_rows
-from rewardsmith.cli.options import JsonOption, complete_env, complete_run
+from rewardsmith.cli.options import EnvKwargsOption, JsonOption, PassEnvOption, complete_env, complete_run
 from rewardsmith.contract.text import format_number
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def compare(
             help="Environment whose transitions are used. [default: the first run's]", autocompletion=complete_env
         ),
     ] = None,
+    env_kwargs: EnvKwargsOption = None,
+    pass_env: PassEnvOption = None,
     diff: Annotated[bool, typer.Option("--diff", help="Also show the differences of the first two texts.")] = False,
     json_: JsonOption = False,
 ) -> None:
@@ -45,11 +47,15 @@ def compare(
     from rewardsmith.api.compare import compare_programs
     from rewardsmith.contract import records
     from rewardsmith.contract.errors import ConfigError
+    from rewardsmith.spec.env_options import read_env_options
 
     if len(programs) < 2:
         raise ConfigError("compare takes two programs or more: runs, RUN:g1c02, or reward files")
+    if env is None and (env_kwargs or pass_env):
+        raise ConfigError("--env-kwargs and --pass-env belong to the environment that --env names; give --env too")
+    options = read_env_options(env_kwargs, pass_env or ())
     with tempfile.TemporaryDirectory() as folder:
-        comparison = compare_programs(programs, Path(folder), env)
+        comparison = compare_programs(programs, Path(folder), env, options)
     if json_:
         print_json(records.dump(comparison))
     else:

@@ -44,10 +44,15 @@ def print_line(message: str) -> None:
     typer.echo(replace_control_chars(message))
 
 
+def print_note(message: str) -> None:
+    """Print a line to stderr that a question to the user needs, also with `--quiet`."""
+    typer.echo(replace_control_chars(message), err=True)
+
+
 def print_progress(message: str) -> None:
     """Print a line about progress to stderr, unless `--quiet` was given."""
     if not verbosity.quiet:
-        typer.echo(replace_control_chars(message), err=True)
+        print_note(message)
 
 
 def print_json(value: Any) -> None:
@@ -87,7 +92,7 @@ def confirm_run(run: Run, trust: bool, *, executor_is_given: bool = False) -> No
     from rewardsmith.search import setup, trusted_runs
 
     demands = trusted_runs.list_unconfirmed(run, executor_is_given=executor_is_given)
-    if demands and not trust and _is_terminal(sys.stdin) and _is_terminal(sys.stderr):
+    if demands and not trust and is_terminal(sys.stdin) and is_terminal(sys.stderr):
         print_error(f"{run.path} was not started on this machine, and it {', and it '.join(demands)}.")
         trust = typer.confirm("Do you trust it?", err=True)
     elif trust:
@@ -96,18 +101,24 @@ def confirm_run(run: Run, trust: bool, *, executor_is_given: bool = False) -> No
         trusted_runs.remember_run(run)
 
 
-def _is_terminal(stream: TextIO | None) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a stream is a terminal, at which a person may be."""
     return stream is not None and stream.isatty()
 
 
-def run_new_search(run: Run, json_: bool) -> None:
+def run_new_search(run: Run, json_: bool, yes: bool = False) -> None:
     """Run a search that was just created; if a user error ends it before anything was paid for, remove its directory.
+
+    Args:
+        run: the run.
+        json_: whether to print JSON lines.
+        yes: take a proposed fitness without asking.
 
     Raises:
         UserError: if the search cannot start.
     """
     with discard_unused(run):
-        run_search(run, json_)
+        run_search(run, json_, yes)
 
 
 @contextmanager
@@ -120,15 +131,22 @@ def discard_unused(run: Run) -> Iterator[None]:
         raise
 
 
-def run_search(run: Run, json_: bool) -> None:
+def run_search(run: Run, json_: bool, yes: bool = False) -> None:
     """Run or resume a search with a view of its progress, and print its result.
+
+    Args:
+        run: the run.
+        json_: whether to print JSON lines.
+        yes: take a proposed fitness without asking.
 
     Raises:
         Exit: if it was interrupted or failed; the message says how to resume it.
         UserError: if the user can correct what is wrong.
     """
+    from rewardsmith.cli.fitness import settle_fitness
     from rewardsmith.report.tables import make_console, print_result
 
+    settle_fitness(run, yes)
     result = run_with_view(run, json_)
     if not json_:
         print_result(result, make_console(sys.stdout), run.path)
@@ -141,7 +159,7 @@ def run_with_view(run: Run, json_: bool) -> Result:
 
     command = f"rewardsmith resume {run.path}"
     try:
-        with _open_view(run, json_) as callback:
+        with open_run_view(run, json_) as callback:
             return searches.continue_run(run, callback)
     except KeyboardInterrupt:
         print_error(f"interrupted; progress saved. Resume with: {command}")
@@ -152,7 +170,7 @@ def run_with_view(run: Run, json_: bool) -> Result:
 
 
 @contextmanager
-def _open_view(run: Run, json_: bool) -> Iterator[SearchCallback]:
+def open_run_view(run: Run, json_: bool) -> Iterator[SearchCallback]:
     """Open the view that suits stdout; with `--quiet` there is no view, except for JSON lines."""
     from rewardsmith.report.live import open_view
     from rewardsmith.search.callbacks import NullCallback

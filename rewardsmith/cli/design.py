@@ -11,24 +11,28 @@ import typer
 
 from rewardsmith.cli.console import print_json, print_line, run_new_search
 from rewardsmith.cli.options import (
+    ActionOption,
     ConfigOption,
     EnvKwargsOption,
-    EnvOption,
     ExecutorOption,
     JobsOption,
     JsonLinesOption,
+    OptionalEnvOption,
     OutOption,
     PassEnvOption,
+    RobotOption,
     SandboxOption,
     SetOption,
     StepsOption,
     TrainerConfigOption,
     TrainerOption,
+    YesOption,
     complete_preset,
     drop_unset,
     make_absolute,
     parse_executor,
     parse_models,
+    select_env,
 )
 from rewardsmith.contract.text import pluralize
 
@@ -38,12 +42,14 @@ if TYPE_CHECKING:
 
 def design(
     text: Annotated[str, typer.Argument(help="What the agent should do, in a sentence.", metavar="TEXT")],
-    env: EnvOption,
+    env: OptionalEnvOption = None,
+    robot: RobotOption = None,
+    action: ActionOption = None,
     fitness: Annotated[
         str | None,
         typer.Option(
-            help="How success is measured, such as 'x_position[-1]'; or people, judge, people+0.5*EXPRESSION, if "
-            "people or a model compare the programs. [default: as in the task card]"
+            help="How success is measured, such as 'x_position[-1]'; auto lets the model propose it; people, judge, "
+            "people+0.5*EXPRESSION: people or a model compare the programs. [default: as in the task card]"
         ),
     ] = None,
     env_kwargs: EnvKwargsOption = None,
@@ -88,7 +94,7 @@ def design(
     jobs: JobsOption = None,
     executor: ExecutorOption = None,
     track: Annotated[
-        list[str] | None, typer.Option(help="Log all learning curves: tensorboard, wandb. May be given twice.")
+        list[str] | None, typer.Option(help="Log all learning curves: tensorboard, wandb, mlflow. May be given twice.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all random choices. [default: 0]")] = None,
     budget_usd: Annotated[float | None, typer.Option(help="Stop before the model calls cost more than this.")] = None,
@@ -113,6 +119,7 @@ def design(
     trainer_config: TrainerConfigOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
+    yes: YesOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; run nothing.")] = False,
     out: OutOption = None,
     json_: JsonLinesOption = False,
@@ -138,7 +145,8 @@ def design(
         "trackers": track,
     }
     overrides = {**drop_unset(options), **parse_executor(executor)}
-    env_options = read_env_options(env_kwargs, pass_env or ())
+    env, arguments = select_env(env, robot, action)
+    env_options = read_env_options(env_kwargs, pass_env or (), arguments)
     plan = searches.plan_search(
         *(text, env, fitness, config, overrides, set_ or ()),
         trainer_config=trainer_config,
@@ -152,7 +160,7 @@ def design(
     if not json_:
         for note in _missing_model_notes(plan, designer):
             print_line(f"Note: {note}")
-    run_new_search(searches.create_run(plan, out, seed_reward), json_)
+    run_new_search(searches.create_run(plan, out, seed_reward), json_, yes)
 
 
 # ---------------------------------------------------------------- dry run
@@ -172,6 +180,8 @@ def show_plan(
     """
     from rewardsmith.api.preflight import preflight_check
     from rewardsmith.contract import records
+    from rewardsmith.contract.fitness.judged import describe_fitness_source
+    from rewardsmith.contract.records.fitness import AUTO_FITNESS
     from rewardsmith.search import setup
     from rewardsmith.spec import config as configuration
     from rewardsmith.spec.task_warnings import task_warnings
@@ -186,7 +196,10 @@ def show_plan(
 
     # The task.
     print_line(f"Task       {plan.task.text}")
-    print_line(f"On         {plan.task.env.env_id}, fitness {plan.task.fitness}")
+    fitness = describe_fitness_source(plan.config.name_fitness(plan.task.fitness))
+    if plan.task.fitness == AUTO_FITNESS:
+        fitness = "auto: the model proposes it, and nothing is trained before your yes"
+    print_line(f"On         {plan.task.env.env_id}, fitness {fitness}")
     if plan.task.env.kwargs:
         print_line(f"           made with {plan.task.env.kwargs}")
     for metric in plan.task.metrics:
@@ -224,8 +237,17 @@ def _describe_size(plan: SearchPlan) -> list[str]:
         f"Designer   {search.designer}: {size}",
         f"Trainings  {plan.trainings:,} of {steps}, {slots} at the same time",
         f"           {_describe_trainings(plan)}",
+        *_describe_stages(plan),
         f"Time       {describe_time(plan.trainings, search.env_steps, slots, speed)}",
         f"Calls      {calls}",
+    ]
+
+
+def _describe_stages(plan: SearchPlan) -> list[str]:
+    """Return a line for each stage that the card lists before the task; its trainings are among those of the plan."""
+    return [
+        f"Stage {number}    {stage.text} ({pluralize(stage.env_steps, 'step')} a training)"
+        for number, stage in enumerate(plan.task.stages, start=1)
     ]
 
 
@@ -237,7 +259,9 @@ def _describe_trainings(plan: SearchPlan) -> str:
     if search.finalist_trainings:
         parts.append(f"{search.finalist_trainings:,} that choose between the best of them")
     in_report = search.trainings - in_generations - search.finalist_trainings
-    return ", ".join([*parts, f"{in_report:,} of the report" if in_report else "none of a report"])
+    parts.append(f"{in_report:,} of the report" if in_report else "none of a report")
+    in_stages = plan.trainings - search.trainings
+    return ", ".join([*parts, f"{in_stages:,} of the stages before"] if in_stages else parts)
 
 
 def _missing_model_notes(plan: SearchPlan, designer: str | None) -> Sequence[str]:

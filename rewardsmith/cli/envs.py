@@ -17,12 +17,24 @@ import typer
 from typer.core import TyperGroup
 
 from rewardsmith.cli.console import print_json, print_line, print_rows
-from rewardsmith.cli.options import EnvKwargsOption, JsonOption, PassEnvOption, complete_env
+from rewardsmith.cli.options import (
+    ActionOption,
+    EnvKwargsOption,
+    JsonOption,
+    PassEnvOption,
+    RobotOption,
+    complete_env,
+    select_env,
+)
 from rewardsmith.contract.text import pluralize
 
 if TYPE_CHECKING:
     from rewardsmith.contract.records import EnvSpec, Probe, Signal
 
+OptionalEnvArgument = Annotated[
+    str | None,
+    typer.Argument(help="A Gymnasium id, the name of a task, or the file of a task card.", autocompletion=complete_env),
+]
 EnvArgument = Annotated[
     str,
     typer.Argument(help="A Gymnasium id, the name of a task, or the file of a task card.", autocompletion=complete_env),
@@ -111,7 +123,9 @@ def show_card(env: EnvArgument, json_: JsonOption = False) -> None:
 
 @app.command("describe")
 def describe(
-    env: EnvArgument,
+    env: OptionalEnvArgument = None,
+    robot: RobotOption = None,
+    action: ActionOption = None,
     env_kwargs: EnvKwargsOption = None,
     pass_env: PassEnvOption = None,
     json_: JsonOption = False,
@@ -122,8 +136,9 @@ def describe(
     from rewardsmith.spec.env_options import check_variables_set, read_env_options
     from rewardsmith.spec.task_cards import find_env
 
+    env, arguments = select_env(env, robot, action)
     spec, card = find_env(env)
-    spec = read_env_options(env_kwargs, pass_env or ()).apply(spec)
+    spec = read_env_options(env_kwargs, pass_env or (), arguments).apply(spec)
     check_variables_set(spec, os.environ)
     probe = run_probe(spec)
     if json_:
@@ -140,24 +155,38 @@ def describe(
 
 @app.command("new")
 def new(
-    env: EnvArgument,
+    env: OptionalEnvArgument = None,
+    robot: RobotOption = None,
+    action: ActionOption = None,
     env_kwargs: EnvKwargsOption = None,
     pass_env: PassEnvOption = None,
     out: Annotated[Path | None, typer.Option(help="The card's file. [default: <name>.toml]")] = None,
 ) -> None:
-    """Write a task card to fill in; every option `--env` accepts its file."""
+    """Write a task card to fill in, from the environment's own card if it has one; `--env` accepts its file."""
     from rewardsmith.executors.probe import run_probe
     from rewardsmith.spec import new_card
     from rewardsmith.spec.env_options import check_variables_set, read_env_options
-    from rewardsmith.spec.task_cards import describe_unnamed_signals, find_env
+    from rewardsmith.spec.new_robot_card import render_robot_card
+    from rewardsmith.spec.robots import names_robot
+    from rewardsmith.spec.task_cards import describe_unnamed_signals, find_card_file, find_env
 
-    spec, _ = find_env(env)
-    spec = read_env_options(env_kwargs, pass_env or ()).apply(spec)
+    env, arguments = select_env(env, robot, action)
+    spec, card = find_env(env)
+    plain = spec
+    spec = read_env_options(env_kwargs, pass_env or (), arguments).apply(spec)
     check_variables_set(spec, os.environ)
     path = out or new_card.default_card_path(spec)
     new_card.check_card_path(path)
+    card_file = find_card_file(env) if card and spec == plain else None
+    if card and card_file:
+        new_card.write_card(new_card.adapt_card(card_file.read_text(encoding="utf-8"), card.name), path)
+        made = f"made from the card {card.name!r}; change its text and fitness"
+        print_line(f'{path}: {made}, then: rewardsmith design "..." --env {path}')
+        return
     probe = run_probe(spec)
-    new_card.write_card(new_card.render_card(spec, probe), path)
+    is_file = names_robot(env)
+    text = render_robot_card(spec, probe, env, path.parent) if is_file else new_card.render_card(spec, probe)
+    new_card.write_card(text, path)
     print_line(f'{path}: fill in the marked lines, then: rewardsmith design "..." --env {path}')
     remark = describe_unnamed_signals(probe.signals)
     if remark:
@@ -166,8 +195,14 @@ def new(
 
 def _print_spaces(spec: EnvSpec, probe: Probe) -> None:
     print_line(f"environment:   {spec.env_id}" + "".join(f" {key}={value!r}" for key, value in spec.kwargs.items()))
+    for wrapper in spec.wrappers:
+        given = "".join(f" {key}={value!r}" for key, value in wrapper.kwargs.items())
+        print_line(f"wrapped in:    {wrapper.name}{given}")
     print_line(f"observation:   {probe.observation_space}")
     print_line(f"action:        {probe.action_space}")
+    if probe.action_names:
+        named = (f"{place} {name}" for place, name in enumerate(probe.action_names))
+        print_line(f"               {', '.join(named)}")
     print_line(f"time limit:    {pluralize(probe.max_episode_steps, 'step') if probe.max_episode_steps else 'none'}")
     how = "together, on batched physics" if probe.batched else "one by one, through Gymnasium"
     print_line(f"stepped:       {how}")

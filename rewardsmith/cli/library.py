@@ -48,23 +48,39 @@ def search_programs(
 
 @app.command("add")
 def add_program(
-    what: Annotated[Path, typer.Argument(help="A reward file, or a run directory, whose best program is taken.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A reward file; a run directory, whose best program is taken; or OWNER/NAME, a repository of the "
+            "Hugging Face Hub that `rewardsmith push` filled."
+        ),
+    ],
     task: Annotated[str | None, typer.Option(help="Task of a reward file, in a sentence.")] = None,
     env: Annotated[str | None, typer.Option(help="Environment of a reward file, as a Gymnasium id.")] = None,
     name: Annotated[str | None, typer.Option(help="Its name in the library. [default: after the file or task]")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a program of that name.")] = False,
 ) -> None:
-    """Keep a program, for searches with --set designer.examples=N."""
+    """Keep a program, for searches with --set designer.examples=N.
+
+    A program from the Hub is untrusted text: nothing of it runs here but in the sandbox of a search.
+    """
     from rewardsmith.contract.errors import ConfigError
+    from rewardsmith.report.hub.remote import fetch_program, parse_repository
     from rewardsmith.search import library as programs
 
-    if what.is_dir():
-        if task or env:
-            raise ConfigError("--task and --env belong to a reward file; a run knows its own")
-        entry = programs.entry_from_run(what, name=name)
+    path, repository = Path(what), parse_repository(what)
+    if (task or env) and (path.is_dir() or (not path.exists() and repository)):
+        raise ConfigError("--task and --env belong to a reward file; a run knows its own, and a repository does")
+    if path.is_dir():
+        entry = programs.entry_from_run(path, name=name)
+    elif path.exists() or repository is None:
+        entry = programs.entry_from_file(path, task=task, env_id=env, name=name)
     else:
-        entry = programs.entry_from_file(what, task=task, env_id=env, name=name)
-    print_line(f"{programs.add_entry(entry, force=force)}: {entry.task} ({entry.env_id})")
+        fetched = fetch_program(repository)
+        shown = name or programs.slugify(repository.partition("/")[2])
+        entry = programs.entry_from_others(fetched.path, name=shown, origin=fetched.origin)
+    origin = f", from {entry.origin}" if entry.origin else ""
+    print_line(f"{programs.add_entry(entry, force=force)}: {entry.task} ({entry.env_id}){origin}")
 
 
 @app.command("remove")

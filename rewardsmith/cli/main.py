@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from rewardsmith.cli import (
+    ablate,
     baseline,
     check,
     compare,
@@ -21,11 +22,15 @@ from rewardsmith.cli import (
     envs,
     export,
     library,
+    mcp,
+    play,
     presets,
+    push,
     refine,
     report,
     resume,
     show,
+    skill,
     studio,
     sweep,
     train,
@@ -50,16 +55,34 @@ app.command(short_help="Look at runs, compare videos and steer searches in a bro
 app.command(short_help="Show the runs, one run's candidates, or one candidate.")(show.show)
 app.command(short_help="Write a run or a sweep as one HTML file.")(report.report)
 app.command(short_help="Compare reward programs or runs.")(compare.compare)
+app.command(short_help="Measure what each term of the best program earns.")(ablate.ablate)
 app.command(short_help="Render a video of a recorded episode.")(video.video)
-app.command(short_help="Export a program as a Gymnasium wrapper without dependencies.")(export.export)
+app.command(short_help="Show a trained policy in a window.")(play.play)
+app.command(short_help="Export a program as a Gymnasium wrapper, or its policy (ONNX ...).")(export.export)
+app.command(short_help="Push the best program to the Hugging Face Hub.")(push.push)
 app.command(short_help="Check a reward file as the critic checks a candidate.")(check.check)
 app.command(short_help="Train on a reward file and measure it, without a search.")(train.train)
 app.command(short_help="Measure random actions and the environment reward.")(baseline.baseline)
 app.add_typer(envs.app)
 app.add_typer(sweep.app)
+app.command(short_help="Serve coding agents (MCP): they design and train rewards.")(mcp.mcp)
+app.add_typer(skill.app)
 app.command(short_help="Check this machine.")(doctor.doctor)
 app.add_typer(presets.app)
 app.add_typer(library.app, name="library")
+
+
+def list_short_helps() -> dict[str, str]:
+    """Return the line about each verb in the list of verbs."""
+    helps = {command.callback.__name__: command.short_help for command in app.registered_commands if command.callback}
+    helps |= {
+        str(group.name or group.typer_instance.info.name): (
+            group.typer_instance.info.short_help or group.typer_instance.info.help
+        )
+        for group in app.registered_groups
+        if group.typer_instance
+    }
+    return {name: str(line or "") for name, line in helps.items()}
 
 
 def _print_version(wanted: bool) -> None:

@@ -44,8 +44,32 @@ EnvOption = Annotated[
     ),
 ]
 
+OptionalEnvOption = Annotated[
+    str | None,
+    typer.Option(
+        "--env",
+        help="A Gymnasium id, the name of a task (see `rewardsmith envs`) or the file of a task card.",
+        autocompletion=complete_env,
+    ),
+]
+
 # ---------------------------------------------------------------- options
 
+RobotOption = Annotated[
+    str | None,
+    typer.Option(
+        "--robot",
+        metavar="FILE",
+        help="A robot in place of an environment: its MJCF or URDF file, menagerie:NAME, or one of ours "
+        "(quadruped, biped, arm, hand).",
+    ),
+]
+ActionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--action", help="What a robot's actions are: torque, position, delta. [default: as its actuators are]"
+    ),
+]
 EnvKwargsOption = Annotated[
     str | None,
     typer.Option("--env-kwargs", metavar="JSON", help="Keyword arguments of the environment: '{\"difficulty\": 3}'."),
@@ -101,11 +125,35 @@ TrustRunOption = Annotated[
         "cluster, send the API key to its endpoint.",
     ),
 ]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Take the fitness of --fitness auto without asking.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 JsonLinesOption = Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")]
 
 
 # ---------------------------------------------------------------- reading options
+
+
+def select_env(env: str | None, robot: str | None, action: str | None) -> tuple[str, dict[str, Any]]:
+    """Return the environment that an environment's name and `--robot` say, and the arguments of `--action`.
+
+    >>> select_env(None, "go1.xml", "torque")
+    ('go1.xml', {'action': 'torque'})
+
+    Raises:
+        ConfigError: if none or both are given, `--robot` names no robot, or `--action` is given without a robot.
+    """
+    from rewardsmith.contract.errors import ConfigError
+    from rewardsmith.spec.robots import find_robot_files, names_robot
+
+    chosen = env or robot
+    if chosen is None or (env and robot):
+        both = "both are" if chosen else "neither is"
+        raise ConfigError(f"name an environment or a robot (--robot FILE), one of the two; {both} given")
+    if robot is not None and not names_robot(robot):
+        find_robot_files(robot, Path())  # which says what a robot's name is
+    if action is not None and not names_robot(chosen) and not chosen.endswith(".toml"):
+        raise ConfigError("--action belongs to a robot (--robot FILE), or to a robot's task card")
+    return chosen, {} if action is None else {"action": action}
 
 
 def parse_executor(text: str | None) -> dict[str, Any]:

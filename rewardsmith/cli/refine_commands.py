@@ -37,6 +37,7 @@ HELP = """Say in words what to change, for the next generation. Or use a command
   people [WEIGHT]         rank programs by comparisons, plus WEIGHT times
                           the metric
   metric                  rank programs by the metric
+  undo [NUMBER]           take back the latest feedback, or that one
   show [ID]               the table of candidates, or one program
   ranking                 the ranking by comparisons, and the next pairs
   go                      run the next generation
@@ -74,6 +75,7 @@ class RefineSession:
             "factors": self.learn_from_factors,
             "people": self.rank_by_people,
             "metric": lambda rest: self.confirm(feedback.set_ranking(self.run, "metric", by=self.by)),
+            "undo": self.undo_feedback,
             "show": self.show_candidates,
             "ranking": lambda rest: self.show_ranking(),
             "help": lambda rest: self.print_line(HELP),
@@ -181,6 +183,14 @@ class RefineSession:
         self.confirm(feedback.set_ranking(self.run, "people", blend, by=self.by))
         self.show_ranking()
 
+    def undo_feedback(self, rest: str) -> None:
+        """Undo the latest feedback, or the one with a number."""
+        text = rest.strip().removeprefix("#")
+        if text and not (text.isascii() and text.isdigit()):
+            raise UserError(f"undo takes the number of the feedback, such as `undo 7`; {SAY_HINT}")
+        undone, _ = feedback.withdraw_feedback(self.run, int(text) if text else None, by=self.by)
+        self.print_line(f"undone (#{undone.number}): {describe_event(undone)}")
+
     # ---------------------------------------------------------------- showing
 
     def show_candidates(self, rest: str) -> None:
@@ -223,7 +233,7 @@ def print_overview(run: Run, console: Console) -> None:
         lines.append(f"the search ended early: {result.stopped}")
 
     # Feedback in force.
-    lines += [f"for the next generation: {describe_event(event)}" for event in state.pending]
+    lines += [f"for the next generation (#{event.number}): {describe_event(event)}" for event in state.pending]
     lines += [f"pinned: {pin.term}" for pin in state.pins]
     lines += [f"banned: {ban.term}" for ban in state.bans]
     for line in lines:
@@ -236,7 +246,7 @@ def print_overview(run: Run, console: Console) -> None:
 def print_ranking(run: Run, console: Console) -> None:
     """Print the ranking by comparisons, and the judge's agreement with people if a judge ranks."""
     print_standings(feedback.load_ranking(run), feedback.suggest_pairs(run), console)
-    if run.config.feedback.rank == "judge":
+    if run.config.feedback.rank == "judge" and not run.config.judges_fitness:
         from rewardsmith.search.feedback.llm_judge import measure_calibration
 
         calibration = measure_calibration(feedback.load_state(run))

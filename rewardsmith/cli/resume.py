@@ -13,6 +13,7 @@ from rewardsmith.cli.options import (
     RunArgument,
     TrustOption,
     TrustRunOption,
+    YesOption,
     drop_unset,
     parse_executor,
 )
@@ -39,6 +40,7 @@ def resume(
     executor: ExecutorOption = None,
     trust_endpoint: TrustOption = False,
     trust: TrustRunOption = False,
+    yes: YesOption = False,
     json_: JsonLinesOption = False,
 ) -> None:
     """Resume RUN; finished work is reused, crashed jobs are retried."""
@@ -57,4 +59,4 @@ def resume(
     opened = Run.open(run, overrides, parse_executor(executor), sets)
     setup.trust_endpoints(opened, None if trust_endpoint else sets)
     confirm_run(opened, trust)
-    run_search(opened, json_)
+    run_search(opened, json_, yes)

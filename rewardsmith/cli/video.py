@@ -51,7 +51,7 @@ def video(
     if out is not None:
         _check_out(out)
     confirm_run(opened, trust, executor_is_given=True)
-    owners = videos.list_filmable_candidates(opened) if all_ else (candidate or _default_owner(opened),)
+    owners = videos.list_filmable_candidates(opened) if all_ else (candidate or choose_default_owner(opened),)
 
     limits, module_folder = opened.config.limits, trusted_runs.find_module_folder(opened)
     executor: Executor = LocalExecutor(1, limits.job_s, limits.memory_mib, module_folder)
@@ -74,7 +74,7 @@ def video(
             print_error(notice)
 
 
-def _default_owner(run: Run) -> str:
+def choose_default_owner(run: Run) -> str:
     """Return the owner that is filmed by default: the best program, retrained if it was.
 
     Raises:

@@ -133,6 +133,28 @@ FAMILIES: tuple[EnvFamily, ...] = (
         (FamilyPackage("mani_skill", at_least="3.0"), FamilyPackage("sapien", at_least="3.0")),
         "and a Vulkan device: a GPU's, or Mesa's software driver from 24.3 on",
     ),
+    EnvFamily("MiniGrid", "minigrid", r"MiniGrid-|BabyAI-", "minigrid", (FamilyPackage("minigrid", at_least="3.0"),)),
+    EnvFamily(
+        "highway-env",
+        "highway",
+        r"(highway|merge|roundabout|parking|intersection|racetrack|exit|u-turn|two-way|lane-keeping)(-[\w-]+)?-v\d",
+        "highway_env",
+        (FamilyPackage("highway-env", at_least="1.10"),),
+    ),
+    EnvFamily(
+        "PushT",
+        "pusht",
+        r"gym_pusht/",
+        "gym_pusht",
+        (FamilyPackage("gym-pusht", at_least="0.1.5"), FamilyPackage("pymunk", below="7")),
+    ),
+    EnvFamily(
+        "panda-gym",
+        "panda",
+        r"Panda(Reach|Push|Slide|PickAndPlace|Stack|Flip)",
+        "panda_gym",
+        (FamilyPackage("panda-gym", at_least="3.0"), FamilyPackage("pybullet")),
+    ),
     EnvFamily("Gymnasium's Box2D", "box2d", r"LunarLander|BipedalWalker|CarRacing", "gymnasium", (_BOX2D,)),
 )
 """The first row whose pattern fits an id is its family."""
@@ -144,8 +166,11 @@ def find_family(env_id: str) -> EnvFamily | None:
     >>> find_family("Meta-World/reach-v3").extra, find_family("Hopper-v5")
     ('metaworld', None)
     """
-    bare = env_id.partition(":")[2] or env_id
-    return next((family for family in FAMILIES if re.match(family.ids, bare)), None)
+    module, _, bare = env_id.rpartition(":")
+    package = module.partition(".")[0]
+    # Another package may register the same name.
+    own = (family for family in FAMILIES if package in ("", family.module.partition(".")[0]))
+    return next((family for family in own if re.match(family.ids, bare)), None)
 
 
 def require_packages(env_id: str) -> None:
@@ -177,6 +202,8 @@ def resolve_make_arguments(env_id: str, kwargs: Mapping[str, JsonValue]) -> tupl
     >>> resolve_make_arguments("Meta-World/reach-v3", {}), resolve_make_arguments("FetchReach-v4", {})[0]
     (('metaworld:Meta-World/MT1', {'env_name': 'reach-v3', 'seed': 0}), 'gymnasium_robotics:FetchReach-v4')
     """
+    if env_id.startswith("robot/"):
+        return "rewardsmith.worker.envs.robot_gym:rewardsmith/Robot-v0", dict(kwargs)
     family = find_family(env_id)
     if family is None or ":" in env_id:
         return env_id, dict(kwargs)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 MODULE_FOLDER = "REWARDSMITH_MODULE_FOLDER"
@@ -69,14 +69,14 @@ def clean_this_environment() -> None:
         os.environ.pop("PYTHONPATH", None)
 
 
-def find_module_folder(env_id: str, folder: Path) -> Path | None:
-    """Return the folder in which the module of an environment may lie; None where nothing is looked for there.
+def find_module_folder(modules: Sequence[str], folder: Path) -> Path | None:
+    """Return the folder in which the modules of an environment may lie; None where nothing is looked for there.
 
     Args:
-        env_id: Gymnasium id of the environment; one with a module is "module:Name-v0".
+        modules: that making the environment imports; see `EnvSpec.modules`.
         folder: where the user started.
     """
-    return folder.resolve() if ":" in env_id and not is_in_run(folder) else None
+    return folder.resolve() if modules and not is_in_run(folder) else None
 
 
 def append_module_folder() -> None:

@@ -16,6 +16,7 @@ memory          named (n,) arrays, declared as `MEMORY = {"best": 0.0}` with the
                 the program assigns them in time order (`memory.best = np.maximum(memory.best, after.height)`)
 
 The total is the sum of WEIGHTS[name] * term; a term without a weight counts 1. The trusted side computes it.
+A program may name the signals that the policies trained on it observe: `OBSERVATION = ["height", "speed"]`.
 `np`, `math` and `shaping` are there without an import.
 """
 
@@ -38,12 +39,12 @@ from rewardsmith.contract import python_ast
 from rewardsmith.contract.errors import ProgramError
 from rewardsmith.contract.findings import join_messages, limit_findings
 from rewardsmith.contract.records import Finding
+from rewardsmith.contract.state_reads import STATES as STATES
+from rewardsmith.contract.state_reads import find_signal_reads
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 ARGUMENTS = ("before", "action", "after", "terminated", "start", "memory")
-STATES = ("before", "after", "start")
-"""The arguments whose attributes are signals."""
 EXPORT_RULE = "# " + "-" * 64 + " "
 EXPORTED = "the reward program"
 """The rule above each part of an exported file, and the title of the part that is the program."""
@@ -55,6 +56,8 @@ MAX_FILE_BYTES = 1 << 20
 """A reward file is read no further: it holds a program, and where it was exported the helpers that this uses."""
 MAX_MEMORY_NAMES = 64
 """Names in MEMORY: each is an array that is laid out again at every step."""
+MAX_OBSERVED_SIGNALS = 256
+"""Names in OBSERVATION."""
 CACHED_PROGRAMS = 256
 """Parsed programs that are kept; about the candidates of one search."""
 
@@ -119,6 +122,8 @@ class RewardProgram:
     """Names of the function's arguments, in its order."""
     reads: Mapping[str, tuple[str, ...]]
     """"before", "after" and "start" to the signals that the text names on them, sorted."""
+    observation: tuple[str, ...] = ()
+    """Signals that the policy observes, as the program declares them; empty where it declares nothing."""
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -148,6 +153,7 @@ def parse_program(source: str) -> RewardProgram:
     weights = _read_number_dict(tree, "WEIGHTS", findings)
     memory = _read_number_dict(tree, "MEMORY", findings)
     findings += _find_excess_memory(tree, memory)
+    observation = _read_observation(tree, findings)
     arguments = _check_arguments(function, findings) if function else ()
     if function and not any(isinstance(node, ast.Return) and node.value for node in ast.walk(function)):
         findings.append(
@@ -159,7 +165,7 @@ def parse_program(source: str) -> RewardProgram:
         )
     if any(finding.severity == "error" for finding in findings):
         raise build_program_error(findings)
-    return RewardProgram(source, weights, memory, arguments, find_signal_reads(tree))
+    return RewardProgram(source, weights, memory, arguments, find_signal_reads(tree), observation)
 
 
 def load_reward(path: Path | str) -> RewardProgram:
@@ -251,15 +257,6 @@ def build_program_error(findings: Sequence[Finding]) -> ProgramError:
     return error
 
 
-def find_signal_reads(tree: ast.AST) -> dict[str, tuple[str, ...]]:
-    """Find the attributes that the text names on `before`, `after` and `start`: the signals that it reads."""
-    named: dict[str, set[str]] = {state: set() for state in STATES}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in named:
-            named[node.value.id].add(node.attr)
-    return {state: tuple(sorted(names)) for state, names in named.items()}
-
-
 def _parse_syntax(source: str) -> ast.Module:
     if len(source) > MAX_SOURCE_CHARS:
         message = f"the program has {len(source):,} characters; at most {MAX_SOURCE_CHARS:,} are allowed"
@@ -324,6 +321,25 @@ def _find_excess_memory(tree: ast.Module, memory: Mapping[str, float]) -> list[F
         return []
     message = f"MEMORY has {len(memory):,} names; at most {MAX_MEMORY_NAMES} are allowed"
     return [Finding("memory-names", message, line=node.lineno)]
+
+
+def _read_observation(tree: ast.Module, findings: list[Finding]) -> tuple[str, ...]:
+    """Read the names that OBSERVATION declares, each once; () if it declares nothing."""
+    node = _find_assignment(tree, "OBSERVATION")
+    if node is None:
+        return ()
+    try:
+        names = ast.literal_eval(node.value) if node.value is not None else None
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        names = None
+    if isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names):
+        if len(names) <= MAX_OBSERVED_SIGNALS:
+            return tuple(dict.fromkeys(names))
+        message = f"OBSERVATION has {len(names):,} names; at most {MAX_OBSERVED_SIGNALS} are allowed"
+    else:
+        message = "OBSERVATION must be a literal list of at least one signal's name, e.g. OBSERVATION = ['height']"
+    findings.append(Finding("observation", message, line=node.lineno))
+    return ()
 
 
 def _find_assignment(tree: ast.Module, name: str) -> ast.Assign | ast.AnnAssign | None:

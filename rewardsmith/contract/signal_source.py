@@ -30,7 +30,8 @@ def _wrap_angle(angle: Array) -> Array:
 
 def _vector_length(vector: Array) -> Array:
     """Return the Euclidean length over every axis but the first."""
-    return np.asarray(np.sqrt(np.sum(vector.reshape(len(vector), -1) ** 2, axis=1)))
+    flat = vector.reshape(len(vector), -1)
+    return np.asarray(np.sqrt(np.add.reduce(flat * flat, axis=1)))
 
 
 def _vector_direction(vector: Array) -> Array:

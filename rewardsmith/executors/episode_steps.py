@@ -27,15 +27,6 @@ def select_quarter_steps(length: int) -> list[int]:
     return list(dict.fromkeys([0, *(math.ceil(part * length) for part in QUARTERS)]))
 
 
-def select_later_quarter_steps(length: int) -> list[int]:
-    """Return the first step after the start, and the ends of the quarters, for a table without the start.
-
-    >>> select_later_quarter_steps(101)
-    [1, 26, 51, 76, 101]
-    """
-    return list(dict.fromkeys(1 + round(part * (length - 1)) for part in (0.0, *QUARTERS)))
-
-
 def select_telling_steps(
     episode: Episode, signals: Mapping[str, NDArray[np.float64]], reward: NDArray[np.float64] | None, most: int
 ) -> list[int]:

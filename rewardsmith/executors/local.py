@@ -14,6 +14,7 @@ from typing import Generic
 from rewardsmith.contract import job_messages, records
 from rewardsmith.contract.errors import Upgraded, WorkerFailed
 from rewardsmith.contract.records import CurvePoint, Job
+from rewardsmith.executors import host
 from rewardsmith.executors.base import Decide, OnEvent, R, load_finished, prepare_folder
 from rewardsmith.executors.worker_process import JobChannel, WorkerProcess
 
@@ -32,16 +33,20 @@ class LocalExecutor:
         time_limit_s: float | None = None,
         memory_limit_mib: int | None = None,
         module_folder: Path | None = None,
+        cores: int | None = None,
     ) -> None:
         """Start no process yet: the worker is started with the first job.
 
         Args:
-            slots: how many jobs run at once, at least 1; one per core is right, as each computes on one thread.
+            slots: how many jobs run at once, at least 1; one per core is right.
             time_limit_s: wall clock of one job without its waiting at rungs; a job beyond it ends as "timeout".
             memory_limit_mib: resident memory of one job's process; a job beyond it ends as "infrastructure".
             module_folder: folder of a user's environment module (`import_path`); None for no such folder.
+            cores: that all jobs may use together: a training steps its simulations on its share of them
+                (`training.physics_threads`); None: those of this machine.
         """
         self.slots = slots
+        self._cores = host.count_cores() if cores is None else cores
         self._time_limit_s = time_limit_s
         self._memory_limit_mib, self._module_folder = memory_limit_mib, module_folder
         self._slots = _Slots(slots)
@@ -86,7 +91,7 @@ class LocalExecutor:
                 logger.warning("a new worker is started: %s", self._worker.exit_reason())
                 self._worker = None
             if self._worker is None:
-                self._worker = WorkerProcess(self._memory_limit_mib, self._module_folder)
+                self._worker = WorkerProcess(self._memory_limit_mib, self._module_folder, self._cores)
             return self._worker
 
 

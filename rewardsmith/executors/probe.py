@@ -22,7 +22,7 @@ def run_probe(env: EnvSpec) -> Probe:
         WorkerFailed: if the worker cannot be started or dies.
     """
     env_families.require_packages(env.env_id)
-    executor = LocalExecutor(1, module_folder=import_path.find_module_folder(env.env_id, Path.cwd()))
+    executor = LocalExecutor(1, module_folder=import_path.find_module_folder(env.modules, Path.cwd()))
     try:
         with tempfile.TemporaryDirectory() as folder:
             probe = executor.run(ProbeJob(env, 0, TRANSITIONS), Path(folder))

@@ -20,7 +20,7 @@ from typing import Any
 from rewardsmith.contract import import_path, records
 from rewardsmith.contract.build_id import RUNNING_BUILD
 from rewardsmith.contract.errors import ConfigError, RunError, WorkerFailed
-from rewardsmith.contract.records import CurvePoint, Job, PolicyJob, TrainJob
+from rewardsmith.contract.records import CurvePoint, Job, TrainJob
 from rewardsmith.executors import remote_node
 from rewardsmith.executors.base import Decide, OnEvent, R, load_finished, prepare_folder
 
@@ -129,7 +129,7 @@ class RayExecutor:
                 self._idle.notify_all()
 
     def _run_attempt(self, job: Job[R], out: Path, curve: list[CurvePoint], on_event: OnEvent | None) -> R:
-        policy = Path(job.policy) if isinstance(job, PolicyJob) and job.policy else None
+        policy = Path(job.policy_folder) if job.policy_folder else None
         files = remote_node.read_files(policy, remote_node.POLICY) if policy else {}
         task = self._work.remote(records.dump(job), files, self._limits)
         try:

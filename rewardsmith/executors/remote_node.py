@@ -12,10 +12,12 @@ from typing import Any
 
 from rewardsmith.contract import job_messages, records
 from rewardsmith.contract.errors import RewardsmithError, WorkerFailed
-from rewardsmith.contract.records import Job, JobResult, PolicyJob, load_job
+from rewardsmith.contract.records import Job, JobResult, load_job
 from rewardsmith.executors.base import FILES, load_finished
 from rewardsmith.executors.local import LocalExecutor
 
+CORES = 1
+"""Cores of a job: what a task of Ray reserves."""
 POLICY = ("policy.json", "policy.safetensors")
 
 Files = dict[str, bytes]
@@ -42,7 +44,7 @@ def run_remote_job(
     folder = Path(tempfile.mkdtemp(prefix="rewardsmith-job-"))
     try:
         loaded = load_job(job)
-        if files and isinstance(loaded, PolicyJob):
+        if files:
             write_files(files, folder / "policy")
             loaded = loaded.with_policy(folder / "policy")
         yield from _follow_job(loaded, folder / "job", limits)
@@ -75,7 +77,7 @@ def _follow_job(job: Job[JobResult], out: Path, limits: tuple[float | None, int 
 
     def run() -> None:
         try:
-            executor = _executors.setdefault(limits, LocalExecutor(1, *limits))
+            executor = _executors.setdefault(limits, LocalExecutor(1, *limits, cores=CORES))
             result = executor.run(job, out, lambda point: messages.put(("point", records.dump(point))))
             # A result that could not be reached has no files but the worker's log.
             is_complete = load_finished(job, out) is not None

@@ -69,11 +69,13 @@ class SlurmExecutor:
             self._submit = submitit.AutoExecutor(
                 folder=Path(folder).resolve(), cluster=cluster or "slurm", slurm_python=python, local_python=python
             )
-            self._submit.update_parameters(**{"cpus_per_task": 1, **parameters})
+            parameters = {"cpus_per_task": 1, **parameters}
+            self._submit.update_parameters(**parameters)
         except RuntimeError as error:
             raise RunError(f"Slurm cannot be used here: {error}") from error
         except (TypeError, NameError, ValueError) as error:
             raise ConfigError(f"executor.slurm: {str(error).splitlines()[0]}") from error
+        self._cores = int(parameters["cpus_per_task"])
         self.slots = slots or SLOTS
         self._free_slots = threading.BoundedSemaphore(self.slots)
         self._submitting = threading.Lock()
@@ -115,7 +117,7 @@ class SlurmExecutor:
     def _run_attempt(self, out: Path) -> str | None:
         """Run the job of a folder once; return how Slurm ended it, None where it did not."""
         with self._submitting:
-            submitted = self._submit.submit(run_job_folder, str(out), self._limits, build_id.RUNNING_BUILD)
+            submitted = self._submit.submit(run_job_folder, str(out), self._limits, build_id.RUNNING_BUILD, self._cores)
         while not submitted.done():
             if self._closed.wait(POLL_S):
                 submitted.cancel()
@@ -136,13 +138,16 @@ class SlurmExecutor:
         return result
 
 
-def run_job_folder(folder: str, limits: tuple[float | None, int | None], submitted_by: str) -> tuple[str, str] | None:
+def run_job_folder(
+    folder: str, limits: tuple[float | None, int | None], submitted_by: str, cores: int = 1
+) -> tuple[str, str] | None:
     """Do the job of a folder, on a node; return the error that refused it, None where none did.
 
     Args:
         folder: of the job.
         limits: as in `LocalExecutor`.
         submitted_by: the version that submitted it.
+        cores: that Slurm allocated to the job.
     """
     if submitted_by != build_id.RUNNING_BUILD:
         return remote_node.describe_refusal(
@@ -150,7 +155,7 @@ def run_job_folder(folder: str, limits: tuple[float | None, int | None], submitt
         )
     out = Path(folder)
     job = load_job(bounded_files.read_json(out / "job.json"))
-    executor = LocalExecutor(1, *limits)
+    executor = LocalExecutor(1, *limits, cores=cores)
     try:
         executor.run(job, out)
     except RewardsmithError as error:

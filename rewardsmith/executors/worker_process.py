@@ -24,6 +24,8 @@ from rewardsmith.spec.env_options import check_pass_env
 PASSED_ON = (
     "PATH",
     "HOME",
+    # Where the models of robots are kept.
+    "XDG_CACHE_HOME",
     "LANG",
     "LC_ALL",
     "TMPDIR",
@@ -112,12 +114,13 @@ class JobChannel:
 class WorkerProcess:
     """A warm worker process; usable from many threads."""
 
-    def __init__(self, memory_limit_mib: int | None, module_folder: Path | None = None) -> None:
+    def __init__(self, memory_limit_mib: int | None, module_folder: Path | None = None, cores: int = 1) -> None:
         """Start it; it takes jobs at once and does them as soon as it is warm.
 
         Args:
             memory_limit_mib: resident memory of one job; None is no limit.
             module_folder: folder of a user's environment module; None for no such folder.
+            cores: that its jobs may use together; one that trains alone steps its simulations on all of them.
 
         Raises:
             WorkerFailed: if the process cannot be started.
@@ -126,7 +129,7 @@ class WorkerProcess:
         self._closing_lock, self._last_line = threading.Lock(), ""
         self._greeting_lock, self._greeting = threading.Lock(), b""
         self._log = tempfile.TemporaryFile()
-        arguments = str(theirs.fileno()), str(memory_limit_mib or 0)
+        arguments = str(theirs.fileno()), str(memory_limit_mib or 0), str(cores)
         command = import_path.python_command("-m", "rewardsmith.worker", *arguments)
         try:
             self._process = subprocess.Popen(

@@ -9,6 +9,7 @@ client             one endpoint: sends a request (`transport`, bounded in time a
 ledger             every answered call, on disk before it is used, and every call without an answer
 replay             the answers of another run
 budget             the limits of calls, tokens and dollars
+coding_agent       a coding agent in an endpoint's place: its prompts wait until it answers them
 recorded_model     these parts as one `LanguageModel`
 model_pool         the models of a run, one for each role
 prompts            renders prompts, and makes text of others safe in them
@@ -21,6 +22,7 @@ Importing this package is cheap; `openai` is loaded when the first call has to b
 """
 
 from rewardsmith.llm.budget import Budget
+from rewardsmith.llm.coding_agent import AbsentAgent, PromptDesk, WaitingPrompt
 from rewardsmith.llm.endpoint import find_key
 from rewardsmith.llm.endpoint_check import check_endpoint
 from rewardsmith.llm.ledger import FailedAttempt, Ledger, LedgerEntry
@@ -34,10 +36,11 @@ from rewardsmith.llm.messages import (
     parse_sample_index,
 )
 from rewardsmith.llm.model_pool import ModelPool, build_model_pool
-from rewardsmith.llm.recorded_model import RecordedModel
+from rewardsmith.llm.recorded_model import ModelConnection, RecordedModel
 from rewardsmith.llm.replay import RecordedAnswers
 
 __all__ = [
+    "AbsentAgent",
     "Budget",
     "Completion",
     "FailedAttempt",
@@ -46,11 +49,14 @@ __all__ = [
     "LedgerEntry",
     "Message",
     "ModelAnswer",
+    "ModelConnection",
     "ModelPool",
     "Picture",
+    "PromptDesk",
     "RecordedAnswers",
     "RecordedModel",
     "Request",
+    "WaitingPrompt",
     "build_model_pool",
     "check_endpoint",
     "find_key",

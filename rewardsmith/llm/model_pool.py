@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import ModelUsage
 from rewardsmith.llm.budget import Budget
+from rewardsmith.llm.coding_agent import MODEL_NAME
 from rewardsmith.llm.endpoint import NO_MODEL_NEEDED, find_address, find_key, refuse_secrets
 from rewardsmith.llm.ledger import Ledger
 from rewardsmith.llm.network_settings import check_network_settings
@@ -31,6 +32,7 @@ class ModelPool:
         budget: Budget,
         recording: RecordedAnswers | None = None,
         notice: Callable[[str], None] | None = None,
+        coding_agent: ModelConnection | None = None,
     ) -> None:
         """Take the parts that all models share; see `build_model_pool`."""
         self._settings = settings
@@ -38,6 +40,7 @@ class ModelPool:
         self._budget = budget
         self._recording = recording
         self._notice = notice
+        self._coding_agent = coding_agent
         self._models: list[RecordedModel] = []
         self._lock = threading.Lock()
 
@@ -53,6 +56,8 @@ class ModelPool:
             ConfigError: if it has no name, or a limit in dollars and no price.
         """
         settings = self._settings_for_role(role)
+        if self._coding_agent and role == "designer":
+            return self._ask_coding_agent(settings, self._coding_agent)
         with self._lock:
             model = next((model for model in self._models if model.settings == settings), None)
             if model is None:
@@ -80,9 +85,17 @@ class ModelPool:
         for model in self._models:
             model.close()
 
+    def _ask_coding_agent(self, settings: LlmSettings, agent: ModelConnection) -> RecordedModel:
+        """Return the model of the designer whose answers come from a coding agent, and from no recording."""
+        model = RecordedModel(settings, self._ledger, self._budget, lambda: agent)
+        self._models.append(model)
+        return model
+
     def _settings_for_role(self, role: Role) -> LlmSettings:
         """Return a role's settings with its model's name."""
         settings = self._settings.for_role(role)
+        if self._coding_agent and role == "designer":
+            return settings.model_copy(update={"model": MODEL_NAME})
         name = settings.model or (self._recording.find_model(role) if self._recording else None)
         if not name:
             option = "--model NAME" if role == "designer" else f"--model {role}=NAME"
@@ -102,6 +115,7 @@ def build_model_pool(
     *,
     roles: Sequence[Role] = ("designer",),
     notice: Callable[[str], None] | None = None,
+    coding_agent: ModelConnection | None = None,
 ) -> ModelPool:
     """Build the language models of a run.
 
@@ -114,13 +128,15 @@ def build_model_pool(
         path: the run's own ledger, made with the first answer.
         roles: who will ask.
         notice: told in a line when an attempt failed and another will be made.
+        coding_agent: what the designer asks in place of an endpoint; None asks the endpoint.
 
     Raises:
         ConfigError: if a setting is missing or contradicts another.
         RunError: if a ledger cannot be read.
     """
     ledger = Ledger(path)
-    models = ModelPool(settings, ledger, Budget(limits, ledger.most_spent), _open_recorded_answers(settings), notice)
+    budget, recording = Budget(limits, ledger.most_spent), _open_recorded_answers(settings)
+    models = ModelPool(settings, ledger, budget, recording, notice, coding_agent)
     for role in roles:
         models.check_role(role)
     return models

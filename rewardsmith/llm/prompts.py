@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 TAGS = (
     "task", "environment", "action", "signals", "program", "feedback", "history", "failures", "findings", "notes",
-    "figures", "episodes", "example",
+    "figures", "episodes", "example", "training", "subtasks",
 )  # fmt: skip
 """The tags that hold data in prompts; no data may contain one."""
 
@@ -122,6 +122,33 @@ def format_value(value: float | None) -> str:
     return f"{float(f'{value:.3g}') + 0.0:g}"
 
 
+def format_rounded(value: float | None) -> str:
+    """Format a number for a table in a prompt, with two significant digits.
+
+    >>> [format_rounded(x) for x in (1234.5, -0.000123456, 0.0, 1.26)]
+    ['1200', '-0.00012', '0', '1.3']
+    """
+    if value is None or not math.isfinite(value):
+        return format_value(value)
+    return f"{float(f'{value:.2g}') + 0.0:g}"
+
+
+def format_scaled(value: float, spread: float) -> str:
+    """Format a number with two digits of the range that its column has; what is small against it becomes 0.
+
+    >>> [format_scaled(x, 0.55) for x in (1.25, 0.692, -0.0026)], format_scaled(12.3, 4.0), format_scaled(0.5, 0.0)
+    (['1.25', '0.69', '0'], '12.3', '0.5')
+
+    Args:
+        value: the number.
+        spread: of the column, greatest less least; 0 or less gives three significant digits.
+    """
+    if not (math.isfinite(value) and math.isfinite(spread) and spread > 0.0):
+        return format_value(value)
+    decimals = min(9, 1 - math.floor(math.log10(spread)))
+    return f"{round(value, decimals) + 0.0:.6g}"
+
+
 def _is_invisible(char: str) -> bool:
     """Return whether it is a control, format, surrogate or private character."""
     return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co")
@@ -139,6 +166,10 @@ def _build_environment() -> Environment:
         autoescape=False,  # plain text, not HTML: data goes through `wrap_in_tag`
     )
     environment.filters.update(
-        tagged=wrap_in_tag, one_line=to_one_line, portable=strip_run_details, figure=format_value
+        tagged=wrap_in_tag,
+        one_line=to_one_line,
+        portable=strip_run_details,
+        figure=format_value,
+        rounded=format_rounded,
     )
     return environment

@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rewardsmith.contract.fitness.judged import describe_fitness_source
 from rewardsmith.contract.records import Interval, Result
 from rewardsmith.contract.text import format_number, pluralize
 from rewardsmith.report.tables import TableColumn, format_estimate, print_table
@@ -95,7 +96,7 @@ def _explain_numbers(result: Result, meaning: str) -> list[str]:
     if result.reported is not None:
         seeds = pluralize(len(result.reported.values), "fresh seed")
         lines.append(f"Each trained on {seeds}; mean [95 % interval] over the seeds.")
-    lines.append(f"fitness: {meaning}" if meaning else f"fitness = {result.fitness}")
+    lines.append(f"fitness: {meaning}" if meaning else f"fitness = {describe_fitness_source(result.fitness)}")
     lines += [f"{metric.name}: {metric.meaning}" for metric in result.metrics if metric.meaning]
     return [replace_control_chars(line) for line in lines]
 

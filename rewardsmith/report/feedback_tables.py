@@ -9,18 +9,17 @@ from rewardsmith.contract.records import Finding
 from rewardsmith.contract.text import format_number, pluralize
 from rewardsmith.report.text import replace_control_chars
 from rewardsmith.search.feedback import (
-    Ban,
     ContinueRequest,
     FeedbackEvent,
-    Pin,
+    FeedbackInput,
     Preference,
     PreferenceRanking,
     ProgramEdit,
     RankingChange,
-    Release,
     SuggestedPair,
     UserRemark,
     WeightChange,
+    Withdrawal,
 )
 
 if TYPE_CHECKING:
@@ -87,9 +86,7 @@ def describe_event(event: FeedbackEvent) -> str:
     return replace_control_chars(f"{_describe_input(event.input)}{rater}")
 
 
-def _describe_input(
-    item: UserRemark | Preference | Pin | Ban | Release | WeightChange | ProgramEdit | RankingChange | ContinueRequest,
-) -> str:
+def _describe_input(item: FeedbackInput) -> str:
     if isinstance(item, UserRemark):
         return f"{item.about}: {item.text}" if item.about else item.text
     if isinstance(item, Preference):
@@ -102,6 +99,8 @@ def _describe_input(
         return item.about or f"an edit of {item.candidate}"
     if isinstance(item, RankingChange):
         return "people rank the programs" if item.rank == "people" else "the metric ranks the programs"
+    if isinstance(item, Withdrawal):
+        return f"undone: #{item.number}"
     if isinstance(item, ContinueRequest):
         return f"continue to generation {item.until - 1}"
     return f"{CONSTRAINT_WORDS[item.kind]}: {item.term}"

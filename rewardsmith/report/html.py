@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import RewardsmithError, RunError
+from rewardsmith.contract.observation import choose_observation
 from rewardsmith.report import charts, video
 from rewardsmith.report.charts import code_listing, line_chart
 from rewardsmith.report.charts.line_chart import ChartLine, LineChart, ReferenceLevel
@@ -20,6 +21,7 @@ from rewardsmith.report.run_data import LearningCurve, RunData, load_run_data
 from rewardsmith.report.text import collect_remarks, compare_with_baseline, mean_metrics, metric_names
 from rewardsmith.report.video import VideoClip
 from rewardsmith.search.storage import Run
+from rewardsmith.search.storage.layout import final_owner
 
 HERE = Path(__file__).parent
 TONES = 6
@@ -66,6 +68,7 @@ def render_report(run: Run, data: RunData, folder: Path) -> str:
             run=run,
             home=relative_link(run.path, folder),
             best=best,
+            observed=choose_observation(best.program, run.config.training) if best else (),
             verdict=compare_with_baseline(data.result) if data.result else None,
             learning=line_chart.layout_charts(learning, levels),
             search_chart=line_chart.layout_charts(_search_lines(data), levels),
@@ -140,7 +143,9 @@ def _term_charts(data: RunData) -> tuple[LineChart, ...]:
 def _list_clips(run: Run, data: RunData) -> list[VideoClip]:
     """Return the videos of the final evaluation, then those of the candidates; damaged ones are left out."""
     filmed = run.layout.list_filmed_candidates()
-    owners = [video.FINAL_OWNER, video.ENVIRONMENT_REWARD] if data.result else []
+    final = final_owner(data.result.best.id) if data.result else ""
+    owners = [video.FINAL_OWNER] if final and run.layout.videos_dir(final).is_dir() else []
+    owners += [video.ENVIRONMENT_REWARD] if data.result else []
     owners += [candidate.id for candidate in data.candidates if candidate.id in filmed]
     clips: list[VideoClip] = []
     for owner in owners:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rewardsmith.contract import records
+from rewardsmith.contract.fitness.judged import describe_fitness_source
 from rewardsmith.contract.records import Brief, Candidate, CurvePoint, Result
 from rewardsmith.contract.text import format_number, pluralize
 from rewardsmith.report.estimates import HEADING, CandidateEstimates, build_estimates
@@ -22,7 +23,9 @@ from rewardsmith.search.storage.layout import (
     ENSEMBLE,
     FINAL,
     FINALISTS,
+    LINEAGE,
     MEASURED_ID,
+    is_ablation,
     is_finalist,
     is_phase,
     owner_of_training,
@@ -64,14 +67,16 @@ def describe_owner(owner: str) -> str:
 
     >>> [describe_owner(owner) for owner in ("g0c00", "final/g1c00", "final/user", "final/ensemble-g0c00-g1c00")]
     ['g0c00', 'final g1c00', 'program', 'ensemble']
-    >>> describe_owner("finalists/g1c00")
-    'finalist g1c00'
+    >>> describe_owner("finalists/g1c00"), describe_owner("ablation/g1c00/without-effort")
+    ('finalist g1c00', 'without effort')
     """
+    if is_ablation(owner):
+        return owner.rpartition("/")[2].replace("-", " ")
     if is_finalist(owner):
         return f"finalist {owner.removeprefix(f'{FINALISTS}/')}"
     name = owner.removeprefix(f"{FINAL}/")
-    if name.startswith(f"{ENSEMBLE}-"):
-        return ENSEMBLE
+    if name.startswith((f"{ENSEMBLE}-", f"{LINEAGE}-")):
+        return name.partition("-")[0]
     if name == MEASURED_ID:
         return "program"
     return name if name == owner else f"final {name}"
@@ -131,7 +136,7 @@ class PlainLines(SearchCallback):
         self.progress, self.last_notice = ProgressEstimate(), ""
         self.final_seeds, self.final_trainings = run.config.search.final_seeds, dict[str, int]()
         self._write(f"{run.path}: {run.task.text!r} on {run.task.env.env_id}")
-        self._write(f"fitness = {run.task.fitness}")
+        self._write(f"fitness = {describe_fitness_source(run.fitness_name)}")
 
     def on_search_start(self, trainings: int, env_steps: int) -> None:
         self.progress.set_plan(trainings, env_steps)
@@ -148,7 +153,7 @@ class PlainLines(SearchCallback):
     def on_training_end(self, training: str) -> None:
         self.progress.record_end(training)
         owner = owner_of_training(training)
-        if is_finalist(owner):
+        if is_finalist(owner) or is_ablation(owner):
             self._write(f"{describe_owner(owner)}: fresh training finished")
         elif is_phase(owner):
             with self.lock:
@@ -260,6 +265,8 @@ class LiveTable(SearchCallback):
         with self.lock:
             if is_finalist(candidate):
                 self.headline = "finalists: fresh trainings of the best programs"
+            elif is_ablation(candidate):
+                self.headline = "ablation: the program without each of its terms"
             elif is_phase(candidate):
                 measured = f"{FINAL}/{MEASURED_ID}" in (candidate, *self.rows)
                 self.headline = "training the program" if measured else "final evaluation: retraining the best program"
@@ -330,17 +337,18 @@ class LiveTable(SearchCallback):
         ahead = f", about {format_duration(left)} left" if left else ""
         return [
             Text(title, style="bold"),
-            Text(f"fitness = {replace_control_chars(task.fitness)}", style="dim"),
+            Text(f"fitness = {replace_control_chars(describe_fitness_source(self.run.fitness_name))}", style="dim"),
             Text(f"{draw_bar(fraction)} {fraction:4.0%}{ahead}"),
         ]
 
     def _build_table(self, rows: list[tuple[str, LiveRow]]) -> Table:
         from rich.table import Table
 
-        table = Table(box=None, pad_edge=False, header_style="bold")
+        # The numbers keep their width; the bar, or a remark about a candidate, takes what is left.
+        table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
         for name in ("candidate", "stage"):
             table.add_column(name, no_wrap=True)
-        table.add_column("progress", no_wrap=True, overflow="ellipsis", min_width=BAR_WIDTH)
+        table.add_column("progress", no_wrap=True, overflow="ellipsis", min_width=BAR_WIDTH, ratio=1)
         numbers = ("reward", "length", "fitness", *([HEADING] if self.estimates.by_candidate else []))
         for name in numbers:
             table.add_column(name, justify="right", no_wrap=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import RewardsmithError
+from rewardsmith.contract.fitness.judged import describe_fitness_source
 from rewardsmith.contract.records import Candidate, ReportedMetric, Result, Signal, TermStats, Training
 from rewardsmith.llm import Ledger
 from rewardsmith.report.estimates import CandidateEstimates, build_estimates
@@ -17,7 +18,13 @@ from rewardsmith.report.text import mean_metrics, metric_names
 from rewardsmith.search.finalists import read_finalists
 from rewardsmith.search.steps import evaluator
 from rewardsmith.search.storage import Event, Provenance, Run
-from rewardsmith.search.storage.layout import BASELINE, RESULT_FILE, final_owner, owner_of_training
+from rewardsmith.search.storage.layout import (
+    BASELINE,
+    RESULT_FILE,
+    final_owner,
+    is_training_of_search,
+    owner_of_training,
+)
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ def load_run_data(run: Run) -> RunData:
     return RunData(
         task=run.task.text,
         env_id=run.task.env.env_id,
-        fitness=run.task.fitness,
+        fitness=describe_fitness_source(run.fitness_name),
         created=provenance.created,
         provenance=provenance,
         result=result,
@@ -196,7 +203,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
 
 
 def _trainer_events(run: Run) -> list[Event]:
-    return [event for event in run.read_events() if event.step == "trainer"]
+    return [event for event in run.read_events() if is_training_of_search(event.key)]
 
 
 def _final_curves(run: Run, trainings: dict[str, Training], best: Candidate | None) -> Iterable[LearningCurve]:

@@ -8,6 +8,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from rewardsmith.contract.fitness.judged import describe_fitness_source
+from rewardsmith.contract.observation import describe_observation
 from rewardsmith.contract.records import Candidate, EnsembleRule, Interval, ReportedMetric, Result
 from rewardsmith.contract.text import format_number, pluralize
 from rewardsmith.report.estimates import HEADING, HINT, TIE_HINT, CandidateEstimates, build_estimates
@@ -95,7 +97,7 @@ def summarize_result(result: Result) -> list[str]:
     baselines, ensemble = result.baselines, result.ensemble
 
     # Fitness.
-    lines = [f"fitness = {result.fitness}"]
+    lines = [f"fitness = {describe_fitness_source(result.fitness)}"]
     lines += _format_estimates(
         result,
         result.reported,
@@ -104,6 +106,7 @@ def summarize_result(result: Result) -> list[str]:
         baselines.random,
         result.best.fitness,
     )
+    lines += _format_lineage(result)
     lines += _format_expectation(result)
     if result.normalised is not None:
         score = f"{format_number(result.normalised, 3):<6} (0 = random, 1 = environment reward)"
@@ -120,7 +123,12 @@ def summarize_result(result: Result) -> list[str]:
             result, metric.reported, metric.ensemble, metric.environment_reward, metric.random, selected
         )
 
-    # Costs.
+    # The stages before, what the policy sees, and the costs.
+    for number, stage in enumerate(result.stages, start=1):
+        reached = "none" if stage.reached is None else format_number(stage.reached)
+        lines.append(f"stage {number}, {pluralize(stage.env_steps, 'step')}: {stage.text} (selection score {reached})")
+    if result.observation:
+        lines.append(f"the policy observes: {describe_observation(result.observation)}")
     costs = [pluralize(result.env_steps, "environment step")]
     if result.best.id != MEASURED_ID:
         costs.insert(0, pluralize(len(result.candidates), "candidate"))
@@ -161,6 +169,16 @@ def _format_estimates(
     if selected is not None:
         lines.append(_format_row("selection score (biased upwards)", format_number(selected)))
     return lines
+
+
+def _format_lineage(result: Result) -> list[str]:
+    """Return the lines about the policies that the search itself trained, where they begin with others'."""
+    lineage = result.lineage
+    if lineage is None or lineage.reached is None:
+        return []
+    label = f"warm-started lineage, {pluralize(lineage.env_steps, 'step')}"
+    path = f"    ({' > '.join(lineage.members)}: the policies of the search, not trained from nothing)"
+    return [_format_row(label, _format_mean_and_bounds(lineage.reached)), path]
 
 
 def _format_expectation(result: Result) -> list[str]:

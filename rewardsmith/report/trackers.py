@@ -1,18 +1,20 @@
-"""Experiment trackers: callbacks that log a search to TensorBoard and to Weights & Biases.
+"""Experiment trackers: callbacks that log a search to TensorBoard, to Weights & Biases and to MLflow.
 
-Every training has its own curves: fitness, reward, episode length and each term, over environment steps. Both trackers
+Every training has its own curves: fitness, reward, episode length and each term, over environment steps. The trackers
 are optional extras; the first error of a tracker is reported as a notice, and the search goes on.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import Candidate, CurvePoint, Result
+from rewardsmith.contract.text import flatten_text
 from rewardsmith.search.callbacks import CallbackList, SearchCallback
 from rewardsmith.search.storage import Run
 
@@ -87,12 +89,12 @@ class WandbCallback(SearchCallback):
             raise ConfigError(_missing_package_message("wandb")) from error
         self._lock, self._guard = threading.Lock(), _ErrorGuard(report_problem)
         self._defined_curves = set[str]()
-        task = {"task": run.task.text, "env": run.task.env.env_id, "fitness": run.task.fitness}
+        task = {"task": run.task.text, "env": run.task.env.env_id, "fitness": run.fitness_name}
         try:
             self._run = wandb.init(
                 dir=str(run.path),
                 name=run.path.name,
-                id=hashlib.sha256(str(run.path.resolve()).encode()).hexdigest()[:16],
+                id=_digest_path(run),
                 resume="allow",
                 config=task | run.config.model_dump(mode="json", exclude={"llm"}),
             )
@@ -123,7 +125,72 @@ class WandbCallback(SearchCallback):
             self._run.finish()
 
 
-TRACKERS = {"tensorboard": TensorBoardCallback, "wandb": WandbCallback}
+class MlflowCallback(SearchCallback):
+    """Logs a search as one run of MLflow, configured by its variables: MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME."""
+
+    def __init__(self, run: Run, report_problem: Callable[[str], None]) -> None:
+        """Start the run at MLflow, or continue it where the search is resumed.
+
+        Args:
+            run: the search to log.
+            report_problem: called with a line of text when the tracker fails for the first time.
+
+        Raises:
+            ConfigError: if the package is missing, or MLflow cannot start.
+        """
+        try:
+            import mlflow
+        except ImportError as error:
+            raise ConfigError(_missing_package_message("mlflow")) from error
+        self._lock, self._guard = threading.Lock(), _ErrorGuard(report_problem)
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "rewardsmith")
+        try:
+            self._client = mlflow.MlflowClient()
+            experiment = self._client.get_experiment_by_name(name)
+            experiment_id = experiment.experiment_id if experiment else self._client.create_experiment(name)
+            self._run_id = self._open_run(run, experiment_id)
+        except (mlflow.MlflowException, ImportError, OSError) as error:
+            hint = "MLFLOW_TRACKING_URI names a server; a database on this machine takes `pip install mlflow`"
+            raise ConfigError(f"MLflow cannot start: {flatten_text(str(error), 200)}; {hint}") from error
+
+    def _open_run(self, run: Run, experiment_id: str) -> str:
+        """Return the id of the run at MLflow that has this run directory's tag; it is made if it is missing."""
+        tag, value = "rewardsmith-run", _digest_path(run)
+        found = self._client.search_runs([experiment_id], f"tags.`{tag}` = '{value}'", max_results=1)
+        if found:
+            self._client.update_run(found[0].info.run_id, status="RUNNING")
+            return str(found[0].info.run_id)
+
+        run_id = str(self._client.create_run(experiment_id, tags={tag: value}, run_name=run.path.name).info.run_id)
+        settings = {"task": run.task.text, "env": run.task.env.env_id, "fitness": run.fitness_name}
+        settings |= {f"search.{key}": value for key, value in run.config.search.model_dump(mode="json").items()}
+        for key, value in settings.items():
+            self._client.log_param(run_id, key, value)
+        return run_id
+
+    def on_curve_point(self, training: str, point: CurvePoint) -> None:
+        """Log a point of a training's curves."""
+        name = _curve_name(training)
+        with self._lock, self._guard:
+            for key, value in point_scalars(point).items():
+                self._client.log_metric(self._run_id, f"{name}/{key}", value, step=point.env_steps)
+
+    def on_candidate_end(self, candidate: Candidate) -> None:
+        """Log a candidate's fitness, over the generations."""
+        if candidate.fitness is not None:
+            with self._lock, self._guard:
+                self._client.log_metric(self._run_id, "search/fitness", candidate.fitness, step=candidate.generation)
+
+    def on_search_end(self, result: Result) -> None:
+        """Write the numbers of the result and finish the run."""
+        with self._lock, self._guard:
+            for key, value in result_scalars(result).items():
+                self._client.log_metric(self._run_id, f"result/{key}", value, step=result.env_steps)
+            self._client.set_tag(self._run_id, "best", result.best.id)
+            self._client.set_terminated(self._run_id)
+
+
+TRACKERS = {"tensorboard": TensorBoardCallback, "wandb": WandbCallback, "mlflow": MlflowCallback}
 
 
 def add_trackers(run: Run, callback: SearchCallback) -> SearchCallback:
@@ -162,6 +229,11 @@ def result_scalars(result: Result) -> dict[str, float]:
 def _curve_name(training: str) -> str:
     """Return a training's name in a tracker: its key without the step."""
     return training.replace("/trainer/", "/")
+
+
+def _digest_path(run: Run) -> str:
+    """Return a name for a run directory, by which a resumed search finds its run at a tracker."""
+    return hashlib.sha256(str(run.path.resolve()).encode()).hexdigest()[:16]
 
 
 class _ErrorGuard:

@@ -283,6 +283,15 @@ class TransitionFile:
         with np.load(self.path, allow_pickle=False) as arrays:
             return {name: arrays[f"{state}/{name}"] for name in names}
 
+    def read_action(self) -> Array:
+        """Read the actions of all transitions, (n, a).
+
+        Raises:
+            OSError: if the file cannot be read.
+        """
+        with np.load(self.path, allow_pickle=False) as arrays:
+            return _as_float(arrays["action"])
+
     def read_terminated(self) -> Array:
         """Read 1 for each transition with which an episode ended by the environment's rule, (n,).
 

@@ -91,12 +91,17 @@ class CandidatePipeline:
             fitness=None if failed else sum(values) / len(values),
         )
 
-    def run_analyzer(self, candidate: Candidate) -> Candidate:
-        """Have the reflection written, for the next prompt and for the user, and save the candidate."""
+    def run_analyzer(self, candidate: Candidate, reads: bool = True) -> Candidate:
+        """Have the reflection written, for the next prompt and for the user, and save the candidate.
+
+        Args:
+            candidate: trained and evaluated, or with the cause why it was not.
+            reads: whether a model may be asked to read its episodes; see `Analyzer.analyze`.
+        """
         layout = self.run.layout
         folders = [layout.evaluation_dir(candidate.id, training.seed) for training in candidate.trainings]
         is_kept = candidate.status != "infrastructure"  # a failure of the machine is tried again
-        analyze = partial(self.analyzer.analyze, candidate, folders)
+        analyze = partial(self.analyzer.analyze, candidate, folders, reads)
         reflection = self.journal.once(analyzer_key(candidate.id), Reflection, analyze, keep=lambda _: is_kept)
         candidate = replace(candidate, reflection=reflection)
         self.run.save_candidate(candidate)

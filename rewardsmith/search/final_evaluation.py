@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import ProgramError
+from rewardsmith.contract.observation import choose_observation
 from rewardsmith.contract.records import (
     Baselines,
     Candidate,
@@ -18,9 +19,11 @@ from rewardsmith.contract.records import (
     Proposal,
     Result,
     Training,
+    WarmStartLineage,
 )
 from rewardsmith.contract.reward_program import RewardProgram, build_program_error
 from rewardsmith.executors.base import Executor
+from rewardsmith.search import curriculum
 from rewardsmith.search import finalists as finalist_phase
 from rewardsmith.search.callbacks import SearchCallback
 from rewardsmith.search.concurrency import results_or_raise, run_in_threads
@@ -35,6 +38,8 @@ from rewardsmith.search.storage.layout import (
     ensemble_owner,
     evaluator_key,
     final_owner,
+    is_training_of_search,
+    lineage_owner,
     trainer_key,
 )
 from rewardsmith.search.trial import TrialRunner
@@ -70,7 +75,7 @@ def report_best(
     best: Candidate,
     history: Sequence[Candidate],
     finalists: tuple[Finalist, ...],
-    spent: ModelUsage,
+    read_spent: Callable[[], ModelUsage],
     stopped: str | None,
 ) -> Result:
     """Measure the best program and write the outcome.
@@ -80,7 +85,7 @@ def report_best(
         best: the candidate to report.
         history: every candidate.
         finalists: their fresh trainings, which the choice rests on too.
-        spent: what the language models cost.
+        read_spent: returns what the language models cost; called last, as a judge may score what is measured.
         stopped: why the search ended early, if it did.
 
     Raises:
@@ -106,6 +111,7 @@ def report_best(
     of_best = measured[best_owner]
     of_baseline = measured.get(BASELINE, Measurement(None))
     of_ensemble = measured.get(joined_owner, Measurement(None))
+    lineage = _measure_lineage(trials, best, history, episodes) if config.warm_start and best.trainings else None
 
     normalised = evaluator.normalise_fitness(
         _mean_of_all_seeds(of_best.fitness, config.final_seeds),
@@ -121,13 +127,14 @@ def report_best(
         chosen=best.evaluations,
     )
     result = replace(
-        _unmeasured_result(trials, best, history, spent, stopped),
+        _unmeasured_result(trials, best, history, read_spent(), stopped),
         reported=of_best.fitness,
         baselines=Baselines(random.fitness, of_baseline.fitness),
         normalised=normalised,
         ensemble=Ensemble(joined.members, config.ensemble_rule, of_ensemble.fitness) if joined else None,
         metrics=metrics,
         finalists=finalists,
+        lineage=lineage,
     )
     trials.run.save_result(result)
     return result
@@ -172,7 +179,7 @@ def measure_program(
     callback.on_search_start(config.final_seeds * (1 + config.baseline), config.env_steps)
     candidate = Candidate(MEASURED_ID, 0, 0, Proposal(program.source, "user"), "ok", verdict)
     run.save_candidate(candidate)
-    result = report_best(trials, candidate, [candidate], (), ModelUsage(), None)
+    result = report_best(trials, candidate, [candidate], (), ModelUsage, None)
     callback.on_search_end(result)
     return result
 
@@ -192,6 +199,9 @@ def lacks_results(run: Run, result: Result) -> bool:
 
     # What a failure of the machine ended is in no journal.
     config = run.config.search
+    policies = [training for training in result.best.trainings if training.status == "ok"] if result.lineage else []
+    if any(evaluator_key(lineage_owner(result.best.id), training.seed) not in events for training in policies):
+        return True
     if finalist_phase.lacks_trainings(run):
         return True
     owners = [final_owner(result.best.id)]
@@ -221,16 +231,19 @@ def _unmeasured_result(
         run=str(run.path),
         task=run.task.text,
         env_id=run.task.env.env_id,
-        fitness=run.task.fitness,
+        fitness=run.fitness_name,
         best=best,
         candidates=tuple(history),
         reported=None,
         baselines=Baselines(),
         normalised=None,
-        env_steps=sum(event.data["env_steps"] for event in trials.journal if event.step == "trainer"),
+        env_steps=curriculum.count_earlier_steps(run)
+        + sum(event.data["env_steps"] for event in trials.journal if is_training_of_search(event.key)),
         spent=spent,
         stopped=stopped,
         metrics=evaluator.report_metrics(run.task, chosen=best.evaluations),
+        stages=curriculum.summarize_stages(run),
+        observation=choose_observation(best.program, run.config.training),
     )
 
 
@@ -253,7 +266,7 @@ def _measure_programs(
     for owner, owner_trials in zip(programs, outcomes, strict=True):
         values = [trial.fitness for trial in owner_trials if trial.fitness is not None]
         evaluations = tuple(trial.evaluation for trial in owner_trials if trial.evaluation)
-        measured[owner] = Measurement(evaluator.confidence_interval(values, run.task.fitness), evaluations)
+        measured[owner] = Measurement(evaluator.confidence_interval(values, run.fitness_name), evaluations)
         for trial in owner_trials:
             if trial.fitness is None:
                 is_retried = trial.status == "infrastructure"
@@ -261,6 +274,30 @@ def _measure_programs(
                 what = f"a training of {owner} (seed {trial.training.seed}) gave no fitness"
                 trials.callback.on_notice(f"{what}: {trial.cause}{retry}")
     return measured
+
+
+def _measure_lineage(
+    trials: TrialRunner, best: Candidate, history: Sequence[Candidate], episodes: tuple[int, ...]
+) -> WarmStartLineage:
+    """Evaluate the policies that the search itself trained on the best program, on the episodes of the report."""
+    owner, source = lineage_owner(best.id), best.proposal.source
+    trained = [training for training in best.trainings if training.status == "ok"]
+    evaluations = [trials.evaluate(owner, training.seed, episodes, source, best.id) for training in trained]
+    values = [evaluation.fitness for evaluation in evaluations if evaluation.fitness is not None]
+    members = trace_lineage(best, history)
+    return WarmStartLineage(
+        members=tuple(member.id for member in members),
+        env_steps=sum(member.trainings[0].env_steps for member in members if member.trainings),
+        reached=evaluator.confidence_interval(values, trials.run.fitness_name),
+    )
+
+
+def trace_lineage(candidate: Candidate, history: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates whose policies led to a candidate's, itself last, by its first training seed."""
+    by_id, members = {other.id: other for other in history}, [candidate]
+    while members[0].trainings and members[0].trainings[0].inherited_from in by_id:
+        members.insert(0, by_id[str(members[0].trainings[0].inherited_from)])
+    return members
 
 
 def _join_best_programs(trials: TrialRunner, best: Candidate, history: Sequence[Candidate]) -> JoinedProgram | None:

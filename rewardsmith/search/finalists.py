@@ -18,7 +18,12 @@ from rewardsmith.contract.errors import RunError
 from rewardsmith.contract.records import Candidate, Evaluation, Finalist, FinalistRound, Training
 from rewardsmith.contract.text import pluralize
 from rewardsmith.search.concurrency import results_or_raise, run_in_threads
-from rewardsmith.search.shrinkage import allocate_trainings, collect_fitness, estimate_candidates
+from rewardsmith.search.shrinkage import (
+    allocate_trainings,
+    collect_fitness,
+    estimate_candidates,
+    is_warm_started,
+)
 from rewardsmith.search.steps import evaluator, evolution, trainer
 from rewardsmith.search.storage import Event, Run
 from rewardsmith.search.storage.layout import (
@@ -104,7 +109,7 @@ def name_best(
     """Return the program that the search names: the highest estimate; None where nothing has a fitness.
 
     Without fresh trainings it is the incumbent. A candidate of which a fresh training failed is named only where every
-    other one failed too.
+    other one failed too. With a warm start a candidate is named only after a training from nothing.
 
     Args:
         history: every candidate.
@@ -116,7 +121,12 @@ def name_best(
     estimates = estimate_candidates(history, finalists)
     failed = {finalist.candidate for finalist in finalists if finalist.failures}
     contenders = choose_contenders(history, settings)
-    reliable = [candidate for candidate in contenders if candidate.id not in failed]
+    retrained = {finalist.candidate for finalist in finalists if finalist.fitness}
+    reliable = [
+        candidate
+        for candidate in contenders
+        if candidate.id not in failed and (candidate.id in retrained or not is_warm_started(candidate))
+    ]
     return max(reliable or contenders, key=lambda candidate: estimates[candidate.id].mean, default=None)
 
 

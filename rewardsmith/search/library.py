@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tomli_w
@@ -25,12 +25,15 @@ from rewardsmith.contract.bounded_files import DamagedFile, parse_toml
 from rewardsmith.contract.errors import ConfigError, ProgramError
 from rewardsmith.contract.package_data import find_data_folder
 from rewardsmith.contract.records import Example, write_text
+from rewardsmith.contract.text import flatten_text
 from rewardsmith.search.storage import Run
 from rewardsmith.spec import text_similarity
 
 VARIABLE = "REWARDSMITH_LIBRARY"
 SIGNAL_WEIGHT = 0.5
 """Weight of the signals in a similarity; the words count up to 1."""
+MAX_ENV_ID_CHARS = 200
+"""Of an environment's id in a program of others."""
 
 _HEAD = re.compile(r"\A# /// reward\n(?P<lines>(?:#[^\n]*\n)*?)# ///\n\s*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -52,6 +55,8 @@ class LibraryEntry:
     """Its fitness; None where nobody measured it."""
     shipped: bool = False
     """It came with the package."""
+    origin: str | None = None
+    """Repository and commit of a program of others, whose fitness is what they said; None for one of the user's."""
 
     @property
     def signals(self) -> frozenset[str]:
@@ -102,15 +107,20 @@ def add_entry(entry: LibraryEntry, *, force: bool = False) -> Path:
     path = _entry_path(entry.name)
     if path.exists() and not force:
         raise ConfigError(f"the library has a program {entry.name!r}; --force replaces it, --name gives another name")
-    head = {"task": entry.task, "env_id": entry.env_id, "fitness": entry.fitness, "value": entry.value}
-    lines = tomli_w.dumps({key: value for key, value in head.items() if value is not None}).splitlines()
-    text = "\n".join(["# /// reward", *(f"# {line}" for line in lines), "# ///", "", entry.source.strip(), ""])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
+        write_text(path, format_entry(entry))
     except OSError as error:
         raise ConfigError(f"cannot write the library {str(path.parent)!r}: {error.strerror}; set {VARIABLE}") from error
     return path
+
+
+def format_entry(entry: LibraryEntry) -> str:
+    """Return an entry as the text of its file."""
+    head = {"task": entry.task, "env_id": entry.env_id, "fitness": entry.fitness, "value": entry.value}
+    head["origin"] = entry.origin
+    lines = tomli_w.dumps({key: value for key, value in head.items() if value is not None}).splitlines()
+    return "\n".join(["# /// reward", *(f"# {line}" for line in lines), "# ///", "", entry.source.strip(), ""])
 
 
 def remove_entry(name: str) -> None:
@@ -146,6 +156,29 @@ def entry_from_file(path: Path, *, task: str | None, env_id: str | None, name: s
         source,
         str(head["fitness"]) if "fitness" in head else None,
         float(value) if isinstance(value, int | float) else None,
+        origin=str(head["origin"]) if "origin" in head else None,
+    )
+
+
+def entry_from_others(path: Path, *, name: str, origin: str) -> LibraryEntry:
+    """Return a file that others wrote as an entry: its head becomes single lines of limited length; nothing is run.
+
+    Args:
+        path: a reward file whose head says its task and its environment.
+        name: in the library.
+        origin: where it was fetched.
+
+    Raises:
+        ConfigError: if its task or environment is unknown.
+        ProgramError: if the file cannot be read or is no program.
+    """
+    entry = entry_from_file(path, task=None, env_id=None, name=name)
+    return replace(
+        entry,
+        task=flatten_text(entry.task),
+        env_id=flatten_text(entry.env_id, MAX_ENV_ID_CHARS),
+        fitness=None if entry.fitness is None else flatten_text(entry.fitness),
+        origin=origin,
     )
 
 
@@ -162,7 +195,7 @@ def entry_from_run(path: Path, *, name: str | None) -> LibraryEntry:
         raise ConfigError(f"{path} has no result yet; `rewardsmith resume {path}` goes on")
     value = result.reported.mean if result.reported else result.best.fitness
     made = name or slugify(f"{run.task.name} {run.task.text}")
-    return LibraryEntry(made, run.task.text, run.task.env.env_id, result.best.proposal.source, run.task.fitness, value)
+    return LibraryEntry(made, run.task.text, run.task.env.env_id, result.best.proposal.source, run.fitness_name, value)
 
 
 def rank_by_similarity(
@@ -214,7 +247,7 @@ def _read_entry(path: Path, shipped: bool) -> LibraryEntry:
         reward_program.parse_program(entry.source)
     except (ConfigError, ProgramError) as error:
         raise ConfigError(f"{path} is not a program of the reward library: {error}; fix it or remove it") from error
-    return LibraryEntry(entry.name, entry.task, entry.env_id, entry.source, entry.fitness, entry.value, shipped)
+    return replace(entry, shipped=shipped)
 
 
 def _split_head(text: str, path: Path) -> tuple[dict[str, object], str]:

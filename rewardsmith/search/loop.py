@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rewardsmith.contract.fitness import Fitness, find_unwrapped_comparisons
 from rewardsmith.contract.records import Candidate, GenerationPlan, ModelUsage, Probe, Result
 from rewardsmith.contract.reward_program import build_program_error
 from rewardsmith.executors.base import Executor
 from rewardsmith.executors.frames import FrameRenderer
 from rewardsmith.llm import ModelPool
 from rewardsmith.search import feedback, final_evaluation, finalists, stopping
-from rewardsmith.search.brief import build_brief
+from rewardsmith.search.brief import PromptFacts, build_brief
 from rewardsmith.search.callbacks import SearchCallback
 from rewardsmith.search.candidate import CandidatePipeline
 from rewardsmith.search.concurrency import run_in_threads
-from rewardsmith.search.feedback import FeedbackState, llm_judge, prompt_notes
-from rewardsmith.search.probe import probe_environment
+from rewardsmith.search.feedback import FeedbackState, llm_judge, prompt_notes, scoring_judge
+from rewardsmith.search.metric_conflicts import describe_conflicts
+from rewardsmith.search.probe import measure_signals, probe_environment
+from rewardsmith.search.reference_points import ReferencePoints
 from rewardsmith.search.steps import analyzer, critic, evolution, trainer
 from rewardsmith.search.steps.critic.behaviour_signature import BehaviourDistance
 from rewardsmith.search.steps.designer import Designer
@@ -69,6 +72,7 @@ class Search:
         with Clock(self.run.layout.clock) as clock:
             probe = self.probe_and_check()
             self.assemble_steps(probe)
+            self.reference_points.begin()
             history: list[Candidate] = []
             plans: list[GenerationPlan] = []
             stopped: str | None = None
@@ -112,10 +116,15 @@ class Search:
         generation, config = len(plans), self.run.config.search
         plan = self.plan_generation(history, plans, state)  # evolution
         plans.append(plan)
-        briefs = [build_brief(self.run, self.trials.probe, generation, history, slot, state) for slot in plan.slots]
+        facts = PromptFacts(self.signal_facts, self.reference_points.describe(generation))
+        probe = self.trials.probe
+        briefs = [build_brief(self.run, probe, generation, history, slot, state, facts) for slot in plan.slots]
         ids = [candidate_id(generation, slot) for slot in range(len(briefs))]
         parents = {parent.id: parent for brief in briefs for parent in brief.parents}
         self.callback.on_generation_start(replace(briefs[0], parents=tuple(parents.values())))
+        for id, brief in zip(ids, briefs, strict=True):
+            if config.warm_start == "parent" and brief.parents:
+                self.trials.inherit_policies(id, brief.parents[0])
         halving = SuccessiveHalving(self.journal, generation, ids, trainer.search_seeds(self.run.config), config.keep)
 
         def run_slot(slot: int) -> Candidate:
@@ -123,7 +132,9 @@ class Search:
                 candidate = self.pipeline.run_designer_and_critic(ids[slot], briefs[slot], slot)
                 if candidate.status == "ok":
                     candidate = self.pipeline.run_trainer_and_evaluator(candidate, handle)
-            return self.pipeline.run_analyzer(candidate)
+            # What a model makes of the episodes is for the next generation; the last one of several has none.
+            is_last = generation > 0 and generation + 1 >= self.feedback.generations
+            return self.pipeline.run_analyzer(candidate, reads=not is_last)
 
         return run_in_threads(run_slot, range(len(briefs)))
 
@@ -137,6 +148,7 @@ class Search:
         probe = probe_environment(run, self.journal, self.executor, self.callback.on_notice)
         warnings = [*task_warnings(run.task), describe_unnamed_signals(probe.signals), *probe.remarks]
         warnings.append(trainer.observation_remark(run.config, probe))
+        warnings += find_unwrapped_comparisons(Fitness.parse(run.task.fitness), probe.signals)
         for warning in filter(None, warnings):
             self.callback.on_notice(warning)
         source = run.read_user_program()
@@ -150,7 +162,11 @@ class Search:
         """Make the steps for a probed environment, and announce the search."""
         run, journal, models = self.run, self.journal, self.models
         frames = FrameRenderer(self.executor, self.callback.on_notice)
-        self.trials = TrialRunner(run, journal, self.executor, self.callback, probe)
+        notify = self.callback.on_notice
+        judge = scoring_judge.build_scoring_judge(run, journal, models, probe, frames, notify)
+        self.trials = TrialRunner(run, journal, self.executor, self.callback, probe, judge)
+        self.reference_points = ReferencePoints(self.trials)
+        self.signal_facts = measure_signals(run, probe)
         self.pipeline = CandidatePipeline(
             self.trials, self.designer, critic.Critic(run, probe, models), analyzer.Analyzer(run, probe, models, frames)
         )
@@ -197,9 +213,11 @@ class Search:
             lambda: stopping.wall_time_reason(self.run.config, clock.wall_s),
         )
         best = finalists.name_best(history, trained, settings) or incumbent
+        for conflict in describe_conflicts(self.run.task.metrics, best, history):
+            self.callback.on_notice(conflict)
         if trained:
             self.callback.on_notice(finalists.describe_choice(incumbent, best, trained))
-        result = final_evaluation.report_best(self.trials, best, history, trained, self.spent, stopped or limit)
+        result = final_evaluation.report_best(self.trials, best, history, trained, lambda: self.spent, stopped or limit)
         self.callback.on_search_end(result)
         return result
 

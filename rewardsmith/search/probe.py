@@ -5,16 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-from rewardsmith.contract.errors import TaskError
+from rewardsmith.contract.errors import FitnessError, TaskError
 from rewardsmith.contract.fitness import AuxiliaryMetrics, Fitness
-from rewardsmith.contract.records import Probe, ProbeJob, Signal
+from rewardsmith.contract.observation import check_observation
+from rewardsmith.contract.records import Probe, ProbeJob, Signal, SignalFacts
+from rewardsmith.contract.records.fitness import AUTO_FITNESS
+from rewardsmith.contract.reward_program import Array
 from rewardsmith.executors.base import Executor
+from rewardsmith.sandbox.recorded import TransitionFile
 from rewardsmith.search import lost_files
 from rewardsmith.search.storage import Journal, Run
 from rewardsmith.search.storage.layout import PROBE_KEY
 from rewardsmith.search.trial import is_settled
 from rewardsmith.spec.task_cards import Task
 
+STILL = 1e-12
+"""Range of a component below which it never changes; rounding moves what physics leaves alone."""
 PROBE_TRANSITIONS = 1024
 """Transitions that are recorded under random actions for the critic's trial of a program."""
 
@@ -48,7 +54,50 @@ def probe_environment(
         raise TaskError(f"the environment {run.task.env.env_id!r} cannot be run: {probe.cause}")
     check_task_signals(run.task, probe.signals, probe.privileged_signals)
     check_trainer(run.config.training.trainer, probe)
+    check_observation(run.config.training, probe.signals, probe.privileged_signals)
     return probe
+
+
+def measure_signals(run: Run, probe: Probe) -> dict[str, SignalFacts]:
+    """Return what the recording under random actions shows of each signal; {} where it cannot be read.
+
+    Args:
+        run: with the recorded transitions.
+        probe: of its environment.
+    """
+    import numpy as np
+
+    file = TransitionFile(run.transitions)
+    names = [signal.name for signal in probe.signals]
+    try:
+        after, start = file.read_signals("after", names), file.read_signals("start", names)
+        action = file.read_action()
+    except (OSError, KeyError, ValueError):
+        return {}
+    facts: dict[str, SignalFacts] = {}
+    # What a motor gives is the action itself.
+    columns = set(_hash_columns(action, ()))
+    for name in names:
+        values, starts = (states[name].reshape(len(states[name]), -1) for states in (after, start))
+        low, high = values.min(axis=0), values.max(axis=0)
+        still = np.flatnonzero(np.maximum(high, starts.max(axis=0)) - np.minimum(low, starts.min(axis=0)) <= STILL)
+        facts[name] = SignalFacts(
+            start=tuple(starts.mean(axis=0).tolist()),
+            low=tuple(low.tolist()),
+            mean=tuple(values.mean(axis=0).tolist()),
+            high=tuple(high.tolist()),
+            constant=tuple(still.tolist()),
+            repeats=len(still) < len(low) and all(column in columns for column in _hash_columns(values, still)),
+        )
+        columns |= set(_hash_columns(values, ()))
+    return facts
+
+
+def _hash_columns(values: Array, without: Iterable[int]) -> list[bytes]:
+    """Return the columns of (n, k) values, rounded, as keys; those of the given numbers are left out."""
+    left_out = set(without)
+    rounded = values.round(9) + 0.0  # no -0.0, which equals 0.0 in other bytes
+    return [rounded[:, index].tobytes() for index in range(values.shape[1]) if index not in left_out]
 
 
 def check_trainer(trainer: str, probe: Probe) -> None:
@@ -69,11 +118,19 @@ def check_trainer(trainer: str, probe: Probe) -> None:
 
 
 def check_task_signals(task: Task, signals: Iterable[Signal], privileged_signals: Iterable[Signal]) -> None:
-    """Make sure that the fitness and the metrics of a task read signals that the environment has.
+    """Make sure that the fitness and the metrics of a task, and its stages, read signals that the environment has.
 
     Raises:
         FitnessError: if one names another.
     """
     names = [signal.name for signal in (*signals, *privileged_signals)]
-    Fitness.parse(task.fitness).check_signals(names)
+    if task.fitness != AUTO_FITNESS:
+        Fitness.parse(task.fitness).check_signals(names)
     AuxiliaryMetrics.parse(task.metric_expressions).check_signals(names)
+    for number, stage in enumerate(task.stages, start=1):
+        try:
+            Fitness.parse(stage.fitness).check_signals(names)
+        except FitnessError as error:
+            raise FitnessError(
+                f"stage {number} of the card {task.name!r}: {str(error).partition(chr(10))[0]}"
+            ) from error

@@ -7,34 +7,53 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rewardsmith.contract import records
+from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import Example
 from rewardsmith.search.callbacks import SearchCallback
 from rewardsmith.search.storage import Run
 from rewardsmith.spec.config import Layer
 
 if TYPE_CHECKING:
-    from rewardsmith.llm import ModelPool
+    from rewardsmith.llm import ModelConnection, ModelPool
     from rewardsmith.search.steps.designer import Designer
 
 SYMBOLIC_NOTICE = "the symbolic designer ignores the text; only the fitness guides it"
 
 
 @contextmanager
-def open_models(run: Run, callback: SearchCallback) -> Iterator[ModelPool | None]:
+def open_models(
+    run: Run, callback: SearchCallback, coding_agent: ModelConnection | None = None
+) -> Iterator[ModelPool | None]:
     """Open the language models of a run; None where no role asks one.
 
+    Args:
+        run: the run.
+        callback: is told when a call has to be repeated.
+        coding_agent: the agent of a search whose designer is one; None where none is connected.
+
     Raises:
-        ConfigError: if the run names an endpoint that is not known on this machine.
+        ConfigError: if the run names an endpoint that is not known on this machine, or it is new and its designer is a
+            coding agent that is not there.
     """
-    if not run.config.roles:
+    if not run.config.asks_in_words:
         yield None
         return
     check_endpoints(run)
     from rewardsmith import llm
 
-    config = run.config
+    config, designer = run.config, None
+    if config.search.designer == "coding-agent":
+        if coding_agent is None and run.is_new:
+            raise ConfigError(
+                "search.designer = 'coding-agent': a coding agent starts such a search itself, by start_search on the "
+                "server `rewardsmith mcp`; without an agent take --designer llm or symbolic"
+            )
+        designer = coding_agent or llm.AbsentAgent(run.path)
     models = llm.build_model_pool(
-        config.llm, config.budget, run.layout.ledger, roles=config.roles, notice=callback.on_notice
+        *(config.llm, config.budget, run.layout.ledger),
+        roles=config.roles,
+        notice=callback.on_notice,
+        coding_agent=designer,
     )
     try:
         yield models
@@ -93,7 +112,7 @@ def select_examples(run: Run, callback: SearchCallback) -> tuple[Example, ...]:
 
 
 def _build_configured_designer(run: Run, models: ModelPool | None, callback: SearchCallback) -> Designer:
-    if run.config.search.designer == "llm":
+    if run.config.search.designer in ("llm", "coding-agent"):
         from rewardsmith.search.steps.designer.llm_designer import LlmDesigner
         from rewardsmith.search.steps.designer.prompt_builder import PromptOptions
 

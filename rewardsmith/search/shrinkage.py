@@ -78,7 +78,8 @@ def collect_fitness(
 ) -> dict[str, tuple[float, ...]]:
     """Return the fitness of every training of each candidate that has a fitness.
 
-    A candidate without the records of its evaluations (of an early version) counts as one training.
+    A candidate without the records of its evaluations (of an early version) counts as one training. Where trainings
+    began with a parent's policy, those from nothing count alone, as far as the candidate has any: it is retrained so.
     """
     fresh = {finalist.candidate: finalist.fitness for finalist in finalists}
     fitness = {}
@@ -86,8 +87,15 @@ def collect_fitness(
         if candidate.status != "ok" or candidate.fitness is None or not math.isfinite(candidate.fitness):
             continue
         values = [evaluation.fitness for evaluation in candidate.evaluations if evaluation.fitness is not None]
-        fitness[candidate.id] = (*(values or [candidate.fitness]), *fresh.get(candidate.id, ()))
+        own = tuple(values) or (candidate.fitness,)
+        retrained = fresh.get(candidate.id, ())
+        fitness[candidate.id] = retrained if retrained and is_warm_started(candidate) else (*own, *retrained)
     return fitness
+
+
+def is_warm_started(candidate: Candidate) -> bool:
+    """Return whether a candidate's trainings in the search began with a parent's policy (`search.warm_start`)."""
+    return any(training.inherited_from is not None for training in candidate.trainings)
 
 
 def estimate_variances(fitness: Mapping[str, Sequence[float]]) -> Variances | None:

@@ -81,7 +81,7 @@ def fitness_lower_bound(candidate: Candidate | None) -> float | None:
     if candidate is None or candidate.fitness is None:
         return None
     values = [evaluation.fitness for evaluation in candidate.evaluations if evaluation.fitness is not None]
-    if len(values) == 1:
+    if len(values) == 1 and candidate.evaluations[0].judge is None:
         values = [episode.fitness for episode in candidate.evaluations[0].episodes]
     interval = evaluator.confidence_interval(values)
     if interval is None:

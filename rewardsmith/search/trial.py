@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from rewardsmith.contract.records import Evaluation, Probe, ReferenceScores, ScoredSample, Status, Training, Verdict
+from rewardsmith.contract.records import (
+    Candidate,
+    Evaluation,
+    InitialPolicy,
+    Probe,
+    ReferenceScores,
+    ScoredSample,
+    Status,
+    Training,
+    Verdict,
+)
 from rewardsmith.contract.reward_program import parse_program
 from rewardsmith.executors.base import Executor
 from rewardsmith.sandbox.layers import describe_layers, list_missing_layers
@@ -15,10 +26,13 @@ from rewardsmith.sandbox.reference_scores import build_reference
 from rewardsmith.search import lost_files
 from rewardsmith.search.callbacks import SearchCallback
 from rewardsmith.search.concurrency import results_or_raise, run_in_threads
+from rewardsmith.search.curriculum import Curriculum
+from rewardsmith.search.feedback.scoring_judge import ScoringJudge
 from rewardsmith.search.steps import evaluator, trainer
 from rewardsmith.search.storage import Journal, Run
-from rewardsmith.search.storage.layout import analyzer_key, evaluator_key, is_phase, trainer_key
+from rewardsmith.search.storage.layout import BASELINE, analyzer_key, evaluator_key, is_phase, trainer_key
 from rewardsmith.search.successive_halving import CandidateHandle
+from rewardsmith.spec.config import Config
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,15 @@ class Trial:
 class TrialRunner:
     """Runs the trials of one search; what the journal has is not run again."""
 
-    def __init__(self, run: Run, journal: Journal, executor: Executor, callback: SearchCallback, probe: Probe) -> None:
+    def __init__(
+        self,
+        run: Run,
+        journal: Journal,
+        executor: Executor,
+        callback: SearchCallback,
+        probe: Probe,
+        judge: ScoringJudge | None = None,
+    ) -> None:
         """Take what every trial needs.
 
         Args:
@@ -57,16 +79,26 @@ class TrialRunner:
             executor: where trainings and evaluations run.
             callback: is told of stages, curve points and ends.
             probe: the environment's catalogue.
+            judge: scores the recorded episodes; None where no judge does.
         """
         self.run, self.journal, self.executor, self.callback, self.probe = run, journal, executor, callback, probe
+        self._judge = judge
         self._trained_now: set[str] = set()
         """Keys of the trainings that this session did itself."""
         self._samples: dict[str, ScoredSample] = {}
+        self._parents: dict[str, Candidate] = {}
+        """Owner of trainings to the candidate whose policies they begin with."""
+        self._restoring = threading.RLock()
+        self._curriculum = Curriculum(run, journal, executor, callback, probe) if run.task.stages else None
 
     def remember_verdict(self, source: str, verdict: Verdict) -> None:
         """Keep what a program's trial scoring gave; its trainings are compared with it."""
         if verdict.trial_scoring and verdict.trial_scoring.sample:
             self._samples[source] = verdict.trial_scoring.sample
+
+    def inherit_policies(self, owner: str, parent: Candidate) -> None:
+        """Let an owner's trainings begin with the policies of a candidate, seed by seed."""
+        self._parents[owner] = parent
 
     def run_trials(
         self,
@@ -92,7 +124,12 @@ class TrialRunner:
         return results_or_raise(run_in_threads(run_trial, seeds))
 
     def evaluate(
-        self, owner: str, seed: int | None, episodes: tuple[int, ...], program: str | None = None
+        self,
+        owner: str,
+        seed: int | None,
+        episodes: tuple[int, ...],
+        program: str | None = None,
+        trained_by: str | None = None,
     ) -> Evaluation:
         """Run a policy on held-out episodes, and record the signals that its program reads.
 
@@ -101,22 +138,26 @@ class TrialRunner:
             seed: of the training that made the policy; None acts at random.
             episodes: seeds of the held-out episodes.
             program: the program's text; None for the environment reward and for random actions.
+            trained_by: owner of the training; None: `owner`.
 
         Raises:
             WorkerFailed: if the machinery failed repeatedly.
         """
         layout, task, key = self.run.layout, self.run.task, evaluator_key(owner, seed)
-        policy = None if seed is None else layout.training_dir(owner, seed)
+        policy = None if seed is None else layout.training_dir(trained_by or owner, seed)
         out = layout.evaluation_dir(owner, seed)
         signals = parse_program(program).signals if program else ()
+        if self._judge:
+            signals = tuple(dict.fromkeys((*signals, *self._judge.recorded_signals)))
         deterministic = self.run.config.evaluation.deterministic
 
         def run_policy() -> Evaluation:
             if seed is not None:
-                self._restore_policy(owner, seed, program)
-            return evaluator.evaluate_policy(
+                self._restore_policy(trained_by or owner, seed, program)
+            measured = evaluator.evaluate_policy(
                 self.executor, task, self.probe, policy, episodes, out, signals, deterministic
             )
+            return self._judge.score_evaluation(owner, seed, measured) if self._judge else measured
 
         recorded = self.journal.get(key, Evaluation)
         evaluation = self.journal.once(key, Evaluation, run_policy, keep=is_settled)
@@ -145,14 +186,14 @@ class TrialRunner:
     def _train(self, owner: str, program: str | None, handle: CandidateHandle | None, seed: int) -> Training:
         """Train on one seed; however it ends, the trainings that wait at a rung do not wait for it any more."""
         key, out = trainer_key(owner, seed), self.run.layout.training_dir(owner, seed)
-        task, config = self.run.task, self.run.config
+        task, config = self.run.task, self._build_config(owner)
         on_point = partial(self.callback.on_curve_point, key)
         decide = partial(handle.should_continue, seed) if handle and config.search.rungs else None
 
         def train() -> Training:
-            reference = self._build_reference(program)
+            reference, initial = self._build_reference(program), self._find_initial_policy(owner, seed)
             return trainer.train_policy(
-                self.executor, task, self.probe, config, program, seed, out, on_point, decide, reference
+                self.executor, task, self.probe, config, program, seed, out, on_point, decide, reference, initial
             )
 
         try:
@@ -167,7 +208,7 @@ class TrialRunner:
         return training
 
     def _restore_policy(self, owner: str, seed: int, program: str | None) -> None:
-        """Train again where an earlier session trained, and the policy is gone or damaged."""
+        """Train again where an earlier session trained, and the policy is gone or damaged; its parents' likewise."""
         key, out = trainer_key(owner, seed), self.run.layout.training_dir(owner, seed)
         recorded = self.journal.get(key, Training)
         fault = None if key in self._trained_now or recorded is None else lost_files.find_policy_fault(out)
@@ -175,14 +216,39 @@ class TrialRunner:
             return
 
         def train_through_rungs() -> Training:
-            config, reference = self.run.config, self._build_reference(program)
+            config, reference = self._build_config(owner), self._build_reference(program)
+            initial = self._find_initial_policy(owner, seed)
             on_point = partial(self.callback.on_curve_point, key)
             decide = (lambda _: True) if config.search.rungs and not is_phase(owner) else None
             return trainer.train_policy(
-                self.executor, self.run.task, self.probe, config, program, seed, out, on_point, decide, reference
+                *(self.executor, self.run.task, self.probe, config, program, seed, out, on_point, decide, reference),
+                initial,
             )
 
         lost_files.repeat_job(key, fault, recorded, out, train_through_rungs, self.callback.on_notice)
+
+    def _find_initial_policy(self, owner: str, seed: int) -> InitialPolicy | None:
+        """Return the policy that a training begins with, made again if its file is gone; None: from nothing."""
+        parent = self._parents.get(owner)
+        if parent is None:
+            return self._curriculum.find_initial_policy(owner, seed) if self._curriculum else None
+        if not any(training.seed == seed and training.status == "ok" for training in parent.trainings):
+            self.callback.on_notice(
+                f"{trainer_key(owner, seed)}: trained from nothing: {parent.id} has no policy of this training seed"
+            )
+            return None
+        with self._restoring:  # several children may begin with the same policy
+            self._restore_policy(parent.id, seed, parent.proposal.source)
+        folder = self.run.layout.training_dir(parent.id, seed)
+        return InitialPolicy(str(folder), parent.id, self.run.config.search.warm_start_share)
+
+    def _build_config(self, owner: str) -> Config:
+        """Return the settings of an owner's trainings: the baseline of a curriculum has the steps of all its stages."""
+        config = self.run.config
+        if owner != BASELINE or self._curriculum is None:
+            return config
+        search = config.search.model_copy(update={"env_steps": self._curriculum.count_env_steps()})
+        return config.model_copy(update={"search": search})
 
     def _reads_episodes_later(self, owner: str) -> bool:
         """Return whether a step that is not in the journal yet may read the episodes of a candidate."""

@@ -16,6 +16,7 @@ from rewardsmith.contract import bounded_files, import_path, records
 from rewardsmith.contract.bounded_files import DamagedFile
 from rewardsmith.contract.errors import RunError
 from rewardsmith.contract.records import EnvSpec
+from rewardsmith.contract.robots import is_robot, store
 from rewardsmith.llm.trusted_endpoints import endpoints_file
 from rewardsmith.search.storage import Run
 from rewardsmith.spec.settings import ExecutorSettings
@@ -50,6 +51,8 @@ def list_demands(run: Run, *, executor_is_given: bool = False) -> tuple[str, ...
         demands.append(_describe_executor(run.recorded_config.executor, run.config.executor))
     if "wandb" in run.recorded_config.trackers:
         demands.append("sends its curves to Weights & Biases")
+    if "mlflow" in run.recorded_config.trackers:
+        demands.append("sends its curves to MLflow")
     return tuple(demand for demand in demands if demand)
 
 
@@ -67,6 +70,7 @@ def check_trusted(run: Run, *, executor_is_given: bool = False) -> None:
 
     Raises:
         RunError: if it does more.
+        TaskError: if its robot's files were changed.
     """
     demands = list_unconfirmed(run, executor_is_given=executor_is_given)
     if demands:
@@ -74,6 +78,7 @@ def check_trusted(run: Run, *, executor_is_given: bool = False) -> None:
             f"{run.path} was not started on this machine, and it {', and it '.join(demands)}; if you trust it, "
             f"`rewardsmith resume {run.path} {FLAG}` goes on"
         )
+    store.restore_from_run(run.task.env, run.path)
 
 
 def remember_run(run: Run, started_in: Path | None = None) -> None:
@@ -86,7 +91,7 @@ def remember_run(run: Run, started_in: Path | None = None) -> None:
     demands = list_demands(run)
     if not demands:
         return
-    folder = import_path.find_module_folder(run.task.env.env_id, started_in) if started_in else None
+    folder = import_path.find_module_folder(run.task.env.modules, started_in) if started_in else None
     entry = TrustedRun(demands, str(run.path.resolve()), str(folder) if folder else None)
     known = [trusted for trusted in _read_trusted() if trusted.run != entry.run]
     if folder is None:
@@ -101,9 +106,9 @@ def remember_run(run: Run, started_in: Path | None = None) -> None:
 
 def find_module_folder(run: Run) -> Path | None:
     """Return the folder in which a run was started here, if its environment's module may lie there; else None."""
-    env_id = run.task.env.env_id
+    modules = run.task.env.modules
     if run.is_new:
-        return import_path.find_module_folder(env_id, Path.cwd())
+        return import_path.find_module_folder(modules, Path.cwd())
     demand = _describe_environment(run.task.env)
     started = [entry for entry in _read_trusted() if demand in entry.demands and entry.module_folder]
 
@@ -113,18 +118,29 @@ def find_module_folder(run: Run) -> Path | None:
     folder = Path(folders.pop() or "") if len(folders) == 1 else None
     if folder is None or folder.is_relative_to(run.path.resolve()):
         return None
-    return import_path.find_module_folder(env_id, folder)
+    return import_path.find_module_folder(modules, folder)
 
 
 def _describe_environment(env: EnvSpec) -> str | None:
     """Return what making an environment does beyond a registered id with the arguments of a shipped card."""
-    arguments = f" with {_format_arguments(env.kwargs)}" if env.kwargs else ""
-    module, colon, _ = env.env_id.rpartition(":")
-    if colon:
-        return f"imports the Python module {module!r} for its environment {env.env_id!r}{arguments}"
-    if not env.kwargs or any(card.env.env_id == env.env_id and card.env.kwargs == env.kwargs for card in load_cards()):
+    if any(_is_made_alike(env, card.env) for card in load_cards()):
         return None
-    return f"makes its environment {env.env_id!r}{arguments}"
+    arguments = f" with {_format_arguments(env.kwargs)}" if env.kwargs else ""
+    if is_robot(env) and not (env.imports or env.wrappers):
+        return f"simulates the robot in its folder {store.RUN_FOLDER}/{arguments}"
+    calls = [name for name in env.imports if ":" in name]
+    wrappers = [f"{wrapper.name}({_format_arguments(wrapper.kwargs)})" for wrapper in env.wrappers]
+    arguments += f", calls {', '.join(calls)}" if calls else ""
+    arguments += f", wraps it in {', '.join(wrappers)}" if wrappers else ""
+    if env.modules:
+        named = f"module{'s' if len(env.modules) > 1 else ''} {', '.join(map(repr, env.modules))}"
+        return f"imports the Python {named} for its environment {env.env_id!r}{arguments}"
+    return f"makes its environment {env.env_id!r}{arguments}" if env.kwargs else None
+
+
+def _is_made_alike(env: EnvSpec, other: EnvSpec) -> bool:
+    """Return whether two environments are made in the same way, with the same code."""
+    return all(getattr(env, name) == getattr(other, name) for name in ("env_id", "kwargs", "imports", "wrappers"))
 
 
 def _describe_executor(recorded: ExecutorSettings, effective: ExecutorSettings) -> str | None:

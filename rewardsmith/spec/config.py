@@ -17,6 +17,7 @@ from pydantic import ValidationError, model_validator
 from rewardsmith.contract import bounded_files
 from rewardsmith.contract.bounded_files import DamagedFile
 from rewardsmith.contract.errors import ConfigError
+from rewardsmith.contract.fitness.judged import JUDGED_FITNESS
 from rewardsmith.contract.records import Limits, TrainSettings
 from rewardsmith.spec.removed_settings import describe_removed_settings
 from rewardsmith.spec.settings import (
@@ -41,7 +42,17 @@ from rewardsmith.spec.validation_errors import collect_faults, join_lines
 
 GENERATIONAL = ("islands", "crossover", "restart_after", "novelty", "selection")
 """Settings of `[evolution]` that a tree search has no use for."""
-SETTINGS_SINCE_FORMAT_2: frozenset[str] = frozenset()
+SETTINGS_SINCE_FORMAT_2: frozenset[str] = frozenset(
+    {
+        "designer.observation",
+        "feedback.judge_mode",
+        "search.warm_start",
+        "search.warm_start_share",
+        "training.keep",
+        "training.observation",
+        "training.physics_threads",
+    }
+)
 """Dotted names of settings that were added after format 2 of run directories: earlier runs lack them."""
 ENVIRONMENT_PREFIX = "REWARDSMITH_"
 Layer = Mapping[str, Any]
@@ -66,8 +77,8 @@ class Config(Section):
     critic: CriticSettings = CriticSettings()
     analyzer: AnalyzerSettings = AnalyzerSettings()
     feedback: FeedbackSettings = FeedbackSettings()
-    trackers: tuple[Literal["tensorboard", "wandb"], ...] = ()
-    """Where curves are logged beside the run directory; both are extras: `pip install 'rewardsmith[tensorboard]'`."""
+    trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
+    """Where curves are logged beside the run directory; all are extras: `pip install 'rewardsmith[tensorboard]'`."""
     jobs: Annotated[int, Ge(0)] = 0
     """Trainings at once; 0: one per core, as far as memory reaches."""
 
@@ -147,6 +158,12 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_warm_start(self) -> Config:
+        if self.search.warm_start is None and self.search.warm_start_share != 1.0:
+            raise ValueError("search.warm_start_share changes nothing without search.warm_start = 'parent'")
+        return self
+
+    @model_validator(mode="after")
     def _check_critic(self) -> Config:
         if self.critic.review and not self.search.max_repairs:
             raise ValueError("critic.review = true needs search.max_repairs of 1 or more: objections go to the author")
@@ -156,17 +173,29 @@ class Config(Section):
     def _check_frames(self) -> Config:
         if self.analyzer.frames and not self.analyzer.model_reads:
             raise ValueError("analyzer.frames are for the model that reads episodes: set analyzer.model_reads = true")
-        if self.feedback.judge_frames and self.feedback.rank != "judge":
-            raise ValueError("feedback.judge_frames are for the judge: they need --fitness judge")
+        if self.feedback.judge_frames and "judge" not in self.roles:
+            raise ValueError(
+                "feedback.judge_frames are for the judge: they need --fitness judge or feedback.judge_mode = 'score'"
+            )
         return self
 
     @model_validator(mode="after")
     def _check_feedback(self) -> Config:
         if self.feedback.rank == "metric" and self.feedback.blend:
             raise ValueError("feedback.blend is what the metric counts beside comparisons: it needs feedback.rank")
+        if self.feedback.blend and self.judges_fitness:
+            raise ValueError(
+                "feedback.judge_mode = 'score': the judge's score is the fitness, and no metric counts beside it; write"
+                " --fitness judge alone, or take feedback.judge_mode = 'pairs'"
+            )
         if self.feedback.rank != "metric" and self.search.rungs:
             raise ValueError(f"search.rungs end trainings by the metric, and feedback.rank is {self.feedback.rank!r}")
         return self
+
+    @property
+    def asks_in_words(self) -> bool:
+        """Whether prompts are written in this search, for a language model or a coding agent."""
+        return bool(self.roles) or self.search.designer == "coding-agent"
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -175,9 +204,18 @@ class Config(Section):
             "designer": self.search.designer == "llm",
             "critic": self.critic.review,
             "analyzer": self.analyzer.model_reads,
-            "judge": self.feedback.rank == "judge",
+            "judge": self.feedback.rank == "judge" or self.feedback.judge_mode == "score",
         }
         return tuple(role for role, does in asks.items() if does)
+
+    @property
+    def judges_fitness(self) -> bool:
+        """Whether the fitness of this search is a judge's score, in place of an expression."""
+        return self.feedback.rank == "judge" and self.feedback.judge_mode == "score"
+
+    def name_fitness(self, expression: str) -> str:
+        """Return what a fitness of this search is called in records: the task's expression, or `JUDGED_FITNESS`."""
+        return JUDGED_FITNESS if self.judges_fitness else expression
 
 
 def _changed_keys(section: Section) -> set[str]:

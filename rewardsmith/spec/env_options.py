@@ -16,8 +16,10 @@ from typing import Any
 
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import EnvSpec
+from rewardsmith.contract.robots import is_robot, read_robot_options
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_IMPORT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:(?P<attribute>[A-Za-z_]\w*))?")
 _SECRET = re.compile(
     r"^(OPENAI|ANTHROPIC|AWS|AZURE|GOOGLE|HF|HUGGING_?FACE|WANDB|GITHUB|GITLAB|LITELLM|OPENROUTER)_"
     r"|(^|_)(API_?)?KEYS?($|_)|(^|_)TOKENS?($|_)|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|(^|_)(AUTH|PWD)($|_)",
@@ -36,24 +38,38 @@ class EnvOptions:
     """Names of environment variables."""
 
     def apply(self, spec: EnvSpec) -> EnvSpec:
-        """Return the environment with these options."""
+        """Return the environment with these options.
+
+        Raises:
+            TaskError: if one is no option of a robot, where it is one.
+        """
         names = tuple(dict.fromkeys((*spec.pass_env, *self.pass_env)))
-        return replace(spec, kwargs={**spec.kwargs, **self.kwargs}, pass_env=names)
+        kwargs = {**spec.kwargs, **self.kwargs}
+        if is_robot(spec) and self.kwargs:
+            read_robot_options(kwargs, spec.env_id)
+        return replace(spec, kwargs=kwargs, pass_env=names)
 
 
 NO_ENV_OPTIONS = EnvOptions()
 
 
-def read_env_options(kwargs: str | None, pass_env: Sequence[str] = ()) -> EnvOptions:
+def read_env_options(
+    kwargs: str | None, pass_env: Sequence[str] = (), arguments: Mapping[str, Any] | None = None
+) -> EnvOptions:
     """Return what `--env-kwargs` and `--pass-env` say.
 
     >>> read_env_options('{"config": {"lanes": [1, 2]}}').kwargs
     {'config': {'lanes': [1, 2]}}
 
+    Args:
+        kwargs: the text of `--env-kwargs`.
+        pass_env: names of environment variables.
+        arguments: keyword arguments that other options say, such as `--action`.
+
     Raises:
         TaskError: if the text is no JSON object, or a name is one that no environment gets.
     """
-    return EnvOptions(_parse_kwargs(kwargs), check_pass_env(pass_env, "--pass-env"))
+    return EnvOptions({**_parse_kwargs(kwargs), **(arguments or {})}, check_pass_env(pass_env, "--pass-env"))
 
 
 def _parse_kwargs(text: str | None) -> dict[str, Any]:
@@ -97,6 +113,22 @@ def _find_wrong_value(value: Any) -> Any:
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return _find_wrong_value(list(value.values()))
     return value
+
+
+def check_import_name(name: str, where: str, key: str) -> str:
+    """Return the name of a module, or of a function or class of one.
+
+    >>> check_import_name("bluesky_gym:register_envs", "card.toml", "imports")
+    'bluesky_gym:register_envs'
+
+    Raises:
+        TaskError: if it is no such name; a wrapper's needs a class.
+    """
+    match = _IMPORT.fullmatch(name)
+    if match is None or (key == "wrappers" and match["attribute"] is None):
+        example = '"my_package.wrappers:MyWrapper"' if key == "wrappers" else '"my_package" or "my_package:register"'
+        raise TaskError(f"{where}: {key} holds {name!r}, which names nothing to import; write {example}")
+    return name
 
 
 def check_pass_env(names: Sequence[str], where: str) -> tuple[str, ...]:

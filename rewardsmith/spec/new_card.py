@@ -17,6 +17,7 @@ from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import EnvSpec, Probe, Signal
 from rewardsmith.contract.signal_source import ENVIRONMENT_REWARD
 from rewardsmith.contract.text import pluralize
+from rewardsmith.spec.class_docs import describe_class
 from rewardsmith.spec.task_cards import UNFILLED
 
 CARD_SIGNALS = 40
@@ -35,17 +36,14 @@ LISTED_ENDINGS = (
 """Endings of the derived signals that tasks name most often; signals that are one of their kind are listed too."""
 OMITTED_ENDINGS = ("_angular_velocity", "_contact_force", "_orientation", "_actuator_force", "_length_rate")
 
-DOCSTRING_CHARS = 3_000
-"""Longest text of a class's docstring in a new card."""
-_HEADING = re.compile(r"#+ .*|[^\n]+\n[-=]{3,}|\*\*[^\n*]+\*\*\s*$")
-_REWARD_WORDS = re.compile(r"reward|score|success|solved|penal|\bpaid\b|\bpays\b", re.IGNORECASE)
-
 CARD = """\
 # A task card for {env_id}. Fill in the lines that say so; every other line can stay, change or go.
 # Use it with: rewardsmith design "..." --env THIS_FILE.toml
 env_id = "{env_id}"
 {kwargs}
 {pass_env}
+{imports}
+{wrappers}
 # max_episode_steps = {limit}
 text = "FILL IN: what the agent should do, in a sentence."
 about = \"\"\"
@@ -89,14 +87,32 @@ def render_card(env: EnvSpec, probe: Probe) -> str:
         env_id=env.env_id,
         kwargs=f"kwargs = {_render_value(env.kwargs)}" if env.kwargs else "# kwargs = {}    for gymnasium.make",
         pass_env=f"pass_env = {_render_value(env.pass_env)}" if env.pass_env else '# pass_env = ["NAME"]    variables',
+        imports=f"imports = {_render_value(env.imports)}" if env.imports else '# imports = ["package:register"]',
+        wrappers=_render_wrappers(env),
         docstring=_render_docstring(probe.about),
         limit=probe.max_episode_steps or "1_000    (it has no limit of its own)",
         action=json.dumps(_describe_action(probe)),
         fitness_says=says,
         fitness=json.dumps(fitness),
-        signals="\n".join(map(_render_entry, select_card_signals(probe.signals))),
-        privileged_signals="\n".join(map(_render_entry, probe.privileged_signals)),
+        signals="\n".join(map(render_signal, select_card_signals(probe.signals))),
+        privileged_signals="\n".join(map(render_signal, probe.privileged_signals)),
     )
+
+
+def adapt_card(text: str, name: str) -> str:
+    """Return the text of a card as the beginning of another one for the same environment.
+
+    Args:
+        text: of the card's file.
+        name: of the card.
+    """
+    without_anchors = re.sub(r"\n*^\[\[anchors\]\]\n(?:(?!\[).*\n?)*", "\n", text, flags=re.MULTILINE)
+    without_main = re.sub(r"^main = .*\n", "", without_anchors, flags=re.MULTILINE)
+    head = (
+        f"# A task card made from {name!r}. Change its text and its fitness, and what your task needs; the measured\n"
+        "# results to compare with, which belong to the fitness, are left out.\n"
+    )
+    return head + without_main.rstrip("\n") + "\n"
 
 
 def select_card_signals(signals: Iterable[Signal]) -> tuple[Signal, ...]:
@@ -163,31 +179,25 @@ def _suggest_fitness(probe: Probe) -> tuple[str, str]:
 
 def _describe_action(probe: Probe) -> str:
     if probe.discrete_actions is not None:
-        return f"one of {probe.discrete_actions} choices, numbered from 0. {UNFILLED}: what each does"
+        choices = f"one of {probe.discrete_actions} choices, numbered from 0"
+        return f"{choices}{_list_names(probe)}. {UNFILLED}: what each does"
     low, high = sorted(set(probe.action_low)), sorted(set(probe.action_high))
     bounds = f"in [{low[0]:g}, {high[0]:g}]" if len(low) == len(high) == 1 else "each in bounds of its own"
     bounds = "without bounds" if (low, high) == ([-math.inf], [math.inf]) else bounds
-    return f"{pluralize(len(probe.action_low), 'number')} {bounds}. {UNFILLED}: what each does"
+    return f"{pluralize(len(probe.action_low), 'number')} {bounds}{_list_names(probe)}. {UNFILLED}: what each does"
+
+
+def _list_names(probe: Probe) -> str:
+    names = [f"{place} {name}" for place, name in enumerate(probe.action_names)]
+    return f": {', '.join(names)}" if names else ""
 
 
 def _render_docstring(about: str) -> str:
-    """Return what an environment's class says, to be edited; paragraphs on its reward and success are left out.
-
-    A prompt has the text of the card, and no language model is told how the environment pays.
-    """
-    kept, is_reward_section = list[str](), False
-    for paragraph in re.split(r"\n\s*\n", about):
-        heading = _HEADING.match(paragraph)
-        if heading:
-            is_reward_section = bool(_REWARD_WORDS.search(heading[0]))
-        if not is_reward_section and not _REWARD_WORDS.search(paragraph):
-            kept.append(paragraph)
-    text = "\n\n".join(kept).strip()
+    """Return what an environment's class says, to be edited; see `describe_class`."""
+    text = describe_class(about)
     if not text:
         return ""
-    text = text if len(text) <= DOCSTRING_CHARS else text[:DOCSTRING_CHARS].rsplit("\n", 1)[0]
     # Quotes and backslashes as TOML's strings of several lines have them; it takes no control characters.
-    text = "".join(letter for letter in text if letter.isprintable() or letter in "\n\t")
     text = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return f"\n{UNFILLED}, from what its class says (edit it, or delete it):\n\n{text}\n"
 
@@ -206,11 +216,17 @@ def _render_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def _render_wrappers(env: EnvSpec) -> str:
+    entries = [{"name": wrapper.name, "kwargs": wrapper.kwargs} for wrapper in env.wrappers]
+    return f"wrappers = {_render_value(entries)}" if entries else '# wrappers = ["package.module:Class"]'
+
+
 def _render_key(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _quote(key)
 
 
-def _render_entry(signal: Signal) -> str:
+def render_signal(signal: Signal) -> str:
+    """Return the line of a signal, as TOML."""
     shape = f"shape = {list(signal.shape)}, " if signal.shape else ""
     fields = f"unit = {_quote(signal.unit)}, meaning = {_quote(signal.meaning)}"
     return f"{signal.name} = {{ source = {_quote(signal.source)}, {shape}{fields} }}"

@@ -53,8 +53,9 @@ class Section(BaseModel):
 class SearchSettings(Section):
     """Number of programs to try, and the choice among them."""
 
-    designer: Literal["auto", "llm", "symbolic"] = "auto"
-    """auto: the language model where one is named or a key is set, else the symbolic designer."""
+    designer: Literal["auto", "llm", "symbolic", "coding-agent"] = "auto"
+    """auto: the language model where one is named or a key is set, else the symbolic designer. coding-agent: an agent
+    that is connected through `rewardsmith mcp` writes the programs."""
     population: Count = 4
     """Candidates per generation."""
     generations: Count = 3
@@ -77,6 +78,12 @@ class SearchSettings(Section):
     """Parts of a training at which the lower candidates of a generation end; none: every training is finished."""
     keep: Annotated[float, Gt(0.0), Le(1.0)] = 0.5
     """Part of a generation's candidates that goes on from a rung."""
+    warm_start: Literal["parent"] | None = None
+    """parent: a program's training in the search begins with the policy that its first parent's training with the same
+    seed gave, instead of a random one (ROSKA, AAAI 2025, arXiv:2412.13492). The finalists and the report are always
+    trained from nothing."""
+    warm_start_share: Annotated[float, Gt(0.0), Le(1.0)] = 1.0
+    """Share of a parent's parameters in the policy that its child begins with; the rest is random."""
     target_fitness: float | None = None
     """End the search once a candidate's fitness is above it with 95 % confidence."""
     baseline: bool = True
@@ -228,6 +235,8 @@ class DesignerSettings(Section):
     dense_weight: float = 0.1
     memory: bool = False
     """Encourage programs that remember across steps; they may in any case."""
+    observation: bool = False
+    """Ask for what the policy observes too, as OBSERVATION in the program; a program may declare it in any case."""
     emphasis: bool = True
     """Give every slot of a generation another emphasis; else all get the same prompt."""
     tips: bool = True
@@ -274,9 +283,12 @@ class FeedbackSettings(Section):
 
     rank: Literal["metric", "people", "judge"] = "metric"
     """What ranks the programs. metric: the fitness expression. people: comparisons by people; the search waits for them
-    after each generation. judge: comparisons by a language model, and people's with them."""
+    after each generation. judge: a language model, as `judge_mode` says; people's comparisons count with its own."""
     blend: Annotated[float, Ge(0.0)] = 0.0
     """Weight of one standard deviation of the metric next to comparisons, in log-odds to be preferred; 0: none."""
+    judge_mode: Literal["pairs", "score"] = "pairs"
+    """pairs: the judge compares two programs at a time. score: it gives each policy a score from 0 to 1, which is the
+    fitness with rank "judge"; where something else ranks, its reasons go into the reflection."""
     judge_pairs: Count = 6
     """Comparisons that the judge makes after each generation, each in both orders."""
     judge_frames: Annotated[int, Ge(0), Le(8)] = 0

@@ -3,13 +3,19 @@
 A card is `envs/<family>/<name>.toml`:
 
     env_id = "Hopper-v5"            kwargs = { ... }      max_episode_steps = 1000      for `gymnasium.make`
+    [robot], [randomisation]        in place of env_id: model = "go1/scene.xml" and options (docs/robots.md)
     pass_env = ["SUMO_HOME"]        environment variables that reach the environment; never a key
+    imports = ["pkg:register"]      modules that register the id; a function of one, after a colon, is called
+    wrappers = ["pkg.mod:Class", { name = "pkg.mod:Other", kwargs = { ... } }]      around it, the innermost first
     main = true                     the card that stands for its environment's id, where several share it
     text, about, action, fitness    the task's sentence; the environment and an action in words; the expression
     [signals]                       name = { source, shape, unit, meaning }
     [privileged_signals]            the same, for the fitness alone: no program or prompt gets them (success flags)
-    [metrics]                       name = { expression, meaning }: reported next to the fitness, never selected by
+    [metrics]                       name = { expression, meaning }: reported next to the fitness, never selected by;
+                                    in_prompts = true lets prompts name it, better = "higher" or "lower" makes the
+                                    search remark on a fitness that falls apart from it
     [training], [search], [evaluation]    settings that suit the task, as in a configuration file
+    [[stages]]                      text, fitness, env_steps: what is learned before the task itself, in this order
     [[anchors]]                     measured fitness to compare with, with the versions it was measured with
 
 Cards of earlier versions call two sections `[measures]` and `[figures]`; both are still read.
@@ -29,14 +35,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from rewardsmith.contract.errors import FitnessError, TaskError
 from rewardsmith.contract.package_data import find_data_folder
-from rewardsmith.contract.records import EnvSpec, Metric, Scalar, Signal
+from rewardsmith.contract.records import EnvSpec, EnvWrapper, Metric, Scalar, Signal
 from rewardsmith.spec import toml_files
-from rewardsmith.spec.env_options import EnvOptions, check_kwargs, check_pass_env
+from rewardsmith.spec.env_options import EnvOptions, check_import_name, check_kwargs, check_pass_env
+from rewardsmith.spec.robots import make_robot_env, names_robot
 
 Setting = Scalar | tuple[Scalar, ...]
 
 UNFILLED = "FILL IN"
 """What `rewardsmith envs new` writes where the author of a card has to say something."""
+
+WITHOUT_REWARD: Mapping[str, Setting] = {"baseline": False}
+"""Search settings of a robot's tasks: its environment pays nothing on which a baseline could be trained."""
 
 _ENV_ID = re.compile(r"(?:[\w.]+:)?(?:[\w.-]+/)?[\w.-]+-v\d+|[\w.]+:[\w./-]+")
 """What may be registered with Gymnasium: a name with a version, or any name of a given package."""
@@ -54,7 +64,7 @@ def current_policy(policy: str) -> str:
     return "environment-reward" if policy == "own-reward" else policy
 
 
-AnchorPolicy = Annotated[Literal["random", "environment-reward"], BeforeValidator(current_policy)]
+AnchorPolicy = Annotated[Literal["random", "environment-reward", "reference"], BeforeValidator(current_policy)]
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ class Anchor:
     """A measured fitness to compare with."""
 
     policy: AnchorPolicy
-    """environment-reward: trained on the environment's own reward."""
+    """environment-reward: trained on the environment's own reward. reference: on a program that people wrote."""
     fitness: float
     """Mean over the seeds."""
     std: float | None = None
@@ -73,6 +83,18 @@ class Anchor:
     """Training seeds; episodes, for the random policy."""
     versions: str = ""
     """What it was measured with."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of a curriculum: a search whose best policy the next stage begins with."""
+
+    text: str
+    """What the agent should do in it, in a sentence."""
+    fitness: str
+    """Expression over the episode's signals."""
+    env_steps: int
+    """Environment steps of each of its trainings."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +117,17 @@ class Task:
     anchors: tuple[Anchor, ...] = ()
     metrics: tuple[Metric, ...] = ()
     """Reported next to the fitness in every evaluation; nothing is selected by them."""
+    stages: tuple[Stage, ...] = ()
+    """The stages before the task, which is the last one; none for most tasks."""
+
+    @classmethod
+    def load(cls, env: str, text: str | None = None, fitness: str | None = None) -> Task:
+        """Return the task for an environment; see `load_task`.
+
+        >>> Task.load("Pendulum-v1").fitness
+        'mean(cos_angle)'
+        """
+        return load_task(text, env, fitness)
 
     @property
     def metric_expressions(self) -> dict[str, str]:
@@ -116,6 +149,13 @@ class _SignalEntry(_Model):
 class _MetricEntry(_Model):
     expression: str
     meaning: str
+    in_prompts: bool = False
+    better: Literal["higher", "lower"] | None = None
+
+
+class _WrapperEntry(_Model):
+    name: str
+    kwargs: dict[str, Any] = {}
 
 
 class _AnchorEntry(_Model):
@@ -127,8 +167,19 @@ class _AnchorEntry(_Model):
     seeds: int = 1
 
 
+class _RobotEntry(_Model):
+    model: str
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class _StageEntry(_Model):
+    text: str
+    fitness: str
+    env_steps: int
+
+
 class _Card(_Model):
-    env_id: str
+    env_id: str = ""
     text: str
     about: str
     action: str
@@ -138,11 +189,16 @@ class _Card(_Model):
     metrics: dict[str, _MetricEntry] = {}
     kwargs: dict[str, Any] = {}
     pass_env: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
+    wrappers: tuple[str | _WrapperEntry, ...] = ()
     max_episode_steps: int | None = None
+    robot: _RobotEntry | None = None
+    randomisation: dict[str, Any] = {}
     main: bool = True
     training: dict[str, Setting] = {}
     search: dict[str, Setting] = {}
     evaluation: dict[str, Setting] = {}
+    stages: tuple[_StageEntry, ...] = ()
     anchors: tuple[_AnchorEntry, ...] = ()
 
 
@@ -182,6 +238,8 @@ def find_env(env: str) -> tuple[EnvSpec, Task | None]:
         TaskError: if nothing of that name can exist, or a card's file is wrong.
     """
     card = _find_card(env)
+    if card is None and names_robot(env):
+        return make_robot_env(env, {}, Path.cwd(), env), None
     if card is None and not _ENV_ID.fullmatch(env):
         raise _unknown_task_error(env)
     return (EnvSpec(env), None) if card is None else (card.env, card)
@@ -234,16 +292,23 @@ def load_card(path: Path) -> Task:
     card = _read_card(path)
     _check_names(path, card)
     _check_metrics(path, card)
+    _check_stages(path, card)
 
-    env = EnvSpec(
-        card.env_id,
-        check_kwargs(card.kwargs, str(path)),
-        _make_signals(card.signals),
-        card.max_episode_steps,
-        _make_signals(card.privileged_signals),
-        check_pass_env(card.pass_env, str(path)),
+    base = _make_base_env(path, card)
+    env = replace(
+        base,
+        signals=_make_signals(card.signals),
+        max_episode_steps=card.max_episode_steps or base.max_episode_steps,
+        privileged_signals=_make_signals(card.privileged_signals),
+        pass_env=check_pass_env(card.pass_env, str(path)),
+        imports=tuple(check_import_name(name, str(path), "imports") for name in card.imports),
+        wrappers=tuple(_make_wrapper(path, entry) for entry in card.wrappers),
     )
-    sections = {name: dict(getattr(card, name)) for name in ("training", "search", "evaluation")}
+    sections: dict[str, dict[str, Any]] = {
+        name: dict(getattr(card, name)) for name in ("training", "search", "evaluation")
+    }
+    if card.robot is not None:
+        sections["search"] = {**WITHOUT_REWARD, **sections["search"]}
     return Task(
         name=path.stem,
         text=card.text,
@@ -252,9 +317,28 @@ def load_card(path: Path) -> Task:
         action=card.action.strip(),
         fitness=card.fitness,
         settings={name: section for name, section in sections.items() if section},
+        stages=tuple(Stage(entry.text, entry.fitness, entry.env_steps) for entry in card.stages),
         anchors=tuple(Anchor(**entry.model_dump()) for entry in card.anchors),
-        metrics=tuple(Metric(name, entry.expression, entry.meaning) for name, entry in card.metrics.items()),
+        metrics=tuple(Metric(name, **entry.model_dump()) for name, entry in card.metrics.items()),
     )
+
+
+def _make_base_env(path: Path, card: _Card) -> EnvSpec:
+    """Return the environment of a card without its signals: one that is registered, or one of a robot."""
+    if not card.env_id and card.robot is None:
+        raise TaskError(f"{path}: the key 'env_id' is missing; a robot's card has model under [robot] in its place")
+    if card.env_id and card.robot is not None:
+        raise TaskError(f"{path}: env_id names an environment, and [robot] another; keep one of the two")
+    if card.robot is None:
+        if card.randomisation:
+            raise TaskError(f"{path}: [randomisation] is for robots from a model file; this card has env_id")
+        return EnvSpec(card.env_id, check_kwargs(card.kwargs, str(path)))
+    if card.kwargs:
+        raise TaskError(f"{path}: the options of a robot stand under [robot], not in kwargs")
+    options = check_kwargs(card.robot.model_extra or {}, str(path))
+    if card.randomisation:
+        options["randomisation"] = check_kwargs(card.randomisation, str(path))
+    return make_robot_env(card.robot.model, options, path.parent, str(path))
 
 
 def _read_card(path: Path) -> _Card:
@@ -263,9 +347,16 @@ def _read_card(path: Path) -> _Card:
         "signals": _SignalEntry,
         "privileged_signals": _SignalEntry,
         "metrics": _MetricEntry,
+        "stages": _StageEntry,
         "anchors": _AnchorEntry,
     }
     return toml_files.load_validated_toml(path, "task card", _Card, TaskError, entries, OLD_SECTIONS)
+
+
+def _make_wrapper(path: Path, entry: str | _WrapperEntry) -> EnvWrapper:
+    given = _WrapperEntry(name=entry) if isinstance(entry, str) else entry
+    name = check_import_name(given.name, str(path), "wrappers")
+    return EnvWrapper(name, check_kwargs(given.kwargs, f"{path}: wrapper {name}"))
 
 
 def _make_signals(entries: Mapping[str, _SignalEntry]) -> tuple[Signal, ...]:
@@ -315,6 +406,20 @@ def _check_metrics(path: Path, card: _Card) -> None:
             raise TaskError(f"{where}: {error}") from error
 
 
+def _check_stages(path: Path, card: _Card) -> None:
+    """Refuse stages without a sentence or steps, and fitness expressions that do not parse."""
+    from rewardsmith.contract.fitness import Fitness
+
+    for number, stage in enumerate(card.stages, start=1):
+        if not stage.text.strip() or stage.env_steps < 1:
+            steps = f"env_steps is {stage.env_steps}; 1 or more is allowed"
+            raise TaskError(f"{path}: stage {number}: {steps if stage.text.strip() else 'text is empty'}")
+        try:
+            Fitness.parse(stage.fitness)
+        except FitnessError as error:
+            raise TaskError(f"{path}: stage {number}: {str(error).partition(chr(10))[0]}") from error
+
+
 @cache
 def _load_shipped_cards() -> tuple[tuple[bool, Task], ...]:
     """Return every card of `envs/` with whether it stands for its environment's id."""
@@ -339,8 +444,8 @@ def _adjust_card(card: Task, text: str | None, fitness: str | None) -> Task:
 
 
 def _make_task_without_card(text: str | None, env: str, fitness: str | None) -> Task:
-    hint = _suggest_tasks(env)
-    if not _ENV_ID.fullmatch(env):
+    is_robot, hint = names_robot(env), _suggest_tasks(env)
+    if not is_robot and not _ENV_ID.fullmatch(env):
         raise _unknown_task_error(env)
     if fitness is None:
         raise TaskError(
@@ -349,6 +454,11 @@ def _make_task_without_card(text: str | None, env: str, fitness: str | None) -> 
         )
     if text is None:
         raise TaskError(f"{env!r} has no task card{hint}; say in a sentence what the agent should do")
+    if is_robot:
+        # What the robot is, its probe says.
+        spec = make_robot_env(env, {}, Path.cwd(), env)
+        about = f"A robot from its model file {spec.kwargs['model']}, simulated by MuJoCo."
+        return Task(spec.env_id, text, spec, about, "", fitness, {"search": dict(WITHOUT_REWARD)})
     about = f"The Gymnasium environment {env}. It has no task card: its signals are read from the environment itself."
     return Task(env, text, EnvSpec(env), about, "", fitness)
 

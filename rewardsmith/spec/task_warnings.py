@@ -13,7 +13,21 @@ _NEGATION = re.compile(r"\b(not|no|never|without|instead|avoid)\b|n't\b", re.IGN
 
 def task_warnings(task: Task) -> tuple[str, ...]:
     """Return warnings about a task, each in one line; none where nothing looks wrong."""
-    return tuple(warning for warning in (unfilled_card_warning(task), matching_card_warning(task)) if warning)
+    warnings = (unfilled_card_warning(task), matching_card_warning(task), foreign_settings_warning(task))
+    return tuple(warning for warning in warnings if warning)
+
+
+def foreign_settings_warning(task: Task) -> str | None:
+    """Return which settings of a training come from a card whose sentence and fitness are not the task's."""
+    card = next((card for card in load_cards() if card.name == task.name), None)
+    settings = task.settings.get("training", {})
+    if card is None or not settings or card.text == task.text or card.fitness == task.fitness:
+        return None
+    listed = ", ".join(f"training.{key} = {value}" for key, value in settings.items())
+    return (
+        f"the card {card.name!r} brings {listed}, chosen for its own sentence and fitness; --set training.KEY=VALUE "
+        "changes a setting, as in --set training.gamma=0.99"
+    )
 
 
 def unfilled_card_warning(task: Task) -> str | None:

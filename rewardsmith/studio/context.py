@@ -32,6 +32,7 @@ FLASH_MESSAGES = {
     "released": "Released: the term is neither pinned nor banned.",
     "weights": "The next generation trains the program with these weights.",
     "program": "The next generation trains your program.",
+    "undone": "Undone: later generations run as if it had not been said.",
     "started": "Started. This page updates by itself.",
     "stopping": "Stopping. Finished work is kept.",
     "rendering": "The video is being rendered and appears here when it is ready.",

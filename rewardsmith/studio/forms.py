@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 from functools import wraps
 from typing import get_args
 from urllib.parse import parse_qsl
@@ -14,14 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from rewardsmith.api import searches
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import ProgramError, UserError
 from rewardsmith.contract.records import Candidate
 from rewardsmith.report.charts import code_listing
 from rewardsmith.search import feedback
 from rewardsmith.search.feedback import Answer
-from rewardsmith.search.storage.run import choose_run_path
 from rewardsmith.studio import pages
 from rewardsmith.studio.context import (
     build_address,
@@ -31,13 +28,10 @@ from rewardsmith.studio.context import (
     redirect_back,
     render_page,
 )
-from rewardsmith.studio.run_index import make_slug
 from rewardsmith.studio.run_state import RunState
 from rewardsmith.studio.security import MAX_BODY_BYTES
 
 MAX_FIELDS = 200
-SIZE_FIELDS = {"population": "population", "generations": "generations", "steps": "env_steps"}
-"""Fields of a new search that are whole numbers, which are options of `design`, and their settings."""
 Form = Mapping[str, str]
 Action = Callable[[Request, Form], Response]
 
@@ -169,6 +163,16 @@ def check_program(request: Request, fields: Form) -> Response:
     return JSONResponse({"accepted": accepted, "findings": [records.dump(finding) for finding in findings]})
 
 
+@handle_form
+def undo_feedback(request: Request, fields: Form) -> Response:
+    """Undo an earlier input."""
+    state, by = get_run_state(request), _read_rater(fields)
+    number = pages.parse_number(fields.get("number", ""))
+    with get_context(request).write_lock:
+        feedback.withdraw_feedback(state.run, number if number is not None else 0, by=by)
+    return redirect_back(build_address(state.ref.slug), "undone", by)
+
+
 # ---------------------------------------------------------------- commands
 
 
@@ -196,7 +200,7 @@ def stop_search(request: Request, fields: Form) -> Response:
 def render_videos(request: Request, fields: Form) -> Response:
     """Render an episode of one or two candidates."""
     state, subprocesses = get_run_state(request), get_context(request).subprocesses
-    slug, episode = state.ref.slug, pages.parse_episode(fields.get("episode", "")) or 0
+    slug, episode = state.ref.slug, pages.parse_number(fields.get("episode", "")) or 0
     ids = [get_candidate(state, id).id for id in fields.get("owners", "").split()][:2]
     for id in ids:
         if episode >= len(pages.list_episodes(state, id)):
@@ -210,30 +214,6 @@ def render_videos(request: Request, fields: Form) -> Response:
         a, b = compared
         return redirect_back(f"{build_address(slug, 'compare')}?a={a}&b={b}&episode={episode}", "rendering")
     return redirect_back(_build_page_address(state, ids[0] if ids else None), "rendering")
-
-
-@handle_form
-def start_search(request: Request, fields: Form) -> Response:
-    """Start a search for a new task in the folder of runs."""
-    context = get_context(request)
-    if context.index.is_single_run:
-        raise HTTPException(404, "This studio shows one run; open one on a folder of runs to start another search.")
-    text, env, fitness = (fields.get(name, "").strip() for name in ("text", "env", "fitness"))
-
-    # The same checks as those of the command, so that the form comes back with what is wrong.
-    try:
-        sizes = _read_sizes(fields)
-        settings = {SIZE_FIELDS[name]: value for name, value in sizes.items()}
-        plan = searches.plan_search(text, env, fitness or None, overrides={"search": settings})
-    except UserError as error:
-        return render_page(request, "new.html", 422, problem=str(error), fields=fields)
-
-    path = choose_run_path(context.index.path, plan.task, datetime.now())
-    options = [f"--env={env}", f"--out={path}", *(f"--{name}={value}" for name, value in sizes.items())]
-    if fitness:
-        options.append(f"--fitness={fitness}")
-    context.subprocesses.start(pages.SEARCH_KEY + make_slug(path.name), ["design", *options, "--", text])
-    return redirect_back("/", "started")
 
 
 # ---------------------------------------------------------------- fields
@@ -254,23 +234,6 @@ def _parse_answer(text: str) -> Answer:
             answer: Answer = known_answer
             return answer
     raise UserError(f"an answer is one of {', '.join(get_args(Answer))}")
-
-
-def _read_sizes(fields: Form) -> dict[str, int]:
-    """Return the sizes of a search that the form gives.
-
-    Raises:
-        UserError: if one is not a whole number.
-    """
-    sizes = {}
-    for name in SIZE_FIELDS:
-        text = fields.get(name, "").strip()
-        if not text:
-            continue
-        if not (text.isascii() and text.isdigit()):
-            raise UserError("population, generations and steps are whole numbers")
-        sizes[name] = int(text)
-    return sizes
 
 
 def _read_changed_weights(terms: tuple[pages.TermControl, ...], fields: Form) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -33,12 +33,18 @@ from rewardsmith.studio.context import (
     render_page,
 )
 from rewardsmith.studio.run_index import RunRef, is_contained
-from rewardsmith.studio.run_state import RunState
+from rewardsmith.studio.run_state import RunState, RunSummary
 from rewardsmith.studio.subprocesses import CommandState
 
 MEDIA_TYPES = {".mp4": "video/mp4", ".webp": "image/webp"}
 SEARCH_KEY = "search "
 """Keys of the commands: "search <slug>" for a search, "video <slug> <candidate> <episode>" for a rendering."""
+RUN_ORDERS: dict[str, Callable[[RunSummary], tuple[object, ...]]] = {
+    "task": lambda run: (run.task.lower(), run.env),
+    "environment": lambda run: (run.env.lower(), run.task.lower()),
+    "fitness": lambda run: (run.env.lower(), run.reported is None, -(run.reported.mean if run.reported else 0.0)),
+}
+"""Orders of the list of runs besides the newest first; a fitness is only compared on one environment."""
 CHART_TONES = 6
 """Colours of the learning curves, by generation."""
 
@@ -80,6 +86,15 @@ class ComparedSide:
         return f"{self.candidate.id}/s{self.recorded.training}/{self.recorded.index}"
 
 
+@dataclass(frozen=True)
+class MissingVideos:
+    """Videos to render before somebody asks for them."""
+
+    owners: tuple[str, ...]
+    """Ids of the candidates."""
+    episode: int
+
+
 # ---------------------------------------------------------------- handlers
 
 
@@ -87,6 +102,7 @@ def show_runs(request: Request) -> Response:
     """Show the list of runs; a studio of one run redirects to that run."""
     context = get_context(request)
     refs = context.index.list_runs()
+    order = request.query_params.get("sort", "newest")
     if context.index.is_single_run and refs:
         return RedirectResponse(build_address(refs[0].slug), 303)
 
@@ -95,7 +111,17 @@ def show_runs(request: Request) -> Response:
     commands = context.subprocesses.list_states(SEARCH_KEY)
     starting = [command for key, command in commands.items() if key not in listed_keys]
     summaries = [run_state.summarize_run(ref) for ref in refs]
-    return render_page(request, "runs.html", runs=summaries, folder=str(context.index.path), starting=starting)
+    if order in RUN_ORDERS:
+        summaries.sort(key=RUN_ORDERS[order])
+    return render_page(
+        request,
+        "runs.html",
+        runs=summaries,
+        folder=str(context.index.path),
+        starting=starting,
+        order=order if order in RUN_ORDERS else "newest",
+        orders=("newest", *RUN_ORDERS),
+    )
 
 
 def show_run(request: Request) -> Response:
@@ -168,10 +194,11 @@ def show_comparison(request: Request) -> Response:
         ids = [pairs[0].a, pairs[0].b]
     a, b = _choose_two(evaluated, ids)
 
-    episode = parse_episode(request.query_params.get("episode", ""))
+    episode = parse_number(request.query_params.get("episode", ""))
     if episode is None:
         episode = _choose_common_episode(state, a, b)
     sides = [_build_side(context, state, letter, one, episode) for letter, one in (("A", a), ("B", b))]
+    ahead = next((pair for pair in pairs if {pair.a, pair.b} != {a.id, b.id}), None)
     is_rendered = all(side.clip for side in sides) and request.query_params.get("ok") == "rendering"
     return render_page(
         request,
@@ -182,6 +209,7 @@ def show_comparison(request: Request) -> Response:
         episode=episode,
         episodes=range(min(len(list_episodes(state, side.candidate.id)) for side in sides)),
         pairs=pairs,
+        ahead=_list_missing_videos(state, ahead) if ahead else None,
         effect=describe_comparison_effect(state),
         flash=None if is_rendered else get_flash_message(request),
     )
@@ -197,13 +225,6 @@ def serve_video(request: Request) -> Response:
         raise HTTPException(404, "There is no such video.")
     media_type = MEDIA_TYPES[clip.file.suffix]
     return FileResponse(clip.file, media_type=media_type, headers={"Cache-Control": "private, max-age=3600"})
-
-
-def show_new_search(request: Request) -> Response:
-    """Show the form of a new search."""
-    if get_context(request).index.is_single_run:
-        raise HTTPException(404, "This studio shows one run; open one on a folder of runs to start another search.")
-    return render_page(request, "new.html", problem=None, fields={})
 
 
 # ---------------------------------------------------------------- values of the pages
@@ -303,8 +324,8 @@ def make_video_key(ref: RunRef, id: str, episode: int) -> str:
     return f"video {ref.slug} {id} {episode}"
 
 
-def parse_episode(text: str) -> int | None:
-    """Parse the number of an episode in a form or an address; return None if it is not a number."""
+def parse_number(text: str) -> int | None:
+    """Parse a number in a form or an address, of an episode for instance; return None if it is not a number."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
 
 
@@ -351,6 +372,16 @@ def _choose_common_episode(state: RunState, a: Candidate, b: Candidate) -> int:
     if common:
         return min(common)
     return min(video.median_episode(list_episodes(state, a.id)), len(list_episodes(state, b.id)) - 1)
+
+
+def _list_missing_videos(state: RunState, pair: SuggestedPair) -> MissingVideos | None:
+    """Return the videos that a comparison of a pair would show and that are not rendered yet."""
+    a, b = state.find_candidate(pair.a), state.find_candidate(pair.b)
+    if a is None or b is None or not (list_episodes(state, a.id) and list_episodes(state, b.id)):
+        return None
+    episode = _choose_common_episode(state, a, b)
+    owners = [one.id for one in (a, b) if all(clip.episode != episode for clip in list_videos(state, one.id))]
+    return MissingVideos(tuple(owners), episode) if owners else None
 
 
 def _build_side(

@@ -12,6 +12,7 @@ from typing import Literal
 
 from rewardsmith.contract import bounded_files, records
 from rewardsmith.contract.errors import UserError
+from rewardsmith.contract.fitness.judged import describe_fitness_source
 from rewardsmith.contract.records import Candidate, CurvePoint, Interval, Result
 from rewardsmith.search.feedback import FeedbackState, is_waiting_reason, load_state
 from rewardsmith.search.storage import Run, RunLayout
@@ -35,6 +36,8 @@ class RunSummary:
     problem: str | None = None
     task: str = ""
     env: str = ""
+    created: str = ""
+    """Start of the run, UTC, ISO 8601."""
     reported: Interval | None = None
     """Fitness of the best program, retrained on fresh seeds; None until it is known."""
     selection_score: float | None = None
@@ -90,6 +93,11 @@ class RunState:
         return tuple(tuple(one for one in self.candidates if one.generation == number) for number in numbers)
 
     @property
+    def fitness(self) -> str:
+        """Description of the fitness: an expression, or that a judge gives it."""
+        return describe_fitness_source(self.run.fitness_name)
+
+    @property
     def rank(self) -> Literal["metric", "people", "judge"]:
         """The ranking of the programs (metric, people or judge), by the settings and the user's latest choice."""
         return self.feedback_state.effective_settings(self.run.config.feedback).rank
@@ -141,6 +149,7 @@ def summarize_run(ref: RunRef) -> RunSummary:
         state.status,
         task=state.run.task.text,
         env=state.run.task.env.env_id,
+        created=state.run.read_provenance().created,
         reported=state.result.reported if state.result else None,
         selection_score=best.fitness if best else None,
         best=best.id if best else None,

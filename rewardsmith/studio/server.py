@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from rewardsmith.contract.errors import RewardsmithError, RunError, UserError
 from rewardsmith.contract.text import pluralize
 from rewardsmith.report.charts import STATIC
-from rewardsmith.studio import forms, pages
+from rewardsmith.studio import forms, new_search, pages
 from rewardsmith.studio.context import STUDIO_DIR, StudioContext, render_page
 from rewardsmith.studio.run_index import RunIndex
 from rewardsmith.studio.security import ENTER_PATH, RequestGuard
@@ -38,17 +38,18 @@ def build_application(index: RunIndex, subprocesses: Subprocesses) -> Starlette:
         f"{RUN_PATH}/remark": forms.add_remark,
         f"{RUN_PATH}/preference": forms.add_preference,
         f"{RUN_PATH}/constraint": forms.change_constraint,
+        f"{RUN_PATH}/undo": forms.undo_feedback,
         f"{RUN_PATH}/continue": forms.continue_search,
         f"{RUN_PATH}/stop": forms.stop_search,
         f"{RUN_PATH}/render": forms.render_videos,
         f"{CANDIDATE_PATH}/weights": forms.submit_weights,
         f"{CANDIDATE_PATH}/edit": forms.submit_program,
         f"{CANDIDATE_PATH}/check": forms.check_program,
-        "/new": forms.start_search,
+        "/new": new_search.start_search,
     }
     get_routes = {
         "/": pages.show_runs,
-        "/new": pages.show_new_search,
+        "/new": new_search.show_new_search,
         RUN_PATH: pages.show_run,
         f"{RUN_PATH}/live": pages.show_live_part,
         f"{RUN_PATH}/compare": pages.show_comparison,

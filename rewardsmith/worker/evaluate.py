@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.contract.errors import FitnessError, WorkerFailed
 from rewardsmith.contract.fitness import AuxiliaryMetrics, Fitness, Rollout
-from rewardsmith.contract.records import Episode, EvaluateJob, Evaluation
+from rewardsmith.contract.records import Episode, EvaluateJob, Evaluation, PolicyJob
+from rewardsmith.contract.records.fitness import Motion
+from rewardsmith.contract.robots import select_evaluation_options
 from rewardsmith.contract.text import pluralize
 from rewardsmith.sandbox.recorded import EpisodeFile
 from rewardsmith.worker.envs.base import MAX_STEPS, BatchedEnv, SignalLayout
 from rewardsmith.worker.envs.env_faults import describe_faults
 from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.rng import make_action_generator
+from rewardsmith.worker.scripted_motions import make_motion
 from rewardsmith.worker.training import policy as policies
 
 Array = NDArray[np.float64]
@@ -58,16 +63,22 @@ def run(job: EvaluateJob, out: Path) -> Evaluation:
         signal_names = [signal.name for signal in (*job.env.signals, *job.env.privileged_signals)]
         fitness.check_signals(signal_names)
         metrics.check_signals(signal_names)
-    env = make_envs(job.env, min(PARALLEL, len(job.seeds)), job.record, (*fitness.names, *metrics.names))
+    policy = load_policy(job)
+    observation = policy.observed_names if policy else ()
+    n_envs = min(PARALLEL, len(job.seeds))
+    spec = select_evaluation_options(job.env)
+    env = make_envs(spec, n_envs, job.record, (*fitness.names, *metrics.names), observation=observation)
+    fitness = fitness.bind_environment(env.max_episode_steps, env.step_s)
+    metrics = metrics.bind_environment(env.max_episode_steps, env.step_s)
     fitness.try_on(env.layout.signals)
     metrics.try_on(env.layout.signals)
 
     # Run the episodes and record them
     try:
-        trajectories = record_trajectories(env, job)
+        trajectories = record_trajectories(env, job, policy)
     finally:
         env.close()
-    rollouts = [_make_rollout(trajectory, env.layout) for trajectory in trajectories]
+    rollouts = [make_rollout(trajectory, env.layout) for trajectory in trajectories]
     EpisodeFile.in_folder(out).write(rollouts)
 
     # Measure them
@@ -93,20 +104,34 @@ def run(job: EvaluateJob, out: Path) -> Evaluation:
     )
 
 
-def record_trajectories(env: BatchedEnv, job: EvaluateJob) -> list[Trajectory]:
-    """Run one episode per seed, env.n at a time.
+def load_policy(job: PolicyJob[Any]) -> policies.Policy | None:
+    """Read the policy of a job; None where random actions are taken.
 
     Raises:
-        WorkerFailed: if the policy cannot be read or does not fit the environment.
+        WorkerFailed: if it cannot be read.
     """
-    policy = None if job.policy is None else policies.load(Path(job.policy))
+    return None if job.policy is None else policies.load(Path(job.policy))
+
+
+def record_trajectories(env: BatchedEnv, job: EvaluateJob, policy: policies.Policy | None = None) -> list[Trajectory]:
+    """Run one episode per seed, env.n at a time.
+
+    Args:
+        env: which gives the observations that the policy takes.
+        job: with the seeds.
+        policy: from `load_policy`; None acts by the job's motion, else at random.
+
+    Raises:
+        WorkerFailed: if the policy does not fit the environment.
+    """
     if policy is not None and policy.obs_dim != env.obs_dim:
         raise WorkerFailed(f"the policy takes {policy.obs_dim} observations, {job.env.env_id!r} has {env.obs_dim}")
     trajectories: list[Trajectory] = []
     for first in range(0, len(job.seeds), env.n):
         seeds = job.seeds[first : first + env.n]
         rngs = [make_action_generator(seed) for seed in seeds]
-        trajectories += _run_episodes(env, seeds, _make_act(env, policy, rngs, job.deterministic))
+        act = _follow_motion(env, job.motion) if job.motion else _make_act(env, policy, rngs, job.deterministic)
+        trajectories += _run_episodes(env, seeds, act)
     return trajectories
 
 
@@ -120,6 +145,12 @@ def _make_act(
     if deterministic:
         return lambda obs: loaded.act(obs[: len(rngs)])
     return lambda obs: np.concatenate([loaded.act(obs[i : i + 1], False, rng) for i, rng in enumerate(rngs)])
+
+
+def _follow_motion(env: BatchedEnv, motion: Motion) -> Act:
+    """Return the function that acts by a scripted motion, in every row alike; it counts the steps."""
+    make_action, steps = make_motion(motion, env.actions), itertools.count()
+    return lambda obs: make_action(next(steps))
 
 
 def _run_episodes(env: BatchedEnv, seeds: Sequence[int], act: Act) -> list[Trajectory]:
@@ -161,7 +192,8 @@ def _describe_cut_episodes(env: BatchedEnv, trajectories: Sequence[Trajectory]) 
     return [f"no time limit is registered for the environment: cut after {MAX_STEPS:,} steps were {episodes}"]
 
 
-def _make_rollout(trajectory: Trajectory, layout: SignalLayout) -> Rollout:
+def make_rollout(trajectory: Trajectory, layout: SignalLayout) -> Rollout:
+    """Return a recorded episode as a fitness expression sees it."""
     return Rollout(
         layout.unpack_signals(trajectory.after),
         layout.unpack_signals(trajectory.start),

@@ -19,6 +19,8 @@ from rewardsmith.worker.envs.catalogue import EnvironmentSurvey, survey_environm
 from rewardsmith.worker.envs.env_faults import describe_faults, explain_faults
 from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.mujoco_env import MujocoEnv
+from rewardsmith.worker.envs.robot_envs import RobotEnvs
+from rewardsmith.worker.observability import find_unobserved
 from rewardsmith.worker.rng import make_action_generator
 from rewardsmith.worker.signal_judgement import judge_signals
 
@@ -48,7 +50,8 @@ def run(job: ProbeJob, out: Path) -> Probe:
         TransitionFile.in_folder(out).write(
             _select_signals(recording.transitions, kept), recording.step, recording.terminated
         )
-        return _describe_environment(env, survey, job.transitions)
+        unobserved = None if env.image else find_unobserved(survey.signals, after, recording.observation)
+        return replace(_describe_environment(env, survey, job.transitions), unobserved=unobserved)
     finally:
         env.close()
 
@@ -62,6 +65,8 @@ class _Recording:
     """(n,): index of each in its episode."""
     terminated: Array
     environment_reward: Array
+    observation: Array
+    """(n, d), after each action; of images (n, 0)."""
 
 
 def _select_signals(transitions: Transitions, names: Sequence[str]) -> Transitions:
@@ -81,12 +86,15 @@ def _record_transitions(env: BatchedEnv, seed: int, transitions: int) -> _Record
     # Act at random, each environment from its own generator
     rngs = [make_action_generator(seed + row) for row in range(n)]
     env.reset([seed + row for row in range(n)])
+    observation = np.zeros((steps, n, 0 if env.image else env.obs_dim))
     elapsed = np.zeros(n)
     for t in range(steps):
         action[t] = [env.actions.sample(rng) for rng in rngs]
         before[t], start[t], index[t] = env.read_signals(), env.read_start_signals(), elapsed
         step = env.step(action[t])
         after[t], terminated[t], environment_reward[t] = step.after, step.terminated, step.environment_reward
+        if not env.image:
+            observation[t] = step.final_obs
         elapsed += 1
         elapsed[step.ended] = 0
 
@@ -99,7 +107,11 @@ def _record_transitions(env: BatchedEnv, seed: int, transitions: int) -> _Record
         for state, packed in zip(STATES, (before, after, start), strict=True)
     }
     return _Recording(
-        Transitions(cut(action), **signals, terminated=None), cut(index), cut(terminated), cut(environment_reward)
+        Transitions(cut(action), **signals, terminated=None),
+        cut(index),
+        cut(terminated),
+        cut(environment_reward),
+        cut(observation),
     )
 
 
@@ -117,7 +129,8 @@ def _describe_environment(env: BatchedEnv, survey: EnvironmentSurvey, transition
         action_low=actions.low,
         action_high=actions.high,
         discrete_actions=actions.n,
-        action_about=actions.describe(),
+        action_about=actions.describe(survey.action_names),
+        action_names=survey.action_names,
         observation_shape=env.image.env_shape if env.image else (env.obs_dim,),
         max_episode_steps=env.max_episode_steps,
         transitions=transitions,
@@ -125,9 +138,10 @@ def _describe_environment(env: BatchedEnv, survey: EnvironmentSurvey, transition
         info=survey.info,
         observation_space=survey.observation_space,
         action_space=survey.action_space,
-        batched=isinstance(env, MujocoEnv),
+        batched=isinstance(env, MujocoEnv | RobotEnvs),
         about=survey.about,
         remarks=(*survey.remarks, *_list_environment_remarks(env)),
+        robot_options=env.resolve_options() if isinstance(env, RobotEnvs) else {},
     )
 
 
@@ -139,6 +153,12 @@ def _list_environment_remarks(env: BatchedEnv) -> Iterator[str]:
         yield (
             "no time limit is registered for the environment: an evaluation cuts an episode that it does not end after"
             f" {MAX_STEPS:,} steps (max_episode_steps in a task card sets another limit)"
+        )
+    if env.actions.n is None and env.actions.is_bounded and not env.actions.is_near_unit:
+        yield (
+            f"an action is {env.actions.describe()}, far from the numbers near 0 with which a policy of PPO begins (SAC"
+            ' and TD3 scale them): in a card, wrappers = [{ name = "gymnasium.wrappers:RescaleAction", kwargs ='
+            " { min_action = -1.0, max_action = 1.0 } }] puts them into [-1, 1]"
         )
     if env.actions.n is None and not env.actions.is_bounded:
         yield (

@@ -17,9 +17,10 @@ from rewardsmith.contract.records import (
     CurvePoint,
     EvaluateJob,
     Evaluation,
+    ExportJob,
     Job,
     JobResult,
-    PolicyJob,
+    PolicyFile,
     Probe,
     ProbeJob,
     RenderJob,
@@ -30,6 +31,7 @@ from rewardsmith.contract.records import (
     load_job,
 )
 from rewardsmith.contract.text import flatten_text
+from rewardsmith.worker.core_share import CoreShare
 
 R = TypeVar("R", bound=JobResult)
 
@@ -39,8 +41,9 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 class OrchestratorChannel:
     """A job's socket to the orchestrator; the learning curve also goes to progress.jsonl."""
 
-    def __init__(self, line: socket.socket, progress: IO[str]) -> None:
+    def __init__(self, line: socket.socket, progress: IO[str], cores: CoreShare) -> None:
         self._line = line
+        self._cores = cores
         self._answers = line.makefile("rb")
         self._progress = progress
 
@@ -55,15 +58,19 @@ class OrchestratorChannel:
         self.send_message(job_messages.RungReached(rung))
         return self._answers.readline() == job_messages.GO_ON
 
+    def count_free_cores(self) -> int:
+        """Return how many cores the job may use now."""
+        return self._cores.count_cores_per_job()
+
     def send_message(self, message: job_messages.JobMessage) -> None:
         """Send a message to the orchestrator."""
         self._line.sendall(job_messages.encode_message(message))
 
 
-def main(folder: Path, line: socket.socket) -> int:
+def main(folder: Path, line: socket.socket, cores: CoreShare) -> int:
     """Do the job of a folder and return the process's exit code; 0 when result.json is written."""
     with (folder / "progress.jsonl").open("w", encoding="utf-8") as progress:
-        to = OrchestratorChannel(line, progress)
+        to = OrchestratorChannel(line, progress, cores)
         try:
             # A worker that has been warm for long may load modules now for the first time.
             build_id.check_installed()
@@ -85,8 +92,8 @@ def main(folder: Path, line: socket.socket) -> int:
 
 def perform_job(job: Job[R], folder: Path, line: OrchestratorChannel) -> R:
     """Do a job whose files are in `folder`; it becomes the current folder, as simulators write logs there."""
-    if isinstance(job, PolicyJob) and job.policy is not None:
-        job = job.with_policy(Path(job.policy).resolve())
+    if job.policy_folder is not None:
+        job = job.with_policy(Path(job.policy_folder).resolve())
     os.chdir(folder)
     result: R = RUNNERS[job.kind](job, folder, line)
     return result
@@ -119,11 +126,18 @@ def _run_rendering(job: RenderJob, folder: Path, _: OrchestratorChannel) -> Vide
     return render_job.run(job, folder)
 
 
+def _run_export(job: ExportJob, folder: Path, _: OrchestratorChannel) -> PolicyFile:
+    from rewardsmith.worker.policy_export import export_job
+
+    return export_job.run(job, folder)
+
+
 RUNNERS: dict[str, Callable[[Any, Path, OrchestratorChannel], Any]] = {
     "probe": _run_probe,
     "train": _run_training,
     "evaluate": _run_evaluation,
     "render": _run_rendering,
+    "export": _run_export,
 }
 """Job kind to the function that does such a job."""
 

@@ -29,6 +29,7 @@ from pathlib import Path
 
 from rewardsmith.contract import job_messages, records
 from rewardsmith.worker import run_job
+from rewardsmith.worker.core_share import CoreShare
 
 PRELOADED_MODULES = ("gymnasium.envs.mujoco", "rewardsmith.worker.evaluate", "rewardsmith.worker.probe")
 TRAINING_MODULES = ("rewardsmith.worker.training.train",)
@@ -57,13 +58,15 @@ class _JobProcess:
 class Server:
     """Single-threaded server that starts, kills and reaps the processes of jobs."""
 
-    def __init__(self, control: socket.socket, memory_limit_mib: int) -> None:
+    def __init__(self, control: socket.socket, memory_limit_mib: int, cores: int) -> None:
         """Prepare to serve; `serve` takes the requests.
 
         Args:
             control: the socket to the orchestrator.
             memory_limit_mib: resident memory of a job's process, watched on Linux; 0 is no limit.
+            cores: that the jobs may use together.
         """
+        self._cores = CoreShare(cores)
         self._control = control
         self._memory_limit_mib = memory_limit_mib
         self._children: dict[int, _JobProcess] = {}
@@ -118,7 +121,7 @@ class Server:
             try:
                 self._detach_fork(folder, worker)
                 os.environ.update(variables)
-                code = run_job.main(folder, line)
+                code = run_job.main(folder, line, self._cores)
                 sys.stdout.flush()
                 sys.stderr.flush()
             finally:
@@ -126,6 +129,7 @@ class Server:
         # Parent and child both make the process group, as either may need it first.
         _lead_group(pid)
         self._children[pid] = _JobProcess(folder, line)
+        self._cores.set_jobs(len(self._children))
 
     def _detach_fork(self, folder: Path, worker: int) -> None:
         """Separate the forked process from the worker and from the other jobs."""
@@ -158,6 +162,7 @@ class Server:
                 return
             # End the group before its leader is reaped: until then no other group can get its number.
             child = self._children.pop(ended.si_pid)
+            self._cores.set_jobs(len(self._children))
             os.killpg(ended.si_pid, signal.SIGKILL)
             _, status = os.waitpid(ended.si_pid, 0)
 

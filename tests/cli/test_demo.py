@@ -24,7 +24,9 @@ def call_demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Call the demo in a folder, with a dead endpoint and settings that would need more model calls."""
     misleading = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "REWARDSMITH_CRITIC__REVIEW": "true"}
     command = [sys.executable, "-m", "rewardsmith", "demo", *options]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=os.environ | misleading, timeout=900)
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, env=os.environ | misleading, timeout=3600
+    )
 
 
 def test_the_answers_are_one_whole_recorded_generation() -> None:

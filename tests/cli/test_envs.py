@@ -173,7 +173,12 @@ def test_baseline_tells_the_figures_beside_the_fitness(folder, monkeypatch):
     ],
 )
 @pytest.mark.parametrize(
-    "command", [["envs", "describe", "CartPole-v1"], ["design", "Go", "--env", "hopper", "--dry-run"]]
+    "command",
+    [
+        ["envs", "describe", "CartPole-v1"],
+        ["design", "Go", "--env", "hopper", "--dry-run"],
+        ["baseline", "hopper", "--seeds", "0"],
+    ],
 )
 def test_wrong_options_of_an_environment_are_refused_before_a_worker_starts(command, options, says):
     result = CliRunner().invoke(app, [*command, *options])
@@ -184,3 +189,13 @@ def test_wrong_options_of_an_environment_are_refused_before_a_worker_starts(comm
 def test_describe_gives_nested_arguments_to_the_environment(folder):
     text = rewardsmith(folder, "envs", "describe", "my_package:Slide-v0", "--env-kwargs", '{"a": {"b": [1]}}', code=2)
     assert "cannot be made with (a={'b': [1]})" in text
+
+
+def test_results_of_another_environment_are_not_written_into_a_card():
+    result = CliRunner().invoke(app, ["baseline", "hopper", "--write", "--env-kwargs", '{"frame_skip": 2}'])
+    assert "leave --env-kwargs out" in str(result.exception)
+
+
+def test_options_of_an_environment_need_the_environment_that_compare_uses(tmp_path):
+    result = CliRunner().invoke(app, ["compare", "a.py", "b.py", "--env-kwargs", "{}"])
+    assert "give --env too" in str(result.exception)

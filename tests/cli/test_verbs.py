@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from importlib import metadata
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes.paths import REWARDS
 
@@ -18,6 +20,7 @@ from rewardsmith.search.storage import Run
 from rewardsmith.search.storage.run import check_is_free
 from rewardsmith.spec.config import Config
 from rewardsmith.spec.task_cards import load_task
+from rewardsmith.worker.training import policy as policies
 
 GOOD = REWARDS / "pendulum_good.py"
 SMALL = ["--population", "2", "--generations", "1", "--steps", "4096"]
@@ -160,3 +163,62 @@ def test_a_folder_that_is_no_run_is_not_offered_to_be_resumed(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RunError, match="is not empty; choose another --out"):
         check_is_free(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("form", "file"), [("onnx", "policy.onnx"), ("sb3", "policy.zip"), ("torchscript", "policy.pt")]
+)
+def test_export_writes_the_policy_and_the_lines_that_run_it(folder, form, file):
+    printed = rewardsmith(folder, "export", "run", "--policy", form)
+    assert printed.startswith(f"{file}: final, training seed 100")
+    assert "the best of 2 seeds" in printed and "it observes the environment's own observation (3 numbers)" in printed
+
+    # The printed lines, run as they are, act as the policy of that training does.
+    lines = "\n".join(line.strip() for line in printed.splitlines() if line.startswith("    "))
+    check = "import numpy; numpy.save('action.npy', action); numpy.save('obs.npy', obs)"
+    subprocess.run([sys.executable, "-c", f"{lines}\n{check}"], check=True, cwd=folder)
+    seed = printed.partition("training seed ")[2].partition(",")[0]
+    (trained,) = (folder / "run" / "final").glob(f"*/train-s{seed}")
+    expected = policies.load(trained).act(np.load(folder / "obs.npy").astype(float)[None])[0]
+    assert np.abs(np.load(folder / "action.npy") - expected).max() < 1e-5
+    assert refused(folder, "export", "run", "--policy", form) == (
+        f"rewardsmith: {file} exists; --force overwrites it, --out names another file\n"
+    )
+
+
+def test_play_films_where_there_is_no_screen(folder, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    printed = rewardsmith(folder, "play", "run", "--candidate", "g0c00")
+    assert (folder / printed.splitlines()[-1]).is_file()
+
+
+def test_a_policy_that_is_gone_names_the_command_that_trains_it_again(folder, tmp_path):
+    shutil.copytree(folder / "run", tmp_path / "run")
+    for policy in (tmp_path / "run").rglob("policy.safetensors"):
+        policy.unlink()
+    said = refused(tmp_path, "export", "run", "--policy", "onnx", "--candidate", "g0c01")
+    assert "the policy of 'g0c01' is gone" in said and "trains it again" in said
+    command = said.partition("`")[2].partition("`")[0]
+    assert command.startswith("rewardsmith train run/candidates/g0c01/reward.py --env Pendulum-v1 --fitness ")
+    assert command.endswith("--steps 4096") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--policy", "tflite"], "--policy 'tflite': a policy is written as onnx, sb3, torchscript"),
+        (["--policy", "sb3", "--candidate", "random", "--force"], "'random' acts without a policy; name a candidate"),
+        (["--policy", "sb3", "--unsafe"], "--unsafe is for programs; a policy is numbers alone"),
+    ],
+)
+def test_what_is_no_policy_is_refused_in_a_line(folder, options, said):
+    assert said in refused(folder, "export", "run", *options)
+
+
+def refused(folder: Path, *arguments: str) -> str:
+    """Return the line in which a command refuses."""
+    command = [sys.executable, "-m", "rewardsmith", *arguments]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=200)
+    assert answer.returncode == 2, answer.stdout + answer.stderr
+    return answer.stderr

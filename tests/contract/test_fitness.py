@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rewardsmith.contract.errors import FitnessError
-from rewardsmith.contract.fitness import Fitness, Rollout
+from rewardsmith.contract.fitness import Fitness, Rollout, describe_measure, find_unwrapped_comparisons
 from rewardsmith.contract.records import Signal
 
 STEPS = 5
@@ -108,7 +108,13 @@ def test_names_are_the_signals_in_their_order_without_the_language_s_own():
         ("1 / mean(x - x)", "guard a division", "1 / mean(x - x)"),
         ("sqrt(start.x)", "the result is nan", "sqrt(start.x)"),
         ("mean(x) if x else 1", "no if/else", "mean(x) if x else 1"),
-        ("[x][0]", "no list", "[x]"),
+        ("[][0]", "an empty list is no vector", "[]"),
+        ("atan2(x)", "takes 2 value(s): atan2(y, x)", "atan2(x)"),
+        ("angle(place)", "2 components", "angle(place)"),
+        ("limit - length", "no time limit", "limit"),
+        ("length * dt", "does not say how long a step is", "dt"),
+        ("mean(distance)", "distance is a function: distance(a, b)", "distance"),
+        ("avg(x)", "there are abs, all, angle, any, arccos, arcsin, atan2, clip, cos, count, diff, distance", "avg"),
         ("'a' * 9", "only numbers", "'a'"),
         ("True", "only numbers", "True"),
         ("x @ x", "no operator MatMult", "x @ x"),
@@ -179,3 +185,75 @@ def test_a_trial_finds_shapes_that_do_not_lead_to_one_number():
 
 def test_equal_expressions_are_equal():
     assert Fitness.parse("mean(x)") == Fitness.parse("mean(x)")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("sin(pi / 6)", 0.5),
+        ("cos(pi)", -1.0),
+        ("arccos(1.0000001)", 0.0),
+        ("atan2(1, 1) / pi", 0.25),
+        ("wrap(3 * pi / 2) / pi", -0.5),
+        ("max(abs(wrap(angle)))", 3.0),
+        ("distance(place[-1], [0.0, 0.0, 0.0])", 5.0),
+        ("mean(distance(place, start.place))", 5.0),
+        ("distance(x[-1], 1)", 3.0),
+        ("angle([0.0, 2.0]) / pi", 0.5),
+        ("angle(place[-1], [0.0, 1.0, 0.0])", np.arctan2(4.0, 3.0)),
+        ("norm([3.0, x[4]])", 5.0),
+    ],
+)
+def test_angles_vectors_and_lists(text, value):
+    assert evaluate(text) == pytest.approx(value)
+
+
+def test_a_signal_may_have_the_name_of_a_newer_function():
+    assert evaluate("angle[0] + angle([1.0, 0.0])") == 3.0
+    assert Fitness.parse("mean(angle)").names == ("angle",)
+
+
+def test_the_time_limit_and_the_length_of_a_step_come_from_the_environment():
+    rollout = Rollout(SIGNALS, START, np.zeros((STEPS, 1)), False)
+    assert Fitness.parse("length / limit").bind_environment(10, None).evaluate(rollout) == 0.5
+    assert Fitness.parse("length * dt").bind_environment(None, 0.02).evaluate(rollout) == pytest.approx(0.1)
+    assert Fitness.parse("dt + limit").names == ()
+
+
+def test_an_unknown_signal_is_answered_with_how_a_card_adds_one():
+    with pytest.raises(FitnessError, match=r"under \[signals\]: z = \{ source"):
+        Fitness.parse("mean(z)").check_signals(["x"])
+
+
+@pytest.mark.parametrize(
+    ("text", "measure"),
+    [
+        ("x[-1] - start.x", "in m"),
+        ("mean(v) * survived", "in m/s"),
+        ("mean(diff(x)) / dt", "in m/s"),
+        ("rotations(tilt)", "in turns"),
+        ("-mean(distance(place, [0.0, 0.0, 1.0]))", "in m"),
+        ("mean(x > 1) * survived", "a share in [0, 1]"),
+        ("count(x > 1)", "a number without a unit"),
+        ("mean(x) * mean(v)", ""),
+        ("sum(v) + mean(x)", ""),
+    ],
+)
+def test_the_unit_of_a_fitness_follows_from_its_signals(text, measure):
+    assert describe_measure(text, UNITS) == measure
+
+
+UNITS = (
+    Signal("x", (), "m", "", ""),
+    Signal("v", (), "m/s", "", ""),
+    Signal("place", (3,), "m", "", ""),
+    Signal("tilt", (), "rad", "lean, not wrapped", ""),
+    Signal("bend", (), "rad", "lean in [-pi, pi)", ""),
+)
+
+
+def test_an_angle_that_is_not_wrapped_and_is_compared_is_remarked_on():
+    (remark,) = find_unwrapped_comparisons(Fitness.parse("mean(abs(tilt) < 0.2)"), UNITS)
+    assert "wrap(tilt) is in [-pi, pi)" in remark
+    for fine in ("mean(abs(wrap(tilt)) < 0.2)", "mean(bend < 0.2)", "rotations(tilt) > 1", "tilt[-1] - start.tilt > 6"):
+        assert find_unwrapped_comparisons(Fitness.parse(fine), UNITS) == ()

@@ -31,7 +31,7 @@ def test_an_unknown_signal_is_named_with_its_figure_and_the_nearest() -> None:
 
 
 def test_an_expression_that_does_not_parse_is_named_with_its_figure() -> None:
-    with pytest.raises(FitnessError, match=r"^metric 'death': no function 'ani'; there is any"):
+    with pytest.raises(FitnessError, match=r"^metric 'death': no function 'ani'; there are abs, all"):
         AuxiliaryMetrics.parse({"death": "ani(in_lava)"})
 
 

@@ -310,3 +310,27 @@ def test_nothing_outlives_an_orchestrator_that_is_killed(tmp_path: Path) -> None
         orchestrator.kill()
 
     assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes))
+
+
+# ---------------------------------------------------------------- cores
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_a_training_that_runs_alone_gets_threads_for_the_cores_that_are_free(tmp_path):
+    settings = TrainSettings(n_envs=4, n_steps=32, batch_size=64, n_epochs=1, net_arch=(8,), checkpoints=2)
+    counts = {}
+    for name, cores, physics_threads in (("one", 1, "auto"), ("three", 3, "auto"), ("fixed", 3, 1)):
+        job = training(512, env=EnvSpec("Hopper-v5"), settings=replace(settings, physics_threads=physics_threads))
+        with started(1, cores=cores) as executor:
+            executor.run(job, tmp_path / name, lambda _, name=name: counts.update({name: count_job_threads(executor)}))
+    assert counts["three"] - counts["one"] == 2
+    assert counts["fixed"] == counts["one"]
+    policies = {(tmp_path / name / "policy.safetensors").read_bytes() for name in counts}
+    assert len(policies) == 1
+
+
+def count_job_threads(executor: LocalExecutor) -> int:
+    """Return the number of threads of the only job's process."""
+    assert executor._worker is not None
+    children = Path(f"/proc/{executor._worker.pid}/task/{executor._worker.pid}/children").read_text().split()
+    return max(len(list(Path(f"/proc/{child}/task").iterdir())) for child in children)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from enum import Enum
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -292,6 +293,147 @@ class Endless(Point):
     pass
 
 
+class Side(Enum):
+    SHORT = 0
+    LONG = 1
+
+
+class NestedInfo(Point):
+    """highway-env's case: what is paid stands in a dict; and other nested reports."""
+
+    def report(self) -> dict[Any, Any]:
+        return {
+            "ship": {"fuel": 1.0 - 0.01 * self.t, "place": tuple(self.place), "crew": {"size": 3}, "name": "Ada"},
+            "rewards": {"collision": 0.0, "speed": float(self.velocity[0])},
+            "pair": ("left", 2.0),
+            "side": Side(self.t % 2),
+            "names": {"a": "b"},
+            "crowd": {str(member): 1.0 for member in range(100)},
+            "ship.fuel.max": 1.0,
+        }
+
+
+class EnumActions(Point):
+    """MiniGrid's case."""
+
+    action_space = spaces.Discrete(3)
+
+    class actions(Enum):
+        left = 0
+        right = 1
+        wait = 2
+
+
+class MeaningActions(Point):
+    """Atari's case."""
+
+    action_space = spaces.Discrete(2)
+
+    def get_action_meanings(self) -> list[str]:
+        return ["NOOP", "FIRE"]
+
+
+class FailingMeanings(MeaningActions):
+    def get_action_meanings(self) -> list[str]:
+        raise RuntimeError("not now")
+
+
+class ActionType:
+    """The object of highway-env that knows the actions."""
+
+    def __init__(self) -> None:
+        self.actions = {0: "LEFT", 1: "IDLE", 2: "RIGHT"}
+
+
+class ObservationType:
+    """Rows of things around the point, the point itself first."""
+
+    features = ("presence", "x", "y")
+
+
+class Rows(Point):
+    """highway-env's case: rows of named numbers, and choices that an object of its own names."""
+
+    action_space = spaces.Discrete(3)
+    observation_space = spaces.Box(-np.inf, np.inf, (4, 3), np.float64)
+
+    def __init__(self) -> None:
+        self.action_type, self.observation_type = ActionType(), ObservationType()
+
+    def observe(self) -> Any:
+        return np.arange(12.0).reshape(4, 3) + self.t
+
+
+class OtherCount(Rows):
+    """As many names as there were before something else changed the space."""
+
+    action_space = spaces.Discrete(4)
+    observation_space = spaces.Box(-np.inf, np.inf, (4, 2), np.float64)
+
+    def observe(self) -> Any:
+        return np.zeros((4, 2))
+
+
+class Bounded(Point):
+    observation_space = spaces.Box(np.array([-9.0, 0, -1, -1]), np.array([9.0, np.inf, 1, 1]), dtype=np.float64)
+
+
+class Pixels(Point):
+    """PushT's case: an action is a place in pixels."""
+
+    action_space = spaces.Box(0.0, 512.0, (2,), np.float32)
+
+
+class Grey(Point):
+    observation_space = spaces.Box(0, 255, (40, 40), np.uint8)
+
+    def observe(self) -> Any:
+        return np.full((40, 40), self.t, np.uint8)
+
+
+class ImageBeside(Point):
+    """An image beside numbers."""
+
+    observation_space = spaces.Dict(
+        {"pixels": spaces.Box(0, 255, (40, 40, 3), np.uint8), "place": spaces.Box(-9, 9, (2,), np.float64)}
+    )
+
+    def observe(self) -> Any:
+        return {"pixels": np.full((40, 40, 3), self.t, np.uint8), "place": self.place}
+
+
+class Several:
+    """Several agents at once, as PettingZoo's: no Gymnasium environment."""
+
+    possible_agents = ("a", "b")
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human"]}
+
+
+class Scaled(gymnasium.ObservationWrapper[Any, Any, Any]):
+    """A wrapper as a card names it; it keeps the space, and reports what it did."""
+
+    def __init__(self, env: Any, scale: float = 2.0) -> None:
+        super().__init__(env)
+        self.scale = scale
+
+    def observation(self, observation: Any) -> Any:
+        return self.scale * observation
+
+
+def make_number(env: Any) -> Any:
+    """A wrapper that is none."""
+    return 3
+
+
+def fail_to_wrap(env: Any) -> Any:
+    raise ValueError("no such layout")
+
+
+def register_late() -> None:
+    """Register an id only when it is called."""
+    gymnasium.register("late/Point-v0", Point, max_episode_steps=LIMIT)
+
+
 CLASSES = {
     kind.__name__: kind for kind in list(globals().values()) if isinstance(kind, type) and issubclass(kind, Point)
 }
@@ -301,10 +443,11 @@ CLASSES = {
 def registered() -> Iterator[None]:
     """Register every environment of this module as `foreign/NAME-v0` for a while."""
     ids = [f"{NAMESPACE}/{name}-v0" for name in CLASSES]
+    gymnasium.register(f"{NAMESPACE}/Several-v0", Several)
     for env_id, (name, kind) in zip(ids, CLASSES.items(), strict=True):
         gymnasium.register(env_id, kind, max_episode_steps=None if name == "Endless" else LIMIT)
     try:
         yield
     finally:
-        for env_id in ids:
+        for env_id in (*ids, f"{NAMESPACE}/Several-v0"):
             gymnasium.registry.pop(env_id)

@@ -24,6 +24,7 @@ class FakeRun:
     path = "runs/x"
     task = FakeTask()
     config = Config()
+    fitness_name = task.fitness
 
 
 def candidate(cause: str | None = None) -> Candidate:

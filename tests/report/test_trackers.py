@@ -71,6 +71,27 @@ def test_weights_and_biases_gets_the_curves_without_an_account(tmp_path: Path, m
         assert name in content
 
 
+def test_mlflow_gets_the_curves_and_a_resumed_search_goes_on_in_the_same_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlflow").as_uri())
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    out = tmp_path / "run"
+    result = rewardsmith.design("Balance.", "inverted_pendulum", out=out, settings=SETTINGS | {"trackers": ["mlflow"]})
+    again = trackers.MlflowCallback(Run.open(out), pytest.fail)
+    again.on_search_end(result)
+
+    client = mlflow.MlflowClient()
+    (run,) = client.search_runs([client.get_experiment_by_name("rewardsmith").experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.data.params["task"] == "Balance."
+    curve = result.candidates[0].trainings[0].curve
+    logged = {one.step: one.value for one in client.get_metric_history(run.info.run_id, "g0c00/s0/fitness")}
+    assert logged == pytest.approx({one.env_steps: one.fitness for one in curve if one.fitness is not None})
+    assert run.data.metrics["result/reported"] == pytest.approx(result.reported.mean if result.reported else None)
+
+
 def test_a_tracker_that_fails_ends_no_search(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
     rewardsmith.design("Balance.", "inverted_pendulum", out=tmp_path / "run", settings=SETTINGS)

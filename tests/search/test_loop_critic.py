@@ -139,8 +139,8 @@ def planned(designer, **sections):
 
 def test_a_plan_counts_a_review_of_each_program_and_a_reading_of_its_episodes():
     assert planned("llm").calls == 6
-    assert planned("llm", critic={"review": True}, analyzer={"model_reads": True}).calls == 18
-    assert planned("symbolic", analyzer={"model_reads": True}).calls == 6
+    assert planned("llm", critic={"review": True}, analyzer={"model_reads": True}).calls == 16
+    assert planned("symbolic", analyzer={"model_reads": True}).calls == 4
 
 
 @pytest.mark.parametrize(
@@ -160,6 +160,13 @@ def test_a_reading_goes_into_the_feedback_and_is_not_asked_for_again_by_a_resume
     assert first.reading.problem == "no episode was recorded with the signals that the program reads"
     again, _ = search(tmp_path, ScriptedDesigner([None, None]), Answers())
     assert again.candidates[0].reflection == first
+
+
+def test_the_episodes_of_the_last_generation_of_several_are_not_read(tmp_path):
+    reads = {"analyzer": {"model_reads": True}, "search": {"generations": 2}}
+    designer = ScriptedDesigner([program(3.0), program(2.0)])
+    result, _ = search(tmp_path, designer, Answers(), **reads)
+    assert [candidate.reflection.reading is not None for candidate in result.candidates] == [True, False]
 
 
 @pytest.mark.parametrize(("form", "told"), [("terms", True), ("sparse-dense", False)])

@@ -139,9 +139,7 @@ def test_a_run_of_one_given_program_is_measured_again_and_not_searched(measured)
 
 def test_a_resumed_run_may_be_given_more_memory_and_no_other_search(tmp_path, monkeypatch):
     run, seen = Run.create(tmp_path / "run", TASK, resolve_config({"search": SIZES})), []
-    monkeypatch.setattr(
-        "rewardsmith.cli.resume.run_search", lambda run, json_: seen.append(run.config.limits.memory_mib)
-    )
+    monkeypatch.setattr("rewardsmith.cli.resume.run_search", lambda run, *_: seen.append(run.config.limits.memory_mib))
     app(["resume", str(run.path), "--set", "limits.memory_mib=8192"], standalone_mode=False)
     assert seen == [8192]
     with pytest.raises(ConfigError, match="only budget, llm, jobs, limits and executor may change"):

@@ -20,6 +20,7 @@ from rewardsmith.sandbox import ProgramLayout, open_process
 from rewardsmith.sandbox.inside import wire
 from rewardsmith.search.storage.journal import read_journal
 from rewardsmith.worker import run_job
+from rewardsmith.worker.core_share import CoreShare
 
 PROBE = ProbeJob(EnvSpec("Pendulum-v1"), seed=0, transitions=16)
 REWARD = parse_program("def reward(after):\n    return {'up': after.height}\n")
@@ -69,7 +70,7 @@ def test_a_job_that_meets_one_is_refused_and_has_not_failed(tmp_path: Path, monk
     monkeypatch.setattr(run_job, "load_job", lambda data: None)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert run_job.main(tmp_path, theirs) == 1
+        assert run_job.main(tmp_path, theirs, CoreShare(1)) == 1
         said = job_messages.decode_message(ours.recv(65536).strip())
     assert isinstance(said, job_messages.JobRefused)
     assert isinstance(said.to_error(), Upgraded)

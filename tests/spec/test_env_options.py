@@ -8,8 +8,9 @@ import pytest
 
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import TaskError
-from rewardsmith.contract.records import EnvSpec
+from rewardsmith.contract.records import EnvSpec, EnvWrapper, Probe, Signal
 from rewardsmith.spec.env_options import check_pass_env, check_variables_set, read_env_options
+from rewardsmith.spec.new_card import render_card
 from rewardsmith.spec.task_cards import adjust_environment, load_card, load_task
 
 CARD = """
@@ -39,9 +40,33 @@ def test_a_card_takes_lists_and_tables_as_arguments(tmp_path):
     assert records.load(EnvSpec, json.loads(json.dumps(records.dump(card.env)))) == card.env
 
 
+def test_a_card_names_imports_and_wrappers(tmp_path):
+    lines = """imports = ["my_envs", "my_envs:register"]
+wrappers = ["my_envs.wraps:Named", { name = "my_envs:Scaled", kwargs = { by = [2.0], deep = { on = true } } }]"""
+    env = load_card(write_card(tmp_path, lines)).env
+    assert env.imports == ("my_envs", "my_envs:register")
+    scaled = EnvWrapper("my_envs:Scaled", {"by": [2.0], "deep": {"on": True}})
+    assert env.wrappers == (EnvWrapper("my_envs.wraps:Named"), scaled)
+    assert env.modules == ("my_envs", "my_envs.wraps")
+    assert records.load(EnvSpec, json.loads(json.dumps(records.dump(env)))) == env
+
+
+def test_a_new_card_keeps_imports_and_wrappers(tmp_path):
+    env = EnvSpec("my_envs:A-v0", imports=("my_envs:go",), wrappers=(EnvWrapper("my_envs:W", {"a": [1]}),))
+    reward = Signal("environment_reward", (), "1", "", "environment_reward")
+    probe = Probe((), (1,), (-1.0,), (1.0,), None, (2,), None, 16, privileged_signals=(reward,))
+    (tmp_path / "card.toml").write_text(render_card(env, probe), encoding="utf-8")
+    card = load_card(tmp_path / "card.toml")
+    assert (card.env.imports, card.env.wrappers) == (env.imports, env.wrappers)
+
+
 @pytest.mark.parametrize(
     ("lines", "says"),
     [
+        ('imports = ["my envs"]', "imports holds 'my envs', which names nothing to import"),
+        ('wrappers = ["my_envs.Named"]', 'wrappers holds .*write "my_package.wrappers:MyWrapper"'),
+        ('wrappers = ["a:B:C"]', "wrappers holds 'a:B:C'"),
+        ('wrappers = [{ name = "a:B", kwargs = { far = inf } }]', "wrapper a:B: kwargs.far holds inf"),
         ("kwargs = { day = 2020-01-01 }", "kwargs.day holds a date"),
         ("kwargs = { config = { far = [inf] } }", "kwargs.config holds inf"),
         ('pass_env = ["OPENAI_API_KEY"]', "OPENAI_API_KEY looks like a key"),

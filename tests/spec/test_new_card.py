@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.fitness import Fitness
 from rewardsmith.contract.records import EnvSpec, Probe, ProbeJob, Signal
 from rewardsmith.spec import new_card
-from rewardsmith.spec.task_cards import describe_unnamed_signals, find_env, load_card
+from rewardsmith.spec.task_cards import describe_unnamed_signals, find_card_file, find_env, load_card, load_task
 from rewardsmith.worker import probe
 from rewardsmith.worker.envs.make import make_envs
 
@@ -115,3 +117,15 @@ def test_a_new_card_has_what_the_class_says_without_its_rewards(tmp_path):
     assert card.env.kwargs == {"config": {"lanes": [1, {"c": "x"}]}}
     assert card.env.pass_env == ("SUMO_HOME",)
     assert card.action.startswith("1 number without bounds.")
+
+
+def test_a_card_made_from_another_keeps_its_signals_and_drops_what_was_measured(tmp_path: Path) -> None:
+    card = load_task(None, "half_cheetah_backward")
+    file = find_card_file("half_cheetah_backward")
+    assert file is not None
+    new_card.write_card(new_card.adapt_card(file.read_text(encoding="utf-8"), card.name), tmp_path / "mine.toml")
+    made = load_task(None, str(tmp_path / "mine.toml"))
+    assert made.env == card.env
+    assert (made.text, made.fitness, made.settings) == (card.text, card.fitness, card.settings)
+    assert made.anchors == ()
+    assert "main" not in (tmp_path / "mine.toml").read_text()

@@ -187,7 +187,7 @@ def test_another_fitness_keeps_the_metrics(tmp_path):
         ("expression =", "expresion =", "there is no key 'metrics.fell.expresion'; did you mean 'expression'"),
         (', meaning = "share of falls"', "", "the key 'metrics.fell.meaning' is missing"),
         ("1 - survived", "1 - ", "metric 'fell': "),
-        ("1 - survived", "meen(x_position)", "metric 'fell': no function 'meen'; there is mean"),
+        ("1 - survived", "meen(x_position)", "metric 'fell': no function 'meen'; there are "),
         ("fell =", '"it fell" =', "a metric cannot be called 'it fell'"),
         ("fell =", "fitness =", "a metric cannot be called 'fitness'"),
         ("[metrics]", "[metrisc]", "there is no key 'metrisc'; did you mean 'metrics'"),

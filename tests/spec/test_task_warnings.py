@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rewardsmith.spec.task_cards import load_cards, load_task
-from rewardsmith.spec.task_warnings import matching_card_warning, task_warnings
+from rewardsmith.spec.task_warnings import foreign_settings_warning, matching_card_warning, task_warnings
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,11 @@ def test_a_card_that_is_not_filled_in_is_named_with_its_keys() -> None:
     card = replace(load_task(None, "Hopper-v5"), env_about="FILL IN: what it is")
     (warning,) = task_warnings(card)
     assert "'hopper' is not filled in: its about still says" in warning
+
+
+def test_settings_that_a_card_brings_for_its_own_sentence_are_said() -> None:
+    warning = foreign_settings_warning(load_task("Swim in a circle", "Swimmer-v5", "max(abs(y_position))"))
+    assert warning is not None
+    assert "training.gamma = 0.9999" in warning
+    assert foreign_settings_warning(load_task("Swim in a circle", "Swimmer-v5")) is None
+    assert foreign_settings_warning(load_task("Run in a circle", "HalfCheetah-v5", "max(x_position)")) is None

@@ -146,7 +146,6 @@ def watch_it_finish(session: Session) -> Run:
 
 def compare_two_videos(session: Session) -> None:
     session.click(".pair")
-    session.click("#stage form button")
     session.until(lambda: session.script(BOTH_READY))
     times = "return [...document.querySelectorAll('video')].map((film) => film.currentTime)"
     session.press(" ")

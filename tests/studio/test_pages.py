@@ -279,6 +279,45 @@ def test_a_new_search_is_begun_with_what_the_form_says_and_nothing_else(visitor,
     assert any(one.startswith(f"--out={run.path.parent}/") for one in arguments)
 
 
+def test_a_new_search_has_the_model_the_preset_and_the_seeds_of_the_form(visitor, begun):
+    fields = {"text": "Swing up", "env": "Pendulum-v1", "model": "small", "preset": "eureka", "seeds": "2"}
+    assert visitor.post("/new", fields).status_code == 303
+    (arguments,) = begun
+    assert {"--model=small", "--preset=eureka", "--seeds=2"} <= set(arguments)
+
+
+def test_the_form_tells_the_size_and_the_time_without_starting(visitor, begun):
+    fields = {"text": "Swing up", "env": "Pendulum-v1", "steps": "2048", "generations": "2", "then": "estimate"}
+    page = visitor.post("/new", fields).text
+    assert not begun
+    assert "symbolic: 4 programs × 2 generations" in page
+    assert "of 2,048 environment steps" in page
+    assert "steps/s per training" in page
+    assert 'value="Pendulum-v1"' in page
+    assert '<option value="hopper">' in page
+
+
+def test_the_runs_are_sorted_as_asked(visitor, run):
+    make_run(run.path.parent / "second", "A task")
+    assert [visitor.get(f"/?sort={order}").text.index("A task") < visitor.get(f"/?sort={order}").text.index("Rise")
+            for order in ("task",)] == [True]  # fmt: skip
+    assert "<b>newest</b>" in visitor.get("/?sort=<b>").text
+
+
+def test_feedback_is_undone_with_its_button(visitor, run):
+    visitor.post(f"{RUN}/remark", {"text": "Slower"})
+    assert 'value="1">undo</button>' in visitor.get(RUN).text
+    visitor.post(f"{RUN}/undo", {"number": "1"})
+    assert inputs(run) == []
+    assert visitor.post(f"{RUN}/undo", {"number": "x"}).status_code == 422
+
+
+def test_the_next_pair_is_rendered_ahead(visitor, run):
+    save_candidate(run, make_candidate("g0c02", 3.0))
+    page = visitor.get(f"{RUN}/compare?a=g0c00&b=g0c01").text
+    assert "data-render-ahead" in page
+
+
 @pytest.mark.parametrize("wrong", [{"env": "Nothing-v9"}, {"env": "Pendulum-v1", "steps": "-1"}, {"env": "../x.toml"}])
 def test_a_new_search_that_cannot_be_is_refused_with_the_form_kept(visitor, wrong):
     answer = visitor.post("/new", {"text": "Hop & skip", **wrong})

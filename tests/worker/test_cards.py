@@ -32,6 +32,7 @@ LONG = (
     "half_cheetah_backward",
     "half_cheetah_target_speed",
     "hopper_back_flip",
+    "hopper_back_flip_land",
     "hopper_front_flip",
     "humanoid_standup",
     "mountain_car_continuous",

@@ -10,6 +10,9 @@ seeds = 3                           # 0, 1, 2; or a list
 population = 4
 [per_task."hopper*"]                # text, fitness, settings of the tasks that match
 fitness = "x_position[-1]"
+[per_task."mine.toml"]              # arguments and environment variables of the environment, besides the card's
+env_kwargs = { difficulty = 3 }
+pass_env = ["MINE_HOME"]
 [budget]                            # of one call; when it is reached, no further cell begins
 cost_usd = 20.0
 wall_s = 28_800
@@ -41,9 +44,11 @@ from rewardsmith.contract import records
 from rewardsmith.contract.errors import ConfigError, SweepError, UserError
 from rewardsmith.contract.package_data import find_data_folder
 from rewardsmith.contract.records import Positive
+from rewardsmith.contract.records.fitness import AUTO_FITNESS
 from rewardsmith.spec import config as configuration
 from rewardsmith.spec import toml_files
 from rewardsmith.spec.config import Config, Layer
+from rewardsmith.spec.env_options import EnvOptions, check_kwargs, check_pass_env
 from rewardsmith.spec.removed_settings import REMOVED_SETTINGS
 from rewardsmith.spec.task_cards import Task, load_cards, load_task
 from rewardsmith.spec.validation_errors import join_lines
@@ -60,10 +65,12 @@ class _Model(BaseModel):
 
 
 class TaskOverride(_Model):
-    """Text, fitness and settings of the tasks that match a pattern."""
+    """Text, fitness, options of the environment and settings of the tasks that match a pattern."""
 
     text: str | None = None
     fitness: str | None = None
+    env_kwargs: dict[str, Any] = {}
+    pass_env: Names = ()
     settings: dict[str, Any] = {}
 
 
@@ -265,24 +272,37 @@ def dump_identity(task: Task) -> dict[str, Any]:
     metrics = tuple(replace(metric, meaning="") for metric in task.metrics)
     content: dict[str, Any] = records.dump(replace(task, anchors=(), metrics=metrics))
     earlier_metrics = content.pop("metrics")
+    for metric in earlier_metrics:
+        for name, default in (("in_prompts", False), ("better", None)):
+            if metric[name] == default:
+                del metric[name]
     if earlier_metrics:
         content["figures"] = earlier_metrics
     content["env"]["measures"] = content["env"].pop("privileged_signals")
-    if not content["env"]["pass_env"]:
-        del content["env"]["pass_env"]
+    for name in ("pass_env", "imports", "wrappers"):
+        if not content["env"][name]:
+            del content["env"][name]
+    if not content["stages"]:
+        del content["stages"]
     return content
 
 
 def dump_settings(config: Config) -> dict[str, Any]:
     """Return the settings that the ids of cells depend on; removed ones are included at their former defaults.
 
-    So the cells of a sweep that an earlier version began keep their ids.
+    Settings of later versions are left out where they have their defaults. So the cells of a sweep that an earlier
+    version began keep their ids.
     """
     content: dict[str, Any] = config.model_dump(mode="json", exclude={*RESULTLESS})
     for name, setting in REMOVED_SETTINGS.items():
         section, key = name.split(".")
         if section not in RESULTLESS:
             content.setdefault(section, {})[key] = setting.default
+    defaults = Config().model_dump(mode="json")
+    for name in configuration.SETTINGS_SINCE_FORMAT_2:
+        section, key = name.split(".")
+        if content.get(section, {}).get(key, ...) == defaults[section][key]:
+            del content[section][key]
     if not config.search.finalist_share:
         del content["search"]["finalist_share"]  # as in the searches of versions without finalists
     return content
@@ -357,9 +377,16 @@ def _plan_cell(
     if model:
         layer = _merge_layers(layer, {"llm": {"model": model}})
 
+    options = EnvOptions()
+    for entry in overrides:
+        kwargs = {**options.kwargs, **check_kwargs(entry.env_kwargs, "per_task")}
+        options = EnvOptions(kwargs, (*options.pass_env, *check_pass_env(entry.pass_env, "per_task")))
+
     fitness = expressions[-1] if expressions else None
+    if fitness == AUTO_FITNESS:
+        raise SweepError("fitness = 'auto' asks for a yes in each search, and a sweep waits for nobody: write it out")
     text = texts[-1] if texts else load_task(None, env, fitness).text
-    plan = searches.plan_search(text, env, fitness, overrides=layer, environment=environment)
+    plan = searches.plan_search(text, env, fitness, overrides=layer, environment=environment, env_options=options)
     _refuse_unanswerable(plan.config)
     return plan
 

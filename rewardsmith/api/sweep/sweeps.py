@@ -206,5 +206,5 @@ def _open_executor(cell: Cell, jobs: int, where: Layer | None, callback: SweepCa
     """Open the executor that the settings name; all cells share it."""
     config = configuration.resolve_config(cell.config.model_dump(), {"jobs": jobs or cell.config.jobs}, where or {})
     notice = callback.on_notice if callback else lambda text: None
-    with open_executor(config, notice, import_path.find_module_folder("module:", Path.cwd())) as executor:
+    with open_executor(config, notice, import_path.find_module_folder(("any",), Path.cwd())) as executor:
         yield executor

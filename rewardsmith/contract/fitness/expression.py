@@ -6,12 +6,15 @@
 
 names       a signal is its (T, *shape) array, the values after each of the episode's T steps; `start.name` is its
             value at the start; `actions` is (T, a); `survived` is 1, or 0 where the environment ended the episode;
-            `length` is T; `pi`
+            `length` is T; `limit` is the time limit in steps; `dt` is a step in seconds; `pi`
 operators   + - * / // % **, comparisons (chained too), and / or / not element by element, indices and slices
+lists       [0.1, 0.2, 0.0], a vector
 functions   over time (the first axis): mean sum min max std any all count first last diff rotations
+            rotations(angle): turns from the first step to the last, positive where the angle grows
             rotations(angle, when): turns within each unbroken stretch of steps where `when` holds
-            element by element: abs sqrt exp clip(x, low, high), min and max of several values
-            over the last axis: norm
+            element by element: abs sqrt exp sin cos tan arcsin arccos atan2(y, x) wrap clip(x, low, high), min and max
+            of several values; angles are in rad, wrap(angle) is in [-pi, pi)
+            over the last axis: norm, distance(a, b), angle(a, b) between vectors, angle(v) of a vector in a plane
 
 The result is one finite number. The text may go over several lines.
 """
@@ -24,7 +27,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +35,7 @@ from numpy.typing import NDArray
 
 from rewardsmith.contract import python_ast
 from rewardsmith.contract.errors import FitnessError
+from rewardsmith.contract.fitness.functions import FUNCTIONS, OLD_FUNCTIONS, SIGNATURES, list_functions
 from rewardsmith.contract.records import Signal
 from rewardsmith.contract.signal_source import current_name
 
@@ -67,6 +71,14 @@ class Fitness:
     tree: ast.expr = field(compare=False, repr=False)
     names: tuple[str, ...]
     """Signals that it reads, in their order."""
+    limit: int | None = None
+    """The environment's time limit in steps, the name `limit`; None where it is not known or there is none."""
+    step_s: float | None = None
+    """The length of an environment step in seconds, the name `dt`; None where it is not known."""
+
+    def bind_environment(self, limit: int | None, step_s: float | None) -> Fitness:
+        """Return the expression with the values of `limit` and `dt`."""
+        return replace(self, limit=limit, step_s=step_s)
 
     @classmethod
     def parse(cls, text: str) -> Fitness:
@@ -92,12 +104,11 @@ class Fitness:
             FitnessError: if one does not, with the nearest names.
         """
         signal_names = list(names)
+        called = {id(node.func) for node in ast.walk(self.tree) if isinstance(node, ast.Call)}
         for node in ast.walk(self.tree):
-            name = _signal_name(node)
+            name = None if id(node) in called else _signal_name(node)
             if name is not None and name not in signal_names:
-                near = difflib.get_close_matches(name, signal_names, n=3)
-                hint = f"near it: {', '.join(near)}" if near else f"there are: {', '.join(signal_names) or 'none'}"
-                raise _error_at(self.text, node, f"no signal {name!r}; {hint}")
+                raise _error_at(self.text, node, _describe_unknown_signal(name, signal_names))
 
     def try_on(self, signals: Iterable[Signal]) -> None:
         """Make sure that it gives a number on an artificial episode of these signals: names and shapes fit.
@@ -110,10 +121,9 @@ class Fitness:
         rng = np.random.default_rng(0)
         values = {name: rng.uniform(0.5, 1.5, (TRIAL_STEPS, *shapes[name])) for name in self.names}
         start = {name: rng.uniform(0.5, 1.5, shapes[name]) for name in self.names}
-        _to_scalar(
-            self,
-            _Evaluation(self.text, Rollout(values, start, np.ones((TRIAL_STEPS, 1)), False)).evaluate_node(self.tree),
-        )
+        trial = Rollout(values, start, np.ones((TRIAL_STEPS, 1)), False)
+        bound = self.bind_environment(self.limit or TRIAL_STEPS, self.step_s or 0.01)
+        _to_scalar(self, _Evaluation(bound, trial).evaluate_node(self.tree))
 
     def evaluate(self, rollout: Rollout) -> float:
         """Return the episode's fitness.
@@ -122,70 +132,21 @@ class Fitness:
             FitnessError: if a signal is missing, shapes do not fit, or the result is not one finite number.
         """
         self.check_signals(rollout.signals)
-        value = _to_scalar(self, _Evaluation(self.text, rollout).evaluate_node(self.tree))
+        value = _to_scalar(self, _Evaluation(self, rollout).evaluate_node(self.tree))
         if not math.isfinite(value):
             raise _error_at(self.text, self.tree, f"the result is {value}; guard a division or a root")
         return value
 
+    def compute_values(self, rollout: Rollout) -> Any:
+        """Return what it comes to before that has to be one number.
 
-def _count_nonzero(x: Array) -> Array:
-    return np.asarray(np.count_nonzero(x, axis=0), dtype=np.float64)
-
-
-def _count_rotations(angle: Array, when: Array | None = None) -> Array:
-    """Return the signed number of turns from the first value to the last, however the angle is wrapped.
-
-    Args:
-        angle: (T, ...) in rad.
-        when: (T,); then the turns within each unbroken stretch of steps where it holds, one number per stretch
-            (stretches, ...), a single 0 if there is no stretch.
-    """
-    unwrapped = np.unwrap(angle, axis=0)
-    if when is None:
-        return np.asarray((unwrapped[-1] - unwrapped[0]) / (2.0 * np.pi))
-    if when.shape != angle.shape[:1]:
-        raise ValueError(f"rotations(angle, when): when has shape {when.shape}, not {angle.shape[:1]}")
-    borders = np.flatnonzero(np.diff(np.concatenate(([False], when != 0, [False]))))
-    if not len(borders):
-        return np.zeros((1, *angle.shape[1:]))
-    first, last = borders[::2], borders[1::2] - 1
-    return np.asarray((unwrapped[last] - unwrapped[first]) / (2.0 * np.pi))
+        Raises:
+            FitnessError: if the shapes do not fit.
+        """
+        return _Evaluation(self, rollout).evaluate_node(self.tree)
 
 
-def _make_extreme(over_time: Callable[..., Any], of_two: Callable[..., Any]) -> Callable[..., Any]:
-    def extreme(*values: Any) -> Any:
-        if len(values) == 1:
-            return over_time(values[0], axis=0)
-        result = values[0]
-        for value in values[1:]:
-            result = of_two(result, value)
-        return result
-
-    return extreme
-
-
-FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int, int]] = {
-    "abs": (np.abs, 1, 1),
-    "all": (lambda x: np.all(x, axis=0), 1, 1),
-    "any": (lambda x: np.any(x, axis=0), 1, 1),
-    "clip": (np.clip, 3, 3),
-    "count": (_count_nonzero, 1, 1),
-    "diff": (lambda x: np.diff(x, axis=0), 1, 1),
-    "exp": (np.exp, 1, 1),
-    "first": (lambda x: x[0], 1, 1),
-    "last": (lambda x: x[-1], 1, 1),
-    "max": (_make_extreme(np.max, np.maximum), 1, 9),
-    "mean": (lambda x: np.mean(x, axis=0), 1, 1),
-    "min": (_make_extreme(np.min, np.minimum), 1, 9),
-    "norm": (lambda x: np.sqrt(np.sum(np.square(x), axis=-1)), 1, 1),
-    "rotations": (_count_rotations, 1, 2),
-    "sqrt": (np.sqrt, 1, 1),
-    "std": (lambda x: np.std(x, axis=0), 1, 1),
-    "sum": (lambda x: np.sum(x, axis=0), 1, 1),
-}
-"""Name to the function and its least and greatest number of arguments."""
-
-RESERVED = ("survived", "length", "actions", "start", "pi", *FUNCTIONS)
+RESERVED = ("survived", "length", "actions", "start", "pi", "limit", "dt", *OLD_FUNCTIONS)
 """Names of the language itself; no signal may take one."""
 
 _BINARY: Mapping[type, Callable[[Any, Any], Any]] = {
@@ -210,6 +171,13 @@ _UNARY: Mapping[type, Callable[[Any], Any]] = {
     ast.UAdd: operator.pos,
     ast.Not: np.logical_not,
 }
+
+
+MISSING_CONSTANTS: Mapping[str, str] = {
+    "limit": "the environment has no time limit, so `limit` has no value; write a number of steps",
+    "dt": "the environment does not say how long a step is, so `dt` has no value; write the seconds of a step",
+}
+"""Why a name of the language has no value."""
 
 
 # ---------------------------------------------------------------- reading
@@ -253,6 +221,8 @@ def _validate_node(node: ast.AST, text: str, names: dict[str, None]) -> None:
         _validate_call(node, text)
         for argument in node.args:
             _validate_node(argument, text, names)
+    elif isinstance(node, ast.List):
+        _validate_list(node, text, names)
     elif isinstance(node, ast.Subscript):
         _validate_node(node.value, text, names)
         _read_index(node.slice, text)
@@ -268,12 +238,19 @@ def _validate_node(node: ast.AST, text: str, names: dict[str, None]) -> None:
         raise _error_at(text, node, f"the fitness language has no {_describe_node(node)}")
 
 
+def _validate_list(node: ast.List, text: str, names: dict[str, None]) -> None:
+    if not node.elts:
+        raise _error_at(text, node, "an empty list is no vector; write its numbers, e.g. [0.0, 1.0]")
+    for part in node.elts:
+        _validate_node(part, text, names)
+
+
 def _validate_name(node: ast.Name | ast.Attribute, text: str, names: dict[str, None]) -> None:
     if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "start"):
         raise _error_at(text, node, "only `start` has attributes: start.<signal>")
     if isinstance(node, ast.Name) and node.id == "start":
         raise _error_at(text, node, "`start` alone is no value; write start.<signal>")
-    if isinstance(node, ast.Name) and node.id in FUNCTIONS:
+    if isinstance(node, ast.Name) and node.id in OLD_FUNCTIONS:
         raise _error_at(text, node, f"{node.id} is a function; write {node.id}(...)")
     name = _signal_name(node)
     if name is not None:
@@ -283,14 +260,15 @@ def _validate_name(node: ast.Name | ast.Attribute, text: str, names: dict[str, N
 def _validate_call(node: ast.Call, text: str) -> None:
     name = node.func.id if isinstance(node.func, ast.Name) else None
     if name is None or name not in FUNCTIONS:
-        near = difflib.get_close_matches(name or "", FUNCTIONS, n=3) or list(FUNCTIONS)
-        raise _error_at(text, node.func, f"no function {ast.unparse(node.func)!r}; there is {', '.join(near)}")
+        message = f"no function {ast.unparse(node.func)!r}; there are {list_functions()}"
+        raise _error_at(text, node.func, message)
     _, least, most = FUNCTIONS[name]
     if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
         raise _error_at(text, node, f"{name}() takes plain values")
     if not least <= len(node.args) <= most:
         allowed = str(least) if least == most else f"{least} to {most}"
-        raise _error_at(text, node, f"{name}() takes {allowed} value(s), {len(node.args)} given")
+        form = f": {SIGNATURES[name]}" if name in SIGNATURES else ""
+        raise _error_at(text, node, f"{name}() takes {allowed} value(s){form}, {len(node.args)} given")
 
 
 def _validate_operators(node: ast.BinOp | ast.UnaryOp | ast.Compare | ast.BoolOp, text: str) -> None:
@@ -309,6 +287,16 @@ def _signal_name(node: ast.AST) -> str | None:
     return None
 
 
+def _describe_unknown_signal(name: str, signal_names: list[str]) -> str:
+    """Say that there is no such signal, which are near, and how a card adds one."""
+    if name in FUNCTIONS:
+        return f"no signal {name!r}; {name} is a function: {SIGNATURES.get(name, f'{name}(x)')}"
+    near = difflib.get_close_matches(name, signal_names, n=3)
+    hint = f"near it: {', '.join(near)}" if near else f"there are: {', '.join(signal_names) or 'none'}"
+    entry = f'{name} = {{ source = "...", unit = "...", meaning = "..." }}'
+    return f"no signal {name!r}; {hint}; a task card adds one under [signals]: {entry}"
+
+
 def _read_index(node: ast.expr, text: str) -> Any:
     """Return an index made of whole numbers and slices."""
     if isinstance(node, ast.Tuple):
@@ -325,7 +313,13 @@ def _read_index(node: ast.expr, text: str) -> Any:
 
 
 def _describe_node(node: ast.AST) -> str:
-    names = {"IfExp": "if/else", "Lambda": "lambda", "List": "list", "Dict": "dict", "ListComp": "comprehension"}
+    names = {
+        "IfExp": "if/else",
+        "Lambda": "lambda",
+        "Tuple": "tuple; write a list, [0.0, 1.0]",
+        "Dict": "dict",
+        "ListComp": "comprehension",
+    }
     return names.get(type(node).__name__, type(node).__name__)
 
 
@@ -335,8 +329,8 @@ def _describe_node(node: ast.AST) -> str:
 class _Evaluation:
     """Computes the value of a validated tree over one episode."""
 
-    def __init__(self, text: str, rollout: Rollout) -> None:
-        self.text, self.rollout = text, rollout
+    def __init__(self, fitness: Fitness, rollout: Rollout) -> None:
+        self.fitness, self.text, self.rollout = fitness, fitness.text, rollout
 
     def evaluate_node(self, node: ast.expr) -> Any:
         with np.errstate(all="ignore"):
@@ -353,7 +347,9 @@ class _Evaluation:
         if isinstance(node, ast.Attribute):
             return np.asarray(self.rollout.start[node.attr], dtype=np.float64)
         if isinstance(node, ast.Name):
-            return self._look_up(node.id)
+            return self._look_up(node)
+        if isinstance(node, ast.List):
+            return np.stack([np.asarray(self.evaluate_node(part), dtype=np.float64) for part in node.elts], axis=-1)
         if isinstance(node, ast.Subscript):
             return np.asarray(self.evaluate_node(node.value))[_read_index(node.slice, self.text)]
         if isinstance(node, ast.Call):
@@ -386,15 +382,23 @@ class _Evaluation:
             result = np.logical_and(result, _COMPARE[type(op)](left, right))
         return result
 
-    def _look_up(self, name: str) -> Any:
+    def _look_up(self, node: ast.Name) -> Any:
         rollout = self.rollout
-        if name == "survived":
-            return np.float64(not rollout.terminated)
-        if name == "length":
-            return np.float64(len(rollout.actions))
-        if name == "actions":
+        if node.id not in RESERVED:
+            return np.asarray(rollout.signals[node.id], dtype=np.float64)
+        if node.id == "actions":
             return rollout.actions
-        return np.float64(math.pi) if name == "pi" else np.asarray(rollout.signals[name], dtype=np.float64)
+        numbers: Mapping[str, float | None] = {
+            "survived": float(not rollout.terminated),
+            "length": float(len(rollout.actions)),
+            "pi": math.pi,
+            "limit": self.fitness.limit,
+            "dt": self.fitness.step_s,
+        }
+        number = numbers[node.id]
+        if number is None:
+            raise _error_at(self.text, node, MISSING_CONSTANTS[node.id])
+        return np.float64(number)
 
 
 def _as_number(value: Any) -> Any:

@@ -41,6 +41,11 @@ class AuxiliaryMetrics:
         """The signals that they read, privileged ones included, in their order."""
         return tuple(dict.fromkeys(name for fitness in self.expressions.values() for name in fitness.names))
 
+    def bind_environment(self, limit: int | None, step_s: float | None) -> AuxiliaryMetrics:
+        """Return the metrics with the values of `limit` and `dt`; see `Fitness.bind_environment`."""
+        bound = {name: fitness.bind_environment(limit, step_s) for name, fitness in self.expressions.items()}
+        return AuxiliaryMetrics(bound)
+
     def check_signals(self, names: Iterable[str]) -> None:
         """Make sure that every signal they read exists.
 

@@ -3,29 +3,33 @@
 Every record is a frozen dataclass of plain values, so that it travels as JSON (`dump`, `load`, `read`,
 `write`). Arrays never travel inside a record: they lie in an .npz file in the same folder.
 
-environment  Signal, Metric, InfoEntry, EnvSpec
+environment  Signal, SignalFacts, Metric, InfoEntry, EnvWrapper, EnvSpec
 programs     Proposal, Finding, TermStats, ScoredSample, TrialScoring, Verdict
-jobs         TrainSettings, OffPolicySettings, Limits, Job, ProbeJob, ReferenceScores, TrainJob, EvaluateJob, RenderJob,
-             load_job (in);
+jobs         TrainSettings, OffPolicySettings, Limits, InitialPolicy, Job, ProbeJob, ReferenceScores, TrainJob,
+             EvaluateJob, RenderJob, load_job (in);
              CurvePoint, Rung, Episode, Probe, Training, Evaluation, Video (out)
+judge        Subtask, SubtaskScore, JudgeScore
 search       SlotAssignment, GenerationPlan, TermConstraint, Brief, EpisodeReading, Reflection, Candidate;
-             Interval, Finalist, FinalistRound, ReportedMetric, Baselines, Ensemble, ModelUsage, Result (the outcome);
-             DoctorCheck
+             Interval, Finalist, FinalistRound, ReportedMetric, Baselines, Ensemble, WarmStartLineage, StageOutcome,
+             ModelUsage, Result (the outcome); DoctorCheck
 json_files   dump, load, load_from_file, read, write: a record as JSON
 
 A missing value is None, never 0. `status` says how a job or a candidate ended and is not a score.
 """
 
-from rewardsmith.contract.records.environment import EnvSpec, InfoEntry, Metric, Signal
+from rewardsmith.contract.records.environment import EnvSpec, EnvWrapper, InfoEntry, Metric, Signal, SignalFacts
 from rewardsmith.contract.records.jobs import (
     CurvePoint,
     Episode,
     EvaluateJob,
     Evaluation,
+    ExportJob,
+    InitialPolicy,
     Job,
     JobResult,
     Limits,
     OffPolicySettings,
+    PolicyFile,
     PolicyJob,
     Probe,
     ProbeJob,
@@ -39,6 +43,7 @@ from rewardsmith.contract.records.jobs import (
     load_job,
 )
 from rewardsmith.contract.records.json_files import dump, load, load_from_file, read, write, write_text
+from rewardsmith.contract.records.judge import JudgeScore, Subtask, SubtaskScore
 from rewardsmith.contract.records.programs import (
     TIMED_FINDINGS,
     Finding,
@@ -65,7 +70,9 @@ from rewardsmith.contract.records.search import (
     ReportedMetric,
     Result,
     SlotAssignment,
+    StageOutcome,
     TermConstraint,
+    WarmStartLineage,
 )
 from rewardsmith.contract.records.types import (
     Count,
@@ -92,26 +99,31 @@ __all__ = [
     "Ensemble",
     "EnsembleRule",
     "EnvSpec",
+    "EnvWrapper",
     "Episode",
     "EpisodeReading",
     "EvaluateJob",
     "Evaluation",
     "Example",
+    "ExportJob",
     "Finalist",
     "FinalistRound",
     "Finding",
     "Fraction",
     "GenerationPlan",
     "InfoEntry",
+    "InitialPolicy",
     "Interval",
     "Job",
     "JobResult",
     "JsonValue",
+    "JudgeScore",
     "Limits",
     "Metric",
     "Mode",
     "ModelUsage",
     "OffPolicySettings",
+    "PolicyFile",
     "PolicyJob",
     "Positive",
     "Probe",
@@ -127,8 +139,12 @@ __all__ = [
     "ScoredSample",
     "Severity",
     "Signal",
+    "SignalFacts",
     "SlotAssignment",
+    "StageOutcome",
     "Status",
+    "Subtask",
+    "SubtaskScore",
     "TermConstraint",
     "TermStats",
     "TrainJob",
@@ -137,6 +153,7 @@ __all__ = [
     "TrialScoring",
     "Verdict",
     "Video",
+    "WarmStartLineage",
     "dump",
     "load",
     "load_from_file",

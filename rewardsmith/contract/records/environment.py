@@ -25,6 +25,23 @@ class Signal:
 
 
 @dataclass(frozen=True)
+class SignalFacts:
+    """Figures of a signal under random actions; the tuples have one entry per component."""
+
+    start: tuple[float, ...]
+    """Mean at an episode's start."""
+    low: tuple[float, ...]
+    """Least value after an action."""
+    mean: tuple[float, ...]
+    high: tuple[float, ...]
+    """Greatest value after an action."""
+    constant: tuple[int, ...] = ()
+    """Components that never change."""
+    repeats: bool = False
+    """Every component that changes is one of an earlier signal's too, or of the action."""
+
+
+@dataclass(frozen=True)
 class Metric:
     """An auxiliary metric of a task: reported to people, never used for selection, unknown to programs."""
 
@@ -34,6 +51,11 @@ class Metric:
     """Over one evaluated episode, in the language of the fitness."""
     meaning: str = ""
     """What its mean over episodes says, in one line."""
+    in_prompts: bool = False
+    """A designer's prompt names it and says what it came to; where the card says so."""
+    better: Literal["higher", "lower"] | None = None
+    """The direction in which it agrees with the task, where the card says so: a fitness that falls apart from it
+    raises a notice to the user."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +68,15 @@ class InfoEntry:
     decision: Literal["signal", "privileged", "left out"]
     """privileged: only a fitness expression may name it."""
     reason: str
+
+
+@dataclass(frozen=True)
+class EnvWrapper:
+    """A wrapper of an environment: a class, or a function that returns one, with its keyword arguments."""
+
+    name: str
+    """"module:Class"; its first argument is the environment."""
+    kwargs: dict[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,3 +95,14 @@ class EnvSpec:
     prompts."""
     pass_env: tuple[str, ...] = ()
     """Names of environment variables that the environment's process gets besides those that every worker has."""
+    imports: tuple[str, ...] = ()
+    """Modules that register the id, imported before it is made; a function of one, "module:function", is called."""
+    wrappers: tuple[EnvWrapper, ...] = ()
+    """Around what `gymnasium.make` gives, the innermost first."""
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules that making it imports: that of its id, those of `imports` and of the wrappers; each once."""
+        own = [self.env_id.rpartition(":")[0]] if ":" in self.env_id else []
+        others = [name.partition(":")[0] for name in (*self.imports, *(wrapper.name for wrapper in self.wrappers))]
+        return tuple(dict.fromkeys((*own, *others)))

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt, Le, MinLen
 
 from rewardsmith.contract.records.environment import EnvSpec, InfoEntry, Signal
+from rewardsmith.contract.records.fitness import Motion
 from rewardsmith.contract.records.json_files import load
-from rewardsmith.contract.records.types import Count, Fraction, LowerBound, Positive, Status, UpperBound
+from rewardsmith.contract.records.judge import JudgeScore
+from rewardsmith.contract.records.types import Count, Fraction, JsonValue, LowerBound, Positive, Status, UpperBound
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,29 @@ class TrainSettings:
     normalize_reward: bool = True
     checkpoints: Count = 10
     """How many points of the learning curve to report."""
+    physics_threads: Literal["auto"] | Count = "auto"
+    """Threads that step MuJoCo's simulations, at most one for each environment; no result depends on it. auto: the
+    training's share of the cores, while that is faster than one thread."""
+    observation: Literal["environment"] | Annotated[tuple[str, ...], MinLen(1)] = "environment"
+    """Names of the signals that the policy observes, one after the other; environment: the environment's own vector. A
+    program's OBSERVATION counts before it."""
+    keep: Literal["last", "best_return"] = "last"
+    """Which policy a training gives. last: the one at its end. best_return: that of the checkpoint whose episodes had
+    the highest mean return by the program; the fitness has no part in it."""
     off_policy: OffPolicySettings = OffPolicySettings()
+
+
+@dataclass(frozen=True)
+class InitialPolicy:
+    """The policy that a training begins with, in place of a random one."""
+
+    folder: str
+    """Path of the policy's folder."""
+    owner: str
+    """Candidate whose policy it is, or another name for messages."""
+    share: Annotated[float, Gt(0.0), Le(1.0)] = 1.0
+    """Share of its parameters: a training begins with share * inherited + (1 - share) * random ones (ROSKA, AAAI 2025,
+    arXiv:2412.13492). The normalisation of observations is inherited as a whole."""
 
 
 @dataclass(frozen=True)
@@ -129,10 +153,18 @@ class Probe:
     """All environments are stepped at once on batched physics; else one by one."""
     action_about: str = ""
     """What an action is, as far as the space tells; for tasks whose card does not say more."""
+    action_names: tuple[str, ...] = ()
+    """The environment's own names of its choices, or of the numbers of an action; empty where it has none."""
     about: str = ""
-    """What the environment's class says about itself: its docstring, for people; no prompt has it."""
+    """Docstring of the environment's class, without its sections on rewards; shown in a prompt where the task has no
+    card."""
     remarks: tuple[str, ...] = ()
     """What a user should know about the environment, a line each."""
+    robot_options: dict[str, JsonValue] = field(default_factory=dict)
+    """Of a robot from its file: the options of its environment, with what they come to where nothing was said."""
+    unobserved: dict[str, tuple[int, ...]] | None = None
+    """Signal name to its components, flattened, that the policy's observation does not tell; None where that is not
+    known. A signal that is missing here is observed, or it was not found out."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +218,10 @@ class Training:
     """Why it ended: the first line is what a user and the designer read. If ok: what the user should know."""
     layers: tuple[str, ...] = ()
     """Layers of the seal that held its reward process; empty for the environment reward and in older records."""
+    kept_env_steps: int | None = None
+    """Environment steps at which the policy was as it is saved; None where it is the last one."""
+    inherited_from: str | None = None
+    """Owner of the policy that the training began with; None where it began from nothing."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +250,9 @@ class Evaluation:
     """Why there is no fitness. If ok: which metric has no value, and why."""
     metrics: dict[str, float | None] = field(default_factory=dict)
     """The task's metrics by name, each the mean over the episodes; None where one of them has no value."""
+    judge: JudgeScore | None = None
+    """What a judge makes of the episodes; None where no judge was asked. Where it judges in place of a fitness
+    expression, `fitness` is its score, and the fitness of each episode is still the expression's."""
 
 
 @dataclass(frozen=True)
@@ -254,7 +293,26 @@ class Video:
     """Why there is no video, unless ok."""
 
 
-JobResult = Probe | Training | Evaluation | Video
+PolicyFormat = Literal["onnx", "sb3", "torchscript"]
+"""Formats in which a policy leaves rewardsmith."""
+
+
+@dataclass(frozen=True)
+class PolicyFile:
+    """A policy in a format of others."""
+
+    status: Status
+    file: str = ""
+    """Name of the file beside this record: "policy.onnx", "policy.zip" (stable-baselines3) or "policy.pt"."""
+    obs_dim: int = 0
+    """Length of the observation that it takes; an image has so many bytes."""
+    observation: tuple[str, ...] = ()
+    """Signals that it observes, in their order; empty: the environment's own observation, flattened."""
+    cause: str | None = None
+    """Why there is no file, unless ok."""
+
+
+JobResult = Probe | Training | Evaluation | Video | PolicyFile
 
 R_co = TypeVar("R_co", bound=JobResult, covariant=True)
 
@@ -274,6 +332,15 @@ class Job(ABC, Generic[R_co]):
     @abstractmethod
     def result_type(self) -> type[R_co]:
         """Record type that answers the job."""
+
+    @property
+    def policy_folder(self) -> str | None:
+        """Path of the policy that the job reads; None where it reads none."""
+        return None
+
+    def with_policy(self, folder: Path) -> Self:
+        """Return the job with its policy read from another folder."""
+        return self
 
     @abstractmethod
     def build_unfinished(self, status: Status, cause: str, curve: tuple[CurvePoint, ...] = ()) -> R_co:
@@ -295,8 +362,13 @@ class PolicyJob(Job[R_co]):
     """Path of a policy folder (policy.safetensors, policy.json); None acts at random."""
     fitness: str
 
+    @property
+    def policy_folder(self) -> str | None:
+        """See `Job.policy_folder`."""
+        return self.policy
+
     def with_policy(self, folder: Path) -> Self:
-        """Return the job with its policy read from another folder."""
+        """See `Job.with_policy`."""
         return replace(self, policy=str(folder))
 
 
@@ -337,12 +409,25 @@ class TrainJob(Job[Training]):
     """Environment steps, ascending, at which the training reports and waits to be told to go on or to stop."""
     reference: ReferenceScores | None = None
     """What the program's trial scoring gave: the training fails where its terms differ."""
+    initial_policy: InitialPolicy | None = None
+    """The policy to begin with; one that does not fit is not used, and the training says so in its `cause`."""
     kind: Literal["train"] = "train"
 
     @property
     def result_type(self) -> type[Training]:
         """See `Job.result_type`."""
         return Training
+
+    @property
+    def policy_folder(self) -> str | None:
+        """See `Job.policy_folder`."""
+        return self.initial_policy.folder if self.initial_policy else None
+
+    def with_policy(self, folder: Path) -> Self:
+        """See `Job.with_policy`."""
+        if self.initial_policy is None:
+            return self
+        return replace(self, initial_policy=replace(self.initial_policy, folder=str(folder)))
 
     def build_unfinished(self, status: Status, cause: str, curve: tuple[CurvePoint, ...] = ()) -> Training:
         """See `Job.build_unfinished`."""
@@ -361,6 +446,8 @@ class EvaluateJob(PolicyJob[Evaluation]):
     deterministic: bool = True
     metrics: dict[str, str] = field(default_factory=dict)
     """Auxiliary metrics of the task, name to expression; measured on the same episodes."""
+    motion: Motion | None = None
+    """Scripted motion that acts in place of a policy."""
     kind: Literal["evaluate"] = "evaluate"
 
     @property
@@ -406,7 +493,36 @@ class RenderJob(PolicyJob[Video]):
         return Video(status, seed=self.seed, cause=cause)
 
 
-AnyJob = ProbeJob | TrainJob | EvaluateJob | RenderJob
+@dataclass(frozen=True)
+class ExportJob(Job[PolicyFile]):
+    """Write a trained policy in a format of others."""
+
+    env: EnvSpec
+    policy: str
+    """Path of the policy's folder."""
+    format: PolicyFormat
+    kind: Literal["export"] = "export"
+
+    @property
+    def result_type(self) -> type[PolicyFile]:
+        """See `Job.result_type`."""
+        return PolicyFile
+
+    @property
+    def policy_folder(self) -> str | None:
+        """See `Job.policy_folder`."""
+        return self.policy
+
+    def with_policy(self, folder: Path) -> Self:
+        """See `Job.with_policy`."""
+        return replace(self, policy=str(folder))
+
+    def build_unfinished(self, status: Status, cause: str, curve: tuple[CurvePoint, ...] = ()) -> PolicyFile:
+        """See `Job.build_unfinished`."""
+        return PolicyFile(status, cause=cause)
+
+
+AnyJob = ProbeJob | TrainJob | EvaluateJob | RenderJob | ExportJob
 
 
 def load_job(data: Mapping[str, Any]) -> Job[JobResult]:

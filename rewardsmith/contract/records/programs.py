@@ -28,6 +28,8 @@ class Proposal:
     """The author's words about it, without the code."""
     transcript: str | None = None
     """Ledger key of the call that produced it."""
+    idea: str = ""
+    """The idea in one line, as its author named it; empty where it named none."""
 
     @property
     def program(self) -> RewardProgram:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rewardsmith.contract.records.environment import Signal
+from rewardsmith.contract.records.environment import Signal, SignalFacts
 from rewardsmith.contract.records.jobs import Evaluation, Training
 from rewardsmith.contract.records.programs import Proposal, Verdict
 from rewardsmith.contract.records.types import EnsembleRule, Mode, Status
@@ -94,6 +95,18 @@ class Brief:
     """Terms that no program may have."""
     user_program: Proposal | None = None
     """The user's program, which this slot tries as it is."""
+    training: str = ""
+    """How policies are trained, in a few sentences; from the settings."""
+    scale: str = ""
+    """The kind and unit of the fitness, and what random actions and the environment's own reward reach."""
+    noise: float | None = None
+    """Difference of two fitness values below which it is within the noise of training; None while nothing is known."""
+    ties: tuple[str, ...] = ()
+    """Candidates that cannot be told apart from the best one, its own id not included."""
+    unobserved: Mapping[str, tuple[int, ...]] | None = None
+    """See `Probe.unobserved`."""
+    signal_facts: Mapping[str, SignalFacts] = field(default_factory=dict)
+    """Signal name to what the recording under random actions shows of it."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +134,10 @@ class Reflection:
     """For the user, one line each."""
     reading: EpisodeReading | None = None
     """A language model's reading of the recorded episodes; None where no model was asked."""
+    outcome: str = ""
+    """How many of its episodes ended early, and their mean length: "7 of 10, 120 steps"."""
+    ends: dict[str, float] = field(default_factory=dict)
+    """Some of the card's signals, with their means at the last step."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +244,34 @@ class Ensemble:
 
 
 @dataclass(frozen=True)
+class WarmStartLineage:
+    """The trainings that led to the best program's policies in the search, each begun with the policy before it.
+
+    The figure is of these policies themselves, which saw more environment steps than a training from nothing.
+    """
+
+    members: tuple[str, ...]
+    """Ids of the candidates, the first trained from nothing, the best program last."""
+    env_steps: int
+    """Environment steps of all of its trainings, for one training seed."""
+    reached: Interval | None
+    """Fitness of its last policies on the episodes of the report, one value per training seed of the search."""
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """A stage of the task's card before the task itself, as its own search ended."""
+
+    text: str
+    fitness: str
+    """Its expression."""
+    reached: float | None
+    """Fitness of its best program in its search; biased upwards, as it was chosen by it."""
+    env_steps: int
+    """Of each of its trainings."""
+
+
+@dataclass(frozen=True)
 class ModelUsage:
     """The cost of language-model calls."""
 
@@ -264,6 +309,12 @@ class Result:
     """The auxiliary metrics of the task's card."""
     finalists: tuple[Finalist, ...] = ()
     """The candidates that were trained again after the last generation, in the order of the candidates."""
+    lineage: WarmStartLineage | None = None
+    """What the search's own policies of the best program are worth, with `search.warm_start`; else None."""
+    stages: tuple[StageOutcome, ...] = ()
+    """The stages before the task; the reported trainings go through all of them."""
+    observation: tuple[str, ...] = ()
+    """Signals that the best program's policies observe; empty: the environment's own observation."""
 
 
 @dataclass(frozen=True)

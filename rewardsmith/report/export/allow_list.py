@@ -20,13 +20,14 @@ import builtins
 import math
 import symtable
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from rewardsmith.contract import python_ast
 from rewardsmith.contract.findings import limit_findings
 from rewardsmith.contract.records import Finding
 from rewardsmith.contract.reward_program import EXPORT_RULE, STATES, RewardProgram
+from rewardsmith.contract.state_reads import find_state_parameters
 
 _NUMPY = """
     abs absolute acos acosh add all allclose amax amin angle any append apply_along_axis apply_over_axes arange arccos
@@ -338,6 +339,7 @@ def _resolve_module(node: ast.expr, aliases: Mapping[str, str]) -> str | None:
 
 def _check_attributes(tree: ast.Module, aliases: Mapping[str, str], program: RewardProgram) -> Iterator[Finding]:
     signals = {name for name in program.signals if _is_harmless(name)}
+    states = {*STATES, *(parameter for _, parameter in find_state_parameters(tree))}
     memory = {name for name in program.memory if _is_harmless(name)}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Attribute):
@@ -352,7 +354,7 @@ def _check_attributes(tree: ast.Module, aliases: Mapping[str, str], program: Rew
         elif not is_read:
             if node.attr not in memory:
                 yield _refuse(node, name, "only a name of MEMORY is assigned as an attribute")
-        elif node.attr not in ATTRIBUTES | memory and not (_is_state(node.value) and node.attr in signals):
+        elif node.attr not in ATTRIBUTES | memory and not (_is_state(node.value, states) and node.attr in signals):
             yield _refuse(node, name, "not among the attributes of arrays and numbers that a program may use")
 
 
@@ -360,8 +362,8 @@ def _is_harmless(name: str) -> bool:
     return not (name.startswith("_") or name in RISKY_SIGNALS)
 
 
-def _is_state(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id in STATES
+def _is_state(node: ast.expr, states: Collection[str]) -> bool:
+    return isinstance(node, ast.Name) and node.id in states
 
 
 def _spell_attribute(node: ast.Attribute) -> str:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.resources import files
@@ -22,7 +23,7 @@ from rewardsmith.contract import env_families, python_ast
 from rewardsmith.contract import reward_program as contract
 from rewardsmith.contract.errors import ProgramError
 from rewardsmith.contract.findings import join_messages
-from rewardsmith.contract.records import EnvSpec, Scalar, Signal
+from rewardsmith.contract.records import EnvSpec, JsonValue, Signal
 from rewardsmith.contract.reward_program import RewardProgram
 from rewardsmith.contract.signal_source import Constant, FunctionCall, Index, Node, SignedSum, parse
 from rewardsmith.contract.text import flatten_text
@@ -116,11 +117,18 @@ def spell_make_call(env: EnvSpec) -> str:
     "gymnasium.make('Hopper-v5', frame_skip=2)"
     """
     env_id, kwargs = _make_arguments(env)
-    arguments = ", ".join([repr(env_id), *(f"{name}={value!r}" for name, value in kwargs.items())])
-    return f"gymnasium.make({arguments})"
+    call = f"gymnasium.make({_spell_arguments(repr(env_id), kwargs)})"
+    for wrapper in env.wrappers:
+        name = re.sub(r"[^\w.]", "_", wrapper.name.replace(":", "."))
+        call = f"{name}({_spell_arguments(call, wrapper.kwargs)})"
+    return call
 
 
-def _make_arguments(env: EnvSpec) -> tuple[str, dict[str, Scalar]]:
+def _spell_arguments(first: str, kwargs: Mapping[str, JsonValue]) -> str:
+    return ", ".join([first, *(f"{name}={value!r}" for name, value in kwargs.items())])
+
+
+def _make_arguments(env: EnvSpec) -> tuple[str, dict[str, JsonValue]]:
     """Return the id and the keyword arguments with which `gymnasium.make` builds an environment."""
     env_id, kwargs = env_families.resolve_make_arguments(env.env_id, env.kwargs)
     if env.max_episode_steps is not None:
@@ -164,6 +172,7 @@ this file to see their values under random actions.
 
 from __future__ import annotations
 
+import importlib
 import math
 import sys
 import types
@@ -214,6 +223,9 @@ def _constants_text(program: RewardProgram, signals: Sequence[Signal], env: EnvS
     # The environment.
     env_id, kwargs = _make_arguments(env)
     lines = [f"{RULE}constants of the wrapper", "", f"ENV_ID = {json.dumps(env_id)}", f"ENV_KWARGS = {kwargs!r}"]
+    lines.append(f"IMPORTS: tuple[str, ...] = {env.imports!r}")
+    wrappers = tuple((wrapper.name, wrapper.kwargs) for wrapper in env.wrappers)
+    lines.append(f"WRAPPERS: tuple[tuple[str, dict[str, Any]], ...] = {wrappers!r}")
 
     # The program: dictionaries that it does not define itself are empty.
     defined = _defined_names(python_ast.parse_module(program.source))

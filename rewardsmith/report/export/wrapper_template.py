@@ -5,6 +5,7 @@ The empty values stand for the constants that the exported file defines above th
 
 from __future__ import annotations
 
+import importlib
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -15,6 +16,8 @@ import numpy as np
 
 ENV_ID = ""
 ENV_KWARGS: dict[str, Any] = {}
+IMPORTS: tuple[str, ...] = ()
+WRAPPERS: tuple[tuple[str, dict[str, Any]], ...] = ()
 WEIGHTS: dict[str, float] = {}
 MEMORY: dict[str, float] = {}
 ARGUMENTS: tuple[str, ...] = ()
@@ -69,7 +72,21 @@ class RewardWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 def make(**kwargs: Any) -> RewardWrapper:
     """Return the environment that the program was written for, with its reward."""
-    return RewardWrapper(gymnasium.make(ENV_ID, **{**ENV_KWARGS, **kwargs}))
+    for name in IMPORTS:
+        imported = _import(name)
+        if ":" in name:
+            imported()
+    env: Any = gymnasium.make(ENV_ID, **{**ENV_KWARGS, **kwargs})
+    for name, arguments in WRAPPERS:
+        env = _import(name)(env, **arguments)
+    return RewardWrapper(env)
+
+
+def _import(name: str) -> Any:
+    """Return a module, or what "module:name" stands for."""
+    module, _, attribute = name.partition(":")
+    imported = importlib.import_module(module)
+    return getattr(imported, attribute) if attribute else imported
 
 
 def _action(space: Any, action: Any) -> Any:
@@ -127,7 +144,7 @@ class _Simulation:
         if field == "state":
             return np.ravel(self._env.state)[indices]
         if field == "info":
-            return _number(self._info.get(".".join(map(str, indices)), 0.0))
+            return _number(_find_part(self._info, ".".join(map(str, indices))))
         data, (model, _) = self._current(), self._physics()
         rows: list[Any] = [_rows(model, field, index) if isinstance(index, str) else index for index in indices]
         if field in ("xvelp", "xvelr"):
@@ -171,10 +188,23 @@ def _flatten(space: Any, obs: Any) -> list[Any]:
     return [np.asarray(gymnasium.spaces.flatten(space, obs), np.float64)] if flattens else [np.empty(0)]
 
 
+def _find_part(value: Any, key: str) -> Any:
+    """Return an entry of `info`, or "ship.fuel" of nested ones; 0 if it is not reported."""
+    if isinstance(value, dict) and key in value:
+        return value[key]
+    entries = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, entry in entries:
+        if str(name) == key:
+            return entry
+        if key.startswith(f"{name}.") and isinstance(entry, dict | list | tuple):
+            return _find_part(entry, key.removeprefix(f"{name}."))
+    return 0.0
+
+
 def _number(value: Any) -> Any:
     """Return an entry of `info` as numbers; nan if it is not numeric or not finite."""
     try:
-        array = np.asarray(value)
+        array = np.asarray(getattr(value, "value", value))  # a member of an Enum stands for its value
     except ValueError:
         return np.nan
     return array if array.dtype.kind in "biuf" and np.isfinite(array).all() else np.nan

@@ -5,6 +5,7 @@ record           functions that add an input                prompt_notes     not
 bradley_terry    strengths from comparisons, next pairs     ranking          order of the candidates and its uncertainty
 search_feedback  feedback and judge, as a search uses them  rank_option      `--fitness people` and `--fitness judge`
 llm_judge        a language model that compares             factor_ranking   a reward learned from ranked measures
+scoring_judge    a language model that scores               episode_material recorded episodes as a judge sees them
 
 Every input is an event of the journal, appended and never changed; docs/feedback.md explains.
 """
@@ -24,6 +25,7 @@ from rewardsmith.search.feedback.events import (
     Release,
     UserRemark,
     WeightChange,
+    Withdrawal,
 )
 from rewardsmith.search.feedback.ranking import PreferenceRanking, RankedCandidate, load_ranking, suggest_pairs
 from rewardsmith.search.feedback.record import (
@@ -39,6 +41,7 @@ from rewardsmith.search.feedback.record import (
     set_ranking,
     submit_program,
     submit_weights,
+    withdraw_feedback,
 )
 from rewardsmith.search.feedback.search_feedback import SearchFeedback, is_waiting_reason
 from rewardsmith.search.feedback.state import load_state
@@ -61,6 +64,7 @@ __all__ = [
     "SuggestedPair",
     "UserRemark",
     "WeightChange",
+    "Withdrawal",
     "add_preference",
     "add_remark",
     "ban_term",
@@ -77,4 +81,5 @@ __all__ = [
     "submit_program",
     "submit_weights",
     "suggest_pairs",
+    "withdraw_feedback",
 ]

@@ -128,8 +128,27 @@ class ContinueRequest:
     kind: Literal["more"] = "more"
 
 
+@dataclass(frozen=True)
+class Withdrawal:
+    """The undoing of an earlier input: later generations are run as if it had not been given."""
+
+    number: int
+    """Of the input."""
+    by: str = DEFAULT_RATER
+    kind: Literal["withdrawal"] = "withdrawal"
+
+
 FeedbackInput = Annotated[
-    UserRemark | Preference | Pin | Ban | Release | WeightChange | ProgramEdit | RankingChange | ContinueRequest,
+    UserRemark
+    | Preference
+    | Pin
+    | Ban
+    | Release
+    | WeightChange
+    | ProgramEdit
+    | RankingChange
+    | ContinueRequest
+    | Withdrawal,
     Field(discriminator="kind"),
 ]
 
@@ -158,7 +177,9 @@ class FeedbackState:
     """Every input of a run, and those that are in force."""
 
     events: tuple[FeedbackEvent, ...] = ()
-    """All inputs, oldest first."""
+    """All inputs that were not withdrawn, oldest first."""
+    last_number: int = 0
+    """Number of the latest input, withdrawals included; 0 without one."""
     pending: tuple[FeedbackEvent, ...] = ()
     """Inputs that came after the plan of the last generation."""
     generations_started: int = 0
@@ -172,9 +193,13 @@ class FeedbackState:
     """Answers of the judge's model; they are not among `events`."""
 
     def effective_settings(self, settings: FeedbackSettings) -> FeedbackSettings:
-        """Return the run's settings with the latest choice of who ranks."""
+        """Return the run's settings with the latest choice of who ranks.
+
+        A judge that scores makes no comparisons: its score is the fitness, and ranks as a metric does.
+        """
         if self.ranking_change is None:
-            return settings
+            is_scored = settings.rank == "judge" and settings.judge_mode == "score"
+            return settings.model_copy(update={"rank": "metric"}) if is_scored else settings
         return settings.model_copy(update={"rank": self.ranking_change.rank, "blend": self.ranking_change.blend})
 
     @property

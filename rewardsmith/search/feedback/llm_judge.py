@@ -3,7 +3,7 @@
 It reads the recorded episodes as tables, of the same seeds for both candidates, and sees frames of them if the model
 takes images. Each pair is compared in both orders, because models prefer what they see first (Zheng et al., 2023,
 arXiv:2306.05685); where the two answers differ, the pair counts as equal. The most informative pairs are compared;
-`measure_calibration` tells how often the judge agrees with people.
+`measure_calibration` tells how often the judge agrees with people. `scoring_judge` scores single policies instead.
 """
 
 from __future__ import annotations
@@ -16,26 +16,21 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import Field
 
 from rewardsmith.contract.errors import BudgetExhausted, ModelRefused
 from rewardsmith.contract.records import Candidate, Probe
-from rewardsmith.executors.episode_steps import select_later_quarter_steps, spread_steps
 from rewardsmith.executors.frames import FrameRenderer
 from rewardsmith.llm import LanguageModel, Message, ModelPool, Picture, prompts
 from rewardsmith.llm.structured_output import AnswerForm, request_form
-from rewardsmith.sandbox.recorded import EpisodeFile
 from rewardsmith.search.feedback import bradley_terry, ranking
 from rewardsmith.search.feedback.bradley_terry import PairwiseOutcome, SuggestedPair
+from rewardsmith.search.feedback.episode_material import EpisodeMaterial
 from rewardsmith.search.feedback.events import Answer, FeedbackState, Preference
 from rewardsmith.search.feedback.state import build_state
 from rewardsmith.search.storage import Journal, Run, layout
 
 ROLE: Literal["judge"] = "judge"
-EPISODES = 2
-"""Episodes of each candidate's first training that are shown."""
-MAX_COLUMNS = 8
 Z_975 = 1.959964
 
 
@@ -76,8 +71,8 @@ class JudgeCalibration:
 def build_judge(
     run: Run, journal: Journal, models: ModelPool | None, frame_renderer: FrameRenderer | None = None
 ) -> Callable[[int, Sequence[Candidate]], None] | None:
-    """Return the judge of a search, as a function of the generation and the candidates; None where no model judges."""
-    if models is None or run.config.feedback.rank != "judge":
+    """Return the judge of a search, as a function of the generation and the candidates; None where none compares."""
+    if models is None or run.config.feedback.rank != "judge" or run.config.judges_fitness:
         return None
     return LlmJudge(run, journal, models.for_role(ROLE), frame_renderer).compare_generation
 
@@ -96,7 +91,8 @@ class LlmJudge:
             model: the model that compares.
             frame_renderer: renders the frames that the model sees; None shows none.
         """
-        self._run, self._journal, self._model, self._frame_renderer = run, journal, model, frame_renderer
+        self._run, self._journal, self._model = run, journal, model
+        self._material = EpisodeMaterial(run, frame_renderer)
 
     def compare_generation(self, generation: int, candidates: Sequence[Candidate]) -> None:
         """Compare the most informative pairs; pairs whose answer is in the journal are not asked again.
@@ -174,56 +170,16 @@ class LlmJudge:
 
     def _render_episodes(self, candidate: Candidate) -> str:
         """Return a candidate's episodes as tables, without its name, its program and its fitness."""
-        file = EpisodeFile.in_folder(self._evaluation_folder(candidate))
         probe = self._journal.get(layout.PROBE_KEY, Probe)
         names = [signal.name for signal in probe.signals] if probe else []
-
-        parts = []
-        for index, episode in enumerate(candidate.evaluations[0].episodes[:EPISODES]):
-            end = "ended early" if episode.terminated else "to the time limit"
-            table = render_episode_table(file, index, names)
-            parts.append(f"Episode {index + 1}: {episode.length} steps, {end}\n{table}")
-        return "\n\n".join(parts)
+        return self._material.render_tables(self._evaluation_folder(candidate), candidate.evaluations[0], names)
 
     def _render_frames(self, agent: str, candidate: Candidate) -> list[Picture]:
         """Return frames of a candidate's episodes, at steps of their tables."""
-        count, pictures = self._run.config.feedback.judge_frames, list[Picture]()
-        if self._frame_renderer is None or not count:
-            return pictures
-        for number, episode in enumerate(candidate.evaluations[0].episodes[:EPISODES], 1):
-            steps = spread_steps(select_later_quarter_steps(episode.length), count)
-            files = self._frame_renderer.render_frames(self._evaluation_folder(candidate), episode, steps)
-            for step, file in files.items():
-                label = f"{agent}, episode {number}, step {step}:"
-                pictures.append(Picture.from_file(label, file, self._run.path))
-        return pictures
+        return self._material.render_frames(self._evaluation_folder(candidate), candidate.evaluations[0], agent)
 
     def _evaluation_folder(self, candidate: Candidate) -> Path:
         return self._run.layout.evaluation_dir(candidate.id, candidate.trainings[0].seed)
-
-
-def render_episode_table(file: EpisodeFile, index: int, names: Sequence[str]) -> str:
-    """Return one recorded episode as a table of moments with mean and extremes; unrecorded signals are left out.
-
-    Args:
-        file: the recorded episodes.
-        index: of the episode.
-        names: the signals to show.
-    """
-    if not file.exists():
-        return "(not recorded)"
-    # The value at the start comes first and is not shown.
-    (episode,) = file.read_columns([index], names)
-    shown = {name: values[1:] for name, values in list(episode.columns.items())[:MAX_COLUMNS]}
-    if not shown:
-        return "(no signal was recorded)"
-
-    table = [["moment", *shown]]
-    for step in select_later_quarter_steps(len(next(iter(shown.values())))):
-        table.append([f"step {step}", *(prompts.format_value(float(values[step - 1])) for values in shown.values())])
-    for label, summarize in (("mean", np.mean), ("lowest", np.min), ("highest", np.max)):
-        table.append([label, *(prompts.format_value(float(summarize(values))) for values in shown.values())])
-    return "\n".join(" | ".join(cells) for cells in table)
 
 
 def reconcile_answers(forward: str, backward: str) -> Answer:

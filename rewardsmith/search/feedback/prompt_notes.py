@@ -70,6 +70,22 @@ def build_user_proposal(state: FeedbackState, key: str | None) -> Proposal | Non
     return None
 
 
+def explain_judged_fitness(expression: str, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """Build the note on the meaning of fitness where a judge's score is the fitness; none before the first program.
+
+    Args:
+        expression: of the task, which curves and single episodes still show.
+        candidates: all so far.
+    """
+    if not candidates:
+        return ()
+    return (
+        "What is called fitness of a program is a judge's score of recorded episodes, from 0 (nothing of the task is "
+        "done) to 1 (all of it). Fitness of single episodes and of courses of training is "
+        f"{prompts.to_one_line(expression)}, for information.",
+    )
+
+
 def replace_fitness_by_standing(candidates: Sequence[Candidate], settings: FeedbackSettings) -> list[Candidate]:
     """Return the candidates as prompts show them: where comparisons rank, the standing is shown as the fitness."""
     if settings.rank == "metric":

@@ -32,6 +32,7 @@ from rewardsmith.search.feedback.events import (
     Release,
     UserRemark,
     WeightChange,
+    Withdrawal,
 )
 from rewardsmith.search.feedback.state import build_state
 from rewardsmith.search.steps import critic, evolution
@@ -212,6 +213,36 @@ def set_ranking(run: Run, rank: Literal["metric", "people"], blend: float = 0.0,
     return _append_input(run, lambda state: RankingChange(rank, blend, _clean_rater(by)))
 
 
+def withdraw_feedback(run: Run, number: int | None = None, *, by: str = "") -> tuple[FeedbackEvent, FeedbackEvent]:
+    """Undo an earlier input; generations that used it stay as they are. Raises as `add_remark`.
+
+    Args:
+        run: the run.
+        number: of the input, from 1; None takes the latest that can be undone.
+        by: name of the person.
+
+    Returns:
+        The input that was undone, and the event that undoes it.
+
+    Raises:
+        UserError: if there is no such input, or its program was trained already.
+    """
+    with _open_for_feedback(run) as (journal, state):
+        is_past = {event.number for event in state.events} - {event.number for event in state.pending}
+        undoable = [
+            event
+            for event in state.events
+            if not isinstance(event.input, ContinueRequest)
+            and not (isinstance(event.input, WeightChange | ProgramEdit) and event.number in is_past)
+        ]
+        chosen = [event for event in undoable if number in (None, event.number)]
+        if not chosen:
+            numbers = ", ".join(f"#{event.number}" for event in undoable) or "none"
+            which = "nothing" if number is None else f"no feedback #{number}"
+            raise UserError(f"there is {which} to undo; what can be undone: {numbers}")
+        return chosen[-1], _append_event(journal, state, Withdrawal(chosen[-1].number, _clean_rater(by)))
+
+
 def request_generation(run: Run, *, by: str = "") -> FeedbackEvent:
     """Ask for one more generation; the result of the search so far is kept in the journal.
 
@@ -324,7 +355,7 @@ def _append_input(run: Run, make_input: Callable[[FeedbackState], FeedbackInput]
 
 
 def _append_event(journal: Journal, state: FeedbackState, input: FeedbackInput) -> FeedbackEvent:
-    number = 1 + max((event.number for event in state.events), default=0)
+    number = state.last_number + 1
     key = layout.feedback_key(number)
     journal.append(key, FeedbackEntry(input))
     written = next(event for event in journal if event.key == key)

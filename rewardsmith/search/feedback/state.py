@@ -20,6 +20,7 @@ from rewardsmith.search.feedback.events import (
     Preference,
     RankingChange,
     Release,
+    Withdrawal,
 )
 from rewardsmith.search.storage import Event, Run, layout
 
@@ -38,7 +39,7 @@ def build_state(events: Iterable[Event]) -> FeedbackState:
     inputs: list[FeedbackEvent] = []
     pending: list[FeedbackEvent] = []
     judge_preferences: list[Preference] = []
-    generations_started = 0
+    generations_started = last_number = 0
 
     for event in events:
         generation = layout.parse_plan_key(event.key)
@@ -47,8 +48,15 @@ def build_state(events: Iterable[Event]) -> FeedbackState:
             generations_started = max(generations_started, generation + 1)
             pending = []
         elif layout.parse_feedback_key(event.key) is not None:
-            inputs.append(_parse_event(event))
-            pending.append(inputs[-1])
+            added = _parse_event(event)
+            last_number = added.number
+            if isinstance(added.input, Withdrawal):
+                withdrawn = added.input.number
+                inputs = [earlier for earlier in inputs if earlier.number != withdrawn]
+                pending = [earlier for earlier in pending if earlier.number != withdrawn]
+            else:
+                inputs.append(added)
+                pending.append(added)
         elif layout.is_judgement_key(event.key):
             judge_preferences += records.load(tuple[Preference, ...], event.data["answers"])
 
@@ -59,6 +67,7 @@ def build_state(events: Iterable[Event]) -> FeedbackState:
 
     return FeedbackState(
         events=tuple(inputs),
+        last_number=last_number,
         pending=tuple(pending),
         generations_started=generations_started,
         pins=pins,

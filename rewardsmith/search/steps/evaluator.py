@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rewardsmith.contract.fitness import is_bounded_unit
+from rewardsmith.contract.fitness.judged import JUDGED_FITNESS
 from rewardsmith.contract.records import EvaluateJob, Evaluation, Interval, Probe, ReportedMetric
 from rewardsmith.executors.base import Executor
 from rewardsmith.spec.config import Config
@@ -79,7 +80,8 @@ def confidence_interval(values: Sequence[float], expression: str | None = None) 
 
     Args:
         values: one per training seed, or per episode.
-        expression: that the values come from; the interval of one that lies in [0, 1] is cut to [0, 1].
+        expression: that the values come from, or `JUDGED_FITNESS`; the interval of one that lies in [0, 1] is cut to
+            [0, 1].
     """
     n = len(values)
     if n == 0:
@@ -91,7 +93,7 @@ def confidence_interval(values: Sequence[float], expression: str | None = None) 
     quantile = T_975[n - 2] if n - 2 < len(T_975) else 1.96
     half_width = quantile * deviation / math.sqrt(n)
     low, high = mean - half_width, mean + half_width
-    if expression is not None and is_bounded_unit(expression):
+    if expression is not None and (expression == JUDGED_FITNESS or is_bounded_unit(expression)):
         low, high = max(low, 0.0), min(high, 1.0)
     return Interval(mean, low, high, tuple(values))
 

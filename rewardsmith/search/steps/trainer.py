@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from rewardsmith.contract.records import CurvePoint, Probe, ReferenceScores, Training, TrainJob
+from rewardsmith.contract.records import CurvePoint, InitialPolicy, Probe, ReferenceScores, Training, TrainJob
 from rewardsmith.executors.base import Decide, Executor
 from rewardsmith.spec.config import Config
 from rewardsmith.spec.task_cards import Task
 
 SEARCH_SEEDS, FINALIST_SEEDS, FINAL_SEEDS = 0, 500, 1_000
 """First training seeds of the search, of its finalists and of the report; each search seed has 2,000 of them."""
+ABLATION_SEEDS = 500_000_000
+"""First training seed of the ablations, far from those of every search."""
 
 
 def training_seeds(config: Config, first: int, count: int) -> range:
@@ -20,7 +22,7 @@ def training_seeds(config: Config, first: int, count: int) -> range:
 
     Args:
         config: for the seed of the search.
-        first: SEARCH_SEEDS, FINALIST_SEEDS or FINAL_SEEDS.
+        first: SEARCH_SEEDS, FINALIST_SEEDS, FINAL_SEEDS or ABLATION_SEEDS.
         count: how many, at most 500; of the report's, 1,000.
     """
     start = 2_000 * config.search.seed + first
@@ -39,8 +41,8 @@ def rung_env_steps(config: Config) -> tuple[int, ...]:
 
 def observation_remark(config: Config, probe: Probe) -> str | None:
     """Return a remark where the trainer that is set is not for the environment's observations; else None."""
-    shape = probe.observation_shape
-    if len(shape) == 1 or config.training.trainer != "fast":
+    shape, training = probe.observation_shape, config.training
+    if len(shape) == 1 or training.trainer != "fast" or training.observation != "environment":
         return None
     size = "x".join(map(str, shape))
     return (
@@ -60,6 +62,7 @@ def train_policy(
     on_point: Callable[[CurvePoint], None],
     decide: Decide | None = None,
     reference: ReferenceScores | None = None,
+    initial_policy: InitialPolicy | None = None,
 ) -> Training:
     """Train one policy; blocks until it is done or has failed.
 
@@ -74,6 +77,7 @@ def train_policy(
         on_point: told each new point of the learning curve.
         decide: asked at each rung of the search whether the training goes on; None: it has no rungs.
         reference: what the program's trial scoring gave, which its scores in the training are compared with.
+        initial_policy: what the policy begins with; None: from nothing.
 
     Raises:
         WorkerFailed: if the machinery failed repeatedly.
@@ -88,5 +92,6 @@ def train_policy(
         limits=config.sandbox,
         rungs=rung_env_steps(config) if decide else (),
         reference=reference,
+        initial_policy=initial_policy,
     )
     return executor.run(job, out, on_point, decide)

@@ -6,17 +6,20 @@ user.py           the user's own program            examples.json   library prog
 train.py          the program that `rewardsmith train` measures; there is no search then
 provenance.json   format, versions, git, prompts' hash      journal.jsonl, llm.jsonl, clock.json
 probe/            transitions under random actions
+fitness/          episodes on which a proposed fitness was shown (`--fitness auto`)
 candidates/<id>/  reward.py, candidate.json, reflection.md, train-s<seed>/, eval-s<seed>/, videos/
 finalists/<id>/   the best programs trained on seeds of their own, to choose between them
 final/<id>/       the best program retrained on fresh seeds, for the reported figure
 baseline/         the random policy, and policies trained on the environment reward
+ablation/<id>/    a program and the same without one of its terms: complete/, without-<term>/
+previous-stage/   the run that this one continues, where the task's card has stages
 reward.py         the best program                  result.json the outcome
 ensemble.py       the best programs joined          report.html the report
 tensorboard/      logs, where asked for             log.txt     jobs, retries, decisions and warnings, for people
 ```
 
 An *owner* is whatever trainings and evaluations belong to: a candidate's id, "finalists/<id>", "final/<id>",
-"final/ensemble-<ids>" or "baseline".
+"final/ensemble-<ids>", "baseline", "ablation/<id>/complete" or "ablation/<id>/without-<term>".
 """
 
 from __future__ import annotations
@@ -30,9 +33,13 @@ from pathlib import Path
 
 CANDIDATES, FINALISTS, FINAL, BASELINE, PROBE = "candidates", "finalists", "final", "baseline", "probe"
 """Folders of a run directory; FINALISTS, FINAL and BASELINE are the phases after the generations."""
+ABLATION = "ablation"
+"""Folder of what is trained after the search, to see what each term of a program is worth."""
+PREVIOUS_STAGE = "previous-stage"
+"""Folder of the run that this one continues, where the task's card has stages."""
 RANDOM = "random"
 """Name of the evaluation of random actions, which has no training seed."""
-ENSEMBLE = "ensemble"
+ENSEMBLE, LINEAGE = "ensemble", "lineage"
 MEASURED_ID = "user"
 """Id of the one candidate of a run that measures a program without a search."""
 
@@ -40,7 +47,7 @@ CONFIG_FILE, JOURNAL_FILE, RESULT_FILE = "config.toml", "journal.jsonl", "result
 REPORT_FILE, TENSORBOARD = "report.html", "tensorboard"
 TOP_LEVEL_FILES = (CONFIG_FILE, "task.json", "provenance.json", JOURNAL_FILE, RESULT_FILE, "llm.jsonl")
 """Files that a reader of a run opens."""
-FOLDERS = (PROBE, CANDIDATES, FINALISTS, FINAL, BASELINE)
+FOLDERS = (PROBE, CANDIDATES, FINALISTS, FINAL, BASELINE, ABLATION)
 
 STEPS = ("designer", "critic", "trainer", "evaluator", "analyzer", "evolution", "feedback")
 """The steps that keys of the journal name; whatever names none of them belongs to the loop."""
@@ -102,9 +109,27 @@ def ensemble_owner(members: Sequence[str]) -> str:
     return f"{FINAL}/{ENSEMBLE}-{'-'.join(members)}"
 
 
+def ablation_owner(id: str, term: str | None) -> str:
+    """Return the owner of the trainings of an ablation.
+
+    >>> ablation_owner("g1c03", None), ablation_owner("g1c03", "effort")
+    ('ablation/g1c03/complete', 'ablation/g1c03/without-effort')
+
+    Args:
+        id: of the candidate.
+        term: that is left out; None for the complete program.
+    """
+    return f"{ABLATION}/{id}/{'complete' if term is None else f'without-{term}'}"
+
+
+def lineage_owner(id: str) -> str:
+    """Return the owner of the report's episodes of a candidate's own policies, where trainings begin with others'."""
+    return f"{FINAL}/{LINEAGE}-{id}"
+
+
 def is_phase(owner: str) -> bool:
     """Return whether an owner belongs to what follows the generations instead of being a candidate of the search."""
-    return owner.split("/")[0] in (FINALISTS, FINAL, BASELINE)
+    return owner.split("/")[0] in (FINALISTS, FINAL, BASELINE, ABLATION)
 
 
 def is_finalist(owner: str) -> bool:
@@ -112,10 +137,18 @@ def is_finalist(owner: str) -> bool:
     return owner.split("/")[0] == FINALISTS
 
 
+def is_ablation(owner: str) -> bool:
+    """Return whether an owner's trainings show what a term is worth; they are no part of the search."""
+    return owner.split("/")[0] == ABLATION
+
+
 # ---------------------------------------------------------------- keys of the journal
 
 PROBE_KEY = f"{PROBE}/loop"
+FITNESS_KEY = "fitness/loop"
+"""The fitness that a model proposed and the user accepted."""
 RANDOM_EVALUATION_KEY = f"{BASELINE}/evaluator/{RANDOM}"
+JUDGE_SUBTASKS_KEY = "judge/subtasks"
 
 
 def designer_key(id: str, attempt: int) -> str:
@@ -225,6 +258,15 @@ def parse_feedback_key(key: str) -> int | None:
     return int(key.removeprefix(_FEEDBACK)) if key.startswith(_FEEDBACK) else None
 
 
+def is_training_of_search(key: str) -> bool:
+    """Return whether a key names a training of the search, its report included; those of an ablation are not.
+
+    >>> is_training_of_search("g1c03/trainer/s0"), is_training_of_search("ablation/g1c03/complete/trainer/s500000000")
+    (True, False)
+    """
+    return step_of_key(key) == "trainer" and not is_ablation(key)
+
+
 def owner_of_training(key: str) -> str:
     """Return the owner in a training's key.
 
@@ -329,6 +371,15 @@ class RunLayout:
         return self.path / PROBE
 
     @property
+    def previous_stage_dir(self) -> Path:
+        """The run of the stage before, where the task's card has stages."""
+        return self.path / PREVIOUS_STAGE
+
+    def motion_dir(self, motion: str | None) -> Path:
+        """Return the folder of the episodes of a scripted motion, on which a fitness was shown; None: random ones."""
+        return self.path / "fitness" / (motion or RANDOM)
+
+    @property
     def transitions(self) -> Path:
         """The probe's transitions, under random actions."""
         return self.probe_dir / "transitions.npz"
@@ -383,12 +434,13 @@ class RunLayout:
 
     def list_owner_dirs(self) -> list[Path]:
         """Return the folders of all owners that have one."""
-        folders = [path for phase in (CANDIDATES, FINALISTS, FINAL) for path in sorted((self.path / phase).glob("*"))]
+        patterns = (f"{CANDIDATES}/*", f"{FINALISTS}/*", f"{FINAL}/*", f"{ABLATION}/*/*")
+        folders = [path for pattern in patterns for path in sorted(self.path.glob(pattern))]
         return [path for path in (*folders, self.path / BASELINE) if path.is_dir()]
 
     def iter_trainings(self) -> Iterator[tuple[str, str, Path]]:
         """Yield the owner, the seed and the folder of every training that was begun."""
-        for pattern in (f"{CANDIDATES}/*", f"{FINALISTS}/*", f"{FINAL}/*", BASELINE):
+        for pattern in (f"{CANDIDATES}/*", f"{FINALISTS}/*", f"{FINAL}/*", BASELINE, f"{ABLATION}/*/*"):
             for folder in sorted(self.path.glob(f"{pattern}/{_TRAINING}*")):
                 parts = folder.relative_to(self.path).parts[:-1]
                 owner = parts[-1] if parts[0] == CANDIDATES else "/".join(parts)

@@ -13,6 +13,7 @@ from rewardsmith.contract import bounded_files, records
 from rewardsmith.contract.bounded_files import DamagedFile
 from rewardsmith.contract.errors import ConfigError, RunError
 from rewardsmith.contract.records import Candidate, Probe, Result
+from rewardsmith.contract.robots import store
 from rewardsmith.search.storage import foreign_entries, format1
 from rewardsmith.search.storage.journal import RESTORE, Event, Journal, load_event, read_journal, unreadable_error
 from rewardsmith.search.storage.layout import PROBE_KEY, RunLayout
@@ -47,6 +48,7 @@ class Run:
 
         Raises:
             RunError: if the folder exists and is not empty, or cannot be made.
+            TaskError: if its robot's files are not on this machine.
         """
         layout = RunLayout(path)
         try:
@@ -55,6 +57,7 @@ class Run:
             records.write(task, layout.task)
             records.write_text(layout.config, configuration.dump_config(config))
             records.write(collect_provenance(prompts), layout.provenance)
+            store.copy_into_run(task.env, path)
         except OSError as error:
             raise RunError(f"cannot make the run directory {path}: {error.strerror}") from error
         run = cls(path, task, config)
@@ -95,6 +98,11 @@ class Run:
         run = cls(path, task, configuration.resolve_config(recorded, *overrides) if any(overrides) else config)
         run.format, run.recorded_config, run._notices = about.format, config, list(notices)
         return run
+
+    @property
+    def fitness_name(self) -> str:
+        """The fitness of this run: the task's expression, or the name of a judge's score."""
+        return self.config.name_fitness(self.task.fitness)
 
     # ---------------------------------------------------------------- reading
 
@@ -217,6 +225,11 @@ class Run:
         """
         self.convert_if_old()
         return Journal(self.layout.journal)
+
+    def set_fitness(self, expression: str) -> None:
+        """Write the fitness of a task that was begun without one."""
+        self.task = replace(self.task, fitness=expression)
+        records.write(self.task, self.layout.task)
 
     def record_sandbox(self, layers: str) -> bool:
         """Add the layers that held a reward process to the provenance; return whether they are new there.

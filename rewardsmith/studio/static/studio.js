@@ -116,6 +116,16 @@ async function waitForVideo() {
 
 if ($("[data-wait]")) setTimeout(waitForVideo, 1500);
 
+// ---------------------------------------------------------------- videos are rendered before they are asked for
+
+// The pair on this page at once; the next pair when this one can be watched, so that the two do not slow each other down.
+const requestVideos = (form) =>
+  fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual" });
+const renderNow = $("[data-render-now]");
+const renderAhead = $("[data-render-ahead]");
+if (renderNow) requestVideos(renderNow).then(() => location.reload(), () => {});
+else if (renderAhead && !$("[data-wait]")) requestVideos(renderAhead).catch(() => {});
+
 // ---------------------------------------------------------------- two videos with one time slider
 
 const films = $$("#stage video");

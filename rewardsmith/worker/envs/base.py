@@ -34,6 +34,8 @@ Indices = NDArray[np.intp]
 
 MAX_STEPS = 10_000
 """Longest episode of an evaluation in an environment without a time limit."""
+UNIT_MARGIN = 10.0
+"""How many times as large as in [-1, 1], or as small, the actions may be for a policy that begins near 0."""
 NONE_ENDED: Indices = np.empty(0, dtype=np.intp)
 
 
@@ -118,18 +120,42 @@ class ActionSpec:
         return len(self.low)
 
     @property
+    def count(self) -> int:
+        """Number of names that an action has: one for each choice, or for each number of a box."""
+        return self.width if self.n is None else self.n
+
+    @property
     def is_bounded(self) -> bool:
         """Whether every number has a lower and an upper bound."""
         return all(map(math.isfinite, (*self.low, *self.high)))
 
-    def describe(self) -> str:
+    @property
+    def is_near_unit(self) -> bool:
+        """Whether a Gaussian around 0, of deviation 0.6, reaches a good part of each number's range and stays near it.
+
+        PPO's policies begin so: in a range of 0 to 512 nothing happens, in one of 0.001 all is clipped.
+        """
+        low, high = np.array(self.low), np.array(self.high)
+        is_wide_enough = (high - low >= 1.0 / UNIT_MARGIN) & (high - low <= 2.0 * UNIT_MARGIN)
+        return bool((is_wide_enough & (low <= 0.5 * UNIT_MARGIN) & (high >= -0.5 * UNIT_MARGIN)).all())
+
+    def describe(self, names: Sequence[str] = ()) -> str:
         """Say what an action is, as far as the space tells.
+
+        Args:
+            names: the environment's own names of the choices or numbers, where it has some.
 
         >>> ActionSpec((-1.0, -2.0), (1.0, 2.0)).describe()
         '2 numbers, in [-1, 1] and [-2, 2]'
         >>> ActionSpec((0.0,), (5.0,), 6, (2, 3)).describe()
         'one number k, a choice from 0 to 5, of shape (n, 1): 2 choices at once, (k // 3) % 2 and k % 3'
+        >>> ActionSpec((0.0,), (1.0,), 2).describe(("left", "right"))
+        'one number k, a choice from 0 to 1, of shape (n, 1): 0 left, 1 right'
         """
+        text = self._describe_numbers()
+        return f"{text}: {', '.join(f'{place} {name}' for place, name in enumerate(names))}" if names else text
+
+    def _describe_numbers(self) -> str:
         if self.n is None:
             bounds = [f"[{low:g}, {high:g}]" for low, high in zip(self.low, self.high, strict=True)]
             each = f"each in {bounds[0]}" if len(set(bounds)) == 1 else f"in {_join_words(bounds)}"
@@ -186,6 +212,11 @@ class BatchedEnv(Protocol):
     @property
     def max_episode_steps(self) -> int | None:
         """Time limit in environment steps; None if there is no limit."""
+        ...
+
+    @property
+    def step_s(self) -> float | None:
+        """Simulated time of an environment step in seconds; None where the environment does not say it."""
         ...
 
     @property

@@ -24,9 +24,11 @@ import numpy as np
 
 from rewardsmith.contract.fitness import RESERVED
 from rewardsmith.contract.records import EnvSpec, InfoEntry, Signal
+from rewardsmith.contract.robots import ROBOT_NAMESPACE, is_robot
 from rewardsmith.contract.signal_source import FieldReference, may_leak_reward, parse, quote_info_key
 from rewardsmith.worker.envs import observation_signals
-from rewardsmith.worker.envs.env_faults import find_fault
+from rewardsmith.worker.envs.declared_names import find_action_names, find_feature_names
+from rewardsmith.worker.envs.env_faults import SEE_DOCS, find_fault
 from rewardsmith.worker.envs.flat_observation import FlatObservation
 from rewardsmith.worker.envs.mujoco_catalogue import list_model_signals
 from rewardsmith.worker.envs.mujoco_env import find_rules
@@ -58,6 +60,8 @@ class EnvironmentSurvey:
     action_space: str
     about: str = ""
     """What the environment's class says about itself."""
+    action_names: tuple[str, ...] = ()
+    """The environment's own names of its choices, or of the numbers of an action; empty where it has none."""
     reported: tuple[str, ...] = ()
     """Names of the signals that may copy the reward: entries of `info`, and single numbers of a dict observation."""
     space: Any = None
@@ -80,17 +84,22 @@ def survey_environment(spec: EnvSpec) -> EnvironmentSurvey:
         is_image = read_image(env.observation_space) is not None
         FlatObservation(env.observation_space).check_size(spec.env_id, is_image)
         observation_signals.check_observation_sources(spec.signals, env.observation_space)
-        observed, withheld = observation_signals.derive_observation_signals(env)
-        derived = [*observed, *list_model_signals(get_model(env))]
+        observed, withheld = observation_signals.derive_observation_signals(env, bool(spec.wrappers))
+        # A robot's own list names its model's elements, and what a task needs of its posture and contacts.
+        simulated = env.unwrapped.list_signals() if is_robot(spec) else list_model_signals(get_model(env))
+        derived = [*simulated, *observed] if is_robot(spec) else [*observed, *simulated]
         sample = sample_info(env, spec.env_id)
-        entries = classify_info(sample.values, batched=find_rules(env) is not None, faults=sample.faults)
+        batched = not spec.wrappers and find_rules(env) is not None
+        entries = classify_info(sample.values, batched, sample.faults)
         observation_space, action_space = str(env.observation_space), str(env.action_space)
         about, space = read_class_docstring(env), env.observation_space
+        action_names = find_action_names(env, read_actions(spec.env_id, env.action_space).count)
+        robot_remarks = env.unwrapped.remarks if is_robot(spec) else ()
     finally:
         env.close()
-    derived += [_make_info_signal(entry) for entry in entries if entry.decision == "signal"]
+    derived += [_make_info_signal(entry, sample.names) for entry in entries if entry.decision == "signal"]
     privileged = [ENVIRONMENT_REWARD, *withheld]
-    privileged += [_make_info_signal(entry) for entry in entries if entry.decision == "privileged"]
+    privileged += [_make_info_signal(entry, sample.names) for entry in entries if entry.decision == "privileged"]
 
     # What others than the simulation say, which the reward may be hidden in.
     single = [signal for signal in observed if len(observation_signals.find_columns_read(signal, space)) == 1]
@@ -104,17 +113,18 @@ def survey_environment(spec: EnvSpec) -> EnvironmentSurvey:
     derived = [signal for signal in derived if _normalize_source(signal) not in taken_sources]
     privileged = [signal for signal in privileged if _normalize_source(signal) not in taken_sources]
 
-    signals = (*spec.signals, *_rename_distinct(derived, taken_names))
+    signals = (*spec.signals, *rename_distinct(derived, taken_names))
     return EnvironmentSurvey(
         signals=signals,
-        privileged_signals=(*spec.privileged_signals, *_rename_distinct(privileged, taken_names)),
+        privileged_signals=(*spec.privileged_signals, *rename_distinct(privileged, taken_names)),
         info=entries,
         observation_space=observation_space,
         action_space=action_space,
         about=about,
+        action_names=action_names,
         reported=tuple(signal.name for signal in signals if signal.source in reported_sources),
         space=space,
-        remarks=tuple(_list_remarks(entries, sample.faults, FlatObservation(space))),
+        remarks=(*_list_remarks(entries, sample.faults, FlatObservation(space)), *robot_remarks),
     )
 
 
@@ -164,6 +174,12 @@ def _list_remarks(
         if not part.size:
             name = ".".join(map(str, part.path))
             yield f"the observation's entry {name!r} ({type(part.space).__name__}) holds no numbers and is left out"
+        elif part.path and read_image(part.space) is not None:
+            yield (
+                f"the observation's entry {'.'.join(map(str, part.path))!r} is an image {part.space.shape}; beside"
+                f" other entries a policy takes it as {part.size:,} numbers without convolutions: training.observation"
+                f" names the signals that a policy is to see, and a wrapper observes the image alone {SEE_DOCS}"
+            )
     for entry in entries:
         if entry.key in faults and entry.decision == "left out":
             yield f"info[{entry.key!r}] is left out: {entry.reason}"
@@ -235,10 +251,21 @@ def describe_unreliable(fault: str) -> str:
 
 
 def read_class_docstring(env: Any) -> str:
-    """Return the docstring of an environment's class; "" where it has none of its own."""
-    kind = type(env.unwrapped)
+    """Return the docstring of an environment's class, or a robot's description; "" where it has none of its own."""
+    if env.spec is not None and str(env.spec.id).startswith(ROBOT_NAMESPACE):
+        return str(env.unwrapped.about)
+    texts = [_read_docstring(type(env.unwrapped))]
+    # The class of its observation says more about the numbers, where it has one.
+    _, holder = find_feature_names(env, getattr(env.observation_space, "shape", None) or ())
+    if holder is not None and holder is not env.unwrapped:
+        about = _read_docstring(type(holder))
+        texts += [f"Its observation, {type(holder).__name__}: {about}"] if about else []
+    return "\n\n".join(filter(None, texts))[:ABOUT_CHARS].strip()
+
+
+def _read_docstring(kind: type) -> str:
     text = kind.__doc__ if kind.__doc__ != gymnasium.Env.__doc__ else ""
-    return inspect.cleandoc(text or "")[:ABOUT_CHARS].strip()
+    return inspect.cleandoc(text or "").strip()
 
 
 def _normalize_source(signal: Signal) -> str:
@@ -260,7 +287,7 @@ def make_identifier(text: str) -> str:
     return f"{name}_" if keyword.iskeyword(name) or name in RESERVED else name
 
 
-def _rename_distinct(signals: Iterable[Signal], taken: set[str]) -> Iterator[Signal]:
+def rename_distinct(signals: Iterable[Signal], taken: set[str]) -> Iterator[Signal]:
     """Yield the signals under valid names that do not repeat."""
     for signal in signals:
         base = name = make_identifier(signal.name)
@@ -272,6 +299,7 @@ def _rename_distinct(signals: Iterable[Signal], taken: set[str]) -> Iterator[Sig
         yield replace(signal, name=name)
 
 
-def _make_info_signal(entry: InfoEntry) -> Signal:
-    meaning = f"reported by the environment as info[{entry.key!r}]; 0 until an episode first reports it"
+def _make_info_signal(entry: InfoEntry, names: Mapping[Any, str]) -> Signal:
+    values = f" ({names[entry.key]})" if entry.key in names else ""
+    meaning = f"reported by the environment as info[{entry.key!r}]{values}; 0 until an episode first reports it"
     return Signal(entry.key, entry.shape, "1", meaning, quote_info_key(entry.key) or "")

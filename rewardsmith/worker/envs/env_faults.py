@@ -19,10 +19,11 @@ from rewardsmith.contract.errors import RewardsmithError, TaskError
 from rewardsmith.contract.signal_source import ENVIRONMENT_REWARD
 
 OWN_MODULE = "register it in a module of your own with a wrapper"
-SEE_DOCS = "(docs/tasks.md, Your own package)"
+SEE_DOCS = "(docs/your-own-package.md)"
 _OPENGL = re.compile(r"opengl|gladload|glfw|osmesa|\b(egl|x11|display)\b", re.IGNORECASE)
 """Words of errors that come from a missing display."""
 _ARGUMENT = re.compile(r"missing \d+ required")
+_OTHER_INTERFACE = re.compile(r"must inherit from the gymnasium\.Env|Gym is incompatible with Gymnasium")
 _VARIABLE = re.compile(r"environment variable|environ\b|\bexport [A-Z_]+=", re.IGNORECASE)
 
 
@@ -62,6 +63,8 @@ def _suggest_remedy(message: str) -> str:
         return "; it draws images: set MUJOCO_GL=egl (or osmesa) in the environment and try again"
     if _ARGUMENT.search(message):
         return f"; --env-kwargs JSON or kwargs in a card give it, a module of your own where JSON cannot {SEE_DOCS}"
+    if _OTHER_INTERFACE.search(message):
+        return f"; several agents at once, dm_env and the old gym need a class of your own that wraps them {SEE_DOCS}"
     if _VARIABLE.search(message):
         return "; an environment variable reaches it with --pass-env NAME"
     return ""
@@ -106,7 +109,8 @@ def step_checked(env: Any, env_id: str, action: Any) -> tuple[Any, Any, bool, bo
     if np.size(result[1]) > 1:
         raise TaskError(
             f"environment {env_id!r} pays a vector of {np.size(result[1])} numbers at each step, and a policy learns"
-            f" from one; {OWN_MODULE} that weighs them, such as mo_gymnasium's LinearReward {SEE_DOCS}"
+            f' from one; in a card, wrappers = [{{ name = "rewardsmith.worker.envs.wrappers:WeightedReward", kwargs ='
+            f" {{ weights = [...] }} }}] weighs them {SEE_DOCS}"
         )
     return result
 

@@ -53,15 +53,14 @@ class FlatObservation:
         if self.size > MAX_NUMBERS and not is_image:
             raise TaskError(
                 f"{env_id!r}: an observation has {self.size:,} numbers, and a policy over a vector takes at most"
-                f" {MAX_NUMBERS:,}; leave pictures out with a wrapper in a module of your own (docs/tasks.md, Your own"
-                " package)"
+                f" {MAX_NUMBERS:,}; a wrapper can observe a picture alone, or leave it out (docs/your-own-package.md)"
             )
         if self.size:
             return
         what = type(self.space).__name__
         raise TaskError(
             f"{env_id!r}: observations of {what} have no fixed length, or no numbers at all; a policy needs some: wrap"
-            " the environment in a module of your own that observes a Box (docs/tasks.md, Your own package)"
+            " the environment in a module of your own that observes a Box (docs/your-own-package.md)"
         )
 
     def write_row(self, obs: Any, row: NDArray[Any]) -> None:

@@ -16,8 +16,9 @@ from rewardsmith.contract.signal_source import ENVIRONMENT_REWARD, Index, list_f
 from rewardsmith.worker.envs.base import NONE_ENDED, ActionSpec, Array, EnvStep, SignalLayout
 from rewardsmith.worker.envs.env_faults import find_fault, reset_checked
 from rewardsmith.worker.envs.flat_observation import FlatObservation
+from rewardsmith.worker.envs.info_parts import MISSING, find_part, read_value
 from rewardsmith.worker.envs.mujoco_fields import FieldMirror, find_rows, get_model, get_simulation, is_field
-from rewardsmith.worker.envs.open_env import open_env, read_actions, read_image, sample_info
+from rewardsmith.worker.envs.open_env import open_env, read_actions, read_image, read_step_time, sample_info
 from rewardsmith.worker.envs.signal_reader import SignalReader, refuse_row_name
 from rewardsmith.worker.training.images import get_observation_dtype
 
@@ -52,6 +53,7 @@ class GenericEnv:
         self._flat.check_size(spec.env_id, self.image is not None)
         self._seed_range = None if _is_gymnasium(first) else SEED_RANGE
         self.max_episode_steps = first.spec.max_episode_steps
+        self.step_s: float | None = read_step_time(first.unwrapped)
         self.layout = layout
         self._obs: Array = np.zeros((n, self.obs_dim), get_observation_dtype(self.image))
         self._own = np.zeros(n)
@@ -194,8 +196,9 @@ class _FieldBuffers:
         if self._reads_state:
             self._buffers["state"][row] = np.ravel(env.state)
         for key, name in self._infos.items():
-            if key in info:
-                self._buffers[name][row] = self._read_entry(key, info[key], self._shapes[name])
+            value = info.get(key, MISSING) if "." not in key else find_part(info, key)
+            if value is not MISSING:
+                self._buffers[name][row] = self._read_entry(key, value, self._shapes[name])
 
     def read_reward(self, reward: Any) -> float:
         """Return the environment reward of a step; NaN where it is no number, which is noted."""
@@ -211,6 +214,7 @@ class _FieldBuffers:
         """Return the value of an entry of `info`; NaN where it is no number of that shape, which is noted."""
         if type(value) is float and not shape and math.isfinite(value):
             return value
+        value = read_value(value)
         fault = find_fault(value, shape)
         if fault is None:
             return value

@@ -13,12 +13,22 @@ from rewardsmith.worker.envs.catalogue import survey_environment
 from rewardsmith.worker.envs.generic import GenericEnv
 from rewardsmith.worker.envs.mujoco_env import PLAIN_FIELDS, MujocoEnv, find_rules
 from rewardsmith.worker.envs.mujoco_fields import is_field
+from rewardsmith.worker.envs.observed import SignalObservationEnv
 from rewardsmith.worker.envs.open_env import open_env
+from rewardsmith.worker.envs.robot_envs import RobotEnvs
+from rewardsmith.worker.envs.robot_gym import FilmedRobot, find_robot, is_filmed
 from rewardsmith.worker.envs.signal_reader import select_signals
+from rewardsmith.worker.envs.thread_choice import ThreadChoice
 
 
 def make_envs(
-    spec: EnvSpec, n: int, gather: Sequence[str] = (), measured: Sequence[str] = (), opened: Any = None
+    spec: EnvSpec,
+    n: int,
+    gather: Sequence[str] = (),
+    measured: Sequence[str] = (),
+    opened: Any = None,
+    observation: Sequence[str] = (),
+    threads: ThreadChoice | None = None,
 ) -> BatchedEnv:
     """Build n environments that gather the named signals.
 
@@ -28,18 +38,32 @@ def make_envs(
         gather: names of signals; only these cost time.
         measured: names in a fitness expression: of signals, or of privileged signals, which `gather` cannot name.
         opened: an environment of this spec that is already built, to be one of the n.
+        observation: names of the signals that the policy observes; none: it observes the environment's own vector.
+        threads: chooses how many threads step batched physics; None takes one.
 
     Raises:
         TaskError: if the environment cannot be built, or a signal is unknown or cannot be read.
     """
     if n < 1:
         raise TaskError(f"n must be at least 1, not {n}")
-    layout = _choose_layout(spec, tuple(gather), tuple(measured))
-    env = open_env(spec) if opened is None else opened
-    rules = find_rules(env)
+    layout = _choose_layout(spec, (*gather, *observation), tuple(measured))
+    env = _build_envs(spec, n, layout, open_env(spec) if opened is None else opened, threads)
+    return SignalObservationEnv(env, observation) if observation else env
+
+
+def _build_envs(
+    spec: EnvSpec, n: int, layout: SignalLayout, first: Any, threads: ThreadChoice | None = None
+) -> BatchedEnv:
+    """Build the environments on the fastest path; `first` is one of them."""
+    robot = None if spec.wrappers else find_robot(first)
+    if robot is not None and is_filmed(first):
+        return FilmedRobot(first, layout)
+    if robot is not None:
+        return RobotEnvs(robot.options, n, layout, first.spec.max_episode_steps)
+    rules = None if spec.wrappers else find_rules(first)
     if rules is None or not can_batch_signals(layout):
-        return GenericEnv(spec, n, layout, env)
-    return MujocoEnv(env, rules, n, layout)
+        return GenericEnv(spec, n, layout, first)
+    return MujocoEnv(first, rules, n, layout, threads)
 
 
 def can_batch_signals(layout: SignalLayout) -> bool:

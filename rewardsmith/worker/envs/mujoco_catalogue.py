@@ -86,9 +86,17 @@ def _list_other_signals(model: Any) -> Iterator[Signal]:
         shape = () if width == 1 else (width,)
         meaning = f"reading of sensor {name!r} ({_name_sensor_kind(model, number)})"
         yield Signal(f"{name}_sensor", shape, "1", meaning, source)
-    for _, name, ref in _iterate_elements(model, "actuator"):
-        meaning = f"force (N) or torque (N m) of actuator {name!r}"
+    for number, name, ref in _iterate_elements(model, "actuator"):
+        meaning = f"force (N) or torque (N m) of actuator {name!r}{_describe_driven_joint(model, number, name)}"
         yield Signal(f"{name}_actuator_force", (), "N", meaning, f"actuator_force[{ref}]")
+
+
+def _describe_driven_joint(model: Any, number: int, actuator: str) -> str:
+    """Return the joint that an actuator drives, for the end of its meaning; "" where its own name says it."""
+    drives_joint = int(model.actuator_trntype[number]) == int(mujoco.mjtTrn.mjTRN_JOINT)
+    joint = int(model.actuator_trnid[number, 0]) if drives_joint else -1
+    name = list_element_names(model, "joint")[joint] if joint >= 0 else ""
+    return f", joint {name!r}" if name and name != actuator else ""
 
 
 def _name_sensor_kind(model: Any, number: int) -> str:

@@ -17,8 +17,9 @@ from rewardsmith.worker.envs.mujoco_contact_rules import CONTACT_RULES
 from rewardsmith.worker.envs.mujoco_fields import FieldMirror, find_rows, is_field
 from rewardsmith.worker.envs.mujoco_physics import make_physics
 from rewardsmith.worker.envs.mujoco_rules import RULES, StepRules
-from rewardsmith.worker.envs.open_env import read_actions
+from rewardsmith.worker.envs.open_env import read_actions, read_step_time
 from rewardsmith.worker.envs.signal_reader import SignalReader, refuse_row_name
+from rewardsmith.worker.envs.thread_choice import ThreadChoice
 
 PLAIN_FIELDS = ("obs", "environment_reward")
 """Fields that sources can read in addition to those of the physics."""
@@ -39,7 +40,9 @@ class MujocoEnv:
     image = None
     faults: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, wrapped: Any, rules: type[StepRules], n: int, layout: SignalLayout) -> None:
+    def __init__(
+        self, wrapped: Any, rules: type[StepRules], n: int, layout: SignalLayout, threads: ThreadChoice | None = None
+    ) -> None:
         """Build the environments.
 
         Args:
@@ -47,6 +50,7 @@ class MujocoEnv:
             rules: what `find_rules` gives for it.
             n: how many.
             layout: the signals to gather.
+            threads: chooses how many threads step the simulations; None takes one.
 
         Raises:
             TaskError: if a signal cannot be read.
@@ -57,6 +61,7 @@ class MujocoEnv:
         self.actions: ActionSpec = read_actions(wrapped.spec.id, original.action_space)
         self.obs_dim = int(original.observation_space.shape[0])
         self.max_episode_steps = wrapped.spec.max_episode_steps
+        self.step_s: float | None = read_step_time(original)
         self.layout = layout
         self._limit = math.inf if self.max_episode_steps is None else self.max_episode_steps
         self._rngs: list[np.random.Generator | None] = [None] * n
@@ -65,13 +70,13 @@ class MujocoEnv:
         self._obs_before = np.zeros((n, self.obs_dim))
         self._terminated, self._truncated = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
         self._never: Bools = np.zeros(n, np.bool_)
-        self._bind_rules(rules)
+        self._bind_rules(rules, threads)
 
-    def _bind_rules(self, rules: type[StepRules]) -> None:
+    def _bind_rules(self, rules: type[StepRules], threads: ThreadChoice | None) -> None:
         reader = SignalReader.from_layout(self.layout, self._resolve_row)
         fields = [name for name in reader.fields if is_field(name)]
         model = self._original.model
-        self._physics = make_physics(model, self.n, self._original.frame_skip, rules.fields, fields)
+        self._physics = make_physics(model, self.n, self._original.frame_skip, rules.fields, fields, threads)
         self._rules = rules(self._original, self._physics.stepped_buffer)
         self._mirror, self._first_obs = FieldMirror(model, fields, 1), np.zeros((1, self.obs_dim))
         shape = (self.n, self.layout.width)

@@ -7,7 +7,8 @@ Python in between. The loop serves MuJoCo versions without it, and what it canno
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import mujoco
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.worker.envs.mujoco_fields import FORCE, STATE, VELOCITY, FieldMirror, expand_fields, required_stage
+from rewardsmith.worker.envs.thread_choice import ThreadChoice
 
 try:
     from mujoco import batch as mujoco_batch
@@ -26,7 +28,7 @@ Bools = NDArray[np.bool_]
 
 STATE_BITS = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 """Everything that the next step depends on, the solver's warm start included."""
-_DIVERGED = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)
+DIVERGED = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)
 """The warnings at which MuJoCo resets a simulation on its own."""
 
 
@@ -58,7 +60,14 @@ class Physics(Protocol):
         ...
 
 
-def make_physics(model: Any, n: int, nstep: int, stepped: Sequence[str], current: Sequence[str]) -> Physics:
+def make_physics(
+    model: Any,
+    n: int,
+    nstep: int,
+    stepped: Sequence[str],
+    current: Sequence[str],
+    threads: ThreadChoice | None = None,
+) -> Physics:
     """Build n simulations.
 
     Args:
@@ -67,28 +76,49 @@ def make_physics(model: Any, n: int, nstep: int, stepped: Sequence[str], current
         nstep: substeps of an environment step.
         stepped: fields that are read as the step leaves them.
         current: fields that are read current.
+        threads: chooses the number of threads of each step, where the simulations can use several; None takes one.
     """
     beyond = required_stage(stepped) > FORCE or required_stage(current) >= FORCE
     if mujoco_batch is None or beyond:
         return LoopPhysics(model, n, nstep, stepped, current)
-    return BatchPhysics(model, n, nstep, stepped, current)
+    return BatchPhysics(model, n, nstep, stepped, current, threads)
 
 
 class BatchPhysics:
-    """Simulations on `mujoco.batch`, on the calling thread alone: trainings run one to a core."""
+    """Simulations on `mujoco.batch`: on the calling thread, or on as many threads as are chosen before each step.
 
-    def __init__(self, model: Any, n: int, nstep: int, stepped: Sequence[str], current: Sequence[str]) -> None:
-        self._batch = mujoco_batch.Batch(model, n, nthread=1)
+    The number of threads of a batch is fixed. With several, a second batch does the same work: it is given the state
+    before each call, and what it leaves is copied back, so that the buffers stay the same objects.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        n: int,
+        nstep: int,
+        stepped: Sequence[str],
+        current: Sequence[str],
+        threads: ThreadChoice | None = None,
+    ) -> None:
+        self._batch = self._active = mujoco_batch.Batch(model, n, nthread=1)
         self._nstep = nstep
+        self._threads = threads
+        self._threaded: ThreadedBatch | None = None
         self._stage = required_stage(current)
         plain = expand_fields(current)
         self._bound = {name: self._batch.bind(name) for name in dict.fromkeys((*stepped, *plain, "ctrl"))}
+        # Fields of the state are views of its rows, which are common; of the others there are copies of our own.
+        state = self._batch.state
+        derived = [name for name, buffer in self._bound.items() if threads and not np.shares_memory(buffer, state)]
+        self._copies = {name: np.zeros_like(self._bound[name]) for name in derived}
+        self._bound |= self._copies
+        self._sources = [(copy, self._batch.bind(name)) for name, copy in self._copies.items()]
         self._ctrl = self._bound["ctrl"]
         self._warnings, self._quiet = self._batch.warning, bytes(self._batch.warning.nbytes)
         self._failed: Bools | None = None
 
     def stepped_buffer(self, field: str) -> Array:
-        """Return the batch's own buffer."""
+        """Return the batch's own buffer, or a copy that every call fills."""
         bound: Array = self._bound[field]
         return bound
 
@@ -100,17 +130,43 @@ class BatchPhysics:
         """Advance every simulation; one that raises keeps its state and counts as diverged."""
         self._failed = None
         self._ctrl[:] = ctrl
-        try:
-            self._batch.step(nstep=self._nstep)
-        except mujoco_batch.SimulationError as error:
-            self._failed = np.isin(np.arange(len(self._ctrl)), error.ids)
+        if self._threads is None:
+            self._advance(self._batch)
+            return
+        batch = self._select_batch(self._threads.count_threads())
+        began = time.perf_counter()
+        self._advance(batch)
+        self._threads.add_time(time.perf_counter() - began)
 
     def refresh_current(self) -> None:
         """Compute the stages that the current fields need."""
         if self._stage == STATE:
             return
         stage = mujoco.mjtStage.mjSTAGE_VEL if self._stage >= VELOCITY else mujoco.mjtStage.mjSTAGE_POS
-        self._batch.forward(stage=int(stage))
+        self._active.forward(stage=int(stage))
+        self._fill_copies()
+
+    def _advance(self, batch: Any) -> None:
+        try:
+            batch.step(nstep=self._nstep)
+        except mujoco_batch.SimulationError as error:
+            self._failed = np.isin(np.arange(len(self._ctrl)), error.ids)
+        self._fill_copies()
+
+    def _fill_copies(self) -> None:
+        sources = self._sources if self._active is self._batch else self._active.sources
+        for copy, source in sources:
+            copy[:] = source
+
+    def _select_batch(self, threads: int) -> Any:
+        """Return what steps on this number of threads; the last batch with several is kept, its threads asleep."""
+        if threads == 1:
+            self._active = self._batch
+        else:
+            if self._threaded is None or self._threaded.threads != threads:
+                self._threaded = ThreadedBatch(self._batch, self._copies, threads)
+            self._active = self._threaded
+        return self._active
 
     def restore_row(self, row: int, data: Any) -> None:
         """Copy the state row; derived buffers follow at the next call."""
@@ -122,9 +178,51 @@ class BatchPhysics:
         # Comparing bytes takes a tenth of the time of any() on so small an array, and this runs every step.
         if self._failed is None and self._warnings.tobytes() == self._quiet:
             return None
-        raised: Bools = self._warnings[:, _DIVERGED, 1].any(axis=1)
+        raised: Bools = self._warnings[:, DIVERGED, 1].any(axis=1)
         failed = raised if self._failed is None else raised | self._failed
         return failed if failed.any() else None
+
+
+class ThreadedBatch:
+    """A second batch, with several threads, that works on the state of a first one."""
+
+    def __init__(self, main: Any, copies: Mapping[str, Array], threads: int) -> None:
+        """Start the threads.
+
+        Args:
+            main: the first batch, whose state is kept up to date.
+            copies: derived field to the buffer that its values are copied into.
+            threads: how many.
+        """
+        self.threads = threads
+        self._main = main
+        self._batch = mujoco_batch.Batch(main.model, len(main.state), nthread=threads)
+        self.sources = [(copy, self._batch.bind(name)) for name, copy in copies.items()]
+        """Pairs of such a buffer and the derived field."""
+
+    def step(self, nstep: int) -> None:
+        """Advance every simulation; raises as the batch does."""
+        self._begin_call()
+        try:
+            self._batch.step(nstep=nstep)
+        finally:
+            self._end_call()
+
+    def forward(self, stage: int) -> None:
+        """Compute the derived fields of every simulation up to a stage."""
+        self._begin_call()
+        try:
+            self._batch.forward(stage=stage)
+        finally:
+            self._end_call()
+
+    def _begin_call(self) -> None:
+        self._batch.state[:] = self._main.state
+        self._batch.warning[:] = self._main.warning
+
+    def _end_call(self) -> None:
+        self._main.state[:] = self._batch.state
+        self._main.warning[:] = self._batch.warning
 
 
 class LoopPhysics:
@@ -189,5 +287,5 @@ class LoopPhysics:
         np.concatenate(self._counters, out=self._warnings.reshape(-1))
         if self._warnings.tobytes() == self._quiet and not self._failed.any():
             return None
-        failed: Bools = self._failed | self._warnings[:, _DIVERGED].any(axis=1)
+        failed: Bools = self._failed | self._warnings[:, DIVERGED].any(axis=1)
         return failed if failed.any() else None

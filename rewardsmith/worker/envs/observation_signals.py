@@ -5,7 +5,6 @@ A program could read such an entry out of the whole observation too, so that `ob
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -16,16 +15,26 @@ from gymnasium import spaces
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import Signal
 from rewardsmith.contract.signal_source import list_field_references, may_leak_reward, parse
+from rewardsmith.worker.envs.declared_names import find_feature_names
 from rewardsmith.worker.envs.flat_observation import count_numbers, iterate_entries
 from rewardsmith.worker.envs.observation_tables import find_number_table, find_place_table
 from rewardsmith.worker.envs.open_env import read_image
 
+MAX_BOUNDS = 8
+"""Most numbers whose bounds are listed one by one."""
 
-def derive_observation_signals(env: Any) -> tuple[list[Signal], list[Signal]]:
-    """Return the signals and the privileged signals that an environment's observation gives."""
+
+def derive_observation_signals(env: Any, is_wrapped: bool = False) -> tuple[list[Signal], list[Signal]]:
+    """Return the signals and the privileged signals that an environment's observation gives.
+
+    Args:
+        env: the environment.
+        is_wrapped: a card wraps it, so that what its class says of the observation may not hold any more.
+    """
     signals, privileged = list[Signal](), list[Signal]()
     leaking = find_leaking_columns(env.observation_space)
-    for signal in _observation_signals(env):
+    named = _entry_signals(env.observation_space, "", 0) if is_wrapped else _named_signals(env)
+    for signal in (*named, *_whole_signals(env.observation_space)):
         leaked = find_columns_read(signal, env.observation_space) & leaking
         if not leaked:
             signals.append(signal)
@@ -90,24 +99,52 @@ def find_columns_read(signal: Signal, space: Any) -> frozenset[int]:
     return frozenset(read)
 
 
-def _observation_signals(env: Any) -> Iterator[Signal]:
+def _named_signals(env: Any) -> Iterator[Signal]:
+    """Yield the parts of an observation that have names: by a table of ours, by the environment, or as entries."""
     space = env.observation_space
-    size = count_numbers(space)
     numbers = find_number_table(env)
-    for index, (name, unit, meaning) in enumerate(numbers if len(numbers) == size else ()):
-        yield Signal(name, (), unit, meaning, f"obs[{index}]")
+    if len(numbers) == count_numbers(space):
+        for index, (name, unit, meaning) in enumerate(numbers):
+            yield Signal(name, (), unit, meaning, f"obs[{index}]")
+    elif isinstance(space, spaces.Box):
+        yield from _feature_signals(env)
     yield from find_place_table(env)
-    yield from _entry_signals(space, "", 0)
+    yield from _entry_signals(space, "", 0, env)
+
+
+def _whole_signals(space: Any) -> Iterator[Signal]:
+    """Yield the whole observation as a signal, where it is no image."""
+    size = count_numbers(space)
     if size and read_image(space) is None:
         shape = getattr(space, "shape", None) or ()
         rows = f", of shape {shape}, flattened row by row" if len(shape) > 1 else ""
-        yield Signal("obs", (size,), "1", f"the whole observation, {size} numbers, as the policy sees it{rows}", "obs")
+        bounds = _describe_values(space) if isinstance(space, spaces.Box) else ""
+        meaning = f"the whole observation, {size} numbers, as the policy sees it{rows}{bounds}"
+        yield Signal("obs", (size,), "1", meaning, "obs")
 
 
-def _entry_signals(space: Any, prefix: str, place: int) -> Iterator[Signal]:
+def _feature_signals(env: Any) -> Iterator[Signal]:
+    """Yield the numbers of an observation (k,), or the columns of one (rows, k), under the environment's own names."""
+    shape = env.observation_space.shape
+    names, _ = find_feature_names(env, shape)
+    for place, name in enumerate(names):
+        if len(shape) == 1:
+            yield Signal(name, (), "1", f"number {place} of the observation, {name!r}", f"obs[{place}]")
+        else:
+            meaning = f"{name!r} in each of the observation's {shape[0]} rows"
+            yield Signal(name, (shape[0],), "1", meaning, f"obs[{place}::{shape[1]}]")
+
+
+def _entry_signals(space: Any, prefix: str, place: int, env: Any = None) -> Iterator[Signal]:
     """Yield the entries of a dict or tuple observation, which lie one after the other once flattened.
 
     An entry that is a dict or a tuple itself is a vector of all its numbers; its own entries follow it.
+
+    Args:
+        space: the dict or tuple.
+        prefix: names of the dicts that it is in, with a dot behind each.
+        place: of its first number.
+        env: the environment, which may say what the numbers of an entry are called; None for one that does not.
     """
     for key, entry in _iterate_named_entries(space):
         size, name = count_numbers(entry), f"{prefix}{key}"
@@ -115,11 +152,13 @@ def _entry_signals(space: Any, prefix: str, place: int) -> Iterator[Signal]:
         if isinstance(entry, spaces.Dict | spaces.Tuple):
             if size:
                 yield Signal(_join_name(name), (size,), "1", meaning, f"obs[{place}:{place + size}]")
-            yield from _entry_signals(entry, f"{name}.", place)
+            yield from _entry_signals(entry, f"{name}.", place, env)
         elif size:
             shape = entry.shape if isinstance(entry, spaces.Box) else (size,)
             source = f"obs[{place}:{place + size}]" if shape else f"obs[{place}]"
-            yield Signal(_join_name(name), shape, "1", meaning, source)
+            features = find_feature_names(env, shape)[0] if env is not None and isinstance(entry, spaces.Box) else ()
+            called = f", in the order {', '.join(features)}" if features else ""
+            yield Signal(_join_name(name), shape, "1", f"{meaning}{called}", source)
         place += size
 
 
@@ -143,10 +182,25 @@ def _describe_values(space: Any) -> str:
     if isinstance(space, spaces.MultiBinary):
         return ", each 0 or 1"
     if isinstance(space, spaces.Box):
-        low, high = float(space.low.min()), float(space.high.max())
-        same = bool((space.low == low).all() and (space.high == high).all())
-        return f", between {low:g} and {high:g}" if same and math.isfinite(low) and math.isfinite(high) else ""
+        return _describe_bounds(space)
     return ", flattened"
+
+
+def _describe_bounds(space: spaces.Box) -> str:
+    """Say between which bounds the numbers of a box lie; "" where there are none, or too many to say.
+
+    >>> _describe_bounds(spaces.Box(np.array([0.0, -9.0]), np.array([1.0, np.inf]), dtype=np.float64))
+    ', between [0, -9] and [1, inf]'
+    """
+    low, high = space.low.ravel(), space.high.ravel()
+    if not low.size or not np.isfinite((low, high)).any():
+        return ""
+    if (low == low[0]).all() and (high == high[0]).all():
+        return f", between {low[0]:g} and {high[0]:g}" if np.isfinite((low[0], high[0])).all() else ""
+    if len(low) > MAX_BOUNDS:
+        return ""
+    lows, highs = (", ".join(f"{bound:g}" for bound in bounds) for bounds in (low, high))
+    return f", between [{lows}] and [{highs}]"
 
 
 def _iterate_named_entries(space: Any) -> Iterator[tuple[str, Any]]:

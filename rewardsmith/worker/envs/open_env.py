@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import copy
 import difflib
+import importlib
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cache
 from typing import Any
 
 import gymnasium
@@ -20,7 +24,8 @@ from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import EnvSpec
 from rewardsmith.worker.envs import register_families
 from rewardsmith.worker.envs.base import ActionSpec
-from rewardsmith.worker.envs.env_faults import explain_faults, find_fault, reset_checked, step_checked
+from rewardsmith.worker.envs.env_faults import SEE_DOCS, explain_faults, find_fault, reset_checked, step_checked
+from rewardsmith.worker.envs.info_parts import flatten_info
 from rewardsmith.worker.training.images import SMALLEST, Image
 
 MAX_COMBINATIONS = 1024
@@ -31,19 +36,32 @@ _MAKE_ERRORS = (gym_error.Error, ModuleNotFoundError)
 """What `gymnasium.make` raises itself, where the words are chosen by the kind of error."""
 
 
+def read_step_time(original: Any) -> float | None:
+    """Return the simulated seconds of a step, as an unwrapped environment says them in `dt`; None where it does not."""
+    step_s = getattr(original, "dt", None)
+    return float(step_s) if isinstance(step_s, int | float) and 0.0 < step_s < math.inf else None
+
+
 def open_env(spec: EnvSpec) -> Any:
-    """Return a new environment with its registered wrappers and time limit, unseeded.
+    """Return a new environment with its registered wrappers and time limit, and the spec's wrappers, unseeded.
 
     Raises:
-        TaskError: if the id is not registered, its package is missing, it refuses its keyword arguments, or fails.
+        TaskError: if the id is not registered, its package is missing, it refuses its keyword arguments, or fails; or
+            a module or a wrapper of the spec cannot be imported, or fails.
     """
     register_families.register_family(spec.env_id)
+    for name in spec.imports:
+        _import_registering(spec.env_id, name)
+    return _wrap_env(spec, _make_env(spec))
+
+
+def _make_env(spec: EnvSpec) -> Any:
     kwargs: dict[str, Any] = copy.deepcopy(spec.kwargs)  # some environments change what they get
     if spec.max_episode_steps is not None:
         kwargs["max_episode_steps"] = spec.max_episode_steps
     given = ", ".join(f"{key}={value!r}" for key, value in spec.kwargs.items())
     try:
-        with _silence_mujoco(), explain_faults(spec.env_id, f"cannot be made with ({given})", _MAKE_ERRORS):
+        with silence_mujoco(), explain_faults(spec.env_id, f"cannot be made with ({given})", _MAKE_ERRORS):
             return gymnasium.make(spec.env_id, disable_env_checker=True, **kwargs)
     except (gym_error.NameNotFound, gym_error.NamespaceNotFound) as error:
         raise TaskError(_describe_unknown_id(spec.env_id)) from error
@@ -55,14 +73,64 @@ def open_env(spec: EnvSpec) -> Any:
         raise TaskError(f"environment {spec.env_id!r} cannot be made: {error}") from error
 
 
+@cache
+def _import_registering(env_id: str, name: str) -> None:
+    """Import a module that registers environments, and call the function of it that a name may give."""
+    _, _, function = name.partition(":")
+    with explain_faults(env_id, f"needs the import {name!r}, which fails"):
+        target = _import_named(env_id, name, "imports")
+        if function:
+            target()
+
+
+def _wrap_env(spec: EnvSpec, env: Any) -> Any:
+    """Return an environment in the wrappers of its spec, the innermost first."""
+    for wrapper in spec.wrappers:
+        with explain_faults(spec.env_id, f"cannot be wrapped in {wrapper.name}"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # such as Gymnasium's of numbers that it rounds to float32
+            env = _import_named(spec.env_id, wrapper.name, "wrappers")(env, **copy.deepcopy(wrapper.kwargs))
+        if not isinstance(env, gymnasium.Env):
+            raise TaskError(
+                f"environment {spec.env_id!r}: the wrapper {wrapper.name} returns {type(env).__name__}, not a Gymnasium"
+                f" environment {SEE_DOCS}"
+            )
+    return env
+
+
+def _import_named(env_id: str, name: str, key: str) -> Any:
+    """Return the module that a name gives, or what the name after its colon stands for in there.
+
+    Raises:
+        TaskError: if there is no such module, or no such name in it.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        imported = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise TaskError(
+            f"environment {env_id!r}: {key} names {name!r}, and {error}; install its package, or start in the folder of"
+            f" the module {SEE_DOCS}"
+        ) from error
+    if not attribute:
+        return imported
+    if not callable(getattr(imported, attribute, None)):
+        near = difflib.get_close_matches(attribute, [found for found in vars(imported) if found[0] != "_"], n=3)
+        hint = f"; near it: {', '.join(near)}" if near else ""
+        raise TaskError(f"environment {env_id!r}: {key} names {name!r}, and {module} has no {attribute!r}{hint}")
+    return getattr(imported, attribute)
+
+
 @dataclass(frozen=True)
 class InfoSample:
     """Entries of `info` at a start and in the first steps after it."""
 
     values: dict[Any, Any]
-    """Key to the last value that was a number or an array of numbers; to the last one at all where none was."""
+    """Key to the last value that was a number or an array of numbers; to the last one at all where none was. Parts of
+    nested entries have dotted keys; see `info_parts`."""
     faults: dict[Any, str]
     """Key to why a value was none, of the entries that have some numbers; see `env_faults.find_fault`."""
+    names: dict[Any, str] = field(default_factory=dict)
+    """Key of an entry that is a member of an Enum to its members, "0 short, 1 long"."""
 
 
 def sample_info(env: Any, env_id: str) -> InfoSample:
@@ -89,6 +157,9 @@ def sample_info(env: Any, env_id: str) -> InfoSample:
 def _add_info(sample: InfoSample, info: dict[Any, Any]) -> None:
     """Add what one step reports."""
     for key, value in info.items():
+        if isinstance(value, Enum):
+            sample.names[key] = ", ".join(f"{member.value} {member.name}" for member in type(value))
+    for key, value in flatten_info(info).items():
         has_number = key in sample.values and find_fault(sample.values[key]) is None
         shape = np.shape(sample.values[key]) if has_number else None
         fault = find_fault(value, shape)
@@ -136,17 +207,19 @@ def _describe_combinations(env_id: str, parts: tuple[int, ...]) -> ActionSpec:
 def read_image(space: Any) -> Image | None:
     """Return what an observation space's images are; None where it has none that the convolutions can take.
 
-    An image is a box of bytes from 0 to 255 with three axes. One smaller than `SMALLEST` is taken as a vector.
+    An image is a box of bytes from 0 to 255 with three axes, or with two if it is grey. One smaller than `SMALLEST` is
+    taken as a vector.
     """
-    if not isinstance(space, spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
+    if not isinstance(space, spaces.Box) or space.dtype != np.uint8 or len(space.shape) not in (2, 3):
         return None
-    image = Image.from_shape(space.shape)
+    height, width, *_ = space.shape
+    image = Image.from_shape(space.shape) if len(space.shape) == 3 else Image(height, width, 1)
     whole = bool((space.low == 0).all() and (space.high == 255).all())
     return image if whole and min(image.height, image.width) >= SMALLEST else None
 
 
 @contextmanager
-def _silence_mujoco() -> Iterator[None]:
+def silence_mujoco() -> Iterator[None]:
     """Drop MuJoCo's remarks about the XML of an environment, which it would print and write to a file on each load."""
     before = mujoco.get_mju_user_warning()
     mujoco.set_mju_user_warning(lambda message: None)
@@ -157,8 +230,24 @@ def _silence_mujoco() -> Iterator[None]:
 
 
 def _describe_unknown_id(env_id: str) -> str:
-    by_lower_case = {name.lower(): name for name in gymnasium.registry}
-    near = difflib.get_close_matches(env_id, list(gymnasium.registry), n=3)
-    near = near or [by_lower_case[name] for name in difflib.get_close_matches(env_id.lower(), by_lower_case, n=3)]
-    hint = f"; near it: {', '.join(near)}" if near else ""
+    module = env_id.rpartition(":")[0]
+    registered = [name for name, spec in gymnasium.registry.items() if _find_package(spec) == module.partition(".")[0]]
+    if module and not registered:
+        return (
+            f"no environment {env_id!r}: importing {module!r} registers nothing with Gymnasium; a module of your own"
+            f" can make and register it, if it is for one agent {SEE_DOCS}"
+        )
+    by_lower_case = {name.lower(): name for name in registered or gymnasium.registry}
+    bare = env_id.rpartition(":")[2]
+    near = difflib.get_close_matches(bare, list(by_lower_case.values()), n=3)
+    near = near or [by_lower_case[name] for name in difflib.get_close_matches(bare.lower(), by_lower_case, n=3)]
+    prefix = f"{module}:" if module else ""
+    hint = f"; near it: {', '.join(f'{prefix}{name}' for name in near)}" if near else ""
     return f"no environment {env_id!r} is registered with Gymnasium{hint} (an id of a package: 'package:Name-v0')"
+
+
+def _find_package(spec: Any) -> str:
+    """Return the package that a registered environment's class or function comes from."""
+    point = spec.entry_point
+    module = point.partition(":")[0] if isinstance(point, str) else getattr(point, "__module__", "")
+    return str(module).partition(".")[0]

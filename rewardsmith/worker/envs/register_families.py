@@ -16,6 +16,7 @@ from typing import Any
 import gymnasium
 
 from rewardsmith.contract import env_families
+from rewardsmith.contract.robots import ROBOT_NAMESPACE
 
 
 def register_family(env_id: str) -> None:
@@ -24,6 +25,11 @@ def register_family(env_id: str) -> None:
     Raises:
         TaskError: if a package of its family is missing or does not fit: the line says what installs it.
     """
+    if env_id.startswith(ROBOT_NAMESPACE):
+        from rewardsmith.worker.envs import robot_gym
+
+        robot_gym.register_robot(env_id)
+        return
     env_families.require_packages(env_id)
     family = env_families.find_family(env_id)
     if family is not None:

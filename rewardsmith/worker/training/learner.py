@@ -7,13 +7,17 @@ from typing import Any, Protocol
 import torch
 
 from rewardsmith.contract.fitness import Fitness
-from rewardsmith.contract.records import CurvePoint, Rung, Status, TrainJob, TrainSettings
+from rewardsmith.contract.observation import choose_observation
+from rewardsmith.contract.records import CurvePoint, InitialPolicy, Rung, Status, TrainJob, TrainSettings
 from rewardsmith.contract.reward_program import parse_program
 from rewardsmith.contract.text import pluralize
 from rewardsmith.worker.envs.env_faults import describe_faults
 from rewardsmith.worker.envs.make import make_envs
-from rewardsmith.worker.training import policy, ppo
+from rewardsmith.worker.envs.observed import list_observed_signals
+from rewardsmith.worker.envs.thread_choice import FixedThreads, FreeCoreThreads, ThreadChoice
+from rewardsmith.worker.training import initial_policy, policy, ppo
 from rewardsmith.worker.training.actor import Actor, make_actor
+from rewardsmith.worker.training.checkpoints import BestCheckpoint
 from rewardsmith.worker.training.episode_stats import EpisodeStatistics
 from rewardsmith.worker.training.images import ImageScaling
 from rewardsmith.worker.training.reward_scoring import Array, EnvironmentReward, ProgramReward, RewardSource
@@ -31,6 +35,10 @@ class TrainingCallback(Protocol):
         """Decide whether the training goes on after a rung; may block."""
         ...
 
+    def count_free_cores(self) -> int:
+        """Return how many cores the training may use now, its own included."""
+        ...
+
 
 class NullTrainingCallback:
     """Callback of a training that runs to its end and reports to nobody."""
@@ -41,6 +49,10 @@ class NullTrainingCallback:
     def should_continue(self, rung: Rung) -> bool:
         """Go on."""
         return True
+
+    def count_free_cores(self) -> int:
+        """Return one, the core on which the training runs."""
+        return 1
 
 
 class Learner:
@@ -58,7 +70,13 @@ class Learner:
 
         # Environments gather only the signals that the program or the fitness names.
         signals = program.signals if program else ()
-        self.env = env = make_envs(job.env, settings.n_envs, signals, fitness.names)
+        observation = choose_observation(program, settings)
+        threads = choose_threads(settings, callback)
+        self.env = env = make_envs(
+            job.env, settings.n_envs, signals, fitness.names, observation=observation, threads=threads
+        )
+        self.observed_signals = list_observed_signals(env, observation)
+        fitness = fitness.bind_environment(env.max_episode_steps, env.step_s)
         self.reward_source: RewardSource = ProgramReward(program, env, job) if program else EnvironmentReward()
         self.scaling, actor, n_steps = self._build_model(settings, job.seed)
         self.collector = RolloutCollector(env, actor, self.scaling, job.seed)
@@ -70,6 +88,11 @@ class Learner:
         self.curve: list[CurvePoint] = []
         self.num_timesteps = 0
         self.stop_reason: str | None = None
+        self._best = BestCheckpoint() if settings.keep == "best_return" else None
+
+        self.inherited_from: str | None = None
+        """Owner of the policy that the training begins with; None where it begins from nothing."""
+        self._initial_problem = self._inherit_policy(job.initial_policy) if job.initial_policy else None
 
     def _build_model(self, settings: TrainSettings, seed: int) -> tuple[ObsScaling | ImageScaling, Actor, int]:
         """Build the model; return the scaling of observations, the actor of rollouts, and a rollout's steps."""
@@ -101,6 +124,8 @@ class Learner:
                 checkpoint = int(self.num_timesteps / checkpoint_steps)
                 self.curve.append(self._episodes.pop_curve_point())
                 self._callback.on_curve_point(self.curve[-1])
+                if self._best:
+                    self._best.add_checkpoint(self.curve[-1], self.extract_policy)
 
             if not self._wait_at_rungs():
                 return "pruned"
@@ -136,11 +161,23 @@ class Learner:
 
     def extract_policy(self) -> policy.Policy:
         """Return the policy in its present state."""
-        return ppo.extract_policy(self.model, self._job.settings, self.env.actions, self.scaling, self.env.image)
+        settings, env = self._job.settings, self.env
+        return ppo.extract_policy(
+            self.model, settings, env.actions, self.scaling, env.image, observation=self.observed_signals
+        )
+
+    def kept_policy(self) -> policy.Policy:
+        """Return the policy that the training gives, as `training.keep` says."""
+        return (self._best.policy if self._best else None) or self.extract_policy()
+
+    @property
+    def kept_env_steps(self) -> int | None:
+        """Environment steps at which the kept policy was copied; None where it is the last one."""
+        return self._best.env_steps if self._best else None
 
     def warning(self) -> str | None:
         """Return what the user should know about a training that finished, e.g. that the simulation broke."""
-        warnings = describe_faults(self.env.faults)
+        warnings = [*([self._initial_problem] if self._initial_problem else []), *describe_faults(self.env.faults)]
         broken = self.collector.broken_episodes
         if broken:
             episodes = pluralize(broken, "episode")
@@ -154,6 +191,24 @@ class Learner:
         self.reward_source.close()
         self.env.close()
 
+    def _inherit_policy(self, initial: InitialPolicy) -> str | None:
+        """Begin with an earlier policy if it fits; return a line for the user if it does not."""
+        inherited, problem = initial_policy.load_fitting_policy(initial, self.extract_policy())
+        if inherited is None:
+            return f"trained from nothing: {problem}"
+        self._take_over(inherited, initial.share)
+        self.inherited_from = initial.owner
+        return None
+
+    def _take_over(self, inherited: policy.Policy, share: float) -> None:
+        """Set the model's parameters and the scaling of observations from a policy that fits."""
+        initial_policy.mix_parameters(self._name_parameters(), inherited, share)
+        initial_policy.inherit_normalisation(self.scaling, inherited)
+
+    def _name_parameters(self) -> dict[str, torch.Tensor]:
+        """Return the model's parameters by the names of a policy's tensors."""
+        return ppo.name_parameters(self.model)
+
     def _has_finite_parameters(self) -> bool:
         return all(bool(torch.isfinite(parameter).all()) for parameter in self.model.policy.parameters())
 
@@ -166,3 +221,10 @@ class Learner:
                 self.stop_reason = f"stopped at the rung of {env_steps:,} steps: its fitness was among the lower ones"
                 return False
         return True
+
+
+def choose_threads(settings: TrainSettings, callback: TrainingCallback) -> ThreadChoice:
+    """Return what chooses the number of threads that step the simulations of a training."""
+    if settings.physics_threads == "auto":
+        return FreeCoreThreads(settings.n_envs, callback.count_free_cores)
+    return FixedThreads(min(settings.physics_threads, settings.n_envs))

@@ -14,14 +14,13 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3 import SAC, TD3
 from stable_baselines3.common.logger import Logger
-from torch import nn
 
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import TrainJob, TrainSettings
 from rewardsmith.worker.envs.base import ActionSpec
 from rewardsmith.worker.training.learner import Learner, TrainingCallback
 from rewardsmith.worker.training.policy import Policy, PolicySpec
-from rewardsmith.worker.training.ppo import skip_dynamo_import
+from rewardsmith.worker.training.ppo import copy_tensors, name_layer, name_layers, skip_dynamo_import
 from rewardsmith.worker.training.reward_scoring import Array
 from rewardsmith.worker.training.running_stats import ObsScaling
 
@@ -58,25 +57,19 @@ class OffPolicyLearner(Learner):
         return ObsScaling(env.n, env.obs_dim, False), self.actor, self._off.n_steps
 
     def collect_rollout(self) -> None:
-        """Fill the rollout: under random actions until learning starts."""
-        self.actor.is_warming_up = self.num_timesteps < self._off.learning_starts
+        """Fill the rollout: until learning starts under random actions, or under those of an inherited policy."""
+        self._is_learning = self.num_timesteps >= self._off.learning_starts
+        self.actor.is_random = not self._is_learning and self.inherited_from is None
         super().collect_rollout()
 
     def _update_model(self, total: Array) -> None:
         self._store_rollout(total.astype(np.float32))
-        if not self.actor.is_warming_up:
+        if self._is_learning:
             updates = max(1, round(total.size * self._off.updates_per_step))
             self.model.train(updates, self._off.batch_size)
 
     def extract_policy(self) -> Policy:
         """Return the policy in its present state, as it acts without exploration."""
-        network: Any = self.model.actor
-        modules = [*network.latent_pi, network.mu] if isinstance(self.model, SAC) else list(network.mu)
-        layers = [module for module in modules if isinstance(module, nn.Linear)]
-        tensors: dict[str, NDArray[Any]] = {}
-        for i, layer in enumerate(layers):
-            tensors[f"actor.{i}.weight"] = layer.weight.detach().numpy().copy()
-            tensors[f"actor.{i}.bias"] = layer.bias.detach().numpy().copy()
         actions = self.env.actions
         spec = PolicySpec(
             net_arch=self._off.net_arch,
@@ -86,8 +79,16 @@ class OffPolicyLearner(Learner):
             action_high=actions.high,
             normalize_obs=False,
             squash=True,
+            observation=self.observed_signals,
         )
-        return Policy(spec, tensors)
+        return Policy(spec, copy_tensors(self._name_parameters()))
+
+    def _name_parameters(self) -> dict[str, torch.Tensor]:
+        return name_parameters(self.model)
+
+    def _take_over(self, inherited: Policy, share: float) -> None:
+        super()._take_over(inherited, share)
+        copy_to_targets(self.model)
 
     def _store_rollout(self, rewards: Floats) -> None:
         """Add a scored rollout to the replay buffer; episodes that a time limit ended are marked as truncated."""
@@ -117,17 +118,17 @@ class OffPolicyActor:
         self._is_sac, self._action_noise = isinstance(model, SAC), np.float32(noise)
         self._shape = (n, actions.width)
         self._low, self._high = np.array(actions.low, np.float32), np.array(actions.high, np.float32)
-        self.is_warming_up = True
+        self.is_random = True
 
     def draw_noise(self, rng: np.random.Generator, steps: int) -> Floats:
-        """Return the randomness (steps, n, a): an action in [-1, 1] while warming, else normal noise."""
-        if self.is_warming_up:
+        """Return the randomness (steps, n, a): an action in [-1, 1] while random, else normal noise."""
+        if self.is_random:
             return rng.uniform(-1.0, 1.0, (steps, *self._shape)).astype(np.float32)
         return rng.standard_normal((steps, *self._shape), dtype=np.float32)
 
     def act(self, obs: Floats, noise: Floats, out: Floats) -> None:
         """Write actions inside the bounds."""
-        scaled = noise if self.is_warming_up else self._explore(obs, noise)
+        scaled = noise if self.is_random else self._explore(obs, noise)
         np.add(self._low, 0.5 * (scaled + 1.0) * (self._high - self._low), out=out)
 
     def _explore(self, obs: Floats, noise: Floats) -> Floats:
@@ -169,3 +170,25 @@ def build_model(settings: TrainSettings, obs_dim: int, actions: ActionSpec, seed
     model._setup_model()
     model.set_logger(Logger(folder=None, output_formats=[]))
     return model
+
+
+def name_parameters(model: SAC | TD3) -> dict[str, torch.Tensor]:
+    """Return the parameters of a model, actor and critics, by the names that a policy's tensors have."""
+    actor: Any = model.actor
+    critic: Any = model.critic
+    if isinstance(model, SAC):
+        named = name_layers("actor", [*actor.latent_pi, actor.mu]) | name_layer("actor_log_std", actor.log_std)
+        if model.log_ent_coef is not None:
+            named["log_ent_coef"] = model.log_ent_coef
+    else:
+        named = name_layers("actor", actor.mu)
+    for i, net in enumerate(critic.q_networks):
+        named |= name_layers(f"critic.{i}", net)
+    return named
+
+
+def copy_to_targets(model: SAC | TD3) -> None:
+    """Set the target networks equal to those that learn."""
+    model.critic_target.load_state_dict(model.critic.state_dict())
+    if isinstance(model, TD3):
+        model.actor_target.load_state_dict(model.actor.state_dict())

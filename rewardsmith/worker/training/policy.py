@@ -1,9 +1,10 @@
 """Policies without torch: the forward pass in NumPy, and the folder that a training hands to an evaluation.
 
 A folder holds `policy.safetensors` (float32 tensors: "actor.<i>.weight" (out, in) and "actor.<i>.bias" (out,) for each
-layer, the last without an activation; "log_std" (a,) for boxes; "critic.<i>.*" where the trainer saves it; "obs_mean"
-and "obs_var" (obs_dim,), float64, where observations are normalised; the convolutions of `training.images`
-where they are images) and `policy.json`, a `PolicySpec`.
+layer, the last without an activation; "log_std" (a,) for boxes; "obs_mean" and "obs_var" (obs_dim,), float64, and
+"obs_count" (1,), how many they are of, where observations are normalised; the convolutions of `training.images` where
+they are images; and the critics and what else a training needs to go on from the policy) and `policy.json`, a
+`PolicySpec`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from rewardsmith.contract.errors import WorkerFailed
+from rewardsmith.contract.records import Signal, write_text
 from rewardsmith.contract.records import dump as dump_record
 from rewardsmith.contract.records import read as read_record
-from rewardsmith.contract.records import write_text
 from rewardsmith.contract.records.types import LowerBound, UpperBound
 from rewardsmith.worker.training.images import TENSORS as CONVOLUTIONS
 from rewardsmith.worker.training.images import Image, extract_features
@@ -30,6 +31,8 @@ from rewardsmith.worker.training.images import Image, extract_features
 Array = NDArray[np.float64]
 
 FORMAT = 1
+NORMALISATION = ("obs_mean", "obs_var", "obs_count")
+"""Tensors that are no parameters: the statistics of observations."""
 VARIANCE_FLOOR = 1e-8
 """Added to the variance of observations, as stable-baselines3's VecNormalize does."""
 
@@ -52,6 +55,8 @@ class PolicySpec:
     """Whether the output goes through tanh and is scaled to the bounds, as SAC's and TD3's; else it is clipped."""
     image: Image | None = None
     """Shape of an observation that is an image, with convolutions before the layers; None where it is a vector."""
+    observation: tuple[Signal, ...] = ()
+    """Signals that it observes, one after the other, each flattened; empty: the environment's own observation."""
     format: int = FORMAT
 
 
@@ -90,6 +95,11 @@ class Policy:
         if not deterministic:
             out = out + np.exp(self.tensors["log_std"]) * _require_generator(rng).standard_normal(out.shape)
         return np.asarray(np.clip(out.astype(np.float64), self.spec.action_low, self.spec.action_high))
+
+    @property
+    def observed_names(self) -> tuple[str, ...]:
+        """Names of the signals that it observes; none where it observes the environment's own vector."""
+        return tuple(signal.name for signal in self.spec.observation)
 
     @property
     def obs_dim(self) -> int:

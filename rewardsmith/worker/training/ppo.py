@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger
 from torch import nn
 
-from rewardsmith.contract.records import TrainSettings
+from rewardsmith.contract.records import Signal, TrainSettings
 from rewardsmith.worker.envs.base import ActionSpec
 from rewardsmith.worker.training.fast_ppo import FastPPO
 from rewardsmith.worker.training.images import Image, ImageScaling
@@ -147,27 +147,19 @@ def compute_returns_and_advantage(
 
 
 def extract_policy(
-    model: PPO, settings: TrainSettings, actions: ActionSpec, scaling: Scaling, image: Image | None = None
+    model: PPO,
+    settings: TrainSettings,
+    actions: ActionSpec,
+    scaling: Scaling,
+    image: Image | None = None,
+    observation: tuple[Signal, ...] = (),
 ) -> Policy:
     """Return the model's policy, with the scaling of observations frozen into it."""
-    network: Any = model.policy
-    extractor, tensors = network.mlp_extractor, dict[str, NDArray[Any]]()
-    if image:
-        for name, layer in _name_convolutions(network.features_extractor):
-            tensors |= _copy_tensors(name, layer)
-
-    for name, net, head in (
-        ("actor", extractor.policy_net, network.action_net),
-        ("critic", extractor.value_net, network.value_net),
-    ):
-        layers = [layer for layer in net if isinstance(layer, nn.Linear)]
-        for i, layer in enumerate([*layers, head]):
-            tensors |= _copy_tensors(f"{name}.{i}", layer)
-
-    if actions.n is None:
-        tensors["log_std"] = network.log_std.detach().numpy().copy()
+    tensors: dict[str, NDArray[Any]] = copy_tensors(name_parameters(model))
     if isinstance(scaling, ObsScaling) and scaling.enabled:
-        tensors["obs_mean"], tensors["obs_var"] = scaling.statistics.mean, scaling.statistics.var
+        statistics = scaling.statistics
+        tensors["obs_mean"], tensors["obs_var"] = statistics.mean, statistics.var
+        tensors["obs_count"] = np.array([float(statistics.count)])
     spec = PolicySpec(
         net_arch=settings.net_arch,
         activation=settings.activation,
@@ -177,14 +169,47 @@ def extract_policy(
         normalize_obs=scaling.enabled,
         clip_obs=CLIP_OBS,
         image=image,
+        observation=observation,
     )
     return Policy(spec, tensors)
 
 
-def _copy_tensors(name: str, layer: Any) -> dict[str, NDArray[Any]]:
-    """Return copies of a layer's tensors."""
-    parts = {"weight": layer.weight, "bias": layer.bias}
-    return {f"{name}.{part}": tensor.detach().numpy().copy() for part, tensor in parts.items()}
+def name_parameters(model: PPO) -> dict[str, torch.Tensor]:
+    """Return the parameters of a model's policy, actor and critic, by the names that a policy's tensors have."""
+    network: Any = model.policy
+    extractor, named = network.mlp_extractor, dict[str, torch.Tensor]()
+    if len(_network_obs_shape(model)) > 1:
+        for name, layer in _name_convolutions(network.features_extractor):
+            named |= name_layer(name, layer)
+
+    for name, net, head in (
+        ("actor", extractor.policy_net, network.action_net),
+        ("critic", extractor.value_net, network.value_net),
+    ):
+        named |= name_layers(name, [*net, head])
+
+    if isinstance(model.action_space, spaces.Box):
+        named["log_std"] = network.log_std
+    return named
+
+
+def name_layers(prefix: str, modules: Iterable[Any]) -> dict[str, torch.Tensor]:
+    """Return the parameters of the linear layers among some modules, the i-th as `name_layer` does "<prefix>.<i>"."""
+    layers = [module for module in modules if isinstance(module, nn.Linear)]
+    named = dict[str, torch.Tensor]()
+    for i, layer in enumerate(layers):
+        named |= name_layer(f"{prefix}.{i}", layer)
+    return named
+
+
+def name_layer(name: str, layer: Any) -> dict[str, torch.Tensor]:
+    """Return a layer's parameters, "<name>.weight" and "<name>.bias"."""
+    return {f"{name}.weight": layer.weight, f"{name}.bias": layer.bias}
+
+
+def copy_tensors(named: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
+    """Return copies of parameters."""
+    return {name: tensor.detach().numpy().copy() for name, tensor in named.items()}
 
 
 def _bootstrap_truncations(model: PPO, rollout: RolloutStorage, scaling: Scaling) -> None:

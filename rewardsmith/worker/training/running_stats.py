@@ -49,6 +49,12 @@ class ObsScaling:
         self._factor: Array = np.ones(obs_dim)
         self._scratch: Array = np.empty((n, obs_dim))
 
+    def restore(self, mean: Array, var: Array, count: int) -> None:
+        """Take over the statistics of `count` earlier observations, mean and variance (obs_dim,)."""
+        statistics = self.statistics
+        statistics.mean, statistics.var, statistics.count = mean.copy(), var.copy(), count
+        self._factor = 1.0 / np.sqrt(statistics.var + VARIANCE_FLOOR)
+
     def update(self, obs: Array) -> None:
         """Add observations (n, obs_dim) to the statistics."""
         if self.enabled:

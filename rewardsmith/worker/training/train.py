@@ -39,7 +39,7 @@ def run(job: TrainJob, out: Path, callback: TrainingCallback | None = None) -> T
     finally:
         learner.close()
     if status in ("ok", "pruned"):
-        policy.save(learner.extract_policy(), out)
+        policy.save(learner.kept_policy(), out)
         cause = learner.stop_reason or learner.warning()
     return Training(
         status=status,
@@ -51,6 +51,8 @@ def run(job: TrainJob, out: Path, callback: TrainingCallback | None = None) -> T
         reward_s=learner.reward_source.waited_s,
         cause=cause or learner.stop_reason,
         layers=learner.reward_source.layers,
+        kept_env_steps=learner.kept_env_steps,
+        inherited_from=learner.inherited_from,
     )
 
 

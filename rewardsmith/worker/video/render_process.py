@@ -16,6 +16,7 @@ from rewardsmith.contract import reward_program as programs
 from rewardsmith.contract.errors import SandboxUnavailable, UserError
 from rewardsmith.contract.fitness import Fitness
 from rewardsmith.contract.records import EvaluateJob, RenderJob, Video
+from rewardsmith.contract.robots import select_evaluation_options
 from rewardsmith.worker.video.render_job import DONE, NO_FRAMES, REFUSED, VIDEO_RECORD
 
 if TYPE_CHECKING:
@@ -96,13 +97,17 @@ def _record_frames(job: RenderJob, most: int) -> tuple[Reel, Fraction, int, Fram
 
     fitness = Fitness.parse(job.fitness)
     reads = programs.parse_program(job.program).signals if job.program else ()
-    rendering_env = camera.open_rendering_env(job.env)
+    spec = select_evaluation_options(job.env)
+    rendering_env = camera.open_rendering_env(spec)
     camera.configure_renderer(rendering_env, job.width, job.height, job.fast)
     stride, fps = camera.choose_frame_rate(rendering_env, most)
     filming_env = camera.Camera(rendering_env, stride, job.stills)
-    env = make_envs(job.env, 1, reads, fitness.names, filming_env)
+    policy = evaluate.load_policy(job)
+    observation = policy.observed_names if policy else ()
+    env = make_envs(spec, 1, reads, fitness.names, filming_env, observation)
+    fitness = fitness.bind_environment(env.max_episode_steps, env.step_s)
     filming_env.film_next_episode()
-    (trajectory,) = evaluate.record_trajectories(env, _make_evaluate_job(job))
+    (trajectory,) = evaluate.record_trajectories(env, _make_evaluate_job(job), policy)
     annotations = frame_annotations.annotate_frames(
         trajectory, env.layout, filming_env.reel.steps, fitness, job.program, job.limits
     )

@@ -35,7 +35,7 @@ def test_there_is_a_cell_for_every_task_preset_and_seed() -> None:
 
 
 def test_globs_name_cards_by_name_and_by_family_and_leave_out() -> None:
-    assert find_tasks(["gymnasium_mujoco/hopper*", "!*flip"]) == ("hopper", "hopper_hop_in_place")
+    assert find_tasks(["gymnasium_mujoco/hopper*", "!*flip*"]) == ("hopper", "hopper_hop_in_place")
     assert "cartpole" in find_tasks(["classic_control/*"])
     assert find_tasks(["Swimmer-v5"]) == ("Swimmer-v5",)
     with pytest.raises(SweepError, match=r"'hoppper.' matches no task"):
@@ -178,3 +178,19 @@ def test_cells_have_the_ids_that_earlier_versions_gave_them() -> None:
     for same in (plan, earlier_name):
         assert [cell.id for cell in build_cells(same, "symbolic", None, [0])] == ["rise-symbolic-s0-7d938168"]
     assert "figures" not in dump_identity(replace(task, metrics=()))
+
+
+def test_a_sweep_gives_arguments_and_variables_to_the_environments_that_match() -> None:
+    options = {"env_kwargs": {"frame_skip": 2}, "pass_env": ["MINE_HOME"]}
+    found = build_matrix(
+        SweepFile.model_validate(
+            {"presets": ["symbolic"], "tasks": ["hopper", "swimmer"], "per_task": {"hop*": options}}
+        ),
+        environment={"MINE_HOME": "/opt"},
+    )
+    hopper, swimmer = found.cells
+    assert (hopper.task.env.kwargs["frame_skip"], hopper.task.env.pass_env) == (2, ("MINE_HOME",))
+    assert (swimmer.task.env.kwargs, swimmer.task.env.pass_env) == ({}, ())
+    assert matrix(tasks=["hopper"]).cells[0].id != hopper.id
+    [refused] = matrix(tasks=["hopper"], per_task={"hop*": {"pass_env": ["MY_TOKEN"]}}).refused
+    assert "MY_TOKEN looks like a key" in refused.cause

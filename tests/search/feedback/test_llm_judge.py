@@ -200,6 +200,6 @@ def test_pairs_that_either_calls_equal_are_no_test_of_the_judge():
 
 
 def test_the_recorded_table_is_of_the_tasks_signals(tmp_path: Path):
-    from rewardsmith.search.feedback.llm_judge import render_episode_table
+    from rewardsmith.search.feedback.episode_material import render_episode_table
 
     assert render_episode_table(EpisodeFile.in_folder(tmp_path), 0, ["height"]) == "(not recorded)"

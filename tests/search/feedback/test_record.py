@@ -178,3 +178,28 @@ def test_a_run_that_measures_one_program_is_no_search(tmp_path):
     (run.path / "train.py").write_text("def reward(action):\n    return {'a': 1.0}\n")
     with pytest.raises(RunError, match="is not a search"):
         feedback.add_remark(run, "Slower")
+
+
+def test_undone_feedback_is_as_if_it_had_not_been_given(tmp_path):
+    run = make_finished_run(tmp_path / "run", [FIRST])
+    feedback.add_remark(run, "Slower")
+    feedback.ban_term(run, "calm")
+    undone, event = feedback.withdraw_feedback(run, by="Ada")
+    assert (undone.input.term, event.number, event.input.by) == ("calm", 3, "Ada")
+    state = feedback.load_state(run)
+    assert (state.bans, [one.text for one in state.remarks]) == ((), ["Slower"])
+    assert feedback.add_remark(run, "Calmer").number == 4, "a number is never used twice"
+
+    # By its number; what was undone cannot be undone again.
+    feedback.withdraw_feedback(run, 1)
+    assert [one.text for one in feedback.load_state(run).remarks] == ["Calmer"]
+    with pytest.raises(UserError, match="no feedback #1 to undo; what can be undone: #4"):
+        feedback.withdraw_feedback(run, 1)
+
+
+def test_a_program_that_was_trained_and_a_generation_cannot_be_undone(tmp_path):
+    run = make_finished_run(tmp_path / "run", [FIRST, FIRST])
+    feedback.submit_weights(run, "g0c0", {"up": 3.0})
+    searches.run_next_generation(run, executor=PlayedExecutor())
+    with pytest.raises(UserError, match="nothing to undo; what can be undone: none"):
+        feedback.withdraw_feedback(run)

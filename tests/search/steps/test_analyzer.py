@@ -14,6 +14,8 @@ from rewardsmith.contract.records import (
     Episode,
     Evaluation,
     Finding,
+    Metric,
+    Probe,
     Proposal,
     TermStats,
     Training,
@@ -21,9 +23,11 @@ from rewardsmith.contract.records import (
     Verdict,
 )
 from rewardsmith.sandbox.recorded import EpisodeFile
-from rewardsmith.search.steps.analyzer import write_reflection
+from rewardsmith.search.steps.analyzer import ReflectionContext, write_reflection
 from rewardsmith.search.steps.analyzer.alarms import find_alarms, relative_trend, term_shares
+from rewardsmith.search.steps.analyzer.episode_outcome import TermUse, find_two_kinds
 from rewardsmith.search.steps.analyzer.term_curves import POINTS, TermCurve, read_curves
+from rewardsmith.search.steps.analyzer.trajectory_tables import merge_alike, split_steps
 
 SOURCE = """WEIGHTS = {"speed": 2.0, "upright": 0.5}
 
@@ -153,8 +157,8 @@ def test_one_episode_is_shown_once(tmp_path: Path) -> None:
     found = evaluation([1.0])
     record(tmp_path / "eval", found)
     text = write_reflection(candidate(LEARNING, evaluations=(found,), fitness=1.0), [tmp_path / "eval"]).text
-    assert "best episode" in text
-    assert "worst episode" not in text
+    assert "best episode" not in text
+    assert "A typical episode: 40 steps" in text
 
 
 def test_a_long_curve_is_thinned_to_ten_points_with_both_ends() -> None:
@@ -206,7 +210,7 @@ def test_return_that_rises_while_fitness_stays_raises_an_alarm() -> None:
     assert "while fitness stays flat" in curve_of(RISING, FLAT)[0]
 
 
-@pytest.mark.parametrize(("rewards", "fitness"), [(RISING, RISING), (FLAT, FALLING), (FALLING, FALLING)])
+@pytest.mark.parametrize(("rewards", "fitness"), [(RISING, RISING), (FLAT, FALLING), (FALLING, RISING)])
 def test_return_and_fitness_that_agree_raise_none(rewards: Sequence[float], fitness: Sequence[float]) -> None:
     assert curve_of(rewards, fitness) == ()
 
@@ -290,3 +294,108 @@ def test_feedback_says_nothing_of_what_was_measured_beside_the_fitness(trained: 
     episodes = tuple(replace(episode, metrics={"death_by_lava": 1.0}) for episode in known.episodes)
     beside = replace(known, episodes=episodes, metrics={"death_by_lava": 1.0})
     assert write_reflection(replace(one, evaluations=(beside,)), folders) == write_reflection(one, folders)
+
+
+# ---------------------------------------------------------------- what the episodes tell
+
+PROBE = Probe((), (2,), (-1.0, -1.0), (1.0, 1.0), None, (4,), 50, 100)
+
+
+def episodes_of(*fitness: float, length: int = 40, terminated: bool = False) -> Evaluation:
+    episodes = tuple(Episode(seed, value, length, terminated) for seed, value in enumerate(fitness))
+    return Evaluation("ok", episodes, float(np.mean(fitness)), 1.0)
+
+
+def test_the_card_s_signals_are_shown_whether_the_program_reads_them_or_not(
+    trained: tuple[Candidate, list[Path]],
+) -> None:
+    reflection = write_reflection(*trained, None, ReflectionContext(card_signals=("success", "speed")))
+    assert "steps | speed | tilt[0] | tilt[1] | tilt[2] | success" in reflection.text
+    assert reflection.outcome == "3 of 5, 42 steps"
+    assert reflection.ends == pytest.approx({"success": 1.0, "speed": 4.2})
+
+
+def test_episodes_of_two_kinds_raise_an_alarm(tmp_path: Path) -> None:
+    found = episodes_of(0.1, 0.2, 0.1, 9.0, 9.2, 0.15, 9.1)
+    alarms = write_reflection(candidate(LEARNING, evaluations=(found,), fitness=4.0), [tmp_path]).alarms
+    assert "the episodes fall into two kinds, 4 with a fitness about 0.138 and 3 about 9.1" in alarms[-1]
+
+
+@pytest.mark.parametrize(
+    "fitness",
+    [(1.0, 2.0, 3.0, 4.0, 5.0, 6.0), (5.0, 5.1, 5.0, 5.1, 5.2, 5.1), (0.0, 0.0, 0.0, 0.0, 0.0, 9.0), (0.0, 9.0)],
+    ids=["spread out", "alike", "one outlier", "too few"],
+)
+def test_other_episodes_are_of_one_kind(fitness: tuple[float, ...]) -> None:
+    assert find_two_kinds(episodes_of(*fitness).episodes) is None
+
+
+def test_actions_near_zero_raise_an_alarm(tmp_path: Path) -> None:
+    found = episodes_of(1.0, 1.0)
+    for size, raised in ((0.01, True), (0.5, False)):
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        rollout = Rollout({"speed": np.ones(40)}, {"speed": np.array(1.0)}, np.full((40, 2), size), False)
+        EpisodeFile.in_folder(folder).write([rollout, rollout])
+        one = candidate(LEARNING, evaluations=(found,), fitness=1.0)
+        reflection = write_reflection(one, [folder], None, ReflectionContext(probe=PROBE))
+        assert any("the actions are near zero" in alarm for alarm in reflection.alarms) == raised
+        assert ("of the numbers at a bound" in reflection.text) is False
+
+
+def test_a_return_that_falls_raises_an_alarm_unless_fitness_rises() -> None:
+    assert "own return falls over training" in curve_of(FALLING, FLAT)[0]
+    assert curve_of(FALLING, RISING) == ()
+
+
+def test_a_constant_term_with_nearly_all_of_the_total_raises_an_alarm_even_where_fitness_rises() -> None:
+    (alarm,) = curve_of(RISING, RISING, calm=[1.0] * 6, speed=[value / 1000 for value in RISING])
+    assert "'calm' stays at 1 per step" in alarm
+
+
+def test_a_policy_that_never_left_a_fitness_of_zero_does_not_cheat() -> None:
+    assert curve_of(RISING, (0.0,) * 6) == ()
+
+
+def test_one_episode_stands_for_all_where_they_went_alike_with_tenths_of_it(tmp_path: Path) -> None:
+    found = episodes_of(5.0, 5.1, 5.05, length=200)
+    steps = np.arange(1.0, 201.0)
+    rollout = Rollout({"speed": np.sin(steps)}, {"speed": np.array(0.0)}, np.zeros((200, 2)), False)
+    EpisodeFile.in_folder(tmp_path).write([rollout] * 3)
+    text = write_reflection(candidate(LEARNING, evaluations=(found,), fitness=5.0), [tmp_path]).text
+    assert "All ran to the time limit, 200 steps." in text
+    assert text.count("steps | speed") == 1
+    assert "start | 0\n1-200 | -1..1\nend, 200 | -0.873" in text
+
+
+def test_the_fitness_of_each_trained_policy_is_printed(tmp_path: Path) -> None:
+    runs = (episodes_of(-6.0), episodes_of(12.2), episodes_of(12.0))
+    trainings = [replace(LEARNING, seed=seed) for seed in range(3)]
+    text = write_reflection(candidate(*trainings, evaluations=runs, fitness=6.07), []).text
+    assert "of 3 trained policies (-6, 12.2, 12)" in text
+
+
+def test_what_terms_do_at_their_edges_stands_with_their_course(trained: tuple[Candidate, list[Path]]) -> None:
+    context = ReflectionContext(term_use={"speed": TermUse(0.0, 0.05, 0.0), "upright": TermUse(0.31, 0.4, 0.1)})
+    text = write_reflection(*trained, None, context).text
+    assert "in the episode below 0 in 31 % of the steps, at its greatest value in 40 % of the steps" in text
+    assert text.count("in the episode below") == 1
+
+
+def test_metrics_are_named_only_where_the_card_lets_prompts_name_them(trained: tuple[Candidate, list[Path]]) -> None:
+    one, folders = trained
+    measured = replace(one, evaluations=(replace(one.evaluations[0], metrics={"inside": 0.25, "hidden": 1.0}),))
+    context = ReflectionContext(metrics=(Metric("inside", "mean(near)", "share of steps in the ring", True),))
+    text = write_reflection(measured, folders, None, context).text
+    assert "inside: 0.25 (share of steps in the ring)." in text
+    assert "hidden" not in text
+
+
+def test_stretches_are_joined_where_the_policy_goes_on_alike_and_kept_where_something_happens() -> None:
+    steps = np.arange(0.0, 401.0)
+    gait, place = np.sin(steps), 0.1 * steps
+    stretches = split_steps(400, 4)
+    assert stretches == [(1, 10), (11, 108), (109, 205), (206, 302), (303, 400)]
+    assert merge_alike([gait, place], stretches) == [(1, 400)]
+    falls = np.where(steps > 350, 0.0, 1.0)
+    assert merge_alike([gait, place, falls], stretches) == [(1, 302), (303, 400)]

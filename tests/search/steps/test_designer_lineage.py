@@ -24,7 +24,7 @@ def ask_designer(brief, slot: int = 0) -> tuple[str, object]:
 
 def test_a_pair_is_to_be_joined_whatever_the_slot(snapshot):
     prompt, proposal = ask_designer(PAIR, slot=1)
-    assert "The next program has these two for parents" in prompt
+    assert "The next program has g0c01 and g0c00 for parents" in prompt
     assert prompt.index(FIRST.proposal.source) < prompt.index(MATE.proposal.source)
     assert proposal.parents == ("g0c01", "g0c00")
     snapshot("designer-crossover", prompt)

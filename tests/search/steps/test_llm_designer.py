@@ -107,7 +107,7 @@ def test_a_repaired_program_keeps_its_idea_and_names_the_mistake_after_it() -> N
     designer = LlmDesigner(Script([f"Reward the speed alone. It is the task.\n\n```python\n{PROGRAM}```", mended]))
     repaired = designer.repair(BRIEF, designer.propose(BRIEF, 0), [Finding("no-return", "nothing")], 1)
     tried = replace(candidate("g0c00", 1.0), proposal=repaired)
-    assert "| Reward the speed alone.\n" in render_user_prompt(replace(SECOND, parents=(tried,), history=(tried,)), 0)
+    assert "| Reward the speed alone. |" in render_user_prompt(replace(SECOND, parents=(tried,), history=(tried,)), 0)
     assert repaired.rationale.endswith("The helper lacked its argument.")
 
 

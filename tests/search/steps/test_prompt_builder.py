@@ -108,8 +108,12 @@ def test_without_history_nothing_earlier_is_listed() -> None:
 def test_the_tips_follow_the_reflection_on_a_trained_program_unless_they_are_off() -> None:
     tips = prompts.render_prompt("designer/tips").strip()
     brief = replace(SECOND, parents=(replace(FIRST[0], reflection=Reflection("The course.\n")),))
-    assert f"<feedback>\nThe course.\n\n{tips}\n</feedback>" in find_message(ask_designer(brief), "user")
-    assert "<feedback>\nThe course.\n</feedback>" in find_message(ask_designer(brief, tips=False), "user")
+    text, without = find_message(ask_designer(brief), "user"), find_message(ask_designer(brief, tips=False), "user")
+    assert text.index(tips) < text.index("<program>") < text.index("<feedback>\nThe course.\n</feedback>")
+    assert tips not in without
+    assert "<feedback>\nThe course.\n</feedback>" in without
+    conversation = find_message(ask_designer(brief, conversation=True), "user")
+    assert f"<feedback>\nThe course.\n\n{tips}\n</feedback>" in conversation
 
 
 def test_a_failure_has_no_figures_that_tips_could_explain() -> None:

@@ -6,8 +6,13 @@ import re
 
 import pytest
 
-from rewardsmith.contract.records import Signal
-from rewardsmith.search.steps.designer.signal_table import CHARS_PER_TOKEN, HEADER, render_signal_table
+from rewardsmith.contract.records import Signal, SignalFacts
+from rewardsmith.search.steps.designer.signal_table import (
+    CHARS_PER_TOKEN,
+    FIGURES_HEADER,
+    HEADER,
+    render_signal_table,
+)
 
 BODIES = ("torso", *(f"{side}_{part}" for side in ("left", "right") for part in ("hip", "shin", "foot", "toe", "arm")))
 ROOM = 400
@@ -98,3 +103,52 @@ def test_a_long_catalogue_keeps_to_its_budget_and_counts_the_rest(budget):
 
 def test_without_a_signal_there_is_the_header_alone():
     assert render_signal_table([], 0, ROOM) == HEADER
+
+
+def facts(*components: tuple[float, float], repeats: bool = False) -> SignalFacts:
+    """Return facts of a signal whose components range from the first to the second number."""
+    low, high = (tuple(edges) for edges in zip(*components, strict=True))
+    middle = tuple((a + b) / 2 for a, b in components)
+    still = tuple(index for index, (a, b) in enumerate(components) if a == b)
+    return SignalFacts(middle, low, middle, high, still, repeats)
+
+
+PLANAR = [
+    Signal("height", (), "m", "height of the torso", "qpos[1]"),
+    Signal("torso_position", (3,), "m", "position of body 'torso'", ""),
+    Signal("torso_orientation", (4,), "1", "orientation of body 'torso' as a quaternion (w, x, y, z)", ""),
+    Signal("torso_angular_velocity", (3,), "rad/s", "angular velocity of body 'torso' in world axes", ""),
+    Signal("foot_position", (3,), "m", "position of body 'foot'", ""),
+    Signal("foot_mass", (), "kg", "mass of the foot", ""),
+    Signal("torso_height", (), "m", "the same as height", ""),
+]
+PLANAR_FACTS = {
+    "height": facts((0.69, 1.26)),
+    "torso_position": facts((-1.0, 1.0), (0.0, 0.0), (0.69, 1.26)),
+    "torso_orientation": facts((0.9, 1.0), (0.0, 0.0), (-0.1, 0.1), (0.0, 0.0)),
+    "torso_angular_velocity": facts((0.0, 0.0), (-3.0, 3.0), (0.0, 0.0)),
+    "foot_position": facts((-1.0, 1.0), (0.0, 0.0), (0.0, 0.4)),
+    "foot_mass": facts((2.0, 2.0)),
+    "torso_height": facts((0.69, 1.26), repeats=True),
+}
+
+
+def test_what_a_planar_robot_cannot_use_and_what_repeats_is_left_out():
+    text = render_signal_table(PLANAR, 1, 1_500, PLANAR_FACTS, {})
+    assert "orientation" not in text
+    assert "foot_mass" not in text
+    assert "torso_height" not in text
+    assert "*_position | (3,) | m | position of body * ([1] never change)\n  where * is torso, foot" in text
+
+
+def test_the_card_s_signals_have_figures_in_the_digits_of_their_range():
+    assert render_signal_table(PLANAR, 1, 1_500, PLANAR_FACTS, {}).splitlines()[:2] == [
+        FIGURES_HEADER,
+        "height | scalar | m | 0.97; 0.69..1.26, 0.97 | height of the torso",
+    ]
+
+
+def test_what_the_policy_does_not_see_is_marked_by_component():
+    text = render_signal_table(PLANAR, 1, 1_500, PLANAR_FACTS, {"height": (0,), "torso_position": (0,)})
+    assert "height of the torso (not seen)" in text
+    assert "where * is torso ([1] never change; [0] not seen), foot ([1] never change)" in text

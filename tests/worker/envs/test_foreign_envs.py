@@ -242,14 +242,14 @@ def test_an_environment_without_a_time_limit_says_where_it_is_cut(tmp_path, monk
     [
         ("OldReset", r"`reset` returns one value of type ndarray, not \(observation, info\)"),
         ("OldStep", r"`step` returns 4 values, not \(observation, reward, terminated, truncated, info\)"),
-        ("VectorReward", "pays a vector of 2 numbers at each step.*LinearReward"),
+        ("VectorReward", "pays a vector of 2 numbers at each step.*WeightedReward"),
         ("FailsInReset", r"fails in `reset`: RuntimeError: no scene \(foreign_envs.py:\d+, reset\)$"),
         ("NeedsDisplay", r"cannot be made with \(\): OSError: .*; it draws images: set MUJOCO_GL=egl"),
         ("Assertive", r"AssertionError: give a level \(foreign_envs.py:\d+, __init__\)"),
         ("Configured", "cannot be made with.*missing 1 required positional argument: 'config'.*--env-kwargs JSON"),
         ("WantsVariable", "Please declare the environment variable 'FOREIGN_HOME'.*--pass-env NAME"),
         ("FailsLater", r"fails under random actions: RuntimeError: simulator crashed \(foreign_envs.py:\d+, step\)$"),
-        ("Pictures", "an observation has 120,002 numbers, and a policy over a vector takes at most 100,000; leave"),
+        ("Pictures", "an observation has 120,002 numbers, and a policy over a vector takes at most 100,000; a"),
         ("OnlyMission", "observations of Mission have no fixed length"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The module that docs/tasks.md shows under "Your own package" works as written, with the commands shown there."""
+"""The module that docs/your-own-package.md shows works as written, with the commands shown there."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from rewardsmith.executors.local import LocalExecutor
 
 @pytest.fixture
 def probe_lake(tmp_path, monkeypatch):
-    text = (CHECKOUT / "docs" / "tasks.md").read_text(encoding="utf-8")
-    section = text.partition("## Your own package")[2].partition("\n## ")[0]
-    (tmp_path / "my_envs.py").write_text(re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0], encoding="utf-8")
+    text = (CHECKOUT / "docs" / "your-own-package.md").read_text(encoding="utf-8")
+    (tmp_path / "my_envs.py").write_text(re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0], encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     executor = LocalExecutor(1)
 

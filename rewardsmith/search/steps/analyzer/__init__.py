@@ -3,24 +3,32 @@
 term_curves         each term over training, with fitness and length (the reward reflection of Eureka, Ma et al.,
                     ICLR 2024, arXiv:2310.12931)
 alarms              signs that the reward pays for something other than the task
-trajectory_tables   the best, the median and the worst episode of the trained policy
+episode_outcome     how the episodes ended and where, and what each term did in them
+trajectory_tables   the episodes of the trained policy: one where all went alike, else the best and the worst
 llm_reader          a language model's reading of the episodes that tell the most (`episode_selection`), as far as its
                     claims hold (`claim_checks`)
 
-`write_reflection` puts the first three together, `Analyzer` adds the reader. Nothing here depends on measured times, so
+`write_reflection` puts the first four together, with what a scoring judge said of the policy (`search/feedback/`);
+`Analyzer` adds the reader. Nothing here depends on measured times, so
 that equal trainings give equal text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from rewardsmith.contract.records import Candidate, Episode, EpisodeReading, Probe, Reflection, Status
+from rewardsmith.contract.records import Candidate, EpisodeReading, Metric, Probe, Reflection, Status
 from rewardsmith.executors.frames import FrameRenderer
 from rewardsmith.llm import ModelPool, prompts
-from rewardsmith.search.steps.analyzer.alarms import find_alarms, term_shares
+from rewardsmith.search.steps.analyzer.alarms import find_action_alarms, find_alarms, term_shares
+from rewardsmith.search.steps.analyzer.episode_outcome import (
+    TermUse,
+    describe_two_kinds,
+    measure_term_use,
+    summarise_episodes,
+)
 from rewardsmith.search.steps.analyzer.llm_reader import EpisodeReader
 from rewardsmith.search.steps.analyzer.term_curves import TrainingCurves, read_curves
 from rewardsmith.search.steps.analyzer.trajectory_tables import build_episode_tables
@@ -47,19 +55,56 @@ class Analyzer:
             models: of the roles that ask one; needed where `analyzer.model_reads` is on.
             frames: renders frames for a model that sees images.
         """
-        self._has_choices = probe.discrete_actions is not None
+        self._run, self._probe = run, probe
         self._reader: EpisodeReader | None = None
         if models is not None and run.config.analyzer.model_reads:
             self._reader = EpisodeReader(models.for_role("analyzer"), run, probe, frames)
 
-    def analyze(self, candidate: Candidate, folders: Sequence[Path]) -> Reflection:
-        """Write the reflection on a candidate; see `write_reflection`, and `EpisodeReader.read` for what it raises."""
-        reading = self._reader.read_episodes(candidate, folders) if self._reader and candidate.status == "ok" else None
-        return write_reflection(candidate, folders, reading, self._has_choices)
+    def analyze(self, candidate: Candidate, folders: Sequence[Path], reads: bool = True) -> Reflection:
+        """Write the reflection on a candidate.
+
+        Args:
+            candidate: a program with its trainings and evaluations.
+            folders: of its evaluations, in their order.
+            reads: whether somebody is told what a model makes of the episodes; nobody is after the last generation.
+
+        Raises:
+            SandboxUnavailable: if reward programs cannot be sealed on this machine.
+            WorkerFailed: if the reward process fails for another reason than the program.
+            OSError: if a recording cannot be read.
+            ModelError: if the reader's endpoint cannot be used, or a replayed ledger lacks the answer.
+            RunError: if an answer could not be recorded.
+        """
+        if candidate.status != "ok":
+            return write_reflection(candidate, folders)
+        reading = self._reader.read_episodes(candidate, folders) if self._reader and reads else None
+        context = ReflectionContext(
+            tuple(signal.name for signal in self._run.task.env.signals),
+            self._probe,
+            measure_term_use(candidate, folders, self._probe, self._run.config.sandbox),
+            tuple(metric for metric in self._run.task.metrics if metric.in_prompts),
+        )
+        return write_reflection(candidate, folders, reading, context)
+
+
+@dataclass(frozen=True)
+class ReflectionContext:
+    """Facts that a reflection needs beside the candidate's own records."""
+
+    card_signals: tuple[str, ...] = ()
+    """Names of the card's signals, which are shown whether the program reads them or not."""
+    probe: Probe | None = None
+    term_use: Mapping[str, TermUse] = field(default_factory=dict)
+    """Term to what it did in the episode that is shown."""
+    metrics: tuple[Metric, ...] = ()
+    """Metrics that the card lets prompts name."""
 
 
 def write_reflection(
-    candidate: Candidate, folders: Sequence[Path], reading: EpisodeReading | None = None, choices: bool = False
+    candidate: Candidate,
+    folders: Sequence[Path],
+    reading: EpisodeReading | None = None,
+    context: ReflectionContext | None = None,
 ) -> Reflection:
     """Write what helped and what failed, where and why.
 
@@ -67,56 +112,52 @@ def write_reflection(
         candidate: a program with its trainings and evaluations.
         folders: of its evaluations, in their order, with the recorded episodes. One that is missing is passed over.
         reading: what a model made of the episodes; None where none was asked.
-        choices: an action is the number of a choice.
+        context: the card's signals, the probe and what was measured of the terms; None where nothing is known.
     """
+    context = context or ReflectionContext()
     curves = read_curves(candidate.trainings)
     weights = _term_weights(candidate, curves)
     if candidate.status != "ok":
         return _reflect_on_failure(candidate, curves, weights)
 
+    # The episodes, and the signals that are shown of them: the program's, in the card's order, then the card's others.
+    episodes = summarise_episodes(candidate, folders, context.card_signals)
+    read = candidate.program.signals
+    first = [name for name in context.card_signals if name in read]
+    names = list(dict.fromkeys([*first, *read, *context.card_signals]))
+    tables = build_episode_tables(candidate.evaluations, folders, names, context.probe)
+
     scoring = candidate.verdict.trial_scoring if candidate.verdict else None
-    alarms = find_alarms(curves, weights, scoring)
-    tables = build_episode_tables(candidate.evaluations, folders, candidate.program.signals, choices)
+    alarms = [*find_alarms(curves, weights, scoring), *find_action_alarms(candidate, folders, context.probe)]
+    if episodes.two_kinds:
+        alarms.append(describe_two_kinds(episodes.two_kinds))
     text = prompts.render_prompt(
         "analyzer/reflection",
         fitness=candidate.fitness,
-        episodes=_summarise_episodes(candidate),
+        episodes=episodes,
         trainings=len(candidate.trainings),
         curves=curves,
         weights=weights,
         shares=term_shares(curves, weights),
+        use={name: use.describe() for name, use in context.term_use.items()},
         alarms=alarms,
         tables=tables,
+        metrics=_list_metrics(candidate, context.metrics),
         reading=reading,
+        judge=next((evaluation.judge for evaluation in candidate.evaluations if evaluation.judge), None),
     )
-    return Reflection(text, alarms, reading)
+    return Reflection(text, tuple(alarms), reading, episodes.outcome, episodes.first_ends)
 
 
-@dataclass(frozen=True)
-class _EpisodeSummary:
-    """All evaluated episodes of a candidate; None where there are none."""
-
-    count: int
-    worst: float | None
-    """Lowest fitness."""
-    best: float | None
-    """Highest fitness."""
-    terminated: int
-    """How many ended before the time limit."""
-    length: float | None
-    """Mean length in environment steps."""
-
-
-def _summarise_episodes(candidate: Candidate) -> _EpisodeSummary:
-    episodes: list[Episode] = [episode for evaluation in candidate.evaluations for episode in evaluation.episodes]
-    fitness = [episode.fitness for episode in episodes]
-    return _EpisodeSummary(
-        count=len(episodes),
-        worst=min(fitness, default=None),
-        best=max(fitness, default=None),
-        terminated=sum(episode.terminated for episode in episodes),
-        length=sum(episode.length for episode in episodes) / len(episodes) if episodes else None,
-    )
+def _list_metrics(candidate: Candidate, metrics: Sequence[Metric]) -> list[tuple[str, str, float]]:
+    """Return the name, the meaning and the mean of each metric that prompts may name."""
+    listed = []
+    for metric in metrics:
+        values = [evaluation.metrics.get(metric.name) for evaluation in candidate.evaluations]
+        known = [value for value in values if value is not None]
+        if known:
+            listed.append((metric.name, prompts.to_one_line(metric.meaning), sum(known) / len(known)))
+    return listed
 
 
 def _term_weights(candidate: Candidate, curves: TrainingCurves) -> dict[str, float]:
@@ -137,5 +178,6 @@ def _reflect_on_failure(candidate: Candidate, curves: TrainingCurves, weights: d
         curves=curves,
         weights=weights,
         shares=term_shares(curves, weights),
+        use={},
     )
     return Reflection(text)

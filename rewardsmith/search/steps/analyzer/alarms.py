@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from rewardsmith.contract.records import TrialScoring
+from rewardsmith.contract.records import Candidate, Probe, TrialScoring
 from rewardsmith.llm.prompts import format_value, to_one_line
+from rewardsmith.sandbox.recorded import EpisodeFile
 from rewardsmith.search.steps.analyzer.term_curves import TermCurve, TrainingCurves
 
 DROWNING_SHARE = 0.95
@@ -26,6 +28,10 @@ PINNED_RANGE = 0.03
 """Part of the range under random actions within which a term is at its bound."""
 LEAST_POINTS = 4
 """Fewer points show no trend."""
+STUCK = 1e-6
+"""Size of fitness below which it has not left 0."""
+IDLE_ACTION = 0.05
+"""Root mean square of actions, in units of half their range, below which a policy does next to nothing."""
 
 
 def find_alarms(
@@ -38,7 +44,12 @@ def find_alarms(
         weights: term to weight.
         scoring: what its terms gave under random actions: the bounds that a term is seen to have.
     """
-    alarms = [_find_diverging_return(curves), *_find_drowning_terms(curves, weights), *_find_takeovers(curves, weights)]
+    alarms = [
+        _find_diverging_return(curves),
+        _find_falling_return(curves),
+        *_find_drowning_terms(curves, weights),
+        *_find_takeovers(curves, weights),
+    ]
     alarms += _find_constant_terms(curves, weights)
     alarms += _find_terms_at_bound(curves, weights, scoring)
     return tuple(alarm for alarm in alarms if alarm)
@@ -82,10 +93,48 @@ def _find_diverging_return(curves: TrainingCurves) -> str | None:
     rising, fitness = relative_trend(curves.reward), relative_trend(curves.fitness)
     if rising < RISES or fitness > FLAT or len(curves.fitness.known) < LEAST_POINTS:
         return None
+    # A policy that never left a fitness of 0 has not found the task; it does not cheat.
+    if max(map(abs, curves.fitness.known)) <= STUCK:
+        return None
     course = "falls" if fitness < -FLAT else "stays flat"
     return (
         f"the program's own return rises while fitness {course}: the policy earns reward by something other than the "
         "task"
+    )
+
+
+def _find_falling_return(curves: TrainingCurves) -> str | None:
+    """Return an alarm where the program's own return falls over training: it is not learnt from."""
+    if relative_trend(curves.reward) > -RISES or relative_trend(curves.fitness) > FLAT:
+        return None
+    return "the program's own return falls over training: the policy does not learn what the program pays for"
+
+
+def find_action_alarms(candidate: Candidate, folders: Sequence[Path], probe: Probe | None) -> tuple[str, ...]:
+    """Return an alarm where the policy hardly acts, by its recorded episodes.
+
+    Args:
+        candidate: trained and evaluated.
+        folders: of its evaluations; one without a recording is passed over.
+        probe: says the bounds of the actions; None where they are not known.
+    """
+    if probe is None or probe.discrete_actions is not None or not probe.action_low:
+        return ()
+    half_range = [0.5 * (high - low) for low, high in zip(probe.action_low, probe.action_high, strict=True)]
+    if not all(math.isfinite(half) and half > 0.0 for half in half_range):
+        return ()
+    sizes = []
+    for evaluation, folder in zip(candidate.evaluations, folders, strict=False):
+        file = EpisodeFile.in_folder(folder)
+        if file.exists() and evaluation.episodes:
+            for episode in file.read_columns(range(len(evaluation.episodes)), ()):
+                if episode.actions is not None:
+                    sizes.append(float(((episode.actions / half_range) ** 2).mean()))
+    if not sizes or math.sqrt(sum(sizes) / len(sizes)) >= IDLE_ACTION:
+        return ()
+    return (
+        f"the actions are near zero (root mean square {format_value(math.sqrt(sum(sizes) / len(sizes)))} of half their "
+        "range): the policy hardly moves",
     )
 
 
@@ -105,7 +154,7 @@ def _find_constant_terms(curves: TrainingCurves, weights: Mapping[str, float]) -
     """Return an alarm for each term that is the same whatever the policy has learnt.
 
     A small bonus for every step survived is what many good programs have: a constant counts where it leads the total
-    while fitness does not rise.
+    while fitness does not rise, or where it is nearly all of the total.
     """
     parts, stalls = term_shares(curves, weights), _fitness_stalls(curves)
     alarms = []
@@ -115,7 +164,7 @@ def _find_constant_terms(curves: TrainingCurves, weights: Mapping[str, float]) -
             continue
         if curve.mean == 0.0:
             alarms.append(f"the term {name!r} is zero throughout the training: it says nothing")
-        elif stalls and parts[curve.name] > MINOR_SHARE:
+        elif parts[curve.name] > (MINOR_SHARE if stalls else MAJOR_SHARE):
             alarms.append(
                 f"the term {name!r} stays at {format_value(curve.mean)} per step throughout the training: it rewards "
                 "the length of the episode and nothing else"

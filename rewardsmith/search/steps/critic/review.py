@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rewardsmith.contract.records import Limits, Probe, Verdict
+from rewardsmith.search.steps.critic.observed_terms import find_unobserved_terms
 from rewardsmith.search.steps.critic.static_checks import check_source
 from rewardsmith.search.steps.critic.trial_scoring import score_trial
 
@@ -31,5 +32,7 @@ def check_program(source: str, probe: Probe, transitions: Path, limits: Limits) 
     # Errors that show when it runs.
     trial_scoring, trial_findings = score_trial(program, probe, transitions, limits)
     findings = [*findings, *trial_findings]
+    if trial_scoring is not None:
+        findings += find_unobserved_terms(program, probe, trial_scoring.terms)
     accepted = all(finding.severity != "error" for finding in findings)
     return Verdict(accepted, tuple(findings), trial_scoring)

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from rewardsmith.contract import python_ast
 from rewardsmith.contract.errors import ProgramError
 from rewardsmith.contract.findings import MAX_PER_CODE, count_others, limit_findings
+from rewardsmith.contract.observation import DECLARATION, find_observation_fault
 from rewardsmith.contract.records import Finding, Signal
 from rewardsmith.contract.reward_program import ARGUMENTS, STATES, RewardProgram, parse_program
+from rewardsmith.contract.state_reads import find_state_parameters, find_state_reads
 
 IMPORTABLE = ("numpy", "math", "numpy.linalg", "numpy.fft", "numpy.polynomial", "__future__", "typing")
 SHAPING = ("shaping", "rewardsmith.shaping")
@@ -64,6 +66,7 @@ def check_source(source: str, signals: Sequence[Signal]) -> tuple[RewardProgram 
     for check in CHECKS:
         findings += check(text)
     findings += _find_unknown_signals(text, [signal.name for signal in signals])
+    findings += _check_observation(text, signals)
     return program, limit_findings(sorted(findings, key=lambda finding: finding.line or 0))
 
 
@@ -256,11 +259,9 @@ def _find_root_name(node: ast.AST | None) -> str | None:
 def _find_unknown_signals(text: _ParsedText, known: Sequence[str]) -> Iterator[Finding]:
     """Find signals that the environment does not have, each once for each state."""
     lines: dict[tuple[str, str], int] = {}
-    for node in text.nodes:
-        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name) or node.value.id not in STATES:
-            continue
+    for node, state in find_state_reads(text.tree):
         if node.attr not in known and not _is_dunder(node.attr):
-            lines.setdefault((node.value.id, node.attr), node.lineno)
+            lines.setdefault((state, node.attr), node.lineno)
 
     # The nearest name costs time: it is looked for where it will be read.
     first_unknown = sorted(lines.items(), key=lambda item: item[1])
@@ -269,6 +270,14 @@ def _find_unknown_signals(text: _ParsedText, known: Sequence[str]) -> Iterator[F
         yield Finding("unknown-signal", message, line=line)
     if len(first_unknown) > MAX_PER_CODE:
         yield count_others("unknown-signal", len(first_unknown) - MAX_PER_CODE, first_unknown[MAX_PER_CODE - 1][1])
+
+
+def _check_observation(text: _ParsedText, signals: Sequence[Signal]) -> Iterator[Finding]:
+    """Find a signal in OBSERVATION that no policy can observe."""
+    fault = find_observation_fault(text.program.observation, signals) if text.program else None
+    if fault:
+        lines = [node.lineno for node in text.nodes if isinstance(node, ast.Name) and node.id == DECLARATION]
+        yield Finding("observation", f"{DECLARATION}: {fault}", line=max(lines, default=None))
 
 
 def _check_states(text: _ParsedText) -> Iterator[Finding]:
@@ -280,6 +289,21 @@ def _check_states(text: _ParsedText) -> Iterator[Finding]:
             line = getattr(node, "lineno", None)
             message = "before, action, after, terminated and start are read-only: make a new array"
             yield Finding("changes-input", message, line=line)
+    yield from _check_state_parameters(text)
+
+
+def _check_state_parameters(text: _ParsedText) -> Iterator[Finding]:
+    """Find helpers that use a state which they are given as a whole, without naming a signal."""
+    for (function, parameter), states in find_state_parameters(text.tree).items():
+        if parameter in STATES:
+            continue
+        for node in ast.walk(text.functions[function]):
+            if isinstance(node, ast.Name) and node.id == parameter and not _reads_signal(text, node):
+                message = (
+                    f"{parameter!r} stands for {' and '.join(map(repr, states))} and is used as a whole; signals are "
+                    f"found by their names in the text: write {parameter}.<signal> where it is needed"
+                )
+                yield Finding("whole-state", message, line=node.lineno)
 
 
 def _check_argument(text: _ParsedText, node: ast.Name) -> Iterator[Finding]:
@@ -300,18 +324,18 @@ def _check_argument(text: _ParsedText, node: ast.Name) -> Iterator[Finding]:
 
 
 def _reads_signal(text: _ParsedText, node: ast.Name) -> bool:
-    """Return whether a state stands before a dot, or goes to a function of the program under its own name."""
+    """Return whether a state stands before a dot, or goes to a function of the program."""
     parent = text.find_parent(node)
+    if isinstance(parent, ast.keyword):
+        parent = text.find_parent(parent)
+        return isinstance(parent, ast.Call) and _is_own_call(text, parent)
     if isinstance(parent, ast.Attribute):
         return True
-    if isinstance(parent, ast.keyword):
-        return parent.arg == node.id
-    if isinstance(parent, ast.Call) and isinstance(parent.func, ast.Name) and parent.func.id in text.functions:
-        parameters = [argument.arg for argument in text.functions[parent.func.id].args.args]
-        for parameter, argument in zip(parameters, parent.args, strict=False):
-            if argument is node:
-                return parameter == node.id
-    return False
+    return isinstance(parent, ast.Call) and node is not parent.func and _is_own_call(text, parent)
+
+
+def _is_own_call(text: _ParsedText, call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Name) and call.func.id in text.functions
 
 
 def _writes_input(text: _ParsedText, node: ast.AST) -> bool:

@@ -17,7 +17,7 @@ from rewardsmith.contract import python_ast
 from rewardsmith.contract.reward_program import ARGUMENTS, MAX_SOURCE_CHARS
 from rewardsmith.llm import fences
 
-DECLARATIONS = ("WEIGHTS", "MEMORY")
+DECLARATIONS = ("WEIGHTS", "MEMORY", "OBSERVATION")
 PROVIDED_NAMES = {*dir(builtins), *ARGUMENTS, "np", "math", "shaping"}
 """Names that a program has without defining them."""
 

@@ -42,6 +42,7 @@ MAX_RATIONALE_CHARS = 2000
 MAX_ANSWER_CHARS = 16 * 2**20
 """Longer answers are refused unread."""
 
+_IDEA = re.compile(r"^[\s>*_`#]*IDEA[*_`]*\s*:[*_`]*[ \t]*(\S.*)$", re.MULTILINE)
 _HTML_ENTITY = re.compile(r"&(?:lt|gt|amp|quot|#39|#x27|apos|nbsp);")
 
 
@@ -55,6 +56,8 @@ class ParsedAnswer:
     """The words around it."""
     problem: str | None = None
     """Why there is no program, in a sentence for its author."""
+    idea: str = ""
+    """What the answer names as its idea, on a line of its own; empty where it names none."""
 
 
 def parse_answer(text: str, *, cut_off: bool = False, functions: tuple[str, ...] = ("reward",)) -> ParsedAnswer:
@@ -146,7 +149,7 @@ def _build_answer(blocks: list[CodeBlock], words: str, functions: tuple[str, ...
     foreign_text = _describe_foreign_text(core)
     if foreign_text is not None:
         return ParsedAnswer(None, rationale, foreign_text)
-    return ParsedAnswer(_tidy_source(_drop_main_part(source)), rationale)
+    return ParsedAnswer(_tidy_source(_drop_main_part(source)), rationale, idea=_find_idea(words))
 
 
 def _describe_foreign_text(core: CodeBlock) -> str | None:
@@ -196,8 +199,20 @@ def _tidy_source(source: str) -> str:
 
 
 def _shorten_rationale(text: str) -> str:
-    """Return the words on one line, at most `MAX_RATIONALE_CHARS` long."""
+    """Return the words on one line, at most `MAX_RATIONALE_CHARS` long; the mark of the idea is left out."""
+    text = _IDEA.sub(lambda match: _end_sentence(match[1]), text[: 20 * MAX_RATIONALE_CHARS], count=1)
     return " ".join(text[: 20 * MAX_RATIONALE_CHARS].split())[:MAX_RATIONALE_CHARS]
+
+
+def _find_idea(words: str) -> str:
+    """Return the idea that stands on a line of its own, `IDEA: ...`; "" where there is no such line."""
+    match = _IDEA.search(words[: 20 * MAX_RATIONALE_CHARS])
+    return " ".join(match[1].strip("*_` ").split()) if match else ""
+
+
+def _end_sentence(line: str) -> str:
+    line = line.rstrip("*_` \t")
+    return line if line.endswith((".", "!", "?", ":")) else f"{line}."
 
 
 def _describe_absence(text: str, cut_off: bool, functions: tuple[str, ...]) -> str:

@@ -217,8 +217,8 @@ def _normalize(statement: ast.stmt) -> str:
 
 
 def _scan_declared_names(code: str) -> set[str]:
-    """Return which of WEIGHTS and MEMORY a text assigns that may be no valid Python."""
-    return set(re.findall(r"^[ \t]*(WEIGHTS|MEMORY)\b[^=\n]{0,80}=", code, re.MULTILINE))
+    """Return which of WEIGHTS, MEMORY and OBSERVATION a text assigns that may be no valid Python."""
+    return set(re.findall(r"^[ \t]*(WEIGHTS|MEMORY|OBSERVATION)\b[^=\n]{0,80}=", code, re.MULTILINE))
 
 
 def _lay_out(core: CodeBlock, pieces: Sequence[tuple[ast.stmt, CodeBlock]]) -> str:

@@ -13,6 +13,7 @@ from rewardsmith.contract.records import Brief, Candidate, Finding, Proposal
 from rewardsmith.llm import Completion, LanguageModel, Message, parse_sample_index, prompts
 from rewardsmith.search.steps.designer import prompt_builder, sparse_dense
 from rewardsmith.search.steps.designer.answer_parser import ParsedAnswer, parse_answer
+from rewardsmith.search.steps.designer.mend_arguments import add_missing_arguments
 from rewardsmith.search.steps.designer.prompt_builder import PromptOptions
 
 ROLE = "designer"
@@ -63,7 +64,7 @@ class LlmDesigner:
 
         # The idea stays first: a history that names only the mistake in its place would teach nothing.
         rationales = [rationale for rationale in (proposal.rationale, repaired.rationale) if rationale]
-        return replace(repaired, rationale="\n\n".join(rationales))
+        return replace(repaired, rationale="\n\n".join(rationales), idea=proposal.idea or repaired.idea)
 
     def _ask_for_program(self, messages: list[Message], role: str, slot: int, parent_ids: tuple[str, ...]) -> Proposal:
         """Ask the model; where its answer holds no program, say why and ask once more."""
@@ -79,19 +80,23 @@ class LlmDesigner:
 
         if answer.source is None:
             raise ModelRefused(self._describe_refusal(answer, completion))
-        return Proposal(answer.source, f"llm:{self._model.name}", parent_ids, answer.rationale, completion.key)
+        return Proposal(
+            answer.source, f"llm:{self._model.name}", parent_ids, answer.rationale, completion.key, answer.idea
+        )
 
     def _parse_completion(self, completion: Completion) -> ParsedAnswer:
         """Take the program out of an answer, in the form that the settings ask for."""
         functions = self._options.required_functions
         answer = parse_answer(completion.text, cut_off=completion.finish == "length", functions=functions)
+        if answer.source is not None:
+            answer = replace(answer, source=add_missing_arguments(answer.source, functions))
         if self._options.settings.form == "terms" or answer.source is None:
             return answer
         try:
             source = sparse_dense.assemble_program(answer.source, self._options.fixed_weights)
         except sparse_dense.FormError as error:
             return ParsedAnswer(None, answer.rationale, str(error))
-        return ParsedAnswer(source, answer.rationale)
+        return ParsedAnswer(source, answer.rationale, idea=answer.idea)
 
     def _describe_refusal(self, answer: ParsedAnswer, completion: Completion) -> str:
         """Say in one line why there is no program, and what to do."""

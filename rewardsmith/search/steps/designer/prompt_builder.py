@@ -8,27 +8,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from rewardsmith.contract.records import TIMED_FINDINGS, Brief, Candidate, Example, Finding, Limits, Proposal, Status
+from rewardsmith.contract.records import TIMED_FINDINGS, Brief, Candidate, Example, Finding, Limits, Proposal
 from rewardsmith.llm import Message, prompts
 from rewardsmith.search.steps.designer import sparse_dense
 from rewardsmith.search.steps.designer.answer_parser import format_function_names
 from rewardsmith.search.steps.designer.class_view import render_class
+from rewardsmith.search.steps.designer.history_table import (
+    describe_noise,
+    list_visible_candidates,
+    render_failure,
+    render_history,
+)
 from rewardsmith.search.steps.designer.shaping_reference import list_shaping_functions
-from rewardsmith.search.steps.designer.signal_table import CATALOGUE_TOKENS, render_signal_table
+from rewardsmith.search.steps.designer.signal_table import CATALOGUE_TOKENS, NOT_SEEN, render_signal_table
 from rewardsmith.spec.settings import DesignerSettings
 
-IDEA_CHARS = 160
 CAUSE_CHARS = 400
 REVIEW_CHARS = 1_200
-
-STATUS_WORDS: dict[Status, str] = {
-    "ok": "trained",
-    "invalid": "refused by the checks",
-    "failed": "failed while training",
-    "timeout": "took too long",
-    "pruned": "stopped early",
-}
-"""Words for each status. "infrastructure" is left out: prompts do not mention faults of the machine."""
 
 
 @dataclass(frozen=True)
@@ -112,14 +108,13 @@ def build_retry_turns(options: PromptOptions, answer: str, problem: str, *, cut_
 
 def _render_single_prompt(options: PromptOptions, brief: Brief, slot: int) -> str:
     """Render the task, what was tried, and the program to build on as one prompt."""
-    # The programs to build on, the slot's own parent first.
+    # The programs to build on, in the same order for every slot.
     parents = [options.restore_candidate(candidate) for candidate in brief.parents]
     parent = parents[_parent_index(brief, slot)] if parents else None
-    others = [candidate for candidate in parents if candidate is not parent]
 
     # The failures of the last generation, each with its cause.
     last_generation = [
-        candidate for candidate in _visible_candidates(brief) if candidate.generation == brief.generation - 1
+        candidate for candidate in list_visible_candidates(brief) if candidate.generation == brief.generation - 1
     ]
     failed = [candidate for candidate in last_generation if candidate.status != "ok"]
 
@@ -127,13 +122,16 @@ def _render_single_prompt(options: PromptOptions, brief: Brief, slot: int) -> st
         "designer/ask",
         **_task_values(options, brief),
         slot=slot,
-        history=_render_history(brief, options.settings.history),
-        failures="\n".join(_render_failure(candidate) for candidate in failed),
+        history=render_history(brief, options.settings.history),
+        noise=describe_noise(brief),
+        failures="\n".join(render_failure(candidate) for candidate in failed),
         all_failed=bool(last_generation) and len(failed) == len(last_generation),
+        parents=parents,
         parent=parent,
-        feedback=_render_feedback(parent, tips=options.settings.tips) if parent else None,
-        others=others,
-        # The tips stand with the feedback on the first of a pair.
+        # The tips are the same for every slot, so they stand before what differs.
+        tips=options.settings.tips and any(one.status == "ok" and one.reflection for one in parents),
+        feedback=_render_feedback(parent, tips=False) if parent else None,
+        mate_id=parents[1].id if len(parents) > 1 else None,
         mate=_render_feedback(parents[1], tips=False) if brief.mode == "cross" and len(parents) > 1 else None,
         best=brief.incumbent or (parents[0].id if parents else None),
     )
@@ -145,10 +143,17 @@ def _parent_index(brief: Brief, slot: int) -> int:
 
 def _task_values(options: PromptOptions, brief: Brief) -> dict[str, object]:
     """Return what every first prompt says: the task, the environment, examples."""
-    render_signals = render_class if options.settings.view == "class" else render_signal_table
+    if options.settings.view == "class":
+        signals = render_class(brief.signals, brief.card_signal_count, options.catalogue_tokens)
+    else:
+        signals = render_signal_table(
+            brief.signals, brief.card_signal_count, options.catalogue_tokens, brief.signal_facts, brief.unobserved
+        )
     return {
         "brief": replace(brief, notes=_format_notes(brief)),
-        "signals": render_signals(brief.signals, brief.card_signal_count, options.catalogue_tokens),
+        "signals": signals,
+        "policy_sees": None if brief.unobserved is None else NOT_SEEN in signals,
+        "has_figures": bool(brief.signal_facts) and options.settings.view != "class",
         "examples": [_render_example(example) for example in options.examples],
         "settings": options.settings,
     }
@@ -213,47 +218,6 @@ def _render_feedback(candidate: Candidate, *, tips: bool) -> str | None:
     return prompts.render_prompt(
         "designer/feedback", reflection=candidate.reflection.text.strip(), tips=tips and candidate.status == "ok"
     )
-
-
-def _visible_candidates(brief: Brief) -> list[Candidate]:
-    """Return the candidates that a prompt may mention: not those that failed through a fault of the machine."""
-    return [candidate for candidate in brief.history if candidate.status in STATUS_WORDS]
-
-
-def _render_history(brief: Brief, generations: int) -> str | None:
-    """Render a row for each candidate of the last generations and for each parent, oldest first.
-
-    Args:
-        brief: with the candidates so far.
-        generations: how many of them; None is returned for 0.
-    """
-    if not generations:
-        return None
-    parent_ids = {parent.id for parent in brief.parents}
-    rows = ["id | fitness | status | from | idea"]
-    for candidate in _visible_candidates(brief):
-        if candidate.generation >= brief.generation - generations or candidate.id in parent_ids:
-            cells = (
-                candidate.id,
-                prompts.format_value(candidate.fitness),
-                STATUS_WORDS[candidate.status],
-                ", ".join(candidate.proposal.parents) or "-",
-                _summarize_idea(candidate.proposal),
-            )
-            rows.append(" | ".join(cells))
-    return "\n".join(rows)
-
-
-def _summarize_idea(proposal: Proposal) -> str:
-    """Return the first sentence of the author's words."""
-    line = prompts.to_one_line(proposal.rationale, 4 * IDEA_CHARS)
-    sentence, stop, _ = line.partition(". ")
-    return prompts.to_one_line(sentence + stop.strip(), IDEA_CHARS) or "-"
-
-
-def _render_failure(candidate: Candidate) -> str:
-    cause = prompts.to_one_line(prompts.strip_run_details(candidate.cause or "no cause is known"), CAUSE_CHARS)
-    return f"{candidate.id} {STATUS_WORDS[candidate.status]}: {cause}"
 
 
 def _render_findings(findings: Sequence[Finding]) -> str:

@@ -3,18 +3,25 @@
 The card's signals come first and always in full. Of the derived signals, a model's bodies, joints and sites have the
 same few quantities each: a quantity is listed once as a pattern, `*_position`, with the names that may stand for the
 star. Signals that do not fit are counted, so that the reader knows that the list is not complete.
+
+Where the recording under random actions is known, derived signals that never change or repeat another one are left out,
+and so are the quaternions of a robot that moves in a plane. A signal that the policy's observation does not tell is
+marked, and the card's signals have figures.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from rewardsmith.contract.records import Signal
+from rewardsmith.contract.records import Signal, SignalFacts
 from rewardsmith.llm import prompts
 
 HEADER = "name | shape | unit | meaning"
+FIGURES_HEADER = "name | shape | unit | start; at random least..greatest, mean | meaning"
+NOT_SEEN = "not seen"
+WHOLE_OBSERVATION = "obs"
 CHARS_PER_TOKEN = 3.0
 """Of such tables, full of names with underscores; on the careful side."""
 CATALOGUE_TOKENS = 1_500
@@ -68,25 +75,48 @@ class _Block:
         return "\n".join([*self.rows, f"  where * is {listed}"])
 
 
-def render_signal_table(signals: Sequence[Signal], card_signal_count: int, budget_tokens: int) -> str:
+def render_signal_table(
+    signals: Sequence[Signal],
+    card_signal_count: int,
+    budget_tokens: int,
+    facts: Mapping[str, SignalFacts] | None = None,
+    unobserved: Mapping[str, tuple[int, ...]] | None = None,
+) -> str:
     """Render the table of signals for a prompt.
 
     Args:
         signals: the catalogue, the card's signals first.
         card_signal_count: how many are the card's; they are always listed in full.
         budget_tokens: about how long the table may be.
+        facts: signal name to what the recording shows of it; where it is given, families are always told once.
+        unobserved: signal name to the components that the policy does not see; None where that is not known.
     """
-    whole = "\n".join([HEADER, *map(_render_signal, signals)])
-    if len(whole) <= budget_tokens * CHARS_PER_TOKEN:
+    facts, unobserved = facts or {}, unobserved or {}
+    card_signals = list(signals[:card_signal_count])
+    derived = _select_useful(signals[card_signal_count:], facts, has_card=bool(facts and card_signals))
+    if facts and card_signals:
+        # The card names the parts of the observation that matter.
+        derived = [signal for signal in derived if signal.name != WHOLE_OBSERVATION]
+    signals = [_mark_components(signal, facts, unobserved) for signal in (*card_signals, *derived)]
+
+    # With figures for the card's signals; of a task without a card for all.
+    header = FIGURES_HEADER if facts else HEADER
+    with_figures = {signal.name: facts[signal.name] for signal in card_signals or derived if signal.name in facts}
+
+    def render_row(signal: Signal) -> str:
+        return _render_signal(signal, _render_figures(with_figures.get(signal.name)) if facts else None)
+
+    whole = "\n".join([header, *map(render_row, signals)])
+    if not facts and len(whole) <= budget_tokens * CHARS_PER_TOKEN:
         return whole
 
     # The card's signals.
-    lines = [HEADER, *map(_render_signal, signals[:card_signal_count])]
+    lines = [header, *map(render_row, signals[:card_signal_count])]
     free_chars = budget_tokens * CHARS_PER_TOKEN - CLOSING_CHARS - sum(len(line) + 1 for line in lines)
 
     # Derived signals that belong to no family, as many as fit.
     single_signals, blocks = _group_signals(signals[card_signal_count:])
-    single_rows = _take_fitting(map(_render_signal, single_signals), free_chars)
+    single_rows = _take_fitting(map(render_row, single_signals), free_chars)
     free_chars -= sum(len(row) + 1 for row in single_rows)
     lines += single_rows
 
@@ -109,13 +139,64 @@ def render_signal_table(signals: Sequence[Signal], card_signal_count: int, budge
     return "\n".join(lines)
 
 
-def _render_signal(signal: Signal) -> str:
-    return _render_row(signal.name, signal.shape, signal.unit, signal.meaning)
+def _select_useful(derived: Sequence[Signal], facts: Mapping[str, SignalFacts], *, has_card: bool) -> list[Signal]:
+    """Return the derived signals that say something: none that never changes, repeats another or is ruled out."""
+    is_planar = _moves_in_plane(facts)
+    useful = []
+    for signal in derived:
+        fact = facts.get(signal.name)
+        if fact is not None and (fact.repeats or len(fact.constant) == len(fact.low)):
+            continue
+        # A card's own signals say how a robot is turned; a plane leaves nothing else to say.
+        if not ((is_planar or has_card) and "as a quaternion" in signal.meaning):
+            useful.append(signal)
+    return useful
 
 
-def _render_row(name: str, shape: tuple[int, ...], unit: str, meaning: str) -> str:
+def _moves_in_plane(facts: Mapping[str, SignalFacts]) -> bool:
+    """Return whether every velocity of a body in space has a component that never changes."""
+    velocities = [fact for name, fact in facts.items() if name.endswith("_angular_velocity") and len(fact.low) == 3]
+    return bool(velocities) and all(len(fact.constant) >= 2 for fact in velocities)
+
+
+def _mark_components(
+    signal: Signal, facts: Mapping[str, SignalFacts], unobserved: Mapping[str, tuple[int, ...]]
+) -> Signal:
+    """Return a signal whose meaning says what never changes in it and what the policy does not see."""
+    fact, hidden = facts.get(signal.name), unobserved.get(signal.name)
+    notes = []
+    if fact is not None and fact.constant:
+        fixed = len(fact.constant) == len(fact.low)
+        notes.append("never changes" if fixed else f"{_list_components(fact.constant)} never change")
+    if hidden is not None:
+        size = len(fact.low) if fact is not None else len(hidden)
+        is_whole = not signal.shape or (len(hidden) == size and signal.shape == (size,))
+        notes.append(NOT_SEEN if is_whole else f"{_list_components(hidden)} {NOT_SEEN}")
+    return replace(signal, meaning=f"{signal.meaning} ({'; '.join(notes)})") if notes else signal
+
+
+def _list_components(indices: Sequence[int]) -> str:
+    return ", ".join(f"[{index}]" for index in indices)
+
+
+def _render_figures(fact: SignalFacts | None) -> str:
+    """Return a signal's value at the start, its range and its mean under random actions; of a vector the range."""
+    if fact is None:
+        return "-"
+    low, high = min(fact.low), max(fact.high)
+    figures = [prompts.format_scaled(value, high - low) for value in (fact.start[0], low, high, fact.mean[0])]
+    at_random = f"{figures[1]}..{figures[2]}"
+    return at_random if len(fact.low) > 1 else f"{figures[0]}; {at_random}, {figures[3]}"
+
+
+def _render_signal(signal: Signal, figures: str | None = None) -> str:
+    return _render_row(signal.name, signal.shape, signal.unit, signal.meaning, figures)
+
+
+def _render_row(name: str, shape: tuple[int, ...], unit: str, meaning: str, figures: str | None = None) -> str:
     shape_text = "scalar" if not shape else f"({shape[0]},)" if len(shape) == 1 else str(shape)
-    return f"{name} | {shape_text} | {unit} | {prompts.to_one_line(meaning)}"
+    cells = [name, shape_text, unit, *([] if figures is None else [figures]), prompts.to_one_line(meaning)]
+    return " | ".join(cells)
 
 
 def _take_fitting(rows: Iterable[str], free_chars: float) -> list[str]:
@@ -207,5 +288,5 @@ def _build_blocks(families: dict[_Pattern, list[_Member]]) -> list[_Block]:
 
 def _format_member(member: _Member, *, with_note: bool) -> str:
     """Return a member's name, with the end of its meaning where that sets it apart from the others."""
-    note = prompts.to_one_line(member.meaning_end.strip(" ,"))
+    note = prompts.to_one_line(member.meaning_end.strip(" ,()"))
     return f"{member.prefix} ({note})" if with_note and note else member.prefix

@@ -59,6 +59,9 @@ def join_programs(candidates: Sequence[Candidate], rule: EnsembleRule) -> str:
     # Top of the text: what it pays, its one term, and the memory of all members.
     description = "The least of" if rule == "worst" else "The mean less the standard deviation of"
     lines = [f'"""{description} {", ".join(ids)}, each on its own scale."""', "", f'WEIGHTS = {{"{TERM}": 1.0}}']
+    observation = _join_observations([program for _, _, program in members])
+    if observation:
+        lines.append(f"OBSERVATION = {observation!r}")
     memory = {f"{id}_{name}": start for id, _, program in members for name, start in program.memory.items()}
     if memory:
         lines.append(f"MEMORY = {memory!r}")
@@ -76,6 +79,13 @@ def join_programs(candidates: Sequence[Candidate], rule: EnsembleRule) -> str:
         lines += _total_lines(candidate, program)
     lines += [f"    members = np.stack([{', '.join(ids)}])", f'    return {{"{TERM}": {RULES[rule]}}}', ""]
     return "\n".join(lines)
+
+
+def _join_observations(programs: Sequence[RewardProgram]) -> list[str]:
+    """Return the signals that one of the members' policies observes; none if a member has the environment's vector."""
+    if not all(program.observation for program in programs):
+        return []
+    return list(dict.fromkeys(name for program in programs for name in program.observation))
 
 
 def fit_scale(candidate: Candidate, program: RewardProgram) -> MemberScale:
@@ -190,5 +200,5 @@ def _imports_provided_modules(node: ast.stmt) -> bool:
 
 
 def _is_declaration(node: ast.stmt) -> bool:
-    """Return whether a statement only declares weights or memory; the joined text has its own."""
-    return isinstance(node, ast.Assign | ast.AnnAssign) and _bound_names(node) <= {"WEIGHTS", "MEMORY"}
+    """Return whether a statement only declares weights, memory or observation; the joined text has its own."""
+    return isinstance(node, ast.Assign | ast.AnnAssign) and _bound_names(node) <= {"WEIGHTS", "MEMORY", "OBSERVATION"}

@@ -1,0 +1,84 @@
+"""Fitness by proposal (`--fitness auto`), for the commands and the Python calls."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from rewardsmith.contract.errors import ConfigError
+from rewardsmith.contract.records.fitness import AUTO_FITNESS, FitnessProposal
+from rewardsmith.executors import open_executor
+from rewardsmith.search import setup, trusted_runs
+from rewardsmith.search.callbacks import NullCallback, SearchCallback
+from rewardsmith.search.storage import Run
+from rewardsmith.spec.config import Config
+
+if TYPE_CHECKING:
+    from rewardsmith.executors.base import Executor
+    from rewardsmith.search.fitness_proposal import AcceptFitness
+
+
+def check_designer(fitness: str, config: Config) -> None:
+    """Make sure that there is a model to propose the fitness, where one is to be proposed.
+
+    Raises:
+        ConfigError: if there is none, or the fitness would rank nothing.
+    """
+    if fitness != AUTO_FITNESS:
+        return
+    if config.search.designer != "llm":
+        raise ConfigError(
+            f"--fitness auto asks the designer's language model, and the designer is {config.search.designer!r}; name a"
+            " --model, or write the fitness yourself: --fitness 'EXPRESSION'"
+        )
+
+
+def settle_fitness(
+    run: Run,
+    accept: AcceptFitness | None,
+    callback: SearchCallback | None = None,
+    executor: Executor | None = None,
+) -> FitnessProposal | None:
+    """Have the fitness of a run proposed and accepted, if it has none yet; a run that has one returns None.
+
+    Args:
+        run: the run.
+        accept: asks the user; None: there is nobody to ask, which is said before the model is paid.
+        callback: receives notices.
+        executor: where episodes run; None runs them as the configuration says.
+
+    Raises:
+        ConfigError: if nobody can be asked, or the proposal was not accepted.
+        FitnessError: if the model finds that no expression can say what is wanted.
+        UserError: if something else is wrong that the user can correct.
+        RunFailed: if the machinery or the model fails.
+    """
+    if run.task.fitness != AUTO_FITNESS:
+        return None
+    if accept is None:
+        raise build_unanswered_error()
+    from rewardsmith.search import fitness_proposal
+
+    callback = callback or NullCallback()
+    trusted_runs.check_trusted(run, executor_is_given=executor is not None)
+    journal = run.open_journal()
+    try:
+        opened = (
+            nullcontext(executor)
+            if executor
+            else open_executor(run.config, callback.on_notice, trusted_runs.find_module_folder(run))
+        )
+        with setup.open_models(run, callback) as models, opened as running:
+            assert models is not None  # `check_designer` has refused every other designer
+            model = models.for_role("designer")
+            return fitness_proposal.settle_fitness(run, journal, running, model, accept)
+    finally:
+        journal.close()
+
+
+def build_unanswered_error() -> ConfigError:
+    """Return the error of a run whose fitness nobody has accepted yet, and nobody can be asked."""
+    return ConfigError(
+        "--fitness auto shows a proposal and asks for a yes, and there is no terminal to ask at: say --yes to take it"
+        " as it is, or start it at a terminal; no model was asked"
+    )

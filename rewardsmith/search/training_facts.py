@@ -1,0 +1,52 @@
+"""Facts of the trainings for prompts: the algorithm, its budget and its discount, with what follows for a reward."""
+
+from __future__ import annotations
+
+import math
+
+from rewardsmith.contract.text import flatten_text
+from rewardsmith.spec.config import Config
+
+DEFAULT_GAMMA = 0.99
+"""Discount that `shaping.potential` takes unless it is told another."""
+FAR_GAMMA = 0.999
+"""Discount from which the value of staying alive outweighs what single actions earn."""
+
+
+def describe_training(config: Config, earlier: str = "") -> str:
+    """Return how policies are trained, in a few sentences.
+
+    Args:
+        config: of the search.
+        earlier: the sentence of the stage before, whose policy every training begins with; "" without one.
+    """
+    training, steps = config.training, f"{config.search.env_steps:,}"
+    gamma = training.gamma
+    is_ppo = training.trainer in ("fast", "sb3")
+    name = "PPO" if is_ppo else training.trainer.upper()
+    parts = [
+        f"Policies are trained by {name} for {steps} environment steps, discount {gamma:g}{_describe_horizon(gamma)}."
+    ]
+    if is_ppo and training.normalize_reward:
+        parts.append(
+            "Rewards are divided by the running deviation of the return: only the balance between terms counts."
+        )
+    parts.append("A constant term pays for the length of the episode alone, and drowns the others.")
+    if gamma >= FAR_GAMMA:
+        parts.append(
+            "With this discount a constant can freeze the policy: leave constants out where no episode ends early."
+        )
+    if gamma != DEFAULT_GAMMA:
+        parts.append(f"Give `shaping.potential` gamma={gamma:g}.")
+    if earlier:
+        parts.append(f"Every training begins with a policy that was trained for this before: {flatten_text(earlier)}")
+    if config.search.warm_start:
+        parts.append("A program's training begins with the policy of the program that it is built on.")
+    return " ".join(parts)
+
+
+def _describe_horizon(gamma: float) -> str:
+    """Return how many steps away a reward is worth half."""
+    if not 0.0 < gamma < 1.0:
+        return ""
+    return f" ({round(math.log(0.5) / math.log(gamma)):,} steps away a reward counts half)"

@@ -1,0 +1,126 @@
+"""Files of a robot's model: the file that the user names, and every file that it includes or takes its meshes from.
+
+They are found by reading the XML alone, as MuJoCo looks for them: `meshdir` and `texturedir` of the main file, else
+beside it. Only files of the kinds that a model has are taken, so that a model from elsewhere names no other file of
+this machine.
+"""
+
+from __future__ import annotations
+
+import os
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from rewardsmith.contract import bounded_files
+from rewardsmith.contract.bounded_files import DamagedFile
+from rewardsmith.contract.errors import TaskError
+
+MODEL_SUFFIXES = (".xml", ".mjcf", ".urdf")
+ASSET_SUFFIXES = (".stl", ".obj", ".msh", ".png", ".ktx", ".skn", ".hf", ".bin", ".dae", ".glb", ".gltf", ".mtl")
+"""Kinds of files that a model may name."""
+MAX_XML_BYTES = 16 << 20
+_FOLDERS = ("assetdir", "meshdir", "texturedir")
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model and its files."""
+
+    folder: Path
+    """The innermost folder that holds all of them."""
+    model: str
+    """The model's file, relative to the folder, with `/`."""
+    names: tuple[str, ...]
+    """All files, likewise."""
+
+
+def collect_model_files(path: Path) -> ModelFiles:
+    """Return the files of a model.
+
+    Raises:
+        TaskError: if the model cannot be read, is not XML, or names a file that is missing or no part of a model.
+    """
+    if not path.exists():
+        raise TaskError(f"there is no robot file {str(path)!r}; give the path of an MJCF or URDF file")
+    main = path.resolve()
+    files = {main, *_iterate_files(main)}
+    folder = Path(os.path.commonpath([file.parent for file in files]))
+    return ModelFiles(
+        folder,
+        main.relative_to(folder).as_posix(),
+        tuple(sorted(file.relative_to(folder).as_posix() for file in files)),
+    )
+
+
+def _iterate_files(main: Path) -> Iterator[Path]:
+    """Yield the files that a main file and its includes name; a model that it attaches is a main file of its own."""
+    pending, seen, trees = [main], {main}, list[tuple[Path, ElementTree.Element]]()
+    while pending:
+        file = pending.pop()
+        root = _parse_xml(file)
+        trees.append((file, root))
+        for element in root.iter("include"):
+            included = _find_file(element.get("file", ""), [main.parent, file.parent], file, "include")
+            if included not in seen:
+                seen.add(included)
+                pending.append(included)
+                yield included
+
+    # URDF looks for meshes by their name alone; in MJCF that is an option.
+    is_urdf = trees[0][1].tag == "robot"
+    compilers = [compiler for _, root in trees for compiler in root.iter("compiler")]
+    strips = any(compiler.get("strippath") == "true" for compiler in compilers) or is_urdf
+    folders = [main.parent / compiler.get(key, "") for compiler in compilers for key in _FOLDERS if compiler.get(key)]
+    for file, root in trees:
+        for element in root.iter():
+            for key, value in element.attrib.items():
+                is_name = key.startswith("file") or (is_urdf and key == "filename" and element.tag == "mesh")
+                if element.tag in ("include", "plugin") or not is_name or not value:
+                    continue
+                name = PurePath(value.replace("\\", "/")).name if strips else value
+                found = _find_file(name, [*folders, main.parent, file.parent], file, element.tag)
+                yield found
+                if element.tag == "model":
+                    yield from _iterate_files(found)
+
+
+def _parse_xml(file: Path) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(bounded_files.read_bytes(file, MAX_XML_BYTES))
+    except ElementTree.ParseError as error:
+        raise TaskError(
+            f"the robot file {str(file)!r} is not XML: {error}; give the model's MJCF or URDF file"
+        ) from error
+    except (ValueError, LookupError) as error:
+        reason = error.reason if isinstance(error, DamagedFile) else str(error)
+        raise TaskError(f"the robot file {str(file)!r} cannot be read: {reason}") from error
+    except OSError as error:
+        raise TaskError(f"the robot file {str(file)!r} cannot be read: {error.strerror}") from error
+
+
+def _find_file(name: str, folders: list[Path], named_in: Path, what: str) -> Path:
+    """Return a file that a model names.
+
+    Raises:
+        TaskError: if it is absent, has an absolute path, or is of a kind that no model has.
+    """
+    if Path(name).is_absolute():
+        raise TaskError(
+            f"{named_in}: <{what}> names {name!r} by an absolute path, which no other machine has; write it relative to"
+            " the model's file"
+        )
+    if not name.lower().endswith((*MODEL_SUFFIXES, *ASSET_SUFFIXES)):
+        raise TaskError(
+            f"{named_in}: <{what}> names {name!r}, which is no file of a model; there are"
+            f" {', '.join((*MODEL_SUFFIXES, *ASSET_SUFFIXES))}"
+        )
+    found = next((folder / name for folder in folders if (folder / name).is_file()), None)
+    if found is None:
+        looked = ", ".join(dict.fromkeys(str(folder) for folder in folders))
+        raise TaskError(
+            f"{named_in}: the file {name!r} of <{what}> is missing; it was looked for in {looked}: put it there, or set"
+            " meshdir in <compiler>"
+        )
+    return found.resolve()

@@ -1,0 +1,3 @@
+# Pays for standing tall.
+def reward(after):
+    return {"tall": after.height}
