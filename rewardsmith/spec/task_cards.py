@@ -447,18 +447,19 @@ def _make_task_without_card(text: str | None, env: str, fitness: str | None) -> 
     is_robot, hint = names_robot(env), _suggest_tasks(env)
     if not is_robot and not _ENV_ID.fullmatch(env):
         raise _unknown_task_error(env)
+    # A model file that is not there, or cannot be read, is the first thing to say.
+    robot = make_robot_env(env, {}, Path.cwd(), env) if is_robot else None
     if fitness is None:
         raise TaskError(
-            f"{env!r} has no task card{hint}; say how to measure success with --fitness 'EXPRESSION', or choose one of"
-            " `rewardsmith envs`"
+            f"{env!r} has no task card{hint}; say how to measure success with --fitness 'EXPRESSION', let the model"
+            " propose it with --fitness auto, or choose one of `rewardsmith envs`"
         )
     if text is None:
         raise TaskError(f"{env!r} has no task card{hint}; say in a sentence what the agent should do")
-    if is_robot:
+    if robot is not None:
         # What the robot is, its probe says.
-        spec = make_robot_env(env, {}, Path.cwd(), env)
-        about = f"A robot from its model file {spec.kwargs['model']}, simulated by MuJoCo."
-        return Task(spec.env_id, text, spec, about, "", fitness, {"search": dict(WITHOUT_REWARD)})
+        about = f"A robot from its model file {robot.kwargs['model']}, simulated by MuJoCo."
+        return Task(robot.env_id, text, robot, about, "", fitness, {"search": dict(WITHOUT_REWARD)})
     about = f"The Gymnasium environment {env}. It has no task card: its signals are read from the environment itself."
     return Task(env, text, EnvSpec(env), about, "", fitness)
 

@@ -52,13 +52,13 @@ class Session:
 
     def until(self, what: Callable[[], object], patience: float = PATIENCE_S) -> object:
         """Wait for something of the page, which may be replaced while it is looked at."""
-        from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+        from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, TimeoutException
 
         end = time.monotonic() + patience
         while time.monotonic() < end:
             try:
                 found = what()
-            except (NoSuchElementException, StaleElementReferenceException):
+            except (NoSuchElementException, StaleElementReferenceException, TimeoutException):
                 found = None
             if found:
                 return found

@@ -21,8 +21,8 @@ from rewardsmith.sandbox.recorded import Indices, RecordedScores, RecordedTransi
 from rewardsmith.sandbox.reference_scores import find_different_term
 from rewardsmith.search.steps.critic.source_lines import find_term_line
 
-RANDOM_CALLS = (6, 16)
-"""Least and greatest number of random calls. They cost about as much as two or three calls on the whole recording."""
+RANDOM_CALLS = (8, 20)
+"""Least and greatest number of random calls. They cost about as much as three calls on the whole recording."""
 RANDOM_WALKS = (3, 6)
 """The same for a program with memory, each over the first steps of some episodes."""
 MAX_WALK_STEPS = 64
