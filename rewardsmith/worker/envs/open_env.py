@@ -231,13 +231,16 @@ def silence_mujoco() -> Iterator[None]:
 
 def _describe_unknown_id(env_id: str) -> str:
     module = env_id.rpartition(":")[0]
-    registered = [name for name, spec in gymnasium.registry.items() if _find_package(spec) == module.partition(".")[0]]
-    if module and not registered:
+    registered = list(gymnasium.registry)
+    if module:
+        package = module.partition(".")[0]
+        registered = [name for name, spec in gymnasium.registry.items() if _find_package(spec) == package]
+    if not registered:
         return (
             f"no environment {env_id!r}: importing {module!r} registers nothing with Gymnasium; a module of your own"
             f" can make and register it, if it is for one agent {SEE_DOCS}"
         )
-    by_lower_case = {name.lower(): name for name in registered or gymnasium.registry}
+    by_lower_case = {name.lower(): name for name in registered}
     bare = env_id.rpartition(":")[2]
     near = difflib.get_close_matches(bare, list(by_lower_case.values()), n=3)
     near = near or [by_lower_case[name] for name in difflib.get_close_matches(bare.lower(), by_lower_case, n=3)]

@@ -14,8 +14,11 @@ from fakes.robots import MOTORS, puppy_env
 from rewardsmith.contract.records import EvaluateJob, Signal
 from rewardsmith.contract.robots import select_evaluation_options
 from rewardsmith.worker import evaluate
+from rewardsmith.worker.envs import mujoco_physics
 from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.robot_envs import RobotEnvs
+
+pytestmark = pytest.mark.skipif(mujoco_physics.mujoco_batch is None, reason="this MuJoCo has no batch")
 
 SPEED = Signal("speed", (8,), "1", "", "qvel")
 

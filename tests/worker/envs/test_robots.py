@@ -15,12 +15,15 @@ from rewardsmith.contract.records import EnvSpec, EvaluateJob, ProbeJob, Signal
 from rewardsmith.spec.robots import make_robot_env
 from rewardsmith.spec.task_cards import find_env, load_task
 from rewardsmith.worker import evaluate, probe
+from rewardsmith.worker.envs import mujoco_physics
 from rewardsmith.worker.envs.base import SignalLayout
 from rewardsmith.worker.envs.catalogue import survey_environment
 from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.open_env import open_env
 from rewardsmith.worker.envs.robot_envs import RobotEnvs
 from rewardsmith.worker.envs.robot_gym import FilmedRobot
+
+pytestmark = pytest.mark.skipif(mujoco_physics.mujoco_batch is None, reason="this MuJoCo has no batch")
 
 POSE = Signal("pose", (9,), "1", "", "qpos")
 QUADRUPED_POSE = Signal("pose", (19,), "1", "", "qpos")
