@@ -43,7 +43,8 @@ test-docker: .venv/ready
 
 # Two virtual environments of families that do not run beside the newest packages. Meta-World, Gymnasium-Robotics and
 # dm_control need an older MuJoCo; there the batched environments are tested too, on the path without mujoco.batch.
-# Crafter and MiniHack need an older Gymnasium; MiniGrid, highway-env, PushT and panda-gym are tested beside them. A family that should be there and is not fails its tests.
+# Crafter and MiniHack need an older Gymnasium; MiniGrid, highway-env, PushT and panda-gym are tested with them. A family
+# that should be there and is not fails its tests.
 test-families: .venv-families/ready .venv-games/ready
 	REWARDSMITH_TEST_FAMILIES=metaworld,robotics,dm-control \
 		$(FAMILIES)/pytest -n 2 -m "not slow" tests/families tests/worker/envs $(TESTS)

@@ -34,6 +34,7 @@ from rewardsmith.cli.options import (
     parse_models,
     select_env,
 )
+from rewardsmith.contract.errors import UserError
 from rewardsmith.contract.text import pluralize
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def design(
     from rewardsmith.api.search_budget import parse_budget
     from rewardsmith.spec.env_options import read_env_options
 
+    _refuse_empty(text, fitness)
     sizes = {"population": population, "generations": generations, "env_steps": steps, "seeds": seeds, "seed": seed}
     options: dict[str, Any] = {
         "search": {"designer": designer, "strategy": search, "ensemble": ensemble, **sizes},
@@ -161,6 +163,14 @@ def design(
         for note in _missing_model_notes(plan, designer):
             print_line(f"Note: {note}")
     run_new_search(searches.create_run(plan, out, seed_reward), json_, yes)
+
+
+def _refuse_empty(text: str, fitness: str | None) -> None:
+    """Refuse an empty sentence or fitness, such as those of an unset variable of a shell script."""
+    if not text.strip():
+        raise UserError("TEXT is empty; say in a sentence what the agent should do")
+    if fitness is not None and not fitness.strip():
+        raise UserError("--fitness is empty; write an expression, or leave the option out to take the task card's")
 
 
 # ---------------------------------------------------------------- dry run

@@ -212,13 +212,18 @@ def load_task(text: str | None, env: str, fitness: str | None = None) -> Task:
 
     Raises:
         TaskError: if nothing of that name can exist, or there is no card to take a sentence or a fitness from.
-        FitnessError: if the fitness expression does not parse.
+        FitnessError: if the fitness expression does not parse, or gives no number.
     """
     from rewardsmith.contract.fitness import Fitness
 
     card = _find_card(env)
     task = _make_task_without_card(text, env, fitness) if card is None else _adjust_card(card, text, fitness)
-    Fitness.parse(task.fitness)
+    parsed = Fitness.parse(task.fitness)
+
+    # Where the card lists every signal that it reads, an expression that gives no number is found before any training.
+    listed = (*task.env.signals, *task.env.privileged_signals)
+    if set(parsed.names) <= {signal.name for signal in listed}:
+        parsed.try_on(listed)
     return task
 
 

@@ -67,7 +67,7 @@ def test_a_run_killed_at_random_moments_gives_the_uninterrupted_journal(uninterr
             os.kill(process.pid, signal.SIGKILL)
             kills += 1
         process.communicate()
-        again = ["resume", str(run)] if (run / "provenance.json").exists() else [*SEARCH, *SMALL, "--out", str(run)]
+        again = ["resume", str(run)] if (run / "config.toml").exists() else [*SEARCH, *SMALL, "--out", str(run)]
         process = start(*again)
     finish(process)
     assert kills > 0

@@ -237,3 +237,9 @@ def test_a_section_in_both_spellings_is_refused(tmp_path):
     both = FELL.replace("[search]", '[figures]\nrose = { expression = "survived", meaning = "" }\n\n[search]')
     with pytest.raises(TaskError, match="'figures' is the old name of 'metrics'; keep 'metrics' alone"):
         load_card(card(tmp_path, "[search]", both))
+
+
+def test_a_fitness_that_is_no_number_is_found_with_the_card():
+    with pytest.raises(FitnessError, match=r"shape \(1000,\), not one number"):
+        load_task("Hop", "hopper", "x_position")
+    assert load_task("Hop", "hopper", "mean(x_position)").fitness == "mean(x_position)"

@@ -29,6 +29,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rewardsmith.contract.robots.store import RUN_FOLDER as ROBOT_FOLDER
+
 # ---------------------------------------------------------------- names
 
 CANDIDATES, FINALISTS, FINAL, BASELINE, PROBE = "candidates", "finalists", "final", "baseline", "probe"
@@ -45,6 +47,8 @@ MEASURED_ID = "user"
 
 CONFIG_FILE, JOURNAL_FILE, RESULT_FILE = "config.toml", "journal.jsonl", "result.json"
 REPORT_FILE, TENSORBOARD = "report.html", "tensorboard"
+BEFORE_CONFIG = frozenset({"task.json", "provenance.json", ROBOT_FOLDER})
+"""Entries of a run directory that are written before its configuration."""
 TOP_LEVEL_FILES = (CONFIG_FILE, "task.json", "provenance.json", JOURNAL_FILE, RESULT_FILE, "llm.jsonl")
 """Files that a reader of a run opens."""
 FOLDERS = (PROBE, CANDIDATES, FINALISTS, FINAL, BASELINE, ABLATION)

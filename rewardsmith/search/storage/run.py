@@ -16,7 +16,7 @@ from rewardsmith.contract.records import Candidate, Probe, Result
 from rewardsmith.contract.robots import store
 from rewardsmith.search.storage import foreign_entries, format1
 from rewardsmith.search.storage.journal import RESTORE, Event, Journal, load_event, read_journal, unreadable_error
-from rewardsmith.search.storage.layout import PROBE_KEY, RunLayout
+from rewardsmith.search.storage.layout import BEFORE_CONFIG, PROBE_KEY, RunLayout
 from rewardsmith.search.storage.provenance import FORMAT, Provenance, collect_provenance
 from rewardsmith.spec import config as configuration
 from rewardsmith.spec.config import Config
@@ -55,9 +55,10 @@ class Run:
             check_is_free(path)
             path.mkdir(parents=True, exist_ok=True)
             records.write(task, layout.task)
-            records.write_text(layout.config, configuration.dump_config(config))
             records.write(collect_provenance(prompts), layout.provenance)
             store.copy_into_run(task.env, path)
+            # The last file, which makes the folder a run: one that was killed before it is begun again.
+            records.write_text(layout.config, configuration.dump_config(config))
         except OSError as error:
             raise RunError(f"cannot make the run directory {path}: {error.strerror}") from error
         run = cls(path, task, config)
@@ -314,9 +315,13 @@ def check_is_free(path: Path) -> None:
     """
     if path.exists() and not path.is_dir():
         raise RunError(f"{path} is a file; choose another --out")
-    if path.is_dir() and any(path.iterdir()):
-        again = f"resume it with `rewardsmith resume {path}`, or " if RunLayout(path).config.is_file() else ""
-        raise RunError(f"{path} is not empty; {again}choose another --out")
+    if not path.is_dir():
+        return
+    if RunLayout(path).config.is_file():
+        raise RunError(f"{path} is not empty; resume it with `rewardsmith resume {path}`, or choose another --out")
+    names = {entry.name for entry in path.iterdir() if not entry.name.endswith(".part")}
+    if not names <= BEFORE_CONFIG:
+        raise RunError(f"{path} is not empty; choose another --out")
 
 
 def choose_run_path(runs: Path, task: Task, now: datetime) -> Path:
