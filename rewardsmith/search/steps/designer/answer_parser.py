@@ -42,7 +42,7 @@ MAX_RATIONALE_CHARS = 2000
 MAX_ANSWER_CHARS = 16 * 2**20
 """Longer answers are refused unread."""
 
-_IDEA = re.compile(r"^[\s>*_`#]*IDEA[*_`]*\s*:[*_`]*[ \t]*(\S.*)$", re.MULTILINE)
+_IDEA = re.compile(r"^[ \t>*_`#]{0,20}IDEA[*_`]{0,3}[ \t]{0,3}:[*_`]{0,3}[ \t]*(\S.*)$", re.MULTILINE)
 _HTML_ENTITY = re.compile(r"&(?:lt|gt|amp|quot|#39|#x27|apos|nbsp);")
 
 
