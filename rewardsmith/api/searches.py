@@ -88,8 +88,8 @@ def plan_search(
     from rewardsmith.contract import env_families
     from rewardsmith.search.curriculum import count_stage_trainings
     from rewardsmith.search.feedback import rank_option
-    from rewardsmith.spec import presets, rl_zoo
 
+    # The task.
     assigned = configuration.parse_assignments(sets)
     configuration.refuse_contradictions(overrides or {}, assigned)
     ranking = rank_option.parse_rank_option(fitness)
@@ -101,29 +101,56 @@ def plan_search(
     task = adjust_environment(task, env_options)
     check_variables_set(task.env, environment)
     env_families.require_packages(task.env.env_id)
+
+    # The configuration.
     lower = [configuration.read_layer(file) if file else {}, configuration.read_environment_layer(environment)]
     upper = [overrides or {}, ranking.layer if ranking else {}, assigned]
+    layers = _order_layers(task, lower, upper, trainer_config)
+    if budget:
+        refuse_sizes(budget, overrides or {}, assigned)
+        layers.append(divide_budget(budget, configuration.resolve_config(*layers), task.env.env_id))
+    config = _choose_designer(configuration.resolve_config(*layers), environment)
+    fitness_proposals.check_designer(task.fitness, config)
+
+    # The size.
+    search = config.search
+    stages, stage_steps = count_stage_trainings(task, config)
+    env_steps = search.trainings * search.env_steps + stage_steps
+    return SearchPlan(task, config, search.trainings + stages, env_steps, _count_calls(task, config))
+
+
+def _order_layers(
+    task: Task, lower: Sequence[Layer], upper: Sequence[Layer], trainer_config: Path | None
+) -> list[Layer]:
+    """Return the layers of a configuration, the weakest first; see `plan_search`.
+
+    Args:
+        task: whose card has settings.
+        lower: the user's file and environment variables.
+        upper: the command's options and assignments.
+        trainer_config: tuned settings of the training, as an rl-zoo3 YAML file.
+    """
+    from rewardsmith.spec import presets, rl_zoo
+
     preset = presets.find_preset_layer([task.settings, *lower, *upper])
     zoo = rl_zoo.ZooLayers({}, {})
     if trainer_config:
         trainer = rl_zoo.find_trainer(preset, task.settings, *lower, *upper)
         zoo = rl_zoo.read_zoo_layers(trainer_config, task.env.env_id, trainer)
-    layers = [preset, task.settings, zoo.defaults, *lower, zoo.written, *upper]
-    if budget:
-        refuse_sizes(budget, overrides or {}, assigned)
-        layers.append(divide_budget(budget, configuration.resolve_config(*layers), task.env.env_id))
-    config = _choose_designer(configuration.resolve_config(*layers), environment)
+    return [preset, task.settings, zoo.defaults, *lower, zoo.written, *upper]
+
+
+def _count_calls(task: Task, config: Config) -> int:
+    """Return the calls of the language model that a search makes if no program needs a repair."""
     search = config.search
-    calls = search.population * search.generations if search.designer in ("llm", "coding-agent") else 0
-    calls += search.population * search.generations * config.critic.review
-    # The last generation of several is not read: nobody would be told.
+    programs = search.population * search.generations
+    calls = programs if search.designer in ("llm", "coding-agent") else 0
+    calls += programs * config.critic.review
+    # The last of several generations is not read, as no later prompt would use it.
     calls += search.population * max(1, search.generations - 1) * config.analyzer.model_reads
     calls += count_judge_calls(config)
-    fitness_proposals.check_designer(task.fitness, config)
     calls += task.fitness == AUTO_FITNESS
-    stages, stage_steps = count_stage_trainings(task, config)
-    env_steps = search.trainings * search.env_steps + stage_steps
-    return SearchPlan(task, config, search.trainings + stages, env_steps, calls * (1 + len(task.stages)))
+    return calls * (1 + len(task.stages))
 
 
 def count_judge_calls(config: Config) -> int:

@@ -11,10 +11,9 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from rewardsmith.cli.console import print_json, print_line, print_rows
 from rewardsmith.cli.options import (
@@ -23,6 +22,7 @@ from rewardsmith.cli.options import (
     JsonOption,
     PassEnvOption,
     RobotOption,
+    VerbOrNameGroup,
     complete_env,
     select_env,
 )
@@ -44,22 +44,9 @@ ABOUT_LINES = 40
 """Lines of a class's docstring that are printed."""
 
 
-class _EnvsGroup(TyperGroup):
-    """A group of verbs in which no verb means `list`, and a name instead of a verb means `show NAME`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Insert the verb where it is left out."""
-        first = next((argument for argument in args if not argument.startswith("-")), None)
-        if first is None and "--help" not in args:
-            args = ["list", *args]
-        elif first is not None and first not in self.commands:
-            args = ["show", *args]
-        return super().parse_args(ctx, args)
-
-
 app = typer.Typer(
     name="envs",
-    cls=_EnvsGroup,
+    cls=VerbOrNameGroup,
     help="List the tasks with a card, show one, describe any environment, or create a card.",
     short_help="Show task cards, describe an environment, create a card.",
     rich_markup_mode=None,

@@ -11,7 +11,7 @@ from rewardsmith.cli.console import print_line
 from rewardsmith.cli.options import RunArgument
 
 if TYPE_CHECKING:
-    from rewardsmith.contract.records.jobs import PolicyFormat
+    from rewardsmith.contract.records.job_results import PolicyFormat
     from rewardsmith.search.storage import Run
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 # ---------------------------------------------------------------- completion
 
@@ -206,3 +207,19 @@ def drop_unset(options: dict[str, Any]) -> dict[str, Any]:
 def make_absolute(path: Path | None) -> str | None:
     """Return the absolute path as text; None without one."""
     return None if path is None else str(path.absolute())
+
+
+# ---------------------------------------------------------------- groups of verbs
+
+
+class VerbOrNameGroup(TyperGroup):
+    """A group of verbs in which no verb means `list`, and a name instead of a verb means `show NAME`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Insert the verb where it is left out."""
+        first = next((argument for argument in args if not argument.startswith("-")), None)
+        if first is None and "--help" not in args:
+            args = ["list", *args]
+        elif first is not None and first not in self.commands:
+            args = ["show", *args]
+        return super().parse_args(ctx, args)

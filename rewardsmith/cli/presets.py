@@ -5,32 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from rewardsmith.cli.console import print_json, print_line, print_rows
-from rewardsmith.cli.options import JsonOption, complete_preset
+from rewardsmith.cli.options import JsonOption, VerbOrNameGroup, complete_preset
 
 NameArgument = Annotated[
     str, typer.Argument(help="A preset's name, or a TOML file.", metavar="NAME", autocompletion=complete_preset)
 ]
 
 
-class _PresetsGroup(TyperGroup):
-    """A group of verbs in which no verb means `list`, and a name instead of a verb means `show NAME`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Insert the verb where it is left out."""
-        first = next((argument for argument in args if not argument.startswith("-")), None)
-        if first is None and "--help" not in args:
-            args = ["list", *args]
-        elif first is not None and first not in self.commands:
-            args = ["show", *args]
-        return super().parse_args(ctx, args)
-
-
 app = typer.Typer(
     name="presets",
-    cls=_PresetsGroup,
+    cls=VerbOrNameGroup,
     help="List the presets, show one, or compare two.",
     rich_markup_mode=None,
     subcommand_metavar="[NAME | list | show NAME | diff A B]",

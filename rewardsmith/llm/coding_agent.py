@@ -35,11 +35,6 @@ class WaitingPrompt:
     """Id of the candidate that the answer will be."""
     request: Request
 
-    @property
-    def is_first_turn(self) -> bool:
-        """Whether it asks for a new program; a later turn asks for a repair, or for a program that was missing."""
-        return not any(message.role == "assistant" for message in self.request.messages)
-
 
 class PromptDesk:
     """The prompts of one search that wait for a coding agent; for any thread."""

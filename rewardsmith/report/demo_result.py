@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rewardsmith.contract.fitness.judged import describe_fitness_source
 from rewardsmith.contract.records import Interval, Result
 from rewardsmith.contract.text import format_number, pluralize
-from rewardsmith.report.tables import TableColumn, format_estimate, print_table
+from rewardsmith.report.tables import TableColumn, format_estimate, print_program, print_table
 from rewardsmith.report.text import compare_with_baseline, replace_control_chars
 from rewardsmith.report.video import ENVIRONMENT_REWARD, FINAL_OWNER, VideoClip
 from rewardsmith.search.storage.layout import RunLayout
@@ -34,8 +34,6 @@ def print_demo_result(
         clips: the films, where this machine can render.
         meaning: the fitness in words.
     """
-    from rich.syntax import Syntax
-
     # The verdict, and the numbers behind it.
     verdict = compare_with_baseline(result) or "not compared with the environment reward"
     console.print(f"\n{verdict[0].upper()}{verdict[1:]}\n", markup=False, style="bold", soft_wrap=True)
@@ -46,12 +44,7 @@ def print_demo_result(
     # The program.
     layout = RunLayout(path)
     console.print(f"\nThe reward program, {result.best.id} ({layout.best_program}):\n", markup=False, soft_wrap=True)
-    source = replace_control_chars(result.best.proposal.source.strip())
-    if console.is_terminal:
-        console.print(Syntax(source, "python", background_color="default", theme="ansi_dark", word_wrap=True))
-    else:
-        console.print(source, markup=False, soft_wrap=True)
-    console.print()
+    print_program(result.best.proposal.source, console)
 
     # The files, and how to go on.
     films = {FINAL_OWNER: "film, this reward", ENVIRONMENT_REWARD: "film, environment reward"}

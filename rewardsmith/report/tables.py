@@ -44,8 +44,6 @@ def print_result(result: Result, console: Console, path: Path | None = None) -> 
         console: the terminal or pipe to print to.
         path: the run directory as it is now; None takes the place where the run was made.
     """
-    from rich.syntax import Syntax
-
     path = path or Path(result.run)
 
     # The table: candidates of a search, or the seeds of one measured program.
@@ -59,12 +57,7 @@ def print_result(result: Result, console: Console, path: Path | None = None) -> 
 
     # The program's text.
     console.print(f"\n{heading}\n", markup=False, soft_wrap=True)
-    source = replace_control_chars(result.best.proposal.source.strip())
-    if console.is_terminal:
-        console.print(Syntax(source, "python", background_color="default", theme="ansi_dark", word_wrap=True))
-    else:
-        console.print(source, markup=False, soft_wrap=True)
-    console.print()
+    print_program(result.best.proposal.source, console)
 
     # The numbers, and where to read more.
     for line in summarize_result(result):
@@ -242,6 +235,18 @@ def format_estimate(value: Interval) -> str:
 
 
 # ---------------------------------------------------------------- tables
+
+
+def print_program(source: str, console: Console) -> None:
+    """Print a program and an empty line, in colour on a terminal."""
+    from rich.syntax import Syntax
+
+    text = replace_control_chars(source.strip())
+    if console.is_terminal:
+        console.print(Syntax(text, "python", background_color="default", theme="ansi_dark", word_wrap=True))
+    else:
+        console.print(text, markup=False, soft_wrap=True)
+    console.print()
 
 
 def print_candidates(candidates: Sequence[Candidate], estimates: CandidateEstimates, console: Console) -> None:

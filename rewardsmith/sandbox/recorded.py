@@ -111,15 +111,6 @@ class EpisodeFile:
             arrays |= {_start_key(index, name): value for name, value in episode.start.items()}
         np.savez(self.path, allow_pickle=False, **arrays)
 
-    def count_episodes(self) -> int:
-        """Return how many episodes the file has.
-
-        Raises:
-            OSError: if the file cannot be read.
-        """
-        with np.load(self.path, allow_pickle=False) as arrays:
-            return len({key.partition("/")[0] for key in arrays})
-
     def read_rollout(self, index: int, terminated: bool) -> Rollout:
         """Read one episode as a fitness expression takes it.
 

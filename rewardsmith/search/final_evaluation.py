@@ -18,7 +18,6 @@ from rewardsmith.contract.records import (
     ModelUsage,
     Proposal,
     Result,
-    Training,
     WarmStartLineage,
 )
 from rewardsmith.contract.reward_program import RewardProgram, build_program_error
@@ -40,7 +39,6 @@ from rewardsmith.search.storage.layout import (
     final_owner,
     is_training_of_search,
     lineage_owner,
-    trainer_key,
 )
 from rewardsmith.search.trial import TrialRunner
 
@@ -209,14 +207,8 @@ def lacks_results(run: Run, result: Result) -> bool:
         owners.append(BASELINE)
     if result.ensemble:
         owners.append(ensemble_owner(result.ensemble.members))
-    for owner in owners:
-        for seed in trainer.training_seeds(run.config, trainer.FINAL_SEEDS, config.final_seeds):
-            training = events.get(trainer_key(owner, seed))
-            if training is None:
-                return True
-            if run.load_event(Training, training).status == "ok" and evaluator_key(owner, seed) not in events:
-                return True
-    return False
+    seeds = tuple(trainer.training_seeds(run.config, trainer.FINAL_SEEDS, config.final_seeds))
+    return any(finalist_phase.lacks_results_of(run, events, owner, seeds) for owner in owners)
 
 
 # ---------------------------------------------------------------- parts

@@ -10,7 +10,7 @@ search takes it from there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -161,14 +161,28 @@ def lacks_trainings(run: Run) -> bool:
         RunError: if the journal is damaged.
     """
     events = {event.key: event for event in run.read_events()}
-    for id, seeds in _read_assignments(run, events).items():
-        owner = finalist_owner(id)
-        for seed in seeds:
-            training = events.get(trainer_key(owner, seed))
-            if training is None:
-                return True
-            if run.load_event(Training, training).status == "ok" and evaluator_key(owner, seed) not in events:
-                return True
+    assignments = _read_assignments(run, events).items()
+    return any(lacks_results_of(run, events, finalist_owner(id), seeds) for id, seeds in assignments)
+
+
+def lacks_results_of(run: Run, events: Mapping[str, Event], owner: str, seeds: Iterable[int]) -> bool:
+    """Return whether a training of an owner, or the evaluation of its policy, is not in the journal.
+
+    Args:
+        run: the run.
+        events: of its journal, by key.
+        owner: of the trainings.
+        seeds: of the trainings.
+
+    Raises:
+        RunError: if the journal is damaged.
+    """
+    for seed in seeds:
+        training = events.get(trainer_key(owner, seed))
+        if training is None:
+            return True
+        if run.load_event(Training, training).status == "ok" and evaluator_key(owner, seed) not in events:
+            return True
     return False
 
 

@@ -46,7 +46,7 @@ class ReferencePoints:
             WorkerFailed: if the machinery failed repeatedly.
         """
         config = self._trials.run.config
-        if config.search.designer != "llm" or not config.search.final_seeds:
+        if config.search.designer != "llm" or not config.search.final_seeds or not self._has_scale:
             return
         self._random = self._trials.evaluate(BASELINE, None, self._episodes).fitness
         if config.search.baseline and config.budget.wall_s is None:
@@ -63,7 +63,7 @@ class ReferencePoints:
             generation: that the prompt is for.
         """
         run = self._trials.run
-        if run.config.feedback.rank != "metric" and not run.config.judges_fitness:
+        if not self._has_scale:
             return NO_SCALE
         if generation and self._thread is not None:
             self._thread.join()
@@ -77,6 +77,12 @@ class ReferencePoints:
         return f"Fitness is {measure or 'a number'}{reached}."
 
     @property
+    def _has_scale(self) -> bool:
+        """Whether programs are ranked by a number, and not by comparisons."""
+        config = self._trials.run.config
+        return config.feedback.rank == "metric" or config.judges_fitness
+
+    @property
     def _episodes(self) -> tuple[int, ...]:
         config = self._trials.run.config
         return evaluator.episode_seeds(config, evaluator.REPORT, config.evaluation.final_episodes)
@@ -86,8 +92,9 @@ class ReferencePoints:
         seeds = trainer.training_seeds(config, trainer.FINAL_SEEDS, config.search.final_seeds)
         try:
             trials = self._trials.run_trials(BASELINE, None, seeds, self._episodes)
-        except RewardsmithError:
-            return  # the final evaluation tries again, and says what is wrong
+        except (RewardsmithError, ValueError):
+            # The final evaluation tries again and says what is wrong; a search that ended has closed its journal.
+            return
         self._trained = [trial.fitness for trial in trials if trial.fitness is not None]
 
     def _describe_environment_reward(self, generation: int) -> list[str]:

@@ -85,6 +85,10 @@ class TrialRunner:
         self._judge = judge
         self._trained_now: set[str] = set()
         """Keys of the trainings that this session did itself."""
+        self._locks: dict[str, threading.Lock] = {}
+        """By key of a training: it runs once, also where two parts of the search ask for it at the same time."""
+        self._announced: set[str] = set()
+        """Keys of the trainings whose end the callback was told in this session."""
         self._samples: dict[str, ScoredSample] = {}
         self._parents: dict[str, Candidate] = {}
         """Owner of trainings to the candidate whose policies they begin with."""
@@ -173,15 +177,20 @@ class TrialRunner:
         self, owner: str, program: str | None, episodes: tuple[int, ...], handle: CandidateHandle | None, seed: int
     ) -> Trial:
         """Train on one seed, then evaluate the policy if there is one."""
-        self.callback.on_stage(owner, "train")
-        training = self._train(owner, program, handle, seed)
-        if training.status != "ok":
-            return Trial(training, None)
-        if training.cause:
-            self.callback.on_notice(f"{trainer_key(owner, seed)}: {training.cause}")
+        key = trainer_key(owner, seed)
+        with self._locks.setdefault(key, threading.Lock()):
+            is_announced = key in self._announced
+            if not is_announced:
+                self.callback.on_stage(owner, "train")
+            training = self._train(owner, program, handle, seed)
+            if training.status != "ok":
+                return Trial(training, None)
+            if training.cause and not is_announced:
+                self.callback.on_notice(f"{key}: {training.cause}")
 
-        self.callback.on_stage(owner, "evaluate")
-        return Trial(training, self.evaluate(owner, seed, episodes, program))
+            if not is_announced:
+                self.callback.on_stage(owner, "evaluate")
+            return Trial(training, self.evaluate(owner, seed, episodes, program))
 
     def _train(self, owner: str, program: str | None, handle: CandidateHandle | None, seed: int) -> Training:
         """Train on one seed; however it ends, the trainings that wait at a rung do not wait for it any more."""
@@ -203,8 +212,11 @@ class TrialRunner:
         finally:
             if handle:
                 handle.withdraw(seed)
-        self._record_layers(training)
-        self.callback.on_training_end(key)
+        if key not in self._announced:
+            self._record_layers(training)
+            self.callback.on_training_end(key)
+        if is_settled(training):
+            self._announced.add(key)
         return training
 
     def _restore_policy(self, owner: str, seed: int, program: str | None) -> None:

@@ -96,7 +96,7 @@ class ScriptedDesigner:
         return replace(proposal, source=self.repaired or proposal.source)
 
 
-def search(tmp_path, designer, executor=None, sets=()):
+def search(tmp_path, designer, executor=None, sets=(), callback=None):
     config = resolve_config(
         {
             "search": {"population": 2, "generations": 2, "final_seeds": 2, "env_steps": 100, "designer": "symbolic"},
@@ -107,6 +107,6 @@ def search(tmp_path, designer, executor=None, sets=()):
     run = Run.open(path) if path.exists() else Run.create(path, TASK, config)
     journal = run.open_journal()
     try:
-        return Search(run, journal, designer, executor or PlayedExecutor(), NullCallback()).run_search()
+        return Search(run, journal, designer, executor or PlayedExecutor(), callback or NullCallback()).run_search()
     finally:
         journal.close()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 from fakes.played_search import PlayedExecutor, ScriptedDesigner, search
 
 from rewardsmith.contract.records import EvaluateJob, ProbeJob, TrainJob
+from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.training_facts import describe_training
 from rewardsmith.spec.config import resolve_config
 
@@ -55,6 +57,39 @@ def test_a_baseline_that_fails_is_left_out_of_the_prompts(tmp_path: Path) -> Non
     designer, executor = ScriptedDesigner([1.0, 2.0, 3.0, 4.0]), PlayedExecutor({5.0: "failed"})
     search(tmp_path, designer, executor, (LLM,))
     assert designer.briefs[-1].scale == "Fitness is in m; for comparison: random actions 0."
+
+
+class Events(NullCallback):
+    """Counts what a search tells of its trainings; a slow executor makes the two parts that train the baseline meet."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    def on_training_end(self, training: str) -> None:
+        self.ended.append(training)
+
+
+class SlowBaseline(PlayedExecutor):
+    """Plays trainings on the environment's reward slowly, so that the report begins before they end."""
+
+    def run(self, job, out, on_event=None, decide=None):
+        if isinstance(job, TrainJob) and job.program is None:
+            time.sleep(0.3)
+        return super().run(job, out, on_event, decide)
+
+
+def test_each_baseline_is_trained_and_announced_once_also_if_the_report_meets_it(tmp_path: Path) -> None:
+    executor, events = SlowBaseline(), Events()
+    search(tmp_path, ScriptedDesigner([1.0, 2.0]), executor, (LLM, {"search": {"generations": 1}}), callback=events)
+    baseline = [job.seed for job in executor.jobs if isinstance(job, TrainJob) and job.program is None]
+    assert sorted(baseline) == sorted(set(baseline))
+    assert len(baseline) == 2
+    assert sorted(events.ended) == sorted(set(events.ended))
+
+
+def test_a_search_that_people_rank_trains_no_baseline_before_they_have_answered(tmp_path: Path) -> None:
+    _, executor = run(tmp_path, {"feedback": {"rank": "people"}})
+    assert all(job.program is not None for job in executor.jobs if isinstance(job, TrainJob))
 
 
 # ---------------------------------------------------------------- what a prompt says of the trainings

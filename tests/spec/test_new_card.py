@@ -14,6 +14,19 @@ from rewardsmith.spec.task_cards import describe_unnamed_signals, find_card_file
 from rewardsmith.worker import probe
 from rewardsmith.worker.envs.make import make_envs
 
+BARE_PROBE = Probe(
+    (Signal("obs", (2,), "1", "all", "obs"),),
+    (1,),
+    (-1.0,),
+    (1.0,),
+    None,
+    (2,),
+    None,
+    16,
+    privileged_signals=(Signal("environment_reward", (), "1", "pay", "environment_reward"),),
+)
+"""What a probe finds in an environment that names nothing."""
+
 
 @pytest.mark.parametrize("env_id", ["HalfCheetah-v5", "Humanoid-v5", "CartPole-v1", "Pendulum-v1", "Reacher-v5"])
 def test_a_new_card_loads_and_everything_in_it_can_be_read(env_id, tmp_path):
@@ -30,19 +43,7 @@ def test_a_new_card_loads_and_everything_in_it_can_be_read(env_id, tmp_path):
 
 def test_a_card_keeps_the_keyword_arguments(tmp_path):
     spec = EnvSpec("Some-v0", {"frame_skip": 4, "mode": 'a "b"', "fast": True})
-    reward = Signal("environment_reward", (), "1", "pay", "environment_reward")
-    found = Probe(
-        (Signal("obs", (2,), "1", "all", "obs"),),
-        (1,),
-        (-1.0,),
-        (1.0,),
-        None,
-        (2,),
-        None,
-        16,
-        privileged_signals=(reward,),
-    )
-    (tmp_path / "card.toml").write_text(new_card.render_card(spec, found))
+    (tmp_path / "card.toml").write_text(new_card.render_card(spec, BARE_PROBE))
     assert load_card(tmp_path / "card.toml").env.kwargs == spec.kwargs
 
 
@@ -71,19 +72,7 @@ def test_only_a_bare_observation_is_remarked_on():
 
 
 def test_the_metrics_of_a_new_card_are_valid_once_they_are_uncommented(tmp_path):
-    reward = Signal("environment_reward", (), "1", "pay", "environment_reward")
-    found = Probe(
-        (Signal("obs", (2,), "1", "all", "obs"),),
-        (1,),
-        (-1.0,),
-        (1.0,),
-        None,
-        (2,),
-        None,
-        16,
-        privileged_signals=(reward,),
-    )
-    text = new_card.render_card(EnvSpec("Some-v0"), found)
+    text = new_card.render_card(EnvSpec("Some-v0"), BARE_PROBE)
     assert "# [metrics]\n# fell = {" in text
     (tmp_path / "card.toml").write_text(text.replace("# [metrics]\n# fell", "[metrics]\nfell"))
     assert load_card(tmp_path / "card.toml").metric_expressions == {"fell": "1 - survived"}

@@ -81,7 +81,7 @@ class BackgroundJob:
         except OSError as error:
             outcome, state = f"{error.filename or 'the system'}: {error.strerror or error}", "failed"
         except BaseException as error:
-            # A fault of ours: the job must end all the same, or its callers would wait for ever.
+            # A fault of ours: the job must end all the same, or its callers would wait without end.
             self._end_as("failed", f"an internal fault ended it ({type(error).__name__}); the server's stderr has it")
             raise
         self._end_as("cancelled" if self._is_cancelled and state == "failed" else state, outcome)

@@ -18,28 +18,30 @@ A missing value is None, never 0. `status` says how a job or a candidate ended a
 """
 
 from rewardsmith.contract.records.environment import EnvSpec, EnvWrapper, InfoEntry, Metric, Signal, SignalFacts
-from rewardsmith.contract.records.jobs import (
+from rewardsmith.contract.records.job_results import (
     CurvePoint,
     Episode,
-    EvaluateJob,
     Evaluation,
+    JobResult,
+    PolicyFile,
+    Probe,
+    Training,
+    Video,
+)
+from rewardsmith.contract.records.jobs import (
+    EvaluateJob,
     ExportJob,
     InitialPolicy,
     Job,
-    JobResult,
     Limits,
     OffPolicySettings,
-    PolicyFile,
     PolicyJob,
-    Probe,
     ProbeJob,
     ReferenceScores,
     RenderJob,
     Rung,
-    Training,
     TrainJob,
     TrainSettings,
-    Video,
     load_job,
 )
 from rewardsmith.contract.records.json_files import dump, load, load_from_file, read, write, write_text

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rewardsmith.contract.records.environment import Signal, SignalFacts
-from rewardsmith.contract.records.jobs import Evaluation, Training
+from rewardsmith.contract.records.job_results import Evaluation, Training
 from rewardsmith.contract.records.programs import Proposal, Verdict
 from rewardsmith.contract.records.types import EnsembleRule, Mode, Status
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import RunError, WorkerFailed
 from rewardsmith.contract.records import EvaluateJob, ExportJob, PolicyFile
-from rewardsmith.contract.records.jobs import PolicyFormat
+from rewardsmith.contract.records.job_results import PolicyFormat
 from rewardsmith.executors.base import Executor
 from rewardsmith.executors.render_job import POLICY_FILES
 from rewardsmith.report.export.exporter import spell_make_call

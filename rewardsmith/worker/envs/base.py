@@ -186,6 +186,21 @@ def _join_words(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
 
 
+def count_step(elapsed: Array, limit: float, terminated: Bools, truncated: Bools) -> Indices:
+    """Count a step of every episode, cut those at the time limit, and return the rows whose episodes ended.
+
+    Args:
+        elapsed: (n,) steps of each episode so far; counted up in place.
+        limit: the time limit in steps.
+        terminated: (n,), where the environment's rule ended the episode.
+        truncated: (n,), written: where the time limit did, and nothing else.
+    """
+    elapsed += 1.0
+    np.greater_equal(elapsed, limit, out=truncated)
+    truncated &= ~terminated
+    return (terminated | truncated).nonzero()[0]
+
+
 class BatchedEnv(Protocol):
     """n environments of one kind, stepped at once."""
 

@@ -12,7 +12,7 @@ from gymnasium.wrappers import OrderEnforcing, TimeLimit
 from numpy.typing import NDArray
 
 from rewardsmith.contract.signal_source import Index
-from rewardsmith.worker.envs.base import NONE_ENDED, ActionSpec, Array, Bools, EnvStep, SignalLayout
+from rewardsmith.worker.envs.base import NONE_ENDED, ActionSpec, Array, Bools, EnvStep, SignalLayout, count_step
 from rewardsmith.worker.envs.mujoco_contact_rules import CONTACT_RULES
 from rewardsmith.worker.envs.mujoco_fields import FieldMirror, find_rows, is_field
 from rewardsmith.worker.envs.mujoco_physics import make_physics
@@ -111,10 +111,7 @@ class MujocoEnv:
         broken = self._end_broken_rows()
 
         # Cut at the time limit, and start the next episodes.
-        self._elapsed += 1.0
-        np.greater_equal(self._elapsed, self._limit, out=truncated)
-        truncated &= ~terminated
-        ended = (terminated | truncated).nonzero()[0]
+        ended = count_step(self._elapsed, self._limit, terminated, truncated)
         if not ended.size:
             return EnvStep(obs, obs, terminated, truncated, own, self._signals, broken, NONE_ENDED)
         final_obs, after = obs.copy(), self._signals.copy()

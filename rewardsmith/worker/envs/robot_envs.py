@@ -22,7 +22,7 @@ from rewardsmith.contract.records import Signal
 from rewardsmith.contract.robots import RobotOptions
 from rewardsmith.contract.signal_source import Index
 from rewardsmith.worker.envs import robot_catalogue as catalogue
-from rewardsmith.worker.envs.base import NONE_ENDED, ActionSpec, Array, Bools, EnvStep, SignalLayout
+from rewardsmith.worker.envs.base import NONE_ENDED, ActionSpec, Array, Bools, EnvStep, SignalLayout, count_step
 from rewardsmith.worker.envs.mujoco_fields import expand_fields, find_rows, is_field
 from rewardsmith.worker.envs.mujoco_physics import DIVERGED
 from rewardsmith.worker.envs.robot_actuators import SCALES
@@ -149,10 +149,7 @@ class RobotEnvs:
         broken = self._end_broken_rows(failed)
 
         # Cut at the time limit, and start the next episodes.
-        self._elapsed += 1.0
-        np.greater_equal(self._elapsed, self._limit, out=truncated)
-        truncated &= ~terminated
-        ended = (terminated | truncated).nonzero()[0]
+        ended = count_step(self._elapsed, self._limit, terminated, truncated)
         if not ended.size:
             return EnvStep(obs, obs, terminated, truncated, own, self._signals, broken, NONE_ENDED)
         final_obs, after = obs.copy(), self._signals.copy()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rewardsmith.contract.records import ExportJob, PolicyFile, dump
-from rewardsmith.contract.records.jobs import PolicyFormat
+from rewardsmith.contract.records.job_results import PolicyFormat
 from rewardsmith.worker.training import policy as policies
 from rewardsmith.worker.training.policy import Policy
 

@@ -48,9 +48,6 @@ def find_difference(inherited: Policy, own: Policy) -> str | None:
     if inherited.observed_names != own.observed_names:
         seen = [describe_observation(policy.observed_names) for policy in (inherited, own)]
         return f"observes {seen[0]}, and this training {seen[1]}"
-    if inherited.observed_names != own.observed_names:
-        observed = [", ".join(policy.observed_names) or "the environment's vector" for policy in (inherited, own)]
-        return f"observes {observed[0]}; this training's policy observes {observed[1]}"
     if (theirs.action, len(theirs.action_low)) != (ours.action, len(ours.action_low)):
         actions = [f"{spec.action} of {len(spec.action_low)}" for spec in (theirs, ours)]
         return f"has other actions ({actions[0]}); this environment takes {actions[1]}"
