@@ -170,8 +170,8 @@ def _average_ends(
     for evaluation, folder in zip(evaluations, folders, strict=False):
         file = EpisodeFile.in_folder(folder)
         if file.exists() and evaluation.episodes and card_signals:
-            for episode in file.read_columns(range(len(evaluation.episodes)), card_signals, 3):
-                for name, values in episode.columns.items():
-                    totals.setdefault(name, []).append(float(values[-1]))
+            for ends in file.read_ends(range(len(evaluation.episodes)), card_signals, 3):
+                for name, value in ends.items():
+                    totals.setdefault(name, []).append(value)
     scalars_first = sorted(totals, key=lambda name: "[" in name)
     return {name: sum(totals[name]) / len(totals[name]) for name in scalars_first}

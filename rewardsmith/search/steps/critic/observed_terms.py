@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rewardsmith.contract import python_ast
 from rewardsmith.contract.records import Finding, Probe, TermStats
@@ -77,7 +78,7 @@ class _Tracer:
                 source = source.join(helper_reads.get(part.id, _Source()))
         return source
 
-    @property
+    @cached_property
     def _helper_reads(self) -> dict[str, _Source]:
         """Function to every signal that is read in it, of whatever state it is given."""
         reads: dict[str, _Source] = {}
