@@ -5,10 +5,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 FAMILIES := .venv-families/bin
 GAMES := .venv-games/bin
+MJLAB := .venv-mjlab/bin
 # COVERAGE= leaves the measurement out, for a part of the tests: make test TESTS=tests/spec COVERAGE=
 COVERAGE ?= --cov=rewardsmith --cov-report=term:skip-covered
 
-.PHONY: demo docs test lint test-slow test-docker test-families test-servers constraints constraints-families constraints-games clean
+.PHONY: demo docs test lint test-slow test-docker test-families test-mjlab test-servers constraints constraints-families constraints-games constraints-mjlab clean
 
 demo: .venv/ready
 	$(BIN)/rewardsmith demo $(DEMO)
@@ -63,6 +64,16 @@ test-families: .venv-families/ready .venv-games/ready
 	$(GAMES)/pip install --quiet --constraint constraints-games.txt --editable '.[test,crafter,minihack,minigrid,highway,pusht,panda]'
 	touch $@
 
+# mjlab runs on MuJoCo 3.11 alone. Its tests compute on the CPU; the first run compiles Warp's kernels, for a minute.
+test-mjlab: .venv-mjlab/ready
+	REWARDSMITH_TEST_FAMILIES=mjlab $(MJLAB)/pytest -m "not slow" tests/worker/mjlab $(TESTS)
+
+.venv-mjlab/ready: pyproject.toml constraints-mjlab.txt
+	$(PYTHON) -m venv .venv-mjlab
+	$(MJLAB)/pip install --quiet "$$(grep '^torch==' constraints-mjlab.txt)"
+	$(MJLAB)/pip install --quiet --constraint constraints-mjlab.txt --editable '.[test,mjlab,onnx]'
+	touch $@
+
 # Two servers of language models, each in a virtual environment of its own; on a CPU, and without a hub.
 test-servers: .venv/ready .venv-litellm/ready .venv-transformers/ready
 	REWARDSMITH_TEST_SERVERS=1 $(BIN)/pytest -m slow tests/llm/test_real_servers.py $(TESTS)
@@ -86,9 +97,13 @@ constraints-games: .venv-games/ready
 	(head -1 constraints-games.txt; $(GAMES)/pip freeze --exclude-editable | sed 's/+cpu//') > .constraints.part
 	mv .constraints.part constraints-games.txt
 
+constraints-mjlab: .venv-mjlab/ready
+	(head -1 constraints-mjlab.txt; $(MJLAB)/pip freeze --exclude-editable | sed 's/+cpu//') > .constraints.part
+	mv .constraints.part constraints-mjlab.txt
+
 constraints: .venv/ready
 	(head -1 constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//') > .constraints.part
 	mv .constraints.part constraints.txt
 
 clean:
-	rm -rf .venv .venv-families .venv-games .venv-litellm .venv-transformers build dist site
+	rm -rf .venv .venv-families .venv-games .venv-mjlab .venv-litellm .venv-transformers build dist site

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from rewardsmith.contract.records import EvaluateJob, TrainJob, TrainSettings
+from rewardsmith.contract.records import EvaluateJob, TrainJob, TrainSettings, load
 from rewardsmith.contract.robots import is_robot
 from rewardsmith.spec.task_cards import Task, load_cards
 from rewardsmith.worker import evaluate
@@ -65,7 +65,7 @@ def measure_reference(task: Task, seed: int, measured: dict[str, Any]) -> None:
     if str(seed) in entry["reference"]:
         return
     program = (REWARDS / f"{task.name}_good.py").read_text(encoding="utf-8")
-    settings = TrainSettings(**task.settings.get("training", {}))  # type: ignore[arg-type]
+    settings = load(TrainSettings, task.settings.get("training", {}))
     steps = int(str(task.settings["search"]["env_steps"]))
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()

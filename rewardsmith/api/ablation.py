@@ -15,6 +15,7 @@ from rewardsmith.api.searches import open_journal
 from rewardsmith.contract.errors import ConfigError, RunError
 from rewardsmith.contract.records import Candidate, Interval
 from rewardsmith.contract.reward_program import replace_weights
+from rewardsmith.contract.term_limits import parse_limits
 from rewardsmith.executors import open_executor
 from rewardsmith.executors.base import Executor
 from rewardsmith.report.significance import difference_interval
@@ -40,7 +41,8 @@ class AblationPlan:
     programs: dict[str | None, str]
     """Left-out term to the program's text; None to the complete program's."""
     unweighted_terms: tuple[str, ...]
-    """Terms that have the weight 0 already, so that nothing would change without them."""
+    """Terms that have the weight 0 already, so that nothing would change without them, or that a limit of
+    `training.constraints` holds whatever their weight."""
     seeds: range
     """Training seeds that all programs share."""
     missing: int
@@ -118,7 +120,8 @@ def plan_ablation(run: Run, candidate: str | None = None, seeds: int | None = No
 
     # Terms that change something when they are left out.
     terms = _list_terms(chosen)
-    weighted = [term for term in terms if chosen.program.weight(term) != 0.0]
+    limited = {limit.term for limit in parse_limits(run.config.training.constraints)}
+    weighted = [term for term in terms if chosen.program.weight(term) != 0.0 and term not in limited]
     if len(weighted) < 2:
         names = ", ".join(weighted) or "none"
         count = len(weighted)

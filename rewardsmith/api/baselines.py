@@ -181,7 +181,8 @@ class _AnchorJobs:
 
 def _build_env_spec(task: Task, names: Sequence[str]) -> EnvSpec:
     """Return the environment with the named signals only, so that another edit of a card changes no job."""
-    card_names = {signal.name for signal in (*task.env.signals, *task.env.privileged_signals)}
+    listed = (*task.env.signals, *task.env.list_learned(), *task.env.privileged_signals)
+    card_names = {signal.name for signal in listed}
     source = task.env if card_names.issuperset(names) else run_probe(task.env)
     return replace(
         task.env,

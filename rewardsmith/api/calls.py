@@ -16,6 +16,8 @@ from rewardsmith.search import feedback, setup, trusted_runs
 from rewardsmith.search.callbacks import NullCallback, SearchCallback
 from rewardsmith.search.storage import Run
 from rewardsmith.spec import config as configuration
+from rewardsmith.spec.env_options import EnvOptions
+from rewardsmith.spec.learned_signals import make_learned_signal
 from rewardsmith.spec.task_cards import Task
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ def design(
     budget_steps: int | None = None,
     budget_minutes: float | None = None,
     accept_fitness: AcceptFitness | None = None,
+    behaviour: Sequence[str] = (),
+    signals: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> SearchResult:
     """Search for a reward program that makes an agent do what `text` says.
 
@@ -52,6 +56,8 @@ def design(
         budget_steps: environment steps of the whole search, which decide programs, generations and seeds.
         budget_minutes: minutes of its trainings, likewise; one of the two.
         accept_fitness: with the fitness "auto", is shown the model's proposal and returns whether it is accepted.
+        behaviour: one or two descriptors for the archive of "map-elites", as "speed=mean(x_velocity):0:5:10".
+        signals: learned signals, name to keys as in a card: {"reached": {"provider": "subgoals"}}.
 
     Raises:
         UserError: if something is wrong that the user can correct.
@@ -60,7 +66,12 @@ def design(
     sentence, target = _read_task(text, env)
     overrides = _nest_settings(settings or {})
     budget = parse_budget(budget_steps, budget_minutes)
-    plan = searches.plan_search(sentence, target, fitness, Path(config) if config else None, overrides, budget=budget)
+    file = Path(config) if config else None
+    learned = tuple(make_learned_signal(name, keys, "signals", Path.cwd()) for name, keys in (signals or {}).items())
+    options = EnvOptions(signals=learned)
+    plan = searches.plan_search(
+        sentence, target, fitness, file, overrides, env_options=options, budget=budget, behaviour=behaviour
+    )
     run = searches.create_run(plan, Path(out) if out else None, Path(seed_reward) if seed_reward else None)
     try:
         fitness_proposals.settle_fitness(run, accept_fitness, callback)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from rewardsmith.api import signal_proposals
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records.fitness import AUTO_FITNESS, FitnessProposal
 from rewardsmith.executors import open_executor
@@ -61,6 +62,7 @@ def settle_fitness(
 
     callback = callback or NullCallback()
     trusted_runs.check_trusted(run, executor_is_given=executor is not None)
+    signal_proposals.settle_signals(run, callback, executor)
     journal = run.open_journal()
     try:
         opened = (

@@ -12,6 +12,8 @@ from rewardsmith.contract.records.fitness import AUTO_FITNESS
 from rewardsmith.contract.reward_program import load_reward
 from rewardsmith.search.probe import check_task_signals, check_trainer
 from rewardsmith.search.storage.run import check_is_free
+from rewardsmith.spec.labelling import list_roles
+from rewardsmith.spec.subgoals import drop_open_signals, list_open_signals
 
 if TYPE_CHECKING:
     from rewardsmith.spec.config import Config
@@ -43,13 +45,15 @@ def preflight_check(
         load_reward(seed_reward)
     if out is not None:
         check_is_free(out)
-    if config.roles:
+    roles = list_roles(config, task.env)
+    if roles:
         from rewardsmith import llm
 
         with tempfile.TemporaryDirectory() as folder:
-            llm.build_model_pool(config.llm, config.budget, Path(folder) / "llm.jsonl", roles=config.roles).close()
+            llm.build_model_pool(config.llm, config.budget, Path(folder) / "llm.jsonl", roles=roles).close()
     try:
-        check_task_signals(task, task.env.signals, task.env.privileged_signals)
+        listed = (*task.env.signals, *task.env.list_learned())
+        check_task_signals(task, listed, task.env.privileged_signals)
         is_open = task.fitness == AUTO_FITNESS
         needs_probe = not task.env.signals or is_open or config.training.observation != "environment"
     except FitnessError:
@@ -58,8 +62,9 @@ def preflight_check(
         return ()
     from rewardsmith.executors.probe import run_probe
 
-    probe = run_probe(task.env)
-    check_task_signals(task, probe.signals, probe.privileged_signals)
+    probe = run_probe(drop_open_signals(task.env))
+    signals = (*probe.signals, *(signal.describe_signal() for signal in list_open_signals(task.env)))
+    check_task_signals(task, signals, probe.privileged_signals)
     check_trainer(config.training.trainer, probe)
-    check_observation(config.training, probe.signals, probe.privileged_signals)
+    check_observation(config.training, signals, probe.privileged_signals)
     return probe.remarks

@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rewardsmith.api import fitness_proposals, logs
+from rewardsmith.api import fitness_proposals, logs, signal_proposals
 from rewardsmith.api.search_budget import SearchBudget, divide_budget, refuse_sizes
 from rewardsmith.contract import records
-from rewardsmith.contract.errors import RewardsmithError, TaskError
+from rewardsmith.contract.errors import ConfigError, RewardsmithError, TaskError
 from rewardsmith.contract.records import Result, Verdict
 from rewardsmith.contract.records.fitness import AUTO_FITNESS
 from rewardsmith.contract.reward_program import RewardProgram, load_reward, parse_program, read_source
@@ -23,7 +23,7 @@ from rewardsmith.search.callbacks import CallbackList, NullCallback, SearchCallb
 from rewardsmith.search.storage import Journal, Run, RunLayout
 from rewardsmith.search.storage.run import choose_run_path
 from rewardsmith.spec import config as configuration
-from rewardsmith.spec import task_warnings
+from rewardsmith.spec import labelling, subgoals, task_warnings
 from rewardsmith.spec.config import Config, Layer
 from rewardsmith.spec.env_options import NO_ENV_OPTIONS, EnvOptions, check_variables_set
 from rewardsmith.spec.task_cards import Task, adjust_environment, load_task
@@ -62,6 +62,7 @@ def plan_search(
     trainer_config: Path | None = None,
     env_options: EnvOptions = NO_ENV_OPTIONS,
     budget: SearchBudget | None = None,
+    behaviour: Sequence[str] = (),
 ) -> SearchPlan:
     """Plan a search.
 
@@ -80,14 +81,17 @@ def plan_search(
         trainer_config: tuned settings of the training, as an rl-zoo3 YAML file.
         env_options: keyword arguments and environment variables for the environment, besides the card's.
         budget: what the whole search may take; it decides programs, generations and seeds.
+        behaviour: descriptors of behaviour in place of the card's, as `--behaviour` takes them.
 
     Raises:
         UserError: if the task, the fitness or a setting is wrong, an override and an assignment contradict, or the
             budget is too small for one training.
     """
     from rewardsmith.contract import env_families
+    from rewardsmith.search.behaviour_proposal import needs_proposal
     from rewardsmith.search.curriculum import count_stage_trainings
     from rewardsmith.search.feedback import rank_option
+    from rewardsmith.spec.behaviour import set_descriptors
 
     # The task.
     assigned = configuration.parse_assignments(sets)
@@ -98,7 +102,7 @@ def plan_search(
         task = _adjust_task(env, text, metric)
     else:
         task = load_task(text, env, rank_option.select_metric(ranking, env) if ranking else fitness)
-    task = adjust_environment(task, env_options)
+    task = set_descriptors(adjust_environment(task, env_options), behaviour)
     check_variables_set(task.env, environment)
     env_families.require_packages(task.env.env_id)
 
@@ -111,12 +115,17 @@ def plan_search(
         layers.append(divide_budget(budget, configuration.resolve_config(*layers), task.env.env_id))
     config = _choose_designer(configuration.resolve_config(*layers), environment)
     fitness_proposals.check_designer(task.fitness, config)
+    labelling.check_executor(config, task.env)
+    task = subgoals.add_subgoal_signal(task, config)
+    subgoals.check_writer(task, config)
+    open_signals = subgoals.list_open_signals(task.env)
+    proposals = needs_proposal(task, config) + (task.fitness == AUTO_FITNESS) + len(open_signals)
 
     # The size.
     search = config.search
     stages, stage_steps = count_stage_trainings(task, config)
     env_steps = search.trainings * search.env_steps + stage_steps
-    return SearchPlan(task, config, search.trainings + stages, env_steps, _count_calls(task, config))
+    return SearchPlan(task, config, search.trainings + stages, env_steps, _count_calls(task, config, proposals))
 
 
 def _order_layers(
@@ -140,8 +149,14 @@ def _order_layers(
     return [preset, task.settings, zoo.defaults, *lower, zoo.written, *upper]
 
 
-def _count_calls(task: Task, config: Config) -> int:
-    """Return the calls of the language model that a search makes if no program needs a repair."""
+def _count_calls(task: Task, config: Config, proposals: int) -> int:
+    """Return the calls of the language model that a search makes if no program needs a repair.
+
+    Args:
+        task: with its stages.
+        config: of the search.
+        proposals: calls for what a model proposes before the first program.
+    """
     search = config.search
     programs = search.population * search.generations
     calls = programs if search.designer in ("llm", "coding-agent") else 0
@@ -149,7 +164,7 @@ def _count_calls(task: Task, config: Config) -> int:
     # The last of several generations is not read, as no later prompt would use it.
     calls += search.population * max(1, search.generations - 1) * config.analyzer.model_reads
     calls += count_judge_calls(config)
-    calls += task.fitness == AUTO_FITNESS
+    calls += proposals
     return calls * (1 + len(task.stages))
 
 
@@ -214,21 +229,27 @@ def create_run(
     Raises:
         ProgramError: if the user's program cannot be read or is not valid.
         RunError: if the directory cannot be made or is not empty.
-        ConfigError: if the language model's name, key or price is missing.
+        ConfigError: if the language model's name, key or price is missing, or its designer cannot name the terms of
+            `training.constraints`.
         TaskError: if the task's card has unfilled fields, which a language model would be shown.
     """
+    designer = plan.config.search.designer
+    if plan.config.training.constraints and designer not in ("llm", "coding-agent") and measured is None:
+        raise ConfigError(
+            f"training.constraints needs a designer that names its terms, and {designer!r} does not: name a model"
+            " (--model NAME), or train a program of yours with `rewardsmith train FILE`"
+        )
     source = load_reward(seed_reward).source if seed_reward else None
     path = out or choose_run_path(RUNS, plan.task, datetime.now())
     digest = None
-    if plan.config.asks_in_words:
+    roles = labelling.list_roles(plan.config, plan.task.env)
+    if roles or plan.config.asks_in_words:
         from rewardsmith import llm
         from rewardsmith.llm import prompts, trusted_endpoints
 
         _refuse_unfilled(plan.task)
-        llm.build_model_pool(
-            plan.config.llm, plan.config.budget, RunLayout(path).ledger, roles=plan.config.roles
-        ).close()
-        trusted_endpoints.remember_endpoints(plan.config.llm, plan.config.roles)
+        llm.build_model_pool(plan.config.llm, plan.config.budget, RunLayout(path).ledger, roles=roles).close()
+        trusted_endpoints.remember_endpoints(plan.config.llm, roles)
         digest = prompts.hash_prompts()
     # The stages of a card are searches; one program is measured from nothing.
     task = replace(plan.task, stages=()) if measured is not None else plan.task
@@ -269,6 +290,7 @@ def continue_run(
         RunFailed: if it ends without a result; what is done stays done.
     """
     from rewardsmith.report import trackers
+    from rewardsmith.search.caption_labeller import open_labeller
     from rewardsmith.search.final_evaluation import measure_program
     from rewardsmith.search.loop import Search
 
@@ -279,6 +301,7 @@ def continue_run(
     if run.task.fitness == AUTO_FITNESS:
         raise fitness_proposals.build_unanswered_error()
     trusted_runs.check_trusted(run, executor_is_given=executor is not None)
+    signal_proposals.settle_signals(run, callback or NullCallback(), executor, coding_agent)
     if run.task.stages:
         waiting = _run_previous_stage(run, callback or NullCallback(), executor, coding_agent)
         if waiting is not None:
@@ -286,7 +309,11 @@ def continue_run(
     with open_journal(run) as journal:
         callback = trackers.add_trackers(run, CallbackList([logs.LogCallback(), callback or NullCallback()]))
         run_executor = nullcontext(executor) if executor else _open_executor(run, callback)
-        with setup.open_models(run, callback, coding_agent) as models, run_executor as opened:
+        with (
+            setup.open_models(run, callback, coding_agent) as models,
+            run_executor as opened,
+            open_labeller(run, models, opened, callback.on_notice),
+        ):
             measured = run.read_measured_program()
             if measured is not None:
                 result = measure_program(run, parse_program(measured), journal, opened, callback)
@@ -381,7 +408,8 @@ def check_reward(
     run = Run.create(folder / "run", plan.task, plan.config)
     with open_journal(run) as journal, _open_executor(run, NullCallback()) as executor:
         probe = probe_environment(run, journal, executor)
-        return critic.check_program(source, probe, run.transitions, run.config.sandbox)
+        constraints = run.config.training.constraints
+        return critic.check_program(source, probe, run.transitions, run.config.sandbox, constraints)
 
 
 def _open_executor(run: Run, callback: SearchCallback) -> AbstractContextManager[Executor]:

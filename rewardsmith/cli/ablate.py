@@ -87,7 +87,7 @@ def _show_plan(run: Run, plan: AblationPlan, json_: bool) -> None:
     steps = pluralize(plan.env_steps, "environment step")
     print_line(f"Program    {plan.candidate.id} of {run.path}, complete and without each of: {', '.join(terms)}")
     if plan.unweighted_terms:
-        print_line(f"           not left out, as they have the weight 0: {', '.join(plan.unweighted_terms)}")
+        print_line(f"           not left out, as they have the weight 0 or a limit: {', '.join(plan.unweighted_terms)}")
     seeds = pluralize(len(plan.seeds), "fresh seed")
     print_line(f"Trainings  {len(plan.programs)} programs × {seeds} = {trainings}, each of {steps}")
     print_line(f"           {plan.missing} to do, {trainings - plan.missing} done, {slots} at the same time")
@@ -120,7 +120,7 @@ def _print_outcome(outcome: Ablation, plan: AblationPlan) -> None:
     print_line("What a term earns: the complete program's fitness minus that without it [95 %, Welch].")
     print_line("About one in 20 such intervals excludes 0 by chance alone; --seeds N adds seeds.")
     for name in plan.unweighted_terms:
-        print_line(f"{name} has the weight 0 and was not left out.")
+        print_line(f"{name} has the weight 0 or a limit and was not left out.")
 
 
 def _format_difference(term: AblatedTerm) -> str:

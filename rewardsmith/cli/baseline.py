@@ -16,6 +16,7 @@ from rewardsmith.cli.options import (
     JsonLinesOption,
     PassEnvOption,
     SetOption,
+    SignalOption,
     StepsOption,
     complete_env,
     drop_unset,
@@ -34,6 +35,7 @@ def baseline(
     ],
     env_kwargs: EnvKwargsOption = None,
     pass_env: PassEnvOption = None,
+    signal: SignalOption = None,
     fitness: FitnessOption = None,
     steps: StepsOption = None,
     seeds: Annotated[
@@ -51,7 +53,7 @@ def baseline(
 
     # Everything that can be wrong is checked before the first training.
     overrides = drop_unset({"search": {"env_steps": steps, "final_seeds": seeds}, "jobs": jobs})
-    options = read_env_options(env_kwargs, pass_env or ())
+    options = read_env_options(env_kwargs, pass_env or (), signals=signal or ())
     plans = [
         searches.plan_search("", task, fitness, overrides=overrides, sets=set_ or (), env_options=options)
         for task in tasks

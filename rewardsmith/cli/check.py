@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rewardsmith.cli.console import print_json, print_line
-from rewardsmith.cli.options import EnvKwargsOption, EnvOption, JsonOption, PassEnvOption, SandboxOption
+from rewardsmith.cli.options import EnvKwargsOption, EnvOption, JsonOption, PassEnvOption, SandboxOption, SignalOption
 from rewardsmith.contract.text import format_number, pluralize
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def check(
     env: EnvOption,
     env_kwargs: EnvKwargsOption = None,
     pass_env: PassEnvOption = None,
+    signal: SignalOption = None,
     sandbox: SandboxOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -31,7 +32,7 @@ def check(
 
     overrides = {"sandbox": {"backend": sandbox}} if sandbox else {}
     with tempfile.TemporaryDirectory() as folder:
-        options = read_env_options(env_kwargs, pass_env or ())
+        options = read_env_options(env_kwargs, pass_env or (), signals=signal or ())
         verdict = searches.check_reward(file, env, Path(folder), overrides, options)
     if json_:
         print_json(records.dump(verdict))

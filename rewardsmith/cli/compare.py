@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rewardsmith.cli.console import print_error, print_json, print_line, print_rows
-from rewardsmith.cli.options import EnvKwargsOption, JsonOption, PassEnvOption, complete_env, complete_run
+from rewardsmith.cli.options import (
+    EnvKwargsOption,
+    JsonOption,
+    PassEnvOption,
+    SignalOption,
+    complete_env,
+    complete_run,
+)
 from rewardsmith.contract.text import format_number
 
 if TYPE_CHECKING:
@@ -40,6 +47,7 @@ def compare(
     ] = None,
     env_kwargs: EnvKwargsOption = None,
     pass_env: PassEnvOption = None,
+    signal: SignalOption = None,
     diff: Annotated[bool, typer.Option("--diff", help="Also show the differences of the first two texts.")] = False,
     json_: JsonOption = False,
 ) -> None:
@@ -51,9 +59,11 @@ def compare(
 
     if len(programs) < 2:
         raise ConfigError("compare takes two programs or more: runs, RUN:g1c02, or reward files")
-    if env is None and (env_kwargs or pass_env):
-        raise ConfigError("--env-kwargs and --pass-env belong to the environment that --env names; give --env too")
-    options = read_env_options(env_kwargs, pass_env or ())
+    if env is None and (env_kwargs or pass_env or signal):
+        raise ConfigError(
+            "--env-kwargs, --pass-env and --signal belong to the environment that --env names; give --env too"
+        )
+    options = read_env_options(env_kwargs, pass_env or (), signals=signal or ())
     with tempfile.TemporaryDirectory() as folder:
         comparison = compare_programs(programs, Path(folder), env, options)
     if json_:

@@ -13,6 +13,7 @@ from rewardsmith.cli.console import print_json, print_line, run_new_search
 from rewardsmith.cli.options import (
     ActionOption,
     ConfigOption,
+    DemoOption,
     EnvKwargsOption,
     ExecutorOption,
     JobsOption,
@@ -23,12 +24,14 @@ from rewardsmith.cli.options import (
     RobotOption,
     SandboxOption,
     SetOption,
+    SignalOption,
     StepsOption,
     TrainerConfigOption,
     TrainerOption,
     YesOption,
     complete_preset,
     drop_unset,
+    join_signals,
     make_absolute,
     parse_executor,
     parse_models,
@@ -55,6 +58,8 @@ def design(
     ] = None,
     env_kwargs: EnvKwargsOption = None,
     pass_env: PassEnvOption = None,
+    signal: SignalOption = None,
+    demo: DemoOption = None,
     designer: Annotated[
         str | None,
         typer.Option(
@@ -72,7 +77,7 @@ def design(
         list[str] | None,
         typer.Option(
             help="Name of the language model, as its endpoint knows it; or ROLE=NAME with a role of designer, critic, "
-            "analyzer, judge."
+            "analyzer, judge, labeller."
         ),
     ] = None,
     seed_reward: Annotated[
@@ -85,7 +90,16 @@ def design(
         int | None, typer.Option(help="Number of generations. [default: as in the preset, 3]")
     ] = None,
     search: Annotated[
-        str | None, typer.Option(help="Search strategy: generations, mcts. [default: generations]")
+        str | None, typer.Option(help="Search strategy: generations, mcts, map-elites. [default: generations]")
+    ] = None,
+    behaviour: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=EXPRESSION:LOW:HIGH[:BINS]",
+            help="A number that tells behaviours apart, for the archive of map-elites, such as "
+            "'speed=mean(x_velocity):0:5:10'. May be given twice. [default: as in the task card, else the model "
+            "proposes]",
+        ),
     ] = None,
     ensemble: Annotated[
         int | None, typer.Option(help="At the end, also train an ensemble of the best N programs. [default: 0]")
@@ -148,12 +162,13 @@ def design(
     }
     overrides = {**drop_unset(options), **parse_executor(executor)}
     env, arguments = select_env(env, robot, action)
-    env_options = read_env_options(env_kwargs, pass_env or (), arguments)
+    env_options = read_env_options(env_kwargs, pass_env or (), arguments, join_signals(signal, demo))
     plan = searches.plan_search(
         *(text, env, fitness, config, overrides, set_ or ()),
         trainer_config=trainer_config,
         env_options=env_options,
         budget=parse_budget(budget_steps, budget_minutes),
+        behaviour=behaviour or (),
     )
 
     if dry_run:
@@ -194,6 +209,7 @@ def show_plan(
     from rewardsmith.contract.records.fitness import AUTO_FITNESS
     from rewardsmith.search import setup
     from rewardsmith.spec import config as configuration
+    from rewardsmith.spec.labelling import describe_label_costs
     from rewardsmith.spec.task_warnings import task_warnings
 
     # For programs.
@@ -201,7 +217,8 @@ def show_plan(
     if json_:
         task = {"task": records.dump(plan.task), "config": plan.config.model_dump(mode="json")}
         environment_remarks = preflight_check(plan.task, plan.config, out, seed_reward)
-        print_json(task | totals | {"remarks": [*task_warnings(plan.task), *environment_remarks]})
+        labels = {"labels": list(describe_label_costs(plan.task.env))} if plan.task.env.learned_signals else {}
+        print_json(task | totals | labels | {"remarks": [*task_warnings(plan.task), *environment_remarks]})
         return
 
     # The task.
@@ -214,6 +231,12 @@ def show_plan(
         print_line(f"           made with {plan.task.env.kwargs}")
     for metric in plan.task.metrics:
         print_line(f"           metric {metric.name} = {metric.expression}")
+    for one in plan.task.behaviour:
+        print_line(
+            f"           behaviour {one.name} = {one.expression}, {one.bins} parts of {one.low:g} to {one.high:g}"
+        )
+    if plan.config.search.strategy == "map-elites" and not plan.task.behaviour:
+        print_line("           behaviour: the model proposes it before the first generation")
 
     # The search, and what it takes.
     for line in _describe_size(plan):
@@ -237,6 +260,7 @@ def _describe_size(plan: SearchPlan) -> list[str]:
     """Return the lines about the size of a search: programs, trainings, time, calls."""
     from rewardsmith.api.speed import describe_time, measure_training_speed
     from rewardsmith.executors import slots_for
+    from rewardsmith.spec.labelling import describe_label_costs
 
     search, slots = plan.config.search, slots_for(plan.config)
     speed = measure_training_speed(plan.task.env.env_id)
@@ -250,6 +274,7 @@ def _describe_size(plan: SearchPlan) -> list[str]:
         *_describe_stages(plan),
         f"Time       {describe_time(plan.trainings, search.env_steps, slots, speed)}",
         f"Calls      {calls}",
+        *(f"Labels     {line}" for line in describe_label_costs(plan.task.env)),
     ]
 
 

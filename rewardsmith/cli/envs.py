@@ -4,6 +4,7 @@ rewardsmith envs                    the tasks with a card
 rewardsmith envs NAME               the content of a card
 rewardsmith envs describe ID        all signals of any environment
 rewardsmith envs new ID             a card to fill in
+rewardsmith envs randomise RUN      ranges of domain randomisation for a robot, from what its policy withstands
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.console import print_json, print_line, print_rows
+from rewardsmith.cli.console import confirm_run, print_json, print_line, print_rows
 from rewardsmith.cli.options import (
     ActionOption,
     EnvKwargsOption,
     JsonOption,
     PassEnvOption,
     RobotOption,
+    RunArgument,
+    SignalOption,
+    TrustRunOption,
     VerbOrNameGroup,
     complete_env,
     select_env,
@@ -30,6 +34,7 @@ from rewardsmith.contract.text import pluralize
 
 if TYPE_CHECKING:
     from rewardsmith.contract.records import EnvSpec, Probe, Signal
+    from rewardsmith.contract.records.randomisation import RandomisationPrior, RandomisationProposal
 
 OptionalEnvArgument = Annotated[
     str | None,
@@ -96,7 +101,12 @@ def show_card(env: EnvArgument, json_: JsonOption = False) -> None:
         rows = ((metric.name, metric.expression, metric.meaning) for metric in task.metrics)
         print_rows(("metric", "expression", "meaning"), rows)
         print_line("")
-    print_rows(("signal", "shape", "unit", "meaning"), (_signal_cells(signal) for signal in task.env.signals))
+    if task.behaviour:
+        parts = ((one.name, one.expression, f"{one.low:g} to {one.high:g}", str(one.bins)) for one in task.behaviour)
+        print_rows(("behaviour", "expression", "range", "parts"), parts)
+        print_line("")
+    signals = (*task.env.signals, *task.env.list_learned())
+    print_rows(("signal", "shape", "unit", "meaning"), (_signal_cells(signal) for signal in signals))
     if task.env.privileged_signals:
         print_line("")
         print_rows(
@@ -115,6 +125,7 @@ def describe(
     action: ActionOption = None,
     env_kwargs: EnvKwargsOption = None,
     pass_env: PassEnvOption = None,
+    signal: SignalOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Describe an environment: spaces, time limit, signals, and the use of each key of `info`."""
@@ -125,7 +136,7 @@ def describe(
 
     env, arguments = select_env(env, robot, action)
     spec, card = find_env(env)
-    spec = read_env_options(env_kwargs, pass_env or (), arguments).apply(spec)
+    spec = read_env_options(env_kwargs, pass_env or (), arguments, signal or ()).apply(spec)
     check_variables_set(spec, os.environ)
     probe = run_probe(spec)
     if json_:
@@ -178,6 +189,64 @@ def new(
     remark = describe_unnamed_signals(probe.signals)
     if remark:
         print_line(remark)
+
+
+@app.command("randomise")
+def randomise(
+    run: RunArgument,
+    candidate: Annotated[
+        str | None,
+        typer.Option(
+            help="A candidate's id, or final, environment-reward. [default: the best program, retrained if it was]"
+        ),
+    ] = None,
+    trust: TrustRunOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Propose [randomisation] for the card of RUN's robot: measured on its policy, chosen by the run's model."""
+    from rewardsmith.api import randomisation_proposals
+    from rewardsmith.cli.show import open_run
+    from rewardsmith.cli.video import choose_default_owner
+    from rewardsmith.contract import records
+    from rewardsmith.report.export.trained_policy import choose_policy
+    from rewardsmith.report.live import PlainLines
+    from rewardsmith.search.randomisation_proposal import list_ranges
+
+    opened = open_run(run)
+    randomisation_proposals.check_robot(opened)
+    policy = choose_policy(opened, candidate or choose_default_owner(opened))
+    confirm_run(opened, trust)
+    prior, proposal = randomisation_proposals.propose_randomisation(opened, policy, PlainLines(sys.stderr, opened))
+    if json_:
+        chosen = None if proposal is None else records.dump(proposal)
+        print_json({"prior": records.dump(prior), "proposal": chosen, "ranges": list_ranges(prior, proposal)})
+        return
+    _print_randomisation(prior, proposal, opened.layout.best_program)
+
+
+def _print_randomisation(prior: RandomisationPrior, proposal: RandomisationProposal | None, program: Path) -> None:
+    from rewardsmith.contract.text import format_number
+    from rewardsmith.search.randomisation_proposal import list_ranges, render_section
+
+    print_line(
+        f"{prior.owner}: fitness {format_number(prior.fitness)}, random actions {format_number(prior.random)}; it"
+        f" performs with {format_number(prior.floor)} or more"
+    )
+    ranges = list_ranges(prior, proposal)
+    rows = [
+        (name, f"{sweep.low:g} to {sweep.high:g}", " to ".join(f"{end:g}" for end in ranges.get(name, ())) or "-")
+        for name, sweep in prior.sweeps.items()
+    ]
+    print_rows(("parameter", "it performs", "chosen" if proposal else "for the card"), rows)
+    if proposal is not None:
+        print_line(f"\n{proposal.model}: {proposal.reason}")
+    else:
+        print_line("\nThe run's designer is no language model: these are the measured ranges as they are.")
+    print_line(f"\n{render_section(ranges)}")
+    print_line(
+        "\nPut these lines into the task's card (`rewardsmith envs new NAME` writes one), and train again:"
+        f" rewardsmith train {program} --env CARD.toml"
+    )
 
 
 def _print_spaces(spec: EnvSpec, probe: Probe) -> None:

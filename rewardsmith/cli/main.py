@@ -21,11 +21,13 @@ from rewardsmith.cli import (
     doctor,
     envs,
     export,
+    fit,
     library,
     mcp,
     play,
     presets,
     push,
+    record,
     refine,
     report,
     resume,
@@ -56,8 +58,10 @@ app.command(short_help="Show the runs, one run's candidates, or one candidate.")
 app.command(short_help="Write a run or a sweep as one HTML file.")(report.report)
 app.command(short_help="Compare reward programs or runs.")(compare.compare)
 app.command(short_help="Measure what each term of the best program earns.")(ablate.ablate)
+app.command(short_help="Fit a program's weights to demonstrations.")(fit.fit)
 app.command(short_help="Render a video of a recorded episode.")(video.video)
 app.command(short_help="Show a trained policy in a window.")(play.play)
+app.command(short_help="Record episodes as demonstrations.")(record.record)
 app.command(short_help="Export a program as a Gymnasium wrapper, or its policy (ONNX ...).")(export.export)
 app.command(short_help="Push the best program to the Hugging Face Hub.")(push.push)
 app.command(short_help="Check a reward file as the critic checks a candidate.")(check.check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -81,6 +82,24 @@ PassEnvOption = Annotated[
         "--pass-env", metavar="NAME", help="An environment variable that reaches the environment. May be given twice."
     ),
 ]
+SignalOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--signal",
+        metavar="TOML",
+        help="A learned signal, as in a card: 'reached = { provider = \"subgoals\" }'. May be given twice.",
+    ),
+]
+
+DemoOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--demo",
+        metavar="FILE",
+        help="Recorded episodes: programs get the signal `progress`, how far a state is along them. May be given "
+        "twice.",
+    ),
+]
 
 FitnessOption = Annotated[
     str | None, typer.Option("--fitness", help="How success is measured. [default: as in the task card]")
@@ -155,6 +174,17 @@ def select_env(env: str | None, robot: str | None, action: str | None) -> tuple[
     if action is not None and not names_robot(chosen) and not chosen.endswith(".toml"):
         raise ConfigError("--action belongs to a robot (--robot FILE), or to a robot's task card")
     return chosen, {} if action is None else {"action": action}
+
+
+def join_signals(signals: Sequence[str] | None, demos: Sequence[str] | None) -> list[str]:
+    """Return the learned signals of `--signal`, and the one that `--demo` stands for.
+
+    >>> join_signals(None, ["demo.npz"])
+    ['progress = { provider = "demonstrations", demo = ["demo.npz"] }']
+    """
+    listed = ", ".join(json.dumps(file) for file in demos or ())
+    progress = [f'progress = {{ provider = "demonstrations", demo = [{listed}] }}'] if demos else []
+    return [*(signals or ()), *progress]
 
 
 def parse_executor(text: str | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import typer
 from rewardsmith.cli.console import run_new_search
 from rewardsmith.cli.options import (
     ConfigOption,
+    DemoOption,
     EnvKwargsOption,
     EnvOption,
     FitnessOption,
@@ -18,10 +19,13 @@ from rewardsmith.cli.options import (
     OutOption,
     PassEnvOption,
     SetOption,
+    SignalOption,
     StepsOption,
     TrainerConfigOption,
     TrainerOption,
     drop_unset,
+    join_signals,
+    parse_models,
 )
 
 
@@ -30,11 +34,16 @@ def train(
     env: EnvOption,
     env_kwargs: EnvKwargsOption = None,
     pass_env: PassEnvOption = None,
+    signal: SignalOption = None,
+    demo: DemoOption = None,
     fitness: FitnessOption = None,
     steps: StepsOption = None,
     seeds: Annotated[int, typer.Option(help="Training seeds.")] = 1,
     jobs: JobsOption = None,
     baseline: Annotated[bool, typer.Option("--baseline", help="Also train on the environment reward.")] = False,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Name of the language model, where a signal is labelled by one.")
+    ] = None,
     trainer: TrainerOption = None,
     trainer_config: TrainerConfigOption = None,
     config: ConfigOption = None,
@@ -51,7 +60,8 @@ def train(
     # The run is a search of one program, of which only the final evaluation takes place.
     search: dict[str, Any] = {"env_steps": steps, "final_seeds": seeds, "baseline": baseline}
     search |= {"population": 1, "generations": 1, "seeds": 1, "designer": "symbolic"}
-    overrides = drop_unset({"search": search, "training": {"trainer": trainer}, "jobs": jobs})
+    llm = parse_models(model or ())
+    overrides = drop_unset({"search": search, "training": {"trainer": trainer}, "llm": llm, "jobs": jobs})
     plan = searches.plan_search(
         f"train {file.name}",
         env,
@@ -60,6 +70,6 @@ def train(
         overrides,
         set_ or (),
         trainer_config=trainer_config,
-        env_options=read_env_options(env_kwargs, pass_env or ()),
+        env_options=read_env_options(env_kwargs, pass_env or (), signals=join_signals(signal, demo)),
     )
     run_new_search(searches.create_run(plan, out, measured=program), json_)

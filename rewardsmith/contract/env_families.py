@@ -58,6 +58,8 @@ class EnvFamily:
     packages: tuple[FamilyPackage, ...]
     own_venv: str = ""
     """Why it cannot share a virtual environment with the newest packages; "" where it can."""
+    is_resident: bool = False
+    """Whether a process that stays does its jobs, one after another, and no fork: it computes on a GPU."""
 
     def list_problems(self) -> Iterator[str]:
         """Yield each package that is missing or has an unsuitable version, in words."""
@@ -75,6 +77,7 @@ _OLD_MUJOCO = "this family needs an older MuJoCo than others, so give it a virtu
 _BOX2D = FamilyPackage("box2d" if sys.version_info < (3, 14) else "box2d-py")
 _ROBOTICS = FamilyPackage("gymnasium-robotics", at_least="1.4")
 _ADAPTERS = "rewardsmith.worker.envs.adapters"
+_MJLAB = "mjlab"
 
 FAMILIES: tuple[EnvFamily, ...] = (
     EnvFamily(
@@ -155,6 +158,19 @@ FAMILIES: tuple[EnvFamily, ...] = (
         "panda_gym",
         (FamilyPackage("panda-gym", at_least="3.0"), FamilyPackage("pybullet")),
     ),
+    EnvFamily(
+        _MJLAB,
+        "mjlab",
+        r"Mjlab-",
+        "mjlab",
+        (
+            FamilyPackage("mjlab", at_least="1.6", below="1.7"),
+            FamilyPackage("mujoco", at_least="3.11", below="3.12"),
+            FamilyPackage("rsl-rl-lib", at_least="5.4"),
+        ),
+        "it runs on MuJoCo 3.11 alone, so give it a virtual environment of its own",
+        is_resident=True,
+    ),
     EnvFamily("Gymnasium's Box2D", "box2d", r"LunarLander|BipedalWalker|CarRacing", "gymnasium", (_BOX2D,)),
 )
 """The first row whose pattern fits an id is its family."""
@@ -192,6 +208,16 @@ def is_family_installed(env_id: str) -> bool:
     """Return whether the packages of an environment's family are installed; True for one without a family."""
     family = find_family(env_id)
     return family is None or not any(family.list_problems())
+
+
+def is_resident(env_id: str) -> bool:
+    """Return whether a process that stays does an environment's jobs, and no fork.
+
+    >>> is_resident("mjlab:Mjlab-Cartpole-Balance"), is_resident("Hopper-v5")
+    (True, False)
+    """
+    family = find_family(env_id)
+    return family is not None and family.is_resident
 
 
 def resolve_make_arguments(env_id: str, kwargs: Mapping[str, JsonValue]) -> tuple[str, dict[str, JsonValue]]:

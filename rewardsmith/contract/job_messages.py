@@ -2,6 +2,7 @@
 
 CurveProgress   a new point of the learning curve
 RungReached     a training waits at a rung; the answer is GO_ON or STOP
+CaptionsSeen    a training has met new captions of a learned signal; no answer follows on this line
 JobRefused      the user's input, or this machine, does not allow the job; the orchestrator raises the error again
 JobCrashed      the machinery failed; the traceback lies in worker.log in the job's folder
 JobEnded        the job's process has ended; sent by the worker that started it
@@ -34,6 +35,17 @@ class RungReached:
 
     rung: Rung
     kind: Literal["reached"] = "reached"
+
+
+@dataclass(frozen=True)
+class CaptionsSeen:
+    """A training has met captions that it has not reported before; labels of them arrive in the run's label table."""
+
+    signal: str
+    """Name of the learned signal."""
+    captions: tuple[str, ...]
+    """The newest first."""
+    kind: Literal["captions"] = "captions"
 
 
 @dataclass(frozen=True)
@@ -72,7 +84,7 @@ class JobEnded:
     kind: Literal["ended"] = "ended"
 
 
-JobMessage = CurveProgress | RungReached | JobRefused | JobCrashed | JobEnded
+JobMessage = CurveProgress | RungReached | CaptionsSeen | JobRefused | JobCrashed | JobEnded
 
 
 def encode_message(message: JobMessage) -> bytes:

@@ -60,6 +60,8 @@ def find_observation_fault(
             return f"{name!r} tells the reward or the success, which no policy may see; name signals of the catalogue"
         if name not in by_name:
             return f"there is no signal {name!r}; {_suggest_names(name, list(by_name))}"
+        if by_name[name].is_learned:
+            return f"{name!r} is a learned signal, whose values are computed after a rollout: name the simulator's own"
         shape = by_name[name].shape
         if len(shape) >= IMAGE_AXES:
             size = "x".join(map(str, shape))

@@ -5,6 +5,9 @@ smooth_step    0 to 1 with zero slope at both ends
 potential      the potential-based difference gamma * after - before (Ng, Harada & Russell, 1999)
 distance       Euclidean distance of two batches of vectors
 wrap_angle     an angle brought into [-pi, pi)
+clip_surplus   what a value lacks of a threshold; beyond it nothing more is paid (Gao et al., 2024)
+delta          the gain of a value in one step, so that an episode is paid its net gain (Gao et al., 2024)
+kinesthetic    several components as one, their signed geometric mean (Lucy-SKG, 2023)
 
 This module imports nothing but NumPy: the reward process carries it, and an exported file copies from it.
 """
@@ -24,7 +27,7 @@ def tolerance(
     sigmoid: str = "gaussian",
     value_at_margin: float = 0.1,
 ) -> Array:
-    """Return 1 where `x` lies within the bounds, and less the farther outside it lies.
+    """Return 1 within the bounds and less outside: `value_at_margin` at the distance `margin`, 0 without a margin.
 
     Tassa et al., "DeepMind Control Suite", 2018 (arXiv:1801.00690), section 2: outside, the value is
     sigmoid(d) where d is the distance to the nearer bound in units of the margin, and sigmoid(1) is
@@ -157,3 +160,65 @@ def wrap_angle(angle: ArrayLike) -> Array:
         angle: radians, any shape.
     """
     return np.asarray((np.asarray(angle, dtype=np.float64) + np.pi) % (2.0 * np.pi) - np.pi)
+
+
+def clip_surplus(value: ArrayLike, threshold: float) -> Array:
+    """Return min(value - threshold, 0): what the value lacks of a threshold, so that more than enough pays nothing.
+
+    The clip mechanism of Gao et al., "On Designing Effective RL Reward at Training Time for LLM Reasoning", 2024
+    (arXiv:2410.15115), section 4: a policy has no reason to collect a term beyond its threshold.
+
+    >>> clip_surplus([0.2, 0.5, 3.0], threshold=0.5)
+    array([-0.3,  0. ,  0. ])
+
+    Args:
+        value: any shape, (n,) as a rule.
+        threshold: of what is enough, in the unit of `value`.
+
+    Returns:
+        Values of 0 or less, of the shape of `value`.
+    """
+    return np.asarray(np.minimum(np.asarray(value, dtype=np.float64) - threshold, 0.0))
+
+
+def delta(before: ArrayLike, after: ArrayLike) -> Array:
+    """Return after - before: the gain of a value in one step, so that an episode earns its net gain, however long.
+
+    The delta mechanism of Gao et al., 2024 (arXiv:2410.15115), section 4, pays the difference of neighbouring steps, so
+    that repeated steps add nothing up. Its return from a step on is bounded by the range of the value. It differs from
+    `potential` in its discount of 1. For a value of the transition itself, keep the last one in memory.
+
+    >>> delta([1.0, 2.0], [2.0, 2.0])
+    array([1., 0.])
+
+    Args:
+        before: the value before the transition, (n,).
+        after: the value after it, (n,).
+    """
+    return np.asarray(np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64))
+
+
+def kinesthetic(components: list[ArrayLike]) -> Array:
+    """Return the signed geometric mean of several components: large only where all are, negative where one is.
+
+    The kinesthetic reward combination of Moschopoulos et al., "Lucy-SKG: Learning to Play Rocket League Efficiently
+    Using Deep Reinforcement Learning", 2023 (arXiv:2305.15801): sgn * (prod_i |r_i|)^(1/k), where sgn is 1 if every
+    r_i >= 0 and -1 otherwise. A sum pays for one component alone; here a component near 0 takes the others with it.
+
+    >>> kinesthetic([[1.0, 4.0, 0.0], [4.0, -1.0, 5.0]])
+    array([ 2., -2.,  0.])
+
+    Args:
+        components: k of them, each (n,) or a number, in units in which their sizes are comparable.
+
+    Returns:
+        (n,).
+
+    Raises:
+        ValueError: if there is no component.
+    """
+    if not len(components):
+        raise ValueError("kinesthetic: name at least one component, as in kinesthetic([speed, alignment])")
+    stacked = np.stack(np.broadcast_arrays(*[np.asarray(one, dtype=np.float64) for one in components]))
+    size = np.prod(np.abs(stacked), axis=0) ** (1.0 / len(stacked))
+    return np.asarray(np.where(np.all(stacked >= 0.0, axis=0), size, -size))

@@ -26,7 +26,7 @@ logging.getLogger("rewardsmith").addHandler(logging.NullHandler())
 FILES = (
     *("job.json", "progress.jsonl", "worker.log", "result.json"),
     *("policy.json", "policy.safetensors", "transitions.npz", "episodes.npz", "video.mp4", "video.webp"),
-    *("stills.npz", "policy.onnx", "policy.pt", "policy.zip"),
+    *("stills.npz", "states.npz", "policy.onnx", "policy.pt", "policy.zip"),
 )
 """Files that an earlier job may have left in a folder."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic
 
-from rewardsmith.contract import job_messages, records
+from rewardsmith.contract import env_families, gpus, job_messages, records
 from rewardsmith.contract.errors import Upgraded, WorkerFailed
 from rewardsmith.contract.records import CurvePoint, Job
 from rewardsmith.executors import host
@@ -20,8 +21,11 @@ from rewardsmith.executors.worker_process import JobChannel, WorkerProcess
 
 logger = logging.getLogger(__name__)
 
+OnCaptions = Callable[[job_messages.CaptionsSeen], None]
 ATTEMPTS = 2
 """How often a job is tried when the machinery fails."""
+RESIDENT_KINDS = ("probe", "train", "evaluate")
+"""Kinds of jobs that a process that stays does, in families that have one; the others need no GPU."""
 
 
 class LocalExecutor:
@@ -46,10 +50,14 @@ class LocalExecutor:
                 (`training.physics_threads`); None: those of this machine.
         """
         self.slots = slots
+        self.on_captions: OnCaptions | None = None
+        """Is told of the captions that trainings report, in the thread of the job; it must not block."""
         self._cores = host.count_cores() if cores is None else cores
         self._time_limit_s = time_limit_s
         self._memory_limit_mib, self._module_folder = memory_limit_mib, module_folder
         self._slots = _Slots(slots)
+        # Jobs of processes that stay: one at once on each GPU.
+        self._resident_slots = _Slots(len(gpus.list_gpus(os.environ)) or 1)
         self._lock = threading.Lock()
         self._worker: WorkerProcess | None = None
 
@@ -62,11 +70,12 @@ class LocalExecutor:
             return earlier_result
         cause = ""
         curve: tuple[CurvePoint, ...] = ()
+        slots = self._resident_slots if is_resident(job) else self._slots
         for number in range(1, ATTEMPTS + 1):
-            with self._slots.hold_slot():
+            with slots.hold_slot():
                 prepare_folder(job, out)
                 logger.info("%s job starts in %s, attempt %d", job.kind, out, number)
-                attempt = _Attempt(job, out, self._slots, self._time_limit_s, on_event, decide)
+                attempt = _Attempt(job, out, slots, self._time_limit_s, on_event, decide, self.on_captions)
                 try:
                     result = attempt.run(self._ensure_worker())
                 except _MachineryFailed as failure:
@@ -80,6 +89,7 @@ class LocalExecutor:
     def close(self) -> None:
         """End every job; see `Executor.close`."""
         self._slots.close()
+        self._resident_slots.close()
         with self._lock:
             if self._worker is not None:
                 self._worker.close()
@@ -110,11 +120,12 @@ class _Attempt(Generic[R]):
         time_limit_s: float | None,
         on_event: OnEvent | None,
         decide: Decide | None,
+        on_captions: OnCaptions | None,
     ) -> None:
         self.curve: list[CurvePoint] = []
         self._job, self._out, self._slots = job, out, slots
         self._limit_s = self._left_s = time_limit_s
-        self._on_event, self._decide = on_event, decide
+        self._on_event, self._decide, self._on_captions = on_event, decide, on_captions
         self._failure: job_messages.JobRefused | job_messages.JobCrashed | None = None
 
     def run(self, worker: WorkerProcess) -> R:
@@ -126,7 +137,8 @@ class _Attempt(Generic[R]):
         """
         # Hand the job over.
         try:
-            channel = worker.open_job(self._job.kind, self._out, self._job.env.pass_env)
+            verb = "resident" if is_resident(self._job) else self._job.kind
+            channel = worker.open_job(verb, self._out, self._job.env.pass_env)
         except Upgraded:
             raise
         except WorkerFailed as error:
@@ -170,6 +182,9 @@ class _Attempt(Generic[R]):
             with self._slots.lend_slot():
                 go_on = self._decide(message.rung) if self._decide else True
             channel.send_decision(go_on)
+        elif isinstance(message, job_messages.CaptionsSeen):
+            if self._on_captions:
+                self._on_captions(message)
         elif isinstance(message, job_messages.JobRefused | job_messages.JobCrashed):
             self._failure = message
 
@@ -237,6 +252,11 @@ class _Slots:
         with self._changed:
             self._free += 1
             self._changed.notify()
+
+
+def is_resident(job: Job[R]) -> bool:
+    """Return whether a process that stays does a job."""
+    return job.kind in RESIDENT_KINDS and env_families.is_resident(job.env.env_id)
 
 
 def describe_exit(code: int) -> str:

@@ -1,8 +1,9 @@
 """Executor of a Ray cluster: one of a given address, or one that is started on this machine.
 
-A job is a task of one CPU. Its files are sent with it and its results are sent back, so that the nodes share no file
-system with this machine. A job whose node is lost is done again on another; Ray's own retries are off, since they
-would repeat a curve's points unnoticed. Trainings do not stop at rungs here: one that waits would hold its CPU.
+A job is a task of one CPU, and of one GPU where its environments are simulated on one and the cluster has any. Its
+files are sent with it and its results are sent back, so that the nodes share no file system with this machine. A job
+whose node is lost is done again on another; Ray's own retries are off, since they would repeat a curve's points
+unnoticed. Trainings do not stop at rungs here: one that waits would hold its CPU.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rewardsmith.contract.errors import ConfigError, RunError, WorkerFailed
 from rewardsmith.contract.records import CurvePoint, Job, TrainJob
 from rewardsmith.executors import remote_node
 from rewardsmith.executors.base import Decide, OnEvent, R, load_finished, prepare_folder
+from rewardsmith.executors.local import is_resident
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +133,8 @@ class RayExecutor:
     def _run_attempt(self, job: Job[R], out: Path, curve: list[CurvePoint], on_event: OnEvent | None) -> R:
         policy = Path(job.policy_folder) if job.policy_folder else None
         files = remote_node.read_files(policy, remote_node.POLICY) if policy else {}
-        task = self._work.remote(records.dump(job), files, self._limits)
+        work = self._work.options(num_gpus=1) if self._needs_gpu(job) else self._work
+        task = work.remote(records.dump(job), files, self._limits)
         try:
             for kind, content in self._receive_messages(task):
                 if kind == "point":
@@ -146,6 +149,10 @@ class RayExecutor:
             self._cancel(task)
             raise
         raise _NodeLost("the job's node ended it without a result")
+
+    def _needs_gpu(self, job: Job[R]) -> bool:
+        """Return whether a job reserves a GPU: where its environments are simulated on one, and the cluster has any."""
+        return is_resident(job) and self._ray.cluster_resources().get("GPU", 0) >= 1
 
     def _store_result(self, job: Job[R], out: Path, result: Any, files: remote_node.Files) -> R:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import shutil
 import tempfile
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rewardsmith.contract import job_messages, records
+from rewardsmith.contract import gpus, job_messages, records
 from rewardsmith.contract.errors import RewardsmithError, WorkerFailed
 from rewardsmith.contract.records import Job, JobResult, load_job
 from rewardsmith.executors.base import FILES, load_finished
@@ -25,7 +26,8 @@ Files = dict[str, bytes]
 RemoteMessage = tuple[str, Any]
 """("point", a curve's point), and last ("refused", error and message) or ("done", the result and its files)."""
 
-_executors: dict[tuple[float | None, int | None], LocalExecutor] = {}
+_executors: dict[tuple[float | None, int | None, str | None], LocalExecutor] = {}
+"""By their limits, and the GPUs that Ray gave the task."""
 
 
 def run_remote_job(
@@ -77,7 +79,8 @@ def _follow_job(job: Job[JobResult], out: Path, limits: tuple[float | None, int 
 
     def run() -> None:
         try:
-            executor = _executors.setdefault(limits, LocalExecutor(1, *limits, cores=CORES))
+            key = (*limits, os.environ.get(gpus.VARIABLE))
+            executor = _executors.setdefault(key, LocalExecutor(1, *limits, cores=CORES))
             result = executor.run(job, out, lambda point: messages.put(("point", records.dump(point))))
             # A result that could not be reached has no files but the worker's log.
             is_complete = load_finished(job, out) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rewardsmith.contract import records
+from rewardsmith.contract import env_families, records
 from rewardsmith.contract.errors import RunError
 from rewardsmith.contract.records import EvaluateJob, RenderJob
 
@@ -36,4 +36,5 @@ def render_job_for_episode(owner: str, evaluation: Path, seed: int) -> RenderJob
         fitness=job.fitness,
         seed=seed,
         deterministic=job.deterministic,
+        evaluation=str(evaluation.resolve()) if env_families.is_resident(job.env.env_id) else None,
     )

@@ -30,8 +30,15 @@ PASSED_ON = (
     "LC_ALL",
     "TMPDIR",
     "LD_LIBRARY_PATH",
+    # Which GPUs there are, and where Warp keeps its compiled kernels.
+    "CUDA_VISIBLE_DEVICES",
+    "WARP_CACHE_PATH",
     "MUJOCO_GL",
     "PYOPENGL_PLATFORM",
+    # Where transformers and the Hugging Face Hub keep the weights of open models.
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "HF_HUB_OFFLINE",
     # Where the Docker engine is, and the image to start from: a worker opens the containers of its reward process.
     "DOCKER_HOST",
     "DOCKER_TLS_VERIFY",
@@ -160,7 +167,7 @@ class WorkerProcess:
         """Hand over the job of a folder.
 
         Args:
-            kind: the job's.
+            kind: the job's, or "resident" for a process that stays.
             folder: where job.json is.
             pass_env: names of environment variables whose values its process gets; those that are not set are left out.
 

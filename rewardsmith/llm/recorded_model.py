@@ -101,6 +101,11 @@ class RecordedModel:
             entry, cached = self._find_or_ask(again, role, sample)
         return _to_completion(entry, cached=cached)
 
+    def list_answers(self, role: str) -> tuple[LedgerEntry, ...]:
+        """Return every answer that a role has had, in this run and in the recording that may be used; oldest first."""
+        recorded = self._recording.entries if self._recording else ()
+        return tuple(entry for entry in (*recorded, *self.ledger.entries) if entry.role == role)
+
     def close(self) -> None:
         """Make no further attempts, and let go of the connections."""
         with self._lock:

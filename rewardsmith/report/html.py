@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from rewardsmith.contract.errors import RewardsmithError, RunError
 from rewardsmith.contract.observation import choose_observation
 from rewardsmith.report import charts, video
 from rewardsmith.report.charts import code_listing, line_chart
+from rewardsmith.report.charts.archive_map import find_random_fitness, layout_archive
 from rewardsmith.report.charts.line_chart import ChartLine, LineChart, ReferenceLevel
 from rewardsmith.report.charts.lineage import layout_lineage
 from rewardsmith.report.run_data import LearningCurve, RunData, load_run_data
@@ -28,18 +30,20 @@ TONES = 6
 """Colours of chart lines, as the style sheet defines them."""
 
 
-def write_report(run: Run, out: Path | None = None) -> Path:
+def write_report(run: Run, out: Path | None = None, axes: Sequence[str] = ()) -> Path:
     """Write a run's report; a search that has not ended is shown as far as it is.
 
     Args:
         run: the run.
         out: the file; None writes `report.html` into the run's directory.
+        axes: two components of signals over which the terms are drawn; empty chooses them.
 
     Raises:
+        ConfigError: if an axis is not a recorded signal's component.
         RunError: if the run is damaged, or the file cannot be written.
     """
     path = out or run.layout.report
-    page = render_report(run, load_run_data(run), path.parent)
+    page = render_report(run, load_run_data(run), path.parent, axes)
     try:
         records.write_text(path, page)
     except OSError as error:
@@ -47,14 +51,17 @@ def write_report(run: Run, out: Path | None = None) -> Path:
     return path
 
 
-def render_report(run: Run, data: RunData, folder: Path) -> str:
+def render_report(run: Run, data: RunData, folder: Path, axes: Sequence[str] = ()) -> str:
     """Render the page.
 
     Args:
         run: the run.
         data: what `load_run_data` read of it.
         folder: the folder of the page, from which its links start.
+        axes: see `write_report`.
     """
+    from rewardsmith.report.term_maps import draw_term_maps
+
     best = data.best
     levels = _reference_levels(data)
     learning = [curve_line(curve, tone) for tone, curve in enumerate(data.curves)]
@@ -73,7 +80,10 @@ def render_report(run: Run, data: RunData, folder: Path) -> str:
             learning=line_chart.layout_charts(learning, levels),
             search_chart=line_chart.layout_charts(_search_lines(data), levels),
             term_charts=_term_charts(data),
+            multiplier_charts=_multiplier_charts(data),
+            maps=draw_term_maps(run, best, axes) if best else None,
             lineage=layout_lineage(data.candidates, best.id if best else None),
+            archive=layout_archive(run.task.behaviour, data.candidates, find_random_fitness(data.result)),
             metric_names=metric_names(data.candidates),
             mean_metrics=mean_metrics,
             rows=code_listing.list_code_lines(best.proposal.source, findings) if best else (),
@@ -137,6 +147,12 @@ def _term_charts(data: RunData) -> tuple[LineChart, ...]:
     for index, term in enumerate(data.terms):
         if len(term.paid_per_step) > 1:
             lines.append(ChartLine(term.name, term.paid_per_step, (1 + index) % TONES))
+    return line_chart.layout_charts(lines)
+
+
+def _multiplier_charts(data: RunData) -> tuple[LineChart, ...]:
+    """Return the charts of the Lagrange multipliers of the best program's training."""
+    lines = [ChartLine(one.limit, one.multipliers, index % TONES) for index, one in enumerate(data.limits)]
     return line_chart.layout_charts(lines)
 
 

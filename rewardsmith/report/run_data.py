@@ -12,6 +12,7 @@ from rewardsmith.contract import records
 from rewardsmith.contract.errors import RewardsmithError
 from rewardsmith.contract.fitness.judged import describe_fitness_source
 from rewardsmith.contract.records import Candidate, ReportedMetric, Result, Signal, TermStats, Training
+from rewardsmith.contract.term_limits import parse_limit
 from rewardsmith.llm import Ledger
 from rewardsmith.report.estimates import CandidateEstimates, build_estimates
 from rewardsmith.report.text import mean_metrics, metric_names
@@ -49,6 +50,18 @@ class TermSummary:
     """Under random actions; None if there was no trial scoring."""
     paid_per_step: tuple[tuple[float, float], ...]
     """Environment steps, and the mean payment per step over training episodes, weight included."""
+
+
+@dataclass(frozen=True)
+class LimitCourse:
+    """A limit of `training.constraints` over a training."""
+
+    limit: str
+    """As the setting has it: "effort <= 0.2"."""
+    mean: float
+    """Mean of the term per step at the end of training, before its weight."""
+    multipliers: tuple[tuple[float, float], ...]
+    """Environment steps, and the Lagrange multiplier there."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +104,8 @@ class RunData:
     """Metrics measured in addition to the fitness."""
     estimates: CandidateEstimates = field(default_factory=CandidateEstimates)
     """Fitness to expect of each candidate when it is retrained."""
+    limits: tuple[LimitCourse, ...] = ()
+    """Of the reported training of the best program, first seed; empty without `training.constraints`."""
 
 
 def load_run_data(run: Run) -> RunData:
@@ -129,6 +144,7 @@ def load_run_data(run: Run) -> RunData:
         env_steps=sum(training.env_steps for training in trainings.values()),
         metrics=metrics,
         estimates=build_estimates(candidates, read_finalists(run), result.best.id if result else None),
+        limits=_follow_limits(_shown_trainings(trainings, best)) if best else (),
     )
 
 
@@ -216,6 +232,23 @@ def _final_curves(run: Run, trainings: dict[str, Training], best: Candidate | No
         curve = average_curves(name, tuple(own.values()), data)
         if curve:
             yield curve
+
+
+def _shown_trainings(trainings: dict[str, Training], best: Candidate) -> list[Training]:
+    """Return the reported trainings of the best program; those of the search where there are none."""
+    final = [training for key, training in trainings.items() if owner_of_training(key) == final_owner(best.id)]
+    return final or list(best.trainings)
+
+
+def _follow_limits(trainings: Sequence[Training]) -> tuple[LimitCourse, ...]:
+    """Return the course of each limit in the first of the trainings."""
+    curve = trainings[0].curve if trainings else ()
+    courses = []
+    for limit in dict.fromkeys(limit for point in curve for limit in point.multipliers):
+        points = [point for point in curve if limit in point.multipliers]
+        multipliers = tuple((float(point.env_steps), point.multipliers[limit]) for point in points)
+        courses.append(LimitCourse(limit, points[-1].terms[parse_limit(limit).term], multipliers))
+    return tuple(courses)
 
 
 def _summarize_terms(best: Candidate) -> tuple[TermSummary, ...]:

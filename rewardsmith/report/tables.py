@@ -20,6 +20,7 @@ from rewardsmith.report.text import (
     metric_names,
     replace_control_chars,
 )
+from rewardsmith.search.steps.evolution import BehaviourArchive
 from rewardsmith.search.storage.layout import MEASURED_ID, RunLayout
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def summarize_result(result: Result) -> list[str]:
         lines.append(f"stage {number}, {pluralize(stage.env_steps, 'step')}: {stage.text} (selection score {reached})")
     if result.observation:
         lines.append(f"the policy observes: {describe_observation(result.observation)}")
+    lines += _describe_archive(result)
     costs = [pluralize(result.env_steps, "environment step")]
     if result.best.id != MEASURED_ID:
         costs.insert(0, pluralize(len(result.candidates), "candidate"))
@@ -135,6 +137,19 @@ def summarize_result(result: Result) -> list[str]:
     if result.stopped:
         lines.append(f"ended early: {result.stopped}")
     return [replace_control_chars(line) for line in lines]
+
+
+def _describe_archive(result: Result) -> list[str]:
+    """Return a line on the archive of behaviours; none where the task has no descriptors."""
+    if not result.behaviour:
+        return []
+    archive = BehaviourArchive.build(result.behaviour, result.candidates)
+    filled = f"{len(archive.elites)} of {pluralize(archive.size, 'cell')} ({archive.coverage:.0%})"
+    line = f"archive of {' and '.join(one.name for one in result.behaviour)}: policies in {filled}"
+    if result.baselines.random is not None:
+        score = archive.compute_qd_score(result.baselines.random)
+        line += f", QD score {format_number(score)} above random actions"
+    return [line]
 
 
 def _format_estimates(

@@ -14,6 +14,7 @@ from typing import Any
 
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import Candidate, CurvePoint, Result
+from rewardsmith.contract.term_limits import parse_limit
 from rewardsmith.contract.text import flatten_text
 from rewardsmith.search.callbacks import CallbackList, SearchCallback
 from rewardsmith.search.storage import Run
@@ -208,6 +209,8 @@ def point_scalars(point: CurvePoint) -> dict[str, float]:
     values = {"fitness": point.fitness, "reward": point.reward, "length": point.length}
     values |= {"train/approx_kl": point.approx_kl, "train/clip_fraction": point.clip_fraction}
     values |= {f"terms/{name}": value for name, value in point.terms.items()}
+    # MLflow takes no "<=" in a name.
+    values |= {f"multipliers/{parse_limit(limit).tag}": value for limit, value in point.multipliers.items()}
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -266,8 +266,8 @@ def _make_job(
 def _job_digest(job: RenderJob) -> str:
     """Return eight hexadecimal digits that identify what a video shows: the policy by its content, not by its path."""
     shown = records.dump(replace(job, policy=None))
-    # Videos have no stills; without the field the digests of older videos stay valid.
-    del shown["stills"]
+    # Videos have no stills; without these fields the digests of older videos stay valid.
+    del shown["stills"], shown["evaluation"]
     shown |= {"look": LOOK_VERSION, "container": opengl.choose_video_format()}
     digest = hashlib.sha256(json.dumps(shown, sort_keys=True).encode())
     for name in POLICY_FILES if job.policy else ():

@@ -112,6 +112,15 @@ class EpisodeFile:
             arrays |= {_start_key(index, name): value for name, value in episode.start.items()}
         np.savez(self.path, allow_pickle=False, **arrays)
 
+    def count_episodes(self) -> int:
+        """Return the number of episodes.
+
+        Raises:
+            OSError: if the file cannot be read.
+        """
+        with ArrayFile(self.path) as arrays:
+            return sum(key.endswith("/action") and key.count("/") == 1 for key in arrays)
+
     def read_rollout(self, index: int, terminated: bool) -> Rollout:
         """Read one episode as a fitness expression takes it.
 

@@ -17,8 +17,6 @@ from rewardsmith.spec.task_cards import Task
 
 LEAST_PROGRAMS = 3
 """Programs with a fitness from which on the noise can be guessed."""
-NOISE_QUANTILE = 1.645
-"""Two programs of equal worth differ by more than so many deviations of a difference in one pair of ten."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def build_brief(
         env_id=task.env.env_id,
         env_about=_describe_environment(task, probe),
         signals=probe.signals,
-        card_signal_count=len(task.env.signals),
+        card_signal_count=len(task.env.signals) + len(task.env.learned_signals),
         action=task.action or probe.action_about,
         generation=generation,
         population=config.population,
@@ -94,11 +92,13 @@ def build_brief(
         ties=_find_ties(best, visible) if ranks_by_metric else (),
         unobserved=find_unobserved(run.config.training, probe),
         signal_facts=facts.signals,
+        aim=slot.aim,
+        descriptors=task.behaviour if slot.aim else (),
     )
 
 
 def estimate_noise(candidates: Sequence[Candidate], seeds: int) -> float | None:
-    """Return the difference in fitness that two programs of equal worth pass in one pair of ten.
+    """Return the difference in fitness below which two programs cannot be told apart; see `shrinkage.find_ties`.
 
     Args:
         candidates: of the search so far.
@@ -111,7 +111,7 @@ def estimate_noise(candidates: Sequence[Candidate], seeds: int) -> float | None:
     variances = shrinkage.estimate_variances(fitness)
     if variances is None or len(fitness) < LEAST_PROGRAMS:
         return None
-    return NOISE_QUANTILE * math.sqrt(2.0 * variances.within / seeds)
+    return shrinkage.measure_tie_width(variances, seeds)
 
 
 def find_unobserved(training: TrainSettings, probe: Probe) -> Mapping[str, tuple[int, ...]] | None:

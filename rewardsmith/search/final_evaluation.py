@@ -167,7 +167,8 @@ def measure_program(
     for notice in run.take_notices():
         callback.on_notice(notice)
     probe = probe_environment(run, journal, executor)
-    verdict = critic.check_program(program.source, probe, run.transitions, run.config.sandbox)
+    constraints = run.config.training.constraints
+    verdict = critic.check_program(program.source, probe, run.transitions, run.config.sandbox, constraints)
     if not verdict.accepted:
         raise build_program_error(verdict.findings)
 
@@ -236,6 +237,7 @@ def _unmeasured_result(
         metrics=evaluator.report_metrics(run.task, chosen=best.evaluations),
         stages=curriculum.summarize_stages(run),
         observation=choose_observation(best.program, run.config.training),
+        behaviour=run.task.behaviour,
     )
 
 

@@ -112,7 +112,8 @@ def propose_fitness(run: Run, probe: Probe, executor: Executor, model: LanguageM
 
 def _build_messages(run: Run, probe: Probe) -> list[Message]:
     task = run.task
-    signals = render_signal_table(probe.signals, len(task.env.signals), run.config.llm.catalogue_tokens)
+    named_count = len(task.env.signals) + len(task.env.learned_signals)
+    signals = render_signal_table(probe.signals, named_count, run.config.llm.catalogue_tokens)
     privileged_signals = render_signal_table(probe.privileged_signals, 0, run.config.llm.catalogue_tokens)
     request = prompts.render_prompt(
         "fitness/ask",
@@ -123,11 +124,11 @@ def _build_messages(run: Run, probe: Probe) -> list[Message]:
         action=task.action or probe.action_about,
         limit=probe.max_episode_steps,
     )
-    system = prompts.render_prompt("fitness/system", language=_describe_language())
+    system = prompts.render_prompt("fitness/system", language=describe_language())
     return [Message("system", system), Message("user", request)]
 
 
-def _describe_language() -> str:
+def describe_language() -> str:
     """Return the description of the fitness language: the docstring of its module, without the first line."""
     source = (files("rewardsmith") / "contract/fitness/expression.py").read_text(encoding="utf-8")
     docstring = ast.get_docstring(ast.parse(source)) or ""

@@ -14,7 +14,7 @@ from rewardsmith.contract.reward_program import build_program_error
 from rewardsmith.executors.base import Executor
 from rewardsmith.executors.frames import FrameRenderer
 from rewardsmith.llm import ModelPool
-from rewardsmith.search import feedback, final_evaluation, finalists, stopping
+from rewardsmith.search import behaviour_proposal, feedback, final_evaluation, finalists, stopping
 from rewardsmith.search.brief import PromptFacts, build_brief
 from rewardsmith.search.callbacks import SearchCallback
 from rewardsmith.search.candidate import CandidatePipeline
@@ -71,6 +71,9 @@ class Search:
         """
         with Clock(self.run.layout.clock) as clock:
             probe = self.probe_and_check()
+            behaviour_proposal.settle_behaviour(
+                self.run, self.journal, self.executor, self.models, probe, self.callback.on_notice
+            )
             self.assemble_steps(probe)
             self.reference_points.begin()
             history: list[Candidate] = []
@@ -153,7 +156,8 @@ class Search:
             self.callback.on_notice(warning)
         source = run.read_user_program()
         if source is not None:
-            verdict = critic.check_program(source, probe, run.transitions, run.config.sandbox)
+            constraints = run.config.training.constraints
+            verdict = critic.check_program(source, probe, run.transitions, run.config.sandbox, constraints)
             if not verdict.trainable:
                 raise build_program_error(verdict.findings)
         return probe
@@ -190,7 +194,8 @@ class Search:
         signals = [signal.name for signal in self.trials.probe.signals]
 
         def make_plan() -> GenerationPlan:
-            plan = evolution.plan_generation(config, history, plans, signals, self.behaviour_distance)
+            behaviour = self.run.task.behaviour
+            plan = evolution.plan_generation(config, history, plans, signals, self.behaviour_distance, behaviour)
             return prompt_notes.add_program_slots(plan, state)
 
         plan = self.journal.once(plan_key(generation), GenerationPlan, make_plan)

@@ -17,6 +17,7 @@ from rewardsmith.search import lost_files
 from rewardsmith.search.storage import Journal, Run
 from rewardsmith.search.storage.layout import PROBE_KEY
 from rewardsmith.search.trial import is_settled
+from rewardsmith.spec.behaviour import check_descriptor_signals
 from rewardsmith.spec.task_cards import Task
 
 STILL = 1e-12
@@ -118,12 +119,14 @@ def check_trainer(trainer: str, probe: Probe) -> None:
 
 
 def check_task_signals(task: Task, signals: Iterable[Signal], privileged_signals: Iterable[Signal]) -> None:
-    """Make sure that the fitness and the metrics of a task, and its stages, read signals that the environment has.
+    """Make sure that the fitness, metrics, descriptors and stages of a task read signals that the environment has.
 
     Raises:
         FitnessError: if one names another.
     """
+    signals, privileged_signals = tuple(signals), tuple(privileged_signals)
     names = [signal.name for signal in (*signals, *privileged_signals)]
+    check_descriptor_signals(task.behaviour, signals, [signal.name for signal in privileged_signals])
     if task.fitness != AUTO_FITNESS:
         Fitness.parse(task.fitness).check_signals(names)
     AuxiliaryMetrics.parse(task.metric_expressions).check_signals(names)

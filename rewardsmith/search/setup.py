@@ -12,6 +12,8 @@ from rewardsmith.contract.records import Example
 from rewardsmith.search.callbacks import SearchCallback
 from rewardsmith.search.storage import Run
 from rewardsmith.spec.config import Layer
+from rewardsmith.spec.labelling import list_roles
+from rewardsmith.spec.subgoals import list_subgoal_signals
 
 if TYPE_CHECKING:
     from rewardsmith.llm import ModelConnection, ModelPool
@@ -35,13 +37,13 @@ def open_models(
         ConfigError: if the run names an endpoint that is not known on this machine, or it is new and its designer is a
             coding agent that is not there.
     """
-    if not run.config.asks_in_words:
+    roles, config, designer = list_roles(run.config, run.task.env), run.config, None
+    if not roles and config.search.designer != "coding-agent":
         yield None
         return
     check_endpoints(run)
     from rewardsmith import llm
 
-    config, designer = run.config, None
     if config.search.designer == "coding-agent":
         if coding_agent is None and run.is_new:
             raise ConfigError(
@@ -51,7 +53,7 @@ def open_models(
         designer = coding_agent or llm.AbsentAgent(run.path)
     models = llm.build_model_pool(
         *(config.llm, config.budget, run.layout.ledger),
-        roles=config.roles,
+        roles=roles,
         notice=callback.on_notice,
         coding_agent=designer,
     )
@@ -67,18 +69,20 @@ def check_endpoints(run: Run) -> None:
     Raises:
         ConfigError: if it would.
     """
-    if run.config.roles:
+    roles = list_roles(run.config, run.task.env)
+    if roles:
         from rewardsmith.llm import trusted_endpoints
 
-        trusted_endpoints.check_trusted(run.config.llm, run.config.roles, run.path)
+        trusted_endpoints.check_trusted(run.config.llm, roles, run.path)
 
 
 def trust_endpoints(run: Run, named: Layer | None = None) -> None:
     """Remember the endpoints of a run as the user's own; with `named`, those that this part of its settings names."""
-    if run.config.roles:
+    roles = list_roles(run.config, run.task.env)
+    if roles:
         from rewardsmith.llm import trusted_endpoints
 
-        trusted_endpoints.remember_endpoints(run.config.llm, run.config.roles, named)
+        trusted_endpoints.remember_endpoints(run.config.llm, roles, named)
 
 
 def build_designer(run: Run, models: ModelPool | None, callback: SearchCallback) -> Designer:
@@ -121,6 +125,10 @@ def _build_configured_designer(run: Run, models: ModelPool | None, callback: Sea
         examples = select_examples(run, callback)
         options = PromptOptions(config.designer, config.sandbox.max_terms, config.llm.catalogue_tokens, examples)
         return LlmDesigner(models.for_role("designer"), options)
+    if run.config.search.designer == "subgoals":
+        from rewardsmith.search.steps.designer.subgoal_reward import SubgoalDesigner
+
+        return SubgoalDesigner(list_subgoal_signals(run.task.env)[0].name)
     from rewardsmith.search.steps.designer.enforce_terms import TermEnforcer
     from rewardsmith.search.steps.designer.symbolic import SymbolicDesigner
 

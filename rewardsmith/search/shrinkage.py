@@ -159,6 +159,23 @@ def find_ties(best: str, estimates: Mapping[str, WorthEstimate]) -> tuple[str, .
     return tuple(name for name in rivals if _probability_ahead(first, estimates[name]) < TIE_PROBABILITY)
 
 
+def measure_tie_width(variances: Variances, seeds: int) -> float:
+    """Return the difference in fitness below which `find_ties` counts two programs as tied.
+
+    >>> round(measure_tie_width(Variances(0.0, 1.0, 1.0), 1), 2)
+    2.56
+
+    Args:
+        variances: of the search.
+        seeds: trainings of each of the two programs.
+    """
+    noise = variances.within / seeds
+    if noise == 0.0:
+        return 0.0
+    weight = variances.between / (variances.between + noise)
+    return _NORMAL.inv_cdf(TIE_PROBABILITY) * math.sqrt(2.0 * noise / weight)
+
+
 # ---------------------------------------------------------------- allocation
 
 

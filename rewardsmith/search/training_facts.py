@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from rewardsmith.contract.term_limits import parse_limits
 from rewardsmith.contract.text import flatten_text
 from rewardsmith.spec.config import Config
 
@@ -40,9 +42,23 @@ def describe_training(config: Config, earlier: str = "") -> str:
         parts.append(f"Give `shaping.potential` gamma={gamma:g}.")
     if earlier:
         parts.append(f"Every training begins with a policy that was trained for this before: {flatten_text(earlier)}")
+    if training.constraints:
+        parts.append(_describe_limits(training.constraints))
     if config.search.warm_start:
         parts.append("A program's training begins with the policy of the program that it is built on.")
     return " ".join(parts)
+
+
+def _describe_limits(constraints: Sequence[str]) -> str:
+    """Return which terms a program must have because the training holds them at limits."""
+    limits = parse_limits(constraints)
+    names = ", ".join(dict.fromkeys(f"`{limit.term}`" for limit in limits))
+    return (
+        f"The training holds terms at limits by Lagrange multipliers: {', '.join(limit.text for limit in limits)}, the"
+        f" mean per step before the weight. Return {names} as a term of exactly this name and in the unit of its limit,"
+        " and beside it the goal as terms of other names; the weight of a limited term is only where its multiplier"
+        " begins."
+    )
 
 
 def _describe_horizon(gamma: float) -> str:

@@ -140,7 +140,9 @@ def _describe_environment(env: EnvSpec) -> str | None:
 
 def _is_made_alike(env: EnvSpec, other: EnvSpec) -> bool:
     """Return whether two environments are made in the same way, with the same code."""
-    return all(getattr(env, name) == getattr(other, name) for name in ("env_id", "kwargs", "imports", "wrappers"))
+    return all(
+        getattr(env, name) == getattr(other, name) for name in ("env_id", "kwargs", "imports", "wrappers", "modules")
+    )
 
 
 def _describe_executor(recorded: ExecutorSettings, effective: ExecutorSettings) -> str | None:

@@ -19,6 +19,7 @@ from rewardsmith.contract.bounded_files import DamagedFile
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.fitness.judged import JUDGED_FITNESS
 from rewardsmith.contract.records import Limits, TrainSettings
+from rewardsmith.contract.term_limits import parse_limits
 from rewardsmith.spec.removed_settings import describe_removed_settings
 from rewardsmith.spec.settings import (
     NONE,
@@ -41,13 +42,15 @@ from rewardsmith.spec.settings import (
 from rewardsmith.spec.validation_errors import collect_faults, join_lines
 
 GENERATIONAL = ("islands", "crossover", "restart_after", "novelty", "selection")
-"""Settings of `[evolution]` that a tree search has no use for."""
+"""Settings of `[evolution]` that the other strategies have no use for."""
 SETTINGS_SINCE_FORMAT_2: frozenset[str] = frozenset(
     {
         "designer.observation",
+        "designer.reflection",
         "feedback.judge_mode",
         "search.warm_start",
         "search.warm_start_share",
+        "training.constraints",
         "training.keep",
         "training.observation",
         "training.physics_threads",
@@ -93,6 +96,28 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_constraints(self) -> Config:
+        try:
+            limits = parse_limits(self.training.constraints)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        if limits and self.training.keep == "best_return":
+            raise ValueError(
+                "training.keep = 'best_return' keeps the policy that earns most, limits or not; with"
+                " training.constraints leave it out"
+            )
+        if limits and self.designer.form == "sparse-dense":
+            raise ValueError(
+                "designer.form = 'sparse-dense' has no terms that training.constraints could limit; take form 'terms'"
+            )
+        if limits and self.search.ensemble:
+            raise ValueError(
+                f"search.ensemble = {self.search.ensemble} joins programs into one term, and training.constraints needs"
+                f" {limits[0].term!r}; leave one of them out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_executor(self) -> Config:
         if self.executor.kind != "local" and self.search.rungs:
             raise ValueError("search.rungs needs executor.kind = 'local': elsewhere trainings run through")
@@ -109,13 +134,21 @@ class Config(Section):
     def _check_designer(self) -> Config:
         designer = self.designer
         changed = [name for name in DesignerSettings.model_fields if name in _changed_keys(designer)]
-        if self.search.designer == "symbolic" and changed:
+        if self.search.designer in ("symbolic", "subgoals") and changed:
             raise ValueError(
-                f"search.designer = 'symbolic' reads no prompt, so designer.{changed[0]} changes nothing; leave it out,"
-                " take --preset smith, or --designer llm"
+                f"search.designer = {self.search.designer!r} reads no prompt, so designer.{changed[0]} changes nothing;"
+                " leave it out, take --preset smith, or --designer llm"
+            )
+        if self.search.designer == "subgoals" and self.search.population * self.search.generations > 1:
+            raise ValueError(
+                "search.designer = 'subgoals' writes one program: search.population and search.generations are 1"
             )
         if designer.conversation and not designer.history:
             raise ValueError("designer.conversation = true tells earlier turns: designer.history must be 1 or more")
+        if self.analyzer.model_reads and not designer.reflection:
+            raise ValueError(
+                "analyzer.model_reads = true writes into the reflection, and designer.reflection = false leaves it out"
+            )
         if designer.conversation and self.evolution.crossover:
             raise ValueError("designer.conversation = true tells of one parent: evolution.crossover must be 0")
         if designer.form == "terms" and {"sparse_weight", "dense_weight"} & set(changed):
@@ -137,11 +170,18 @@ class Config(Section):
                 f"evolution.crossover takes {evolution.crossover} slots of a generation, and search.population gives"
                 f" {search.population}"
             )
-        if search.strategy == "mcts":
+        if search.strategy != "generations":
             generational = [f"evolution.{name}" for name in GENERATIONAL if name in _changed_keys(evolution)]
             named = ", ".join([*["search.rungs"] * bool(search.rungs), *generational])
             if named:
-                raise ValueError(f"{named} belongs to search.strategy = 'generations'; leave it out with 'mcts'")
+                raise ValueError(
+                    f"{named} belongs to search.strategy = 'generations'; leave it out with {search.strategy!r}"
+                )
+        if search.strategy == "map-elites" and self.feedback.rank != "metric" and not self.judges_fitness:
+            raise ValueError(
+                "search.strategy = 'map-elites' compares the programs of a cell by their fitness, and feedback.rank is"
+                f" {self.feedback.rank!r}; take 'metric', or feedback.judge_mode = 'score' with 'judge'"
+            )
         return self
 
     @model_validator(mode="after")

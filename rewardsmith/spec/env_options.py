@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rewardsmith.contract.errors import TaskError
-from rewardsmith.contract.records import EnvSpec
+from rewardsmith.contract.records import EnvSpec, LearnedSignal
 from rewardsmith.contract.robots import is_robot, read_robot_options
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -36,27 +36,34 @@ class EnvOptions:
     """For `gymnasium.make`; each replaces the card's of the same name."""
     pass_env: tuple[str, ...] = ()
     """Names of environment variables."""
+    signals: tuple[LearnedSignal, ...] = ()
+    """Learned signals; each replaces the card's of the same name."""
 
     def apply(self, spec: EnvSpec) -> EnvSpec:
         """Return the environment with these options.
 
         Raises:
-            TaskError: if one is no option of a robot, where it is one.
+            TaskError: if one is no option of a robot, where it is one, or a learned signal's name is taken.
         """
+        from rewardsmith.spec.learned_signals import add_learned_signals
+
         names = tuple(dict.fromkeys((*spec.pass_env, *self.pass_env)))
         kwargs = {**spec.kwargs, **self.kwargs}
         if is_robot(spec) and self.kwargs:
             read_robot_options(kwargs, spec.env_id)
-        return replace(spec, kwargs=kwargs, pass_env=names)
+        return add_learned_signals(replace(spec, kwargs=kwargs, pass_env=names), self.signals, "--signal")
 
 
 NO_ENV_OPTIONS = EnvOptions()
 
 
 def read_env_options(
-    kwargs: str | None, pass_env: Sequence[str] = (), arguments: Mapping[str, Any] | None = None
+    kwargs: str | None,
+    pass_env: Sequence[str] = (),
+    arguments: Mapping[str, Any] | None = None,
+    signals: Sequence[str] = (),
 ) -> EnvOptions:
-    """Return what `--env-kwargs` and `--pass-env` say.
+    """Return what `--env-kwargs`, `--pass-env` and `--signal` say.
 
     >>> read_env_options('{"config": {"lanes": [1, 2]}}').kwargs
     {'config': {'lanes': [1, 2]}}
@@ -65,11 +72,18 @@ def read_env_options(
         kwargs: the text of `--env-kwargs`.
         pass_env: names of environment variables.
         arguments: keyword arguments that other options say, such as `--action`.
+        signals: learned signals, as `--signal` takes them.
 
     Raises:
-        TaskError: if the text is no JSON object, or a name is one that no environment gets.
+        TaskError: if the text is no JSON object, a name is one that no environment gets, or a signal is wrong.
     """
-    return EnvOptions({**_parse_kwargs(kwargs), **(arguments or {})}, check_pass_env(pass_env, "--pass-env"))
+    from rewardsmith.spec.learned_signals import parse_signal_options
+
+    return EnvOptions(
+        {**_parse_kwargs(kwargs), **(arguments or {})},
+        check_pass_env(pass_env, "--pass-env"),
+        parse_signal_options(signals),
+    )
 
 
 def _parse_kwargs(text: str | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rewardsmith.contract.errors import TaskError
-from rewardsmith.contract.records import EnvSpec, Probe, Signal
+from rewardsmith.contract.records import EnvSpec, LearnedSignal, Probe, Signal
 from rewardsmith.contract.signal_source import ENVIRONMENT_REWARD
 from rewardsmith.contract.text import pluralize
 from rewardsmith.spec.class_docs import describe_class
@@ -94,7 +94,9 @@ def render_card(env: EnvSpec, probe: Probe) -> str:
         action=json.dumps(_describe_action(probe)),
         fitness_says=says,
         fitness=json.dumps(fitness),
-        signals="\n".join(map(render_signal, select_card_signals(probe.signals))),
+        signals="\n".join(
+            [*map(render_signal, select_card_signals(probe.signals)), *map(_render_learned, env.learned_signals)]
+        ),
         privileged_signals="\n".join(map(render_signal, probe.privileged_signals)),
     )
 
@@ -121,6 +123,7 @@ def select_card_signals(signals: Iterable[Signal]) -> tuple[Signal, ...]:
         signal
         for signal in signals
         if not signal.name.endswith(OMITTED_ENDINGS)
+        and not signal.is_learned
         and (signal.name.endswith(LISTED_ENDINGS) or not _is_derived(signal))
     ]
     return tuple(listed[:CARD_SIGNALS])
@@ -230,6 +233,11 @@ def render_signal(signal: Signal) -> str:
     shape = f"shape = {list(signal.shape)}, " if signal.shape else ""
     fields = f"unit = {_quote(signal.unit)}, meaning = {_quote(signal.meaning)}"
     return f"{signal.name} = {{ source = {_quote(signal.source)}, {shape}{fields} }}"
+
+
+def _render_learned(signal: LearnedSignal) -> str:
+    keys = {"provider": signal.provider, **signal.options, "unit": signal.unit, "meaning": signal.meaning}
+    return f"{signal.name} = {_render_value(keys)}"
 
 
 def _quote(text: str) -> str:

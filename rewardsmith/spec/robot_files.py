@@ -45,7 +45,7 @@ def collect_model_files(path: Path) -> ModelFiles:
     if not path.exists():
         raise TaskError(f"there is no robot file {str(path)!r}; give the path of an MJCF or URDF file")
     main = path.resolve()
-    files = {main, *_iterate_files(main)}
+    files = {main, *_iterate_files(main, ())}
     folder = Path(os.path.commonpath([file.parent for file in files]))
     return ModelFiles(
         folder,
@@ -54,8 +54,20 @@ def collect_model_files(path: Path) -> ModelFiles:
     )
 
 
-def _iterate_files(main: Path) -> Iterator[Path]:
-    """Yield the files that a main file and its includes name; a model that it attaches is a main file of its own."""
+def _iterate_files(main: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+    """Yield the files that a main file and its includes name; a model that it attaches is a main file of its own.
+
+    Args:
+        main: the file.
+        above: the main files that lead to this one.
+
+    Raises:
+        TaskError: if a file cannot be used, or a model attaches itself, at which MuJoCo's compiler ends the process.
+    """
+    if main in above:
+        raise TaskError(
+            f"{main}: the model attaches itself by <model>, through {', '.join(file.name for file in above)}"
+        )
     pending, seen, trees = [main], {main}, list[tuple[Path, ElementTree.Element]]()
     while pending:
         file = pending.pop()
@@ -83,12 +95,12 @@ def _iterate_files(main: Path) -> Iterator[Path]:
                 found = _find_file(name, [*folders, main.parent, file.parent], file, element.tag)
                 yield found
                 if element.tag == "model":
-                    yield from _iterate_files(found)
+                    yield from _iterate_files(found, (*above, main))
 
 
 def _parse_xml(file: Path) -> ElementTree.Element:
     try:
-        return ElementTree.fromstring(bounded_files.read_bytes(file, MAX_XML_BYTES))
+        root = ElementTree.fromstring(bounded_files.read_bytes(file, MAX_XML_BYTES))
     except ElementTree.ParseError as error:
         raise TaskError(
             f"the robot file {str(file)!r} is not XML: {error}; give the model's MJCF or URDF file"
@@ -98,6 +110,11 @@ def _parse_xml(file: Path) -> ElementTree.Element:
         raise TaskError(f"the robot file {str(file)!r} cannot be read: {reason}") from error
     except OSError as error:
         raise TaskError(f"the robot file {str(file)!r} cannot be read: {error.strerror}") from error
+    if any("xacro}" in element.tag for element in root.iter()):
+        raise TaskError(
+            f"the robot file {str(file)!r} is a template of xacro; `xacro {file.name} -o robot.urdf` makes a URDF of it"
+        )
+    return root
 
 
 def _find_file(name: str, folders: list[Path], named_in: Path, what: str) -> Path:

@@ -20,6 +20,15 @@ PLAIN_NAMES = ("", "scene", "robot", "model", "xml", "xmls", "mjcf", "urdf", "mo
 EPISODE_S = 10.0
 """Length of an episode unless a card says it."""
 
+OTHER_FORMATS = {
+    ".xacro": "it is a template, from which `xacro FILE -o robot.urdf` makes one",
+    ".sdf": "convert it to URDF or MJCF",
+    ".usd": "convert it to MJCF or URDF",
+    ".usda": "convert it to MJCF or URDF",
+    ".mjb": "it is a compiled model; give the file that it was compiled from",
+}
+"""Endings of robots' files that MuJoCo's importers do not read, and what helps."""
+
 
 def names_robot(name: str) -> bool:
     """Return whether a name is that of a robot.
@@ -27,7 +36,11 @@ def names_robot(name: str) -> bool:
     >>> [names_robot(name) for name in ("go1/scene.xml", "menagerie:unitree_go1", "quadruped", "Ant-v5")]
     [True, True, True, False]
     """
-    return name.lower().endswith(MODEL_SUFFIXES) or name.startswith(MENAGERIE) or name in list_shipped_robots()
+    return (
+        name.lower().endswith((*MODEL_SUFFIXES, *OTHER_FORMATS))
+        or name.startswith(MENAGERIE)
+        or name in list_shipped_robots()
+    )
 
 
 def list_shipped_robots() -> list[str]:
@@ -63,6 +76,9 @@ def find_robot_files(robot: str, base: Path) -> tuple[str, ModelFiles]:
     Raises:
         TaskError: if there is no such robot, or its files cannot be read.
     """
+    fault = _explain_other(robot, base)
+    if fault:
+        raise TaskError(fault)
     if robot.startswith(MENAGERIE):
         name, _, entry = robot.removeprefix(MENAGERIE).partition("/")
         return _clean_name(name), collect_model_files(_find_in_menagerie(name, entry or None))
@@ -80,6 +96,25 @@ def find_robot_files(robot: str, base: Path) -> tuple[str, ModelFiles]:
     named = [path.stem, *(folder.name for folder in path.resolve().parents)]
     stem = next((name for name in named if name.lower() not in PLAIN_NAMES), "robot")
     return _clean_name(stem), collect_model_files(path)
+
+
+def _explain_other(robot: str, base: Path) -> str | None:
+    """Return what helps where a name is a folder, an address or a file of another format; None where it is none."""
+    if "://" in robot:
+        return (
+            f"{robot!r} is an address, and a robot is a file on this machine: download it with the files that it names"
+        )
+    suffix = Path(robot.lower()).suffix
+    if suffix in OTHER_FORMATS:
+        return f"{robot!r} is no MJCF or URDF file: {OTHER_FORMATS[suffix]}"
+    path = base / Path(robot).expanduser()
+    if robot not in list_shipped_robots() and path.is_dir():
+        inside = sorted(
+            file.name for file in path.iterdir() if file.is_file() and file.name.lower().endswith(MODEL_SUFFIXES)
+        )[:5]
+        there = f"give one of its files: {', '.join(inside)}" if inside else "and it holds no MJCF or URDF file"
+        return f"{robot!r} is a folder: {there}" if inside else f"{robot!r} is a folder, {there}"
+    return None
 
 
 def _find_in_menagerie(name: str, entry: str | None) -> Path:

@@ -22,7 +22,7 @@ from rewardsmith.contract.records import Count, Effort, EnsembleRule, Positive
 from rewardsmith.spec.addresses import remove_secrets
 
 NONE = "none"
-Role = Literal["designer", "critic", "analyzer", "judge"]
+Role = Literal["designer", "critic", "analyzer", "judge", "labeller"]
 """The roles that ask a language model."""
 ROLES: tuple[Role, ...] = get_args(Role)
 SLURM_PARAMETERS = (
@@ -53,7 +53,7 @@ class Section(BaseModel):
 class SearchSettings(Section):
     """Number of programs to try, and the choice among them."""
 
-    designer: Literal["auto", "llm", "symbolic", "coding-agent"] = "auto"
+    designer: Literal["auto", "llm", "symbolic", "coding-agent", "subgoals"] = "auto"
     """auto: the language model where one is named or a key is set, else the symbolic designer. coding-agent: an agent
     that is connected through `rewardsmith mcp` writes the programs."""
     population: Count = 4
@@ -88,9 +88,10 @@ class SearchSettings(Section):
     """End the search once a candidate's fitness is above it with 95 % confidence."""
     baseline: bool = True
     """Train on the environment's own reward too, to compare with."""
-    strategy: Literal["generations", "mcts"] = "generations"
+    strategy: Literal["generations", "mcts", "map-elites"] = "generations"
     """generations: each is made from the best so far. mcts: a tree of refinements, searched by UCT; `population`
-    nodes are expanded at once, `generations` times."""
+    nodes are expanded at once, `generations` times. map-elites: an archive of behaviours; parents come from its cells,
+    and each program aims at an empty cell next to its parent's."""
     ensemble: Annotated[int, Ge(0)] = 0
     """At the end a policy is also trained on so many of the best programs joined into one; 0: on none."""
     ensemble_rule: EnsembleRule = "worst"
@@ -239,6 +240,8 @@ class DesignerSettings(Section):
     """Ask for what the policy observes too, as OBSERVATION in the program; a program may declare it in any case."""
     emphasis: bool = True
     """Give every slot of a generation another emphasis; else all get the same prompt."""
+    reflection: bool = True
+    """Show what the trainings of earlier programs showed: curves, episodes and alarms; else their fitness alone."""
     tips: bool = True
     """Explain how the reflection is read."""
     examples: Annotated[int, Ge(0)] = 0

@@ -9,11 +9,13 @@ A card is `envs/<family>/<name>.toml`:
     wrappers = ["pkg.mod:Class", { name = "pkg.mod:Other", kwargs = { ... } }]      around it, the innermost first
     main = true                     the card that stands for its environment's id, where several share it
     text, about, action, fitness    the task's sentence; the environment and an action in words; the expression
-    [signals]                       name = { source, shape, unit, meaning }
+    [signals]                       name = { source, shape, unit, meaning }; or name = { provider, ... } for one that no
+                                    simulator has (docs/learned-signals.md)
     [privileged_signals]            the same, for the fitness alone: no program or prompt gets them (success flags)
     [metrics]                       name = { expression, meaning }: reported next to the fitness, never selected by;
                                     in_prompts = true lets prompts name it, better = "higher" or "lower" makes the
                                     search remark on a fitness that falls apart from it
+    [behaviour]                     name = { expression, low, high, bins }, one or two: for --search map-elites
     [training], [search], [evaluation]    settings that suit the task, as in a configuration file
     [[stages]]                      text, fitness, env_steps: what is learned before the task itself, in this order
     [[anchors]]                     measured fitness to compare with, with the versions it was measured with
@@ -31,16 +33,20 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from rewardsmith.contract.errors import FitnessError, TaskError
 from rewardsmith.contract.package_data import find_data_folder
-from rewardsmith.contract.records import EnvSpec, EnvWrapper, Metric, Scalar, Signal
+from rewardsmith.contract.records import BehaviourDescriptor, EnvSpec, EnvWrapper, LearnedSignal, Metric, Scalar, Signal
+from rewardsmith.contract.records.behaviour import DEFAULT_BINS
 from rewardsmith.spec import toml_files
 from rewardsmith.spec.env_options import EnvOptions, check_import_name, check_kwargs, check_pass_env
+from rewardsmith.spec.learned_signals import add_learned_signals, make_learned_signal
 from rewardsmith.spec.robots import make_robot_env, names_robot
 
 Setting = Scalar | tuple[Scalar, ...]
+_WITH_PROVIDER = "signals with a provider"
+"""Key of the learned signals in a card as it is validated; no file has it."""
 
 UNFILLED = "FILL IN"
 """What `rewardsmith envs new` writes where the author of a card has to say something."""
@@ -119,6 +125,8 @@ class Task:
     """Reported next to the fitness in every evaluation; nothing is selected by them."""
     stages: tuple[Stage, ...] = ()
     """The stages before the task, which is the last one; none for most tasks."""
+    behaviour: tuple[BehaviourDescriptor, ...] = ()
+    """What tells behaviours apart: measured as the metrics are, and the axes of the archive. None for most tasks."""
 
     @classmethod
     def load(cls, env: str, text: str | None = None, fitness: str | None = None) -> Task:
@@ -131,8 +139,9 @@ class Task:
 
     @property
     def metric_expressions(self) -> dict[str, str]:
-        """The metrics' expressions by name."""
-        return {metric.name: metric.expression for metric in self.metrics}
+        """The expressions of the metrics and of the behaviour descriptors, by name."""
+        metrics = {metric.name: metric.expression for metric in self.metrics}
+        return metrics | {descriptor.name: descriptor.expression for descriptor in self.behaviour}
 
 
 class _Model(BaseModel):
@@ -151,6 +160,13 @@ class _MetricEntry(_Model):
     meaning: str
     in_prompts: bool = False
     better: Literal["higher", "lower"] | None = None
+
+
+class _BehaviourEntry(_Model):
+    expression: str
+    low: float
+    high: float
+    bins: int = DEFAULT_BINS
 
 
 class _WrapperEntry(_Model):
@@ -187,6 +203,7 @@ class _Card(_Model):
     signals: dict[str, _SignalEntry]
     privileged_signals: dict[str, _SignalEntry] = {}
     metrics: dict[str, _MetricEntry] = {}
+    behaviour: dict[str, _BehaviourEntry] = {}
     kwargs: dict[str, Any] = {}
     pass_env: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
@@ -200,6 +217,18 @@ class _Card(_Model):
     evaluation: dict[str, Setting] = {}
     stages: tuple[_StageEntry, ...] = ()
     anchors: tuple[_AnchorEntry, ...] = ()
+    learned_signals: dict[str, dict[str, Any]] = Field(default={}, alias="signals with a provider")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _part_learned_signals(cls, document: Any) -> Any:
+        """Move the entries of [signals] that name a provider into a field of their own."""
+        signals = document.get("signals") if isinstance(document, dict) else None
+        if not isinstance(signals, dict):
+            return document
+        learned = {name: entry for name, entry in signals.items() if isinstance(entry, dict) and "provider" in entry}
+        simulated = {name: entry for name, entry in signals.items() if name not in learned}
+        return {**document, "signals": simulated, _WITH_PROVIDER: learned}
 
 
 def load_task(text: str | None, env: str, fitness: str | None = None) -> Task:
@@ -221,7 +250,7 @@ def load_task(text: str | None, env: str, fitness: str | None = None) -> Task:
     parsed = Fitness.parse(task.fitness)
 
     # Where the card lists every signal that it reads, an expression that gives no number is found before any training.
-    listed = (*task.env.signals, *task.env.privileged_signals)
+    listed = (*task.env.signals, *task.env.list_learned(), *task.env.privileged_signals)
     if set(parsed.names) <= {signal.name for signal in listed}:
         parsed.try_on(listed)
     return task
@@ -298,6 +327,7 @@ def load_card(path: Path) -> Task:
     _check_names(path, card)
     _check_metrics(path, card)
     _check_stages(path, card)
+    behaviour = _make_descriptors(path, card)
 
     base = _make_base_env(path, card)
     env = replace(
@@ -309,6 +339,7 @@ def load_card(path: Path) -> Task:
         imports=tuple(check_import_name(name, str(path), "imports") for name in card.imports),
         wrappers=tuple(_make_wrapper(path, entry) for entry in card.wrappers),
     )
+    env = add_learned_signals(env, _make_learned_signals(path, card), str(path))
     sections: dict[str, dict[str, Any]] = {
         name: dict(getattr(card, name)) for name in ("training", "search", "evaluation")
     }
@@ -325,6 +356,7 @@ def load_card(path: Path) -> Task:
         stages=tuple(Stage(entry.text, entry.fitness, entry.env_steps) for entry in card.stages),
         anchors=tuple(Anchor(**entry.model_dump()) for entry in card.anchors),
         metrics=tuple(Metric(name, **entry.model_dump()) for name, entry in card.metrics.items()),
+        behaviour=behaviour,
     )
 
 
@@ -352,6 +384,7 @@ def _read_card(path: Path) -> _Card:
         "signals": _SignalEntry,
         "privileged_signals": _SignalEntry,
         "metrics": _MetricEntry,
+        "behaviour": _BehaviourEntry,
         "stages": _StageEntry,
         "anchors": _AnchorEntry,
     }
@@ -370,6 +403,16 @@ def _make_signals(entries: Mapping[str, _SignalEntry]) -> tuple[Signal, ...]:
     return tuple(
         Signal(current_name(name), entry.shape, entry.unit, entry.meaning, entry.source)
         for name, entry in entries.items()
+    )
+
+
+def _make_learned_signals(path: Path, card: _Card) -> tuple[LearnedSignal, ...]:
+    if not card.learned_signals:
+        return ()
+    text = path.read_text(encoding="utf-8")
+    return tuple(
+        make_learned_signal(name, entry, toml_files.locate_key(path, text, ("signals", name)), path.parent)
+        for name, entry in card.learned_signals.items()
     )
 
 
@@ -409,6 +452,17 @@ def _check_metrics(path: Path, card: _Card) -> None:
             AuxiliaryMetrics.parse({name: entry.expression})
         except FitnessError as error:
             raise TaskError(f"{where}: {error}") from error
+
+
+def _make_descriptors(path: Path, card: _Card) -> tuple[BehaviourDescriptor, ...]:
+    """Return the behaviour descriptors of a card; those that can span no archive are refused."""
+    if not card.behaviour:
+        return ()
+    from rewardsmith.spec.behaviour import check_descriptors
+
+    descriptors = tuple(BehaviourDescriptor(name, **entry.model_dump()) for name, entry in card.behaviour.items())
+    check_descriptors(descriptors, {name: entry.expression for name, entry in card.metrics.items()}, f"{path}")
+    return descriptors
 
 
 def _check_stages(path: Path, card: _Card) -> None:

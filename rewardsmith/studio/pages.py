@@ -13,6 +13,7 @@ from rewardsmith.contract.errors import RewardsmithError
 from rewardsmith.contract.records import Candidate, TermStats
 from rewardsmith.report import video
 from rewardsmith.report.charts import code_listing, line_chart
+from rewardsmith.report.charts.archive_map import find_random_fitness, layout_archive
 from rewardsmith.report.charts.lineage import layout_lineage
 from rewardsmith.report.estimates import build_estimates
 from rewardsmith.report.video import RecordedEpisode, VideoClip
@@ -251,6 +252,7 @@ def build_live_view(context: StudioContext, state: RunState) -> dict[str, object
         "best": state.best,
         "estimates": build_estimates(state.candidates, read_finalists(state.run), best_id),
         "lineage": layout_lineage(state.candidates, best_id),
+        "archive": layout_archive(state.run.task.behaviour, state.candidates, find_random_fitness(state.result)),
         "chart": line_chart.layout_chart(lines, levels),
         "command": context.subprocesses.get_state(SEARCH_KEY + state.ref.slug),
     }

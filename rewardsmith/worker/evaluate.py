@@ -22,9 +22,12 @@ from rewardsmith.sandbox.recorded import EpisodeFile
 from rewardsmith.worker.envs.base import MAX_STEPS, BatchedEnv, SignalLayout
 from rewardsmith.worker.envs.env_faults import describe_faults
 from rewardsmith.worker.envs.make import make_envs
+from rewardsmith.worker.learned_signals.base import JobUse
+from rewardsmith.worker.learned_signals.env import fill_learned_columns
 from rewardsmith.worker.rng import make_action_generator
 from rewardsmith.worker.scripted_motions import make_motion
 from rewardsmith.worker.training import policy as policies
+from rewardsmith.worker.user_actor import UserActor
 
 Array = NDArray[np.float64]
 Act = Callable[[Array], Array]
@@ -48,6 +51,49 @@ class Trajectory:
     terminated: bool
 
 
+@dataclass(frozen=True)
+class MeasuredEpisodes:
+    """Recorded episodes with the expressions that measure them."""
+
+    trajectories: Sequence[Trajectory]
+    layout: SignalLayout
+    fitness: Fitness
+    metrics: AuxiliaryMetrics
+
+    def evaluate(self, out: Path, wall_s: float, faults: Sequence[str] = (), remarks: Sequence[str] = ()) -> Evaluation:
+        """Write `episodes.npz` into `out`, and return the results.
+
+        Args:
+            out: the job's folder.
+            wall_s: that the episodes took.
+            faults: what may be why a fitness has no value, a line each.
+            remarks: what the user should know about the episodes, a line each.
+        """
+        start_time = time.perf_counter()
+        rollouts = [make_rollout(trajectory, self.layout) for trajectory in self.trajectories]
+        EpisodeFile.in_folder(out).write(rollouts)
+        metrics_by_episode, problems = _measure_metrics(self.metrics, rollouts)
+        try:
+            fitness_values = [self.fitness.evaluate(rollout) for rollout in rollouts]
+        except FitnessError as error:
+            # The cause reaches prompts: its first line says what is wrong, the next ones quote the expression.
+            cause = "; ".join([str(error).partition("\n")[0], *faults])
+            return Evaluation("failed", (), None, wall_s + time.perf_counter() - start_time, cause)
+
+        episodes = []
+        for trajectory, value, metric_values in zip(self.trajectories, fitness_values, metrics_by_episode, strict=True):
+            length = len(trajectory.actions)
+            episodes.append(Episode(trajectory.seed, value, length, trajectory.terminated, metric_values))
+        return Evaluation(
+            status="ok",
+            episodes=tuple(episodes),
+            fitness=float(np.mean(fitness_values)),
+            wall_s=wall_s + time.perf_counter() - start_time,
+            cause="; ".join([*problems, *remarks]) or None,
+            metrics=_average_metrics(self.metrics, metrics_by_episode),
+        )
+
+
 def run(job: EvaluateJob, out: Path) -> Evaluation:
     """Do an evaluation job; writes `episodes.npz` into `out`.
 
@@ -60,14 +106,16 @@ def run(job: EvaluateJob, out: Path) -> Evaluation:
     # Check the expressions against the catalogue before any environment is made
     fitness, metrics = Fitness.parse(job.fitness), AuxiliaryMetrics.parse(job.metrics)
     if job.env.signals:
-        signal_names = [signal.name for signal in (*job.env.signals, *job.env.privileged_signals)]
+        listed = (*job.env.signals, *job.env.list_learned(), *job.env.privileged_signals)
+        signal_names = [signal.name for signal in listed]
         fitness.check_signals(signal_names)
         metrics.check_signals(signal_names)
     policy = load_policy(job)
     observation = policy.observed_names if policy else ()
-    n_envs = min(PARALLEL, len(job.seeds))
+    n_envs = 1 if job.actor else min(PARALLEL, len(job.seeds))
     spec = select_evaluation_options(job.env)
-    env = make_envs(spec, n_envs, job.record, (*fitness.names, *metrics.names), observation=observation)
+    measured = (*fitness.names, *metrics.names)
+    env = make_envs(spec, n_envs, job.record, measured, observation=observation, use=JobUse("evaluate"))
     fitness = fitness.bind_environment(env.max_episode_steps, env.step_s)
     metrics = metrics.bind_environment(env.max_episode_steps, env.step_s)
     fitness.try_on(env.layout.signals)
@@ -78,30 +126,9 @@ def run(job: EvaluateJob, out: Path) -> Evaluation:
         trajectories = record_trajectories(env, job, policy)
     finally:
         env.close()
-    rollouts = [make_rollout(trajectory, env.layout) for trajectory in trajectories]
-    EpisodeFile.in_folder(out).write(rollouts)
-
-    # Measure them
-    metrics_by_episode, problems = _measure_metrics(metrics, rollouts)
-    try:
-        fitness_values = [fitness.evaluate(rollout) for rollout in rollouts]
-    except FitnessError as error:
-        # The cause reaches prompts: its first line says what is wrong, the next ones quote the expression.
-        cause = "; ".join([str(error).partition("\n")[0], *describe_faults(env.faults)])
-        return Evaluation("failed", (), None, time.perf_counter() - start_time, cause)
-
-    episodes = []
-    for trajectory, value, metric_values in zip(trajectories, fitness_values, metrics_by_episode, strict=True):
-        length = len(trajectory.actions)
-        episodes.append(Episode(trajectory.seed, value, length, trajectory.terminated, metric_values))
-    return Evaluation(
-        status="ok",
-        episodes=tuple(episodes),
-        fitness=float(np.mean(fitness_values)),
-        wall_s=time.perf_counter() - start_time,
-        cause="; ".join([*problems, *_describe_cut_episodes(env, trajectories)]) or None,
-        metrics=_average_metrics(metrics, metrics_by_episode),
-    )
+    measured_episodes = MeasuredEpisodes(trajectories, env.layout, fitness, metrics)
+    faults, remarks = describe_faults(env.faults), _describe_cut_episodes(env, trajectories)
+    return measured_episodes.evaluate(out, time.perf_counter() - start_time, faults, remarks)
 
 
 def load_policy(job: PolicyJob[Any]) -> policies.Policy | None:
@@ -127,10 +154,14 @@ def record_trajectories(env: BatchedEnv, job: EvaluateJob, policy: policies.Poli
     if policy is not None and policy.obs_dim != env.obs_dim:
         raise WorkerFailed(f"the policy takes {policy.obs_dim} observations, {job.env.env_id!r} has {env.obs_dim}")
     trajectories: list[Trajectory] = []
+    actor = UserActor(job.env.env_id, job.actor, env.actions) if job.actor else None
     for first in range(0, len(job.seeds), env.n):
         seeds = job.seeds[first : first + env.n]
         rngs = [make_action_generator(seed) for seed in seeds]
-        act = _follow_motion(env, job.motion) if job.motion else _make_act(env, policy, rngs, job.deterministic)
+        if actor:
+            act = actor.begin_episode()
+        else:
+            act = _follow_motion(env, job.motion) if job.motion else _make_act(env, policy, rngs, job.deterministic)
         trajectories += _run_episodes(env, seeds, act)
     return trajectories
 
@@ -177,6 +208,7 @@ def _run_episodes(env: BatchedEnv, seeds: Sequence[int], act: Act) -> list[Traje
 
     # Cut each seed's steps to the length of its episode
     after, acted = (np.stack(arrays, axis=1) for arrays in zip(*history, strict=True))
+    fill_learned_columns(env, after.swapaxes(0, 1), start=start[None])
     return [
         Trajectory(seed, after[i, : lengths[i]], start[i], acted[i, : lengths[i]], bool(terminated[i]))
         for i, seed in enumerate(seeds)

@@ -20,6 +20,8 @@ from rewardsmith.worker.envs.env_faults import describe_faults, explain_faults
 from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.mujoco_env import MujocoEnv
 from rewardsmith.worker.envs.robot_envs import RobotEnvs
+from rewardsmith.worker.learned_signals.base import JobUse
+from rewardsmith.worker.learned_signals.env import fill_learned_columns, list_provider_remarks
 from rewardsmith.worker.observability import find_unobserved
 from rewardsmith.worker.rng import make_action_generator
 from rewardsmith.worker.signal_judgement import judge_signals
@@ -40,7 +42,7 @@ def run(job: ProbeJob, out: Path) -> Probe:
     """
     survey = survey_environment(job.env)
     spec = replace(job.env, signals=survey.signals, privileged_signals=survey.privileged_signals)
-    env = make_envs(spec, N_ENVS, [signal.name for signal in survey.signals])
+    env = make_envs(spec, N_ENVS, [signal.name for signal in survey.signals], use=JobUse("probe"))
     try:
         with explain_faults(job.env.env_id, "fails under random actions"):
             recording = _record_transitions(env, job.seed, job.transitions)
@@ -97,6 +99,7 @@ def _record_transitions(env: BatchedEnv, seed: int, transitions: int) -> _Record
             observation[t] = step.final_obs
         elapsed += 1
         elapsed[step.ended] = 0
+    fill_learned_columns(env, after, before, start)
 
     # The last vector step may give more transitions than were asked for.
     def cut(array: Array) -> Array:
@@ -140,7 +143,7 @@ def _describe_environment(env: BatchedEnv, survey: EnvironmentSurvey, transition
         action_space=survey.action_space,
         batched=isinstance(env, MujocoEnv | RobotEnvs),
         about=survey.about,
-        remarks=(*survey.remarks, *_list_environment_remarks(env)),
+        remarks=(*survey.remarks, *_list_environment_remarks(env), *list_provider_remarks(env)),
         robot_options=env.resolve_options() if isinstance(env, RobotEnvs) else {},
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from rewardsmith.contract import bounded_files, build_id, job_messages, records
+from rewardsmith.contract import bounded_files, build_id, env_families, job_messages, records
 from rewardsmith.contract.errors import SandboxUnavailable, Upgraded, UserError
 from rewardsmith.contract.records import (
     CurvePoint,
@@ -35,6 +35,8 @@ from rewardsmith.worker.core_share import CoreShare
 
 R = TypeVar("R", bound=JobResult)
 
+REFUSED = 2
+"""Exit code of a job that a user has to change."""
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -68,7 +70,7 @@ class OrchestratorChannel:
 
 
 def main(folder: Path, line: socket.socket, cores: CoreShare) -> int:
-    """Do the job of a folder and return the process's exit code; 0 when result.json is written."""
+    """Do the job of a folder and return the process's exit code: 0 when result.json is written, `REFUSED` or 1."""
     with (folder / "progress.jsonl").open("w", encoding="utf-8") as progress:
         to = OrchestratorChannel(line, progress, cores)
         try:
@@ -78,7 +80,7 @@ def main(folder: Path, line: socket.socket, cores: CoreShare) -> int:
             records.write(perform_job(job, folder, to), folder / "result.json")
         except (UserError, SandboxUnavailable, Upgraded) as error:
             to.send_message(job_messages.JobRefused(type(error).__name__, str(error)))
-            return 1
+            return 1 if isinstance(error, Upgraded) else REFUSED
         except OSError as error:
             traceback.print_exc()
             to.send_message(_refuse_no_space(folder) if error.errno in NO_SPACE else _describe_crash(error))
@@ -95,7 +97,8 @@ def perform_job(job: Job[R], folder: Path, line: OrchestratorChannel) -> R:
     if job.policy_folder is not None:
         job = job.with_policy(Path(job.policy_folder).resolve())
     os.chdir(folder)
-    result: R = RUNNERS[job.kind](job, folder, line)
+    runners = {**RUNNERS, **LAB_RUNNERS} if env_families.is_resident(job.env.env_id) else RUNNERS
+    result: R = runners[job.kind](job, folder, line)
     return result
 
 
@@ -140,6 +143,32 @@ RUNNERS: dict[str, Callable[[Any, Path, OrchestratorChannel], Any]] = {
     "export": _run_export,
 }
 """Job kind to the function that does such a job."""
+
+
+def _run_lab_probe(job: ProbeJob, folder: Path, _: OrchestratorChannel) -> Probe:
+    from rewardsmith.worker.mjlab import probe
+
+    return probe.run(job, folder)
+
+
+def _run_lab_training(job: TrainJob, folder: Path, line: OrchestratorChannel) -> Training:
+    from rewardsmith.worker.mjlab import train
+
+    return train.run(job, folder, line)
+
+
+def _run_lab_evaluation(job: EvaluateJob, folder: Path, _: OrchestratorChannel) -> Evaluation:
+    from rewardsmith.worker.mjlab import evaluate
+
+    return evaluate.run(job, folder)
+
+
+LAB_RUNNERS: dict[str, Callable[[Any, Path, OrchestratorChannel], Any]] = {
+    "probe": _run_lab_probe,
+    "train": _run_lab_training,
+    "evaluate": _run_lab_evaluation,
+}
+"""The same for tasks of mjlab, where it differs."""
 
 
 def _describe_crash(error: Exception) -> job_messages.JobCrashed:

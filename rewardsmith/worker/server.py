@@ -3,7 +3,7 @@
 The orchestrator holds the other end of `control`. It reads the worker's version there, then writes a line per job,
 [KIND, FOLDER], together with one end of a socket pair. That socket is the job's own line to the orchestrator: the
 forked process reports on it, and when it has ended the worker adds `Ended`. A request ["kill", FOLDER] ends a job
-early.
+early. A job of the kind "resident" is done by a process that stays (`residents`), in place of a fork.
 
 Every job leads a process group of its own, which is swept when the job ends. When the orchestrator goes away, however
 it ends, `control` reads as closed and the worker ends with all its jobs; when the worker is killed, Linux kills them.
@@ -12,12 +12,10 @@ it ends, `control` reads as closed and the worker ends with all its jobs; when t
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import json
 import os
-import resource
 import select
 import signal
 import socket
@@ -30,13 +28,14 @@ from pathlib import Path
 from rewardsmith.contract import job_messages, records
 from rewardsmith.worker import run_job
 from rewardsmith.worker.core_share import CoreShare
+from rewardsmith.worker.job_process import die_with_parent, read_resident_mib, redirect_output
+from rewardsmith.worker.residents import ResidentPool
 
 PRELOADED_MODULES = ("gymnasium.envs.mujoco", "rewardsmith.worker.evaluate", "rewardsmith.worker.probe")
 TRAINING_MODULES = ("rewardsmith.worker.training.train",)
 """Modules whose import takes nearly all of a job's start; torch is loaded for the first training."""
 WATCH_S = 1.0
 """Interval between two checks of the jobs' memory."""
-PR_SET_PDEATHSIG = 1
 
 
 def preload_modules(modules: Sequence[str]) -> None:
@@ -67,6 +66,7 @@ class Server:
             cores: that the jobs may use together.
         """
         self._cores = CoreShare(cores)
+        self._residents = ResidentPool(cores)
         self._control = control
         self._memory_limit_mib = memory_limit_mib
         self._children: dict[int, _JobProcess] = {}
@@ -89,13 +89,18 @@ class Server:
             for pid in self._children:
                 os.killpg(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
+            self._residents.kill_all()
 
     def _receive_when_ready(self, child_ended: socket.socket) -> bool:
         """Wait for the orchestrator or the end of a child; return False once the orchestrator has closed its end."""
-        timeout_s = WATCH_S if self._memory_limit_mib and self._children else None
-        ready, _, _ = select.select([self._control, child_ended], [], [], timeout_s)
+        residents = [process.control for process in self._residents]
+        timeout_s = WATCH_S if self._memory_limit_mib and (self._children or residents) else None
+        ready, _, _ = select.select([self._control, child_ended, *residents], [], [], timeout_s)
         if child_ended in ready:
             child_ended.recv(4096)
+        for control in residents:
+            if control in ready:
+                self._residents.receive(control)
         return self._control not in ready or self._receive_requests()
 
     def _receive_requests(self) -> bool:
@@ -107,6 +112,8 @@ class Server:
             kind, folder, variables = json.loads(request)
             if kind == "kill":
                 self._kill_job(Path(folder))
+            elif kind == "resident":
+                self._residents.start_job(Path(folder), self._job_sockets.popleft(), variables)
             else:
                 preload_modules(self._modules_to_load.pop(kind, ()))
                 self._start_job(Path(folder), self._job_sockets.popleft(), variables)
@@ -134,32 +141,45 @@ class Server:
     def _detach_fork(self, folder: Path, worker: int) -> None:
         """Separate the forked process from the worker and from the other jobs."""
         _lead_group(0)
-        _die_with_parent(worker)
+        die_with_parent(worker)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._control.close()
         for other in self._children.values():
             other.line.close()
-        _redirect_output(folder / "worker.log")
+        for process in self._residents:
+            process.control.close()
+        redirect_output(folder / "worker.log")
 
     def _kill_job(self, folder: Path) -> None:
         for pid, child in self._children.items():
             if child.folder == folder:
                 os.killpg(pid, signal.SIGKILL)
+        self._residents.kill_job(folder)
 
     def _kill_over_memory_limit(self) -> None:
+        limit_mib = self._memory_limit_mib
         for pid, child in self._children.items():
-            used = _read_resident_mib(pid) if self._memory_limit_mib else 0
-            if used > self._memory_limit_mib:
-                child.cause = f"the job used {used} MiB of memory, limits.memory_mib allows {self._memory_limit_mib}"
+            used = read_resident_mib(pid) if limit_mib else 0
+            if used > limit_mib:
+                child.cause = _explain_memory(used, limit_mib)
                 os.killpg(pid, signal.SIGKILL)
+        for process in self._residents:
+            used = process.count_used_mib() if limit_mib else 0
+            if used > limit_mib:
+                process.kill(_explain_memory(used, limit_mib))
 
     def _reap_jobs(self) -> None:
         """Report processes that have ended to the orchestrator, and end what they started."""
-        while self._children:
+        while self._children or tuple(self._residents):
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if ended is None:
                 return
+            if ended.si_pid in self._residents:
+                os.killpg(ended.si_pid, signal.SIGKILL)
+                _, status = os.waitpid(ended.si_pid, 0)
+                self._residents.forget(ended.si_pid, os.waitstatus_to_exitcode(status))
+                continue
             # End the group before its leader is reaped: until then no other group can get its number.
             child = self._children.pop(ended.si_pid)
             self._cores.set_jobs(len(self._children))
@@ -175,6 +195,10 @@ class Server:
             child.line.close()
 
 
+def _explain_memory(used_mib: int, limit_mib: int) -> str:
+    return f"the job used {used_mib} MiB of memory, limits.memory_mib allows {limit_mib}"
+
+
 def _open_child_signal() -> socket.socket:
     """Return a socket that becomes readable when a child process ends."""
     receiver, sender = socket.socketpair()
@@ -188,25 +212,3 @@ def _open_child_signal() -> socket.socket:
 def _lead_group(pid: int) -> None:
     with contextlib.suppress(PermissionError, ProcessLookupError):  # it may have ended already
         os.setpgid(pid, 0)
-
-
-def _read_resident_mib(pid: int) -> int:
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return 0  # it has ended, or this is not Linux
-    return pages * resource.getpagesize() // (1 << 20)
-
-
-def _die_with_parent(parent: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _redirect_output(path: Path) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)

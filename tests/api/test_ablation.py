@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,15 @@ def test_every_program_is_trained_on_the_same_seeds_that_nothing_else_had(run: R
         (("up", 0.0), ("fast", 3.0), calm),
         (("up", 2.0), ("fast", 0.0), calm),
     }
+
+
+def test_a_term_that_a_limit_holds_is_not_left_out(run: Run) -> None:
+    training = replace(run.config.training, constraints=("calm <= 1",))
+    run.config = run.config.model_copy(update={"training": training})
+    assert list(plan_ablation(run).programs) == [None, "up", "fast"]
+    run.config = run.config.model_copy(update={"training": replace(training, constraints=("fast <= 1",))})
+    with pytest.raises(ConfigError, match="two terms with a weight or more"):
+        plan_ablation(run)
 
 
 def test_an_interrupted_ablation_trains_only_what_is_missing(run: Run) -> None:
@@ -139,7 +149,7 @@ def test_the_command_says_what_it_would_train_and_for_how_long(run: Run) -> None
     answer = CliRunner().invoke(app, ["ablate", str(run.path), "--dry-run"])
     assert answer.exit_code == 0, answer.output
     assert "complete and without each of: up, fast" in answer.output
-    assert "they have the weight 0: calm" in answer.output
+    assert "they have the weight 0 or a limit: calm" in answer.output
     assert "3 programs × 3 fresh seeds = 9, each of 100 environment steps" in answer.output
     assert "Time       about" in answer.output
     plan = json.loads(CliRunner().invoke(app, ["ablate", str(run.path), "--dry-run", "--json"]).output)

@@ -7,6 +7,7 @@ import pytest
 
 HOPPER = ("--env", "Hopper-v5")
 SYMBOLIC = ("--designer", "symbolic")
+LABELLED = "told = { provider = 'labelled', events = ['z_velocity'] }"
 
 
 def rewardsmith(tmp_path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
@@ -42,6 +43,14 @@ def rewardsmith(tmp_path, *arguments: str, **environment: str) -> subprocess.Com
         (("design", "x", *HOPPER, "--designer", "llm", "--dry-run"), "--model NAME"),
         (("design", "x", *HOPPER, "--model", "m", "--dry-run"), "set OPENAI_API_KEY"),
         (("design", "x", *HOPPER, "--fitness", "mean(z_vel)", "--dry-run"), "near it: z_velocity"),
+        (("record", "demo.npz"), "say who acts: --run RUN"),
+        (("record", "demo.npz", *HOPPER), "--env ENV --act MODULE:FUNCTION"),
+        (("record", "demo.npz", "--run", "nowhere"), "run directory"),
+        (("record", "demo.npz", *HOPPER, "--act", "expert"), "names nothing to import"),
+        (("fit", "missing.py", *HOPPER, "--demo", "demo.npz"), "cannot read the reward file 'missing.py'"),
+        (("design", "x", *HOPPER, *SYMBOLIC, "--demo", "demo.npz"), "cannot read the demonstrations"),
+        (("design", "x", *HOPPER, *SYMBOLIC, "--signal", LABELLED), "--model labeller=NAME"),
+        (("design", "x", *HOPPER, "--model", "m", "--signal", LABELLED, "--executor", "slurm"), "brings no captions"),
         (("envs", "Hoper"), "Hopper"),
     ],
 )

@@ -32,7 +32,7 @@ def said(*arguments: str) -> str:
 
 def test_presets_are_listed_the_default_first() -> None:
     rows = [line.split() for line in said("presets").splitlines()[1:]]
-    assert [row[0] for row in rows] == ["smith", "auto-mc-reward", "eureka", "symbolic", "text2reward"]
+    assert [row[0] for row in rows] == ["smith", "auto-mc-reward", "calm", "eureka", "symbolic", "text2reward"]
 
 
 def test_a_preset_is_shown_with_its_sources() -> None:

@@ -6,11 +6,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+from fakes.played_runs import make_finished_run
 from fakes.robots import write_puppy
 from typer.testing import CliRunner
 
+from rewardsmith.api import randomisation_proposals
 from rewardsmith.cli.main import app
 from rewardsmith.contract.errors import ConfigError, RunError
+from rewardsmith.contract.records.randomisation import ParameterSweep, RandomisationPrior, RandomisationProposal
+from rewardsmith.report.export import trained_policy
 from rewardsmith.search import trusted_runs
 from rewardsmith.search.storage import Run
 from rewardsmith.spec.task_cards import load_card
@@ -28,6 +32,25 @@ def invoke(*arguments: str) -> str:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, (result.output, result.exception)
     return result.output
+
+
+def test_ranges_of_randomisation_are_printed_as_a_section_of_the_card(tmp_path, monkeypatch):
+    found = RandomisationPrior("final", 2.0, 0.0, 1.5, {"friction": ParameterSweep(0.5, 1.25, {"1": 2.0})})
+    chosen = RandomisationProposal({"friction": (0.6, 1.2)}, "Floors differ.", "small")
+    monkeypatch.setattr(randomisation_proposals, "check_robot", lambda run: None)
+    monkeypatch.setattr(randomisation_proposals, "propose_randomisation", lambda *_: (found, chosen))
+    monkeypatch.setattr(trained_policy, "choose_policy", lambda run, owner: owner)
+    make_finished_run(tmp_path / "run")
+    text = invoke("envs", "randomise", "run")
+    assert "final: fitness 2, random actions 0; it performs with 1.5 or more" in text
+    assert "friction   0.5 to 1.25  0.6 to 1.2" in text and "small: Floors differ." in text
+    assert "[randomisation]\nfriction = [0.6, 1.2]" in text and "--env CARD.toml" in text
+
+
+def test_a_run_without_a_robot_has_no_randomisation(tmp_path):
+    make_finished_run(tmp_path / "run")
+    result = CliRunner().invoke(app, ("envs", "randomise", "run"))
+    assert isinstance(result.exception, ConfigError) and "is no robot from a model file" in str(result.exception)
 
 
 def test_a_robot_is_described_and_its_new_card_describes_the_same_environment(tmp_path):

@@ -45,6 +45,7 @@ def installed(monkeypatch):
         ("AdroitHandDoor-v1", "robotics"),
         ("AntMaze_UMaze-v5", "robotics"),
         ("dm_control/cheetah-run-v0", "dm-control"),
+        ("mjlab:Mjlab-Velocity-Flat-Unitree-Go1", "mjlab"),
     ],
 )
 def test_an_id_tells_its_extra(env_id, extra):

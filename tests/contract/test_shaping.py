@@ -85,3 +85,28 @@ def test_the_module_imports_nothing_but_numpy():
     imported = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     imported += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     assert {str(name).split(".")[0] for name in imported} == {"__future__", "numpy"}
+
+
+def test_a_clipped_value_pays_nothing_beyond_its_threshold():
+    np.testing.assert_allclose(shaping.clip_surplus([-1.0, 0.9, 1.0, 50.0], 1.0), [-2.0, -0.1, 0.0, 0.0])
+
+
+def test_deltas_of_an_episode_add_up_to_its_net_gain_however_often_a_step_is_repeated():
+    short, long = np.array([0.0, 1.0]), np.array([0.0, 1.0, 0.0, 1.0, 0.0, 1.0])
+    assert shaping.delta(short[:-1], short[1:]).sum() == shaping.delta(long[:-1], long[1:]).sum() == 1.0
+
+
+def test_a_kinesthetic_combination_is_the_papers_formula():
+    components = np.random.default_rng(0).normal(size=(3, 500))
+    for column, combined in zip(components.T, shaping.kinesthetic(list(components)), strict=True):
+        sign = 1.0 if all(one >= 0.0 for one in column) else -1.0
+        assert combined == pytest.approx(sign * float(abs(column[0] * column[1] * column[2])) ** (1.0 / 3.0))
+
+
+def test_a_kinesthetic_combination_takes_numbers_beside_arrays_and_is_zero_where_one_component_is():
+    np.testing.assert_allclose(shaping.kinesthetic([np.array([0.0, 2.0, -2.0]), 8.0]), [0.0, 4.0, -4.0], atol=1e-12)
+
+
+def test_a_kinesthetic_combination_needs_a_component():
+    with pytest.raises(ValueError, match="at least one component"):
+        shaping.kinesthetic([])

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -192,7 +193,7 @@ def test_a_sweep_whose_node_is_killed_in_the_middle_is_complete_and_has_no_resul
         """Kill the node once trainings run on both."""
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline and not killed.is_set():
-            busy = [path for path in tmp_path.glob("sweep/cells/*/candidates/*/train-s*/job.json")]
+            busy = [path for path in tmp_path.glob("sweep/shared/train-*/job.json")]
             if len([path for path in busy if not (path.parent / "result.json").exists()]) >= 2:
                 time.sleep(1.0)
                 os.kill(node, signal.SIGKILL)
@@ -259,3 +260,30 @@ def test_a_wrong_token_is_said_in_a_line(cluster: Cluster) -> None:
     ).stdout
     assert "no Ray cluster can be used at" in said
     assert "RAY_AUTH_TOKEN" in said
+
+
+@pytest.mark.parametrize(
+    ("env_id", "gpus", "expected"),
+    [
+        ("mjlab:Mjlab-Cartpole-Balance", 2.0, True),
+        ("mjlab:Mjlab-Cartpole-Balance", 0.0, False),
+        ("Hopper-v5", 2.0, False),
+    ],
+)
+def test_a_job_that_simulates_on_a_gpu_reserves_one_where_there_is_one(env_id, gpus, expected):
+    reserved = []
+
+    class Work:
+        def options(self, **options):
+            reserved.append(options)
+            return self
+
+        def remote(self, *arguments):
+            raise InterruptedError
+
+    executor = object.__new__(RayExecutor)
+    executor._ray = SimpleNamespace(cluster_resources=lambda: {"CPU": 4.0, "GPU": gpus})
+    executor._work, executor._limits = Work(), (None, None)
+    with pytest.raises(InterruptedError):
+        executor._run_attempt(TrainJob(EnvSpec(env_id), PROGRAM, "length", 0, 10), Path(), [], None)
+    assert reserved == ([{"num_gpus": 1}] if expected else [])

@@ -34,3 +34,27 @@ class Bright(gymnasium.Env[np.ndarray, int]):
 
 
 gymnasium.register("Bright-v0", entry_point=Bright, max_episode_steps=16)
+
+
+class BrightBeside(Bright):
+    """The bright half of an image, and a number that counts 2: the action should name their sum."""
+
+    action_space = spaces.Discrete(4)
+
+    def __init__(self) -> None:
+        super().__init__()
+        view = spaces.Box(0, 255, (SIDE, SIDE, 3), np.uint8)
+        self.observation_space = spaces.Dict({"flag": spaces.Box(-5.0, 5.0, (1,), np.float64), "view": view})
+        self.flag = 0
+
+    def step(self, action):
+        told = {"was_right": float(self.right), "was_flag": float(self.flag)}
+        matched = float(action == self.right + 2 * self.flag)
+        return self.look(), 0.0, False, False, {**told, "matched": matched}
+
+    def look(self):
+        self.flag = int(self.np_random.integers(2))
+        return {"flag": np.array([10.0 * self.flag - 5.0]), "view": super().look()}
+
+
+gymnasium.register("BrightBeside-v0", entry_point=BrightBeside, max_episode_steps=16)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from rewardsmith.contract.errors import ProgramError, TaskError
-from rewardsmith.contract.records import EnvSpec, Limits, Signal
+from rewardsmith.contract.records import EnvSpec, LearnedSignal, Limits, Signal
 from rewardsmith.contract.reward_program import (
     STATES,
     RewardProgram,
@@ -371,3 +371,16 @@ def test_an_entry_of_info_that_is_no_number_is_nan_as_in_training(value: Any):
     obs = np.zeros(1, np.float32)
     assert simulation.read_signals(obs, {"speed": 2.0}).speed == [2.0]
     assert np.isnan(simulation.read_signals(obs, {"speed": value}).speed)
+
+
+def test_a_program_of_a_task_of_mjlab_is_not_wrapped():
+    program = parse_program("def reward(after):\n    return {'x': after.x}\n")
+    with pytest.raises(TaskError, match="is no Gymnasium environment, and an exported program wraps one"):
+        export_program(program, [Signal("x", (), "1", "", "qpos[0]")], EnvSpec("mjlab:Mjlab-Cartpole-Balance"))
+
+
+def test_a_program_that_reads_a_learned_signal_is_refused():
+    learned = LearnedSignal("reached", "subgoals", "subgoals reached")
+    program = parse_program('"""Count."""\n\n\ndef reward(after):\n    return {"reached": after.reached}\n')
+    with pytest.raises(ProgramError, match="reads 'reached', a learned signal"):
+        export_program(program, (learned.describe_signal(),), EnvSpec("CartPole-v1"))

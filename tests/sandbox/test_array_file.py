@@ -36,6 +36,14 @@ def test_each_array_is_what_numpy_reads(tmp_path: Path, save) -> None:
             arrays["0/none"]
 
 
+def test_a_file_that_was_written_again_is_read_again(tmp_path: Path) -> None:
+    for values in (np.zeros(2), np.ones(3)):
+        np.savez(tmp_path / "file.npz", values=values, **{f"other{len(values)}": values})
+        with ArrayFile(tmp_path / "file.npz") as arrays:
+            assert list(arrays) == ["values", f"other{len(values)}"]
+            np.testing.assert_array_equal(arrays["values"], values)
+
+
 def test_objects_are_not_unpickled(tmp_path: Path) -> None:
     np.savez(tmp_path / "file.npz", evil=np.array([{"a": 1}], dtype=object))
     with ArrayFile(tmp_path / "file.npz") as arrays, pytest.raises(ValueError, match="allow_pickle=False"):

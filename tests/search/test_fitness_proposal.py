@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 from fakes.scripted_model import Script
+from fakes.worker_calls import InProcessExecutor
 
 from rewardsmith.api import fitness_proposals, searches
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import ConfigError, FitnessError, ModelRefused
 from rewardsmith.contract.fitness import Fitness
-from rewardsmith.contract.records import EvaluateJob, ProbeJob
+from rewardsmith.contract.records import EvaluateJob
 from rewardsmith.contract.records.fitness import FitnessProposal
 from rewardsmith.llm import ledger
 from rewardsmith.search import fitness_proposal
@@ -26,29 +27,11 @@ from rewardsmith.search.storage import Run
 from rewardsmith.search.storage.layout import FITNESS_KEY
 from rewardsmith.spec.config import resolve_config
 from rewardsmith.spec.task_cards import load_task
-from rewardsmith.worker import evaluate, probe
+from rewardsmith.worker import evaluate
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "fitness_ledger.jsonl"
 """Answers of a model to three sentences, and to one that no expression can say."""
 EXPRESSION = "x_position[-1] - start.x_position"
-
-
-class InProcessExecutor:
-    """Runs probes and evaluations in this process."""
-
-    slots = 2
-
-    def __init__(self) -> None:
-        self.jobs: list[object] = []
-
-    def run(self, job, out: Path, on_event=None, decide=None):
-        out.mkdir(parents=True, exist_ok=True)
-        self.jobs.append(job)
-        runners = {ProbeJob: probe.run, EvaluateJob: evaluate.run}
-        return runners[type(job)](job, out)
-
-    def close(self) -> None:
-        pass
 
 
 class User:

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from rewardsmith.contract.records import (
+    BehaviourDescriptor,
     CurvePoint,
     EnvSpec,
     Episode,
     EvaluateJob,
     Evaluation,
+    GenerationPlan,
     Probe,
     ProbeJob,
     Result,
@@ -30,8 +32,10 @@ from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.loop import Search
 from rewardsmith.search.steps import analyzer
 from rewardsmith.search.steps.designer.symbolic import SymbolicDesigner
+from rewardsmith.search.steps.evolution import BehaviourArchive
 from rewardsmith.search.storage import Run, canonical_events
 from rewardsmith.search.storage.journal import read_journal
+from rewardsmith.search.storage.layout import plan_key
 from rewardsmith.spec.config import resolve_config
 from rewardsmith.spec.task_cards import Task
 
@@ -47,6 +51,7 @@ TASK = Task(
     action="One number.",
     fitness="height[-1]",
 )
+DESCRIPTORS = (BehaviourDescriptor("rise", "height[-1]", 0.0, 10.0, 20),)
 SMALL = {"search": {"population": 3, "generations": 3, "final_seeds": 1, "env_steps": 100, "designer": "symbolic"}}
 
 
@@ -72,7 +77,9 @@ class Player:
             return self.probe(out)
         if isinstance(job, EvaluateJob):
             worth = 0.0 if job.policy is None else json.loads((Path(job.policy) / "worth.json").read_text())
-            return Evaluation("ok", tuple(Episode(seed, worth, 10, False) for seed in job.seeds), worth, 0.1)
+            metrics = dict.fromkeys(job.metrics, worth)
+            episodes = tuple(Episode(seed, worth, 10, False) for seed in job.seeds)
+            return Evaluation("ok", episodes, worth, 0.1, metrics=metrics)
         return self.train(job, out)
 
     def probe(self, out: Path) -> Probe:
@@ -112,7 +119,9 @@ class Notices(NullCallback):
 
 
 def search(path: Path, executor: Player, watch: Notices | None = None, **layers: dict) -> Result:
-    run = Run.open(path, layers) if path.exists() else Run.create(path, TASK, resolve_config(SMALL, layers))
+    config = resolve_config(SMALL, layers)
+    task = replace(TASK, behaviour=DESCRIPTORS) if config.search.strategy == "map-elites" else TASK
+    run = Run.open(path, layers) if path.exists() else Run.create(path, task, config)
     journal = run.open_journal()
     try:
         return Search(run, journal, SymbolicDesigner(), executor, watch or Notices()).run_search()
@@ -136,6 +145,7 @@ WAYS = {
     },
     "restarts": {"evolution": {"restart_after": 1, "selection": "greedy-last"}},
     "a tree": {"search": {"strategy": "mcts"}},
+    "an archive": {"search": {"strategy": "map-elites"}},
 }
 
 
@@ -153,6 +163,29 @@ def test_a_killed_search_ends_as_the_uninterrupted_one_which_trains_as_often_as_
     resumed = search(tmp_path / "run", Player(), **WAYS[way])
     assert journal(tmp_path / "whole") == journal(tmp_path / "run")
     assert (resumed.best.id, resumed.ensemble) == (whole.best.id, whole.ensemble)
+
+
+def test_the_archive_of_a_search_is_that_of_its_candidates_and_its_parents_come_from_the_cells(tmp_path):
+    watch = Notices()
+    result = search(tmp_path / "run", Player(), watch, **WAYS["an archive"])
+    assert result.behaviour == DESCRIPTORS
+    for generation in (1, 2):
+        earlier = [one for one in result.candidates if one.generation < generation]
+        archive = BehaviourArchive.build(DESCRIPTORS, earlier)
+        elites = {elite.candidate for elite in archive.elites.values()}
+        plan = Run.open(tmp_path / "run").load_event(
+            GenerationPlan,
+            next(
+                event for event in read_journal(tmp_path / "run" / "journal.jsonl") if event.key == plan_key(generation)
+            ),
+        )
+        assert {parent for slot in plan.slots for parent in slot.parents} <= elites
+        assert any(slot.aim.target for slot in plan.slots)
+    assert any(re.fullmatch(r"g1: the archive has policies in \d of 20 cells \(\d+%\)", text) for text in watch.told)
+    (line,) = [line for line in summarize_result(result) if line.startswith("archive of rise")]
+    assert re.fullmatch(
+        r"archive of rise: policies in \d of 20 cells \(\d+%\), QD score [\d.]+ above random actions", line
+    )
 
 
 def test_an_ensemble_is_trained_on_the_final_seeds_and_reported_beside_the_best(tmp_path):

@@ -16,6 +16,7 @@ from rewardsmith.search.shrinkage import (
     estimate_variances,
     find_ties,
     knowledge_gradient,
+    measure_tie_width,
     shrink_fitness,
 )
 
@@ -79,6 +80,17 @@ def test_programs_that_cannot_be_told_apart_from_the_best_are_ties_best_first():
     }
     assert find_ties("best", estimates) == ("nearer", "near")
     assert find_ties("missing", estimates) == ()
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_the_width_of_a_tie_is_the_difference_at_which_it_ends(seeds):
+    for seed in range(20):
+        fitness = draw_fitness(6, seeds, between=4.0, within=1.0, seed=seed)
+        means = {name: fmean(values) for name, values in fitness.items()}
+        best = max(means, key=lambda name: means[name])
+        width = measure_tie_width(estimate_variances(fitness), seeds)
+        near = {name for name, mean in means.items() if name != best and means[best] - mean < width}
+        assert set(find_ties(best, shrink_fitness(fitness))) == near
 
 
 def test_the_next_training_goes_where_it_can_change_the_choice():

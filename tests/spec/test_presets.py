@@ -94,6 +94,7 @@ def test_a_preset_of_ones_own_is_a_file(tmp_path: Path) -> None:
         ('preset = "eureka"\n', "names no other preset"),
         ("about = 3\n", "`about` is a line of text"),
         ("[designer]\nconversation = true\nhistory = 0\n", "designer.history must be 1 or more"),
+        ("[designer]\nreflection = false\n[analyzer]\nmodel_reads = true\n", "designer.reflection = false leaves it"),
     ],
 )
 def test_a_file_that_is_no_preset_is_told_in_a_line(tmp_path: Path, text: str, message: str) -> None:

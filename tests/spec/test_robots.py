@@ -101,6 +101,10 @@ def test_a_urdf_s_meshes_are_found_by_their_name_alone(tmp_path):
             "by an absolute path, which no other machine has",
         ),
         ('<mujoco><asset><texture file="../.ssh/id_rsa"/></asset></mujoco>', "which is no file of a model"),
+        ('<mujoco><asset><model name="a" file="robot.xml"/></asset></mujoco>', "the model attaches itself by <model>"),
+        ('<robot xmlns:xacro="http://ros.org/xacro"><xacro:include/></robot>', "a template of xacro; `xacro robot.xml"),
+        ("<mujoco>" + " " * (16 << 20) + "</mujoco>", "cannot be read: it has more than 16,777,216 bytes"),
+        ('<!DOCTYPE a [<!ENTITY b "c"><!ENTITY d "' + "&b;" * 9 + '">]><mujoco>&e;</mujoco>', "is not XML: undefined"),
     ],
 )
 def test_what_is_wrong_with_a_model_s_files_is_one_line(tmp_path, text, said):
@@ -108,6 +112,36 @@ def test_what_is_wrong_with_a_model_s_files_is_one_line(tmp_path, text, said):
     with pytest.raises(TaskError, match=said) as caught:
         find_env(str(tmp_path / "robot.xml"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("https://example.com/go1.xml", "is an address, and a robot is a file on this machine: download it"),
+        ("http://example.com/go1", "is an address"),
+        ("go1.urdf.xacro", "it is a template, from which `xacro FILE -o robot.urdf` makes one"),
+        ("world.sdf", "is no MJCF or URDF file: convert it to URDF or MJCF"),
+        ("go1.USD", "convert it to MJCF or URDF"),
+        ("go1.mjb", "it is a compiled model; give the file that it was compiled from"),
+        (".", "is a folder: give one of its files: puppy.xml"),
+        ("empty", "is a folder, and it holds no MJCF or URDF file"),
+        ("folder.xml", "is a folder, and it holds no MJCF or URDF file"),
+    ],
+)
+def test_what_is_no_model_file_is_one_line_that_says_what_helps(tmp_path, name, said):
+    write_puppy(tmp_path)
+    for folder in ("empty", "folder.xml"):
+        (tmp_path / folder).mkdir()
+    with pytest.raises(TaskError, match=said) as caught:
+        robots.find_robot_files(name, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_parts_may_attach_the_same_model(tmp_path):
+    (tmp_path / "leg.xml").write_text("<mujoco/>")
+    assets = '<model name="a" file="leg.xml"/><model name="b" file="leg.xml"/>'
+    (tmp_path / "robot.xml").write_text(f"<mujoco><asset>{assets}</asset></mujoco>")
+    assert collect_model_files(tmp_path / "robot.xml").names == ("leg.xml", "robot.xml")
 
 
 def test_a_file_that_is_not_there_and_a_name_that_is_none_are_one_line(tmp_path):

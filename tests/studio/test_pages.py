@@ -13,7 +13,7 @@ from fakes.studio_case import PROGRAM, Visitor, add_video, make_candidate, make_
 
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import RunError, UserError
-from rewardsmith.contract.records import Baselines, Interval, ModelUsage, Result
+from rewardsmith.contract.records import Baselines, BehaviourDescriptor, Interval, ModelUsage, Result
 from rewardsmith.search import feedback
 from rewardsmith.search.storage import Run
 from rewardsmith.studio import run_state
@@ -46,6 +46,20 @@ def finish(run: Run) -> None:
             ModelUsage(),
         )
     )
+
+
+def test_a_cell_of_the_archive_leads_to_its_program(visitor, run):
+    assert "Archive of behaviours" not in visitor.get(RUN).text
+    run.set_behaviour((BehaviourDescriptor("<b>pace", "mean(height)", 0.0, 1.0, 2),))
+    one = make_candidate("g0c01", 2.0)
+    save_candidate(run, replace(one, evaluations=(replace(one.evaluations[0], metrics={"<b>pace": 0.7}),)))
+    for page in (visitor.get(RUN).text, visitor.get(f"{RUN}/live").text):
+        assert "Archive of behaviours" in page and "1 of 2 cells filled (50 %)" in page
+        archive = page.partition('<svg class="archive"')[2].partition("</svg>")[0]
+        assert archive.count(f'<a href="{RUN}/c/g0c01">') == 1
+        assert "&lt;b&gt;pace 0.5 to 1: g0c01, fitness 2" in archive
+        assert "candidates/g0c01/train-s0" in page and "<b>pace" not in page
+    assert visitor.get(f"{RUN}/c/g0c01").status_code == 200
 
 
 def test_a_studio_of_one_run_opens_at_that_run(run):

@@ -12,8 +12,8 @@ from rewardsmith.contract.records import EvaluateJob, ProbeJob
 from rewardsmith.spec.task_cards import load_cards, load_task
 from rewardsmith.worker import evaluate, probe
 
-OF_THEIR_OWN = ("metaworld", "robotics", "dm-control")
-"""Extras whose cards `tests/families` looks at, in a virtual environment of their own."""
+OF_THEIR_OWN = ("metaworld", "robotics", "dm-control", "mjlab")
+"""Extras whose cards `tests/families` and `tests/worker/mjlab` look at, in virtual environments of their own."""
 CARDS = [
     pytest.param(task, id=task.name)
     for task in load_cards()

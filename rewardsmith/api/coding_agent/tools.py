@@ -116,7 +116,8 @@ class ProgramTools:
         spec, card = find_env(env)
         probe = run_probe(spec)
         parts = [_describe_card_or_env(card, spec.env_id)]
-        parts.append(f"Signals for programs and fitness:\n\n{_render_signals(probe.signals, len(spec.signals))}")
+        named_count = len(spec.signals) + len(spec.learned_signals)
+        parts.append(f"Signals for programs and fitness:\n\n{_render_signals(probe.signals, named_count)}")
         if probe.privileged_signals:
             privileged = _render_signals(probe.privileged_signals, 0)
             parts.append(f"Signals for the fitness alone; no program may read them:\n\n{privileged}")
@@ -346,7 +347,7 @@ def _render_rules() -> str:
     options = PromptOptions()
     return prompts.render_prompt(
         "designer/system",
-        shaping=list_shaping_functions(),
+        shaping=list_shaping_functions(prompted_only=False),
         max_terms=Limits.max_terms,
         settings=options.settings,
         weights=options.fixed_weights,

@@ -10,9 +10,10 @@ seeds = 3                           # 0, 1, 2; or a list
 population = 4
 [per_task."hopper*"]                # text, fitness, settings of the tasks that match
 fitness = "x_position[-1]"
-[per_task."mine.toml"]              # arguments and environment variables of the environment, besides the card's
+[per_task."mine.toml"]              # arguments, environment variables and learned signals, besides the card's
 env_kwargs = { difficulty = 3 }
 pass_env = ["MINE_HOME"]
+signals = { reached = { provider = "subgoals" } }
 [budget]                            # of one call; when it is reached, no further cell begins
 cost_usd = 20.0
 wall_s = 28_800
@@ -49,6 +50,8 @@ from rewardsmith.spec import config as configuration
 from rewardsmith.spec import toml_files
 from rewardsmith.spec.config import Config, Layer
 from rewardsmith.spec.env_options import EnvOptions, check_kwargs, check_pass_env
+from rewardsmith.spec.labelling import list_roles
+from rewardsmith.spec.learned_signals import make_learned_signal
 from rewardsmith.spec.removed_settings import REMOVED_SETTINGS
 from rewardsmith.spec.task_cards import Task, load_cards, load_task
 from rewardsmith.spec.validation_errors import join_lines
@@ -65,12 +68,15 @@ class _Model(BaseModel):
 
 
 class TaskOverride(_Model):
-    """Text, fitness, options of the environment and settings of the tasks that match a pattern."""
+    """Text, fitness, options and learned signals of the environment, and settings of the tasks that match a pattern."""
 
     text: str | None = None
     fitness: str | None = None
     env_kwargs: dict[str, Any] = {}
     pass_env: Names = ()
+    signals: dict[str, dict[str, Any]] = {}
+    stages: bool = True
+    """false: the task alone, without the stages of its card."""
     settings: dict[str, Any] = {}
 
 
@@ -231,7 +237,7 @@ def build_matrix(sweep: SweepFile, environment: Mapping[str, str] = os.environ) 
                 try:
                     plan = _plan_cell(sweep, env, preset, model, environment)
                     # A search that asks no model is the same cell for each of them.
-                    if model and not plan.config.roles:
+                    if model and not list_roles(plan.config, plan.task.env):
                         plan = _plan_cell(sweep, env, preset, None, environment)
                 except UserError as error:
                     refused.append(RefusedCells(env, format_preset(preset, model), len(seeds), str(error)))
@@ -243,7 +249,7 @@ def build_matrix(sweep: SweepFile, environment: Mapping[str, str] = os.environ) 
 def build_cells(plan: searches.SearchPlan, preset: str, model: str | None, seeds: Iterable[int]) -> Iterable[Cell]:
     """Yield a cell per seed of a planned search."""
     task, config = plan.task, plan.config
-    model = model if config.roles else None
+    model = model if list_roles(config, task.env) else None
 
     # The readable part of the ids.
     parts = [part for part in (task.name, Path(preset).stem, model) if part]
@@ -279,11 +285,12 @@ def dump_identity(task: Task) -> dict[str, Any]:
     if earlier_metrics:
         content["figures"] = earlier_metrics
     content["env"]["measures"] = content["env"].pop("privileged_signals")
-    for name in ("pass_env", "imports", "wrappers"):
+    for name in ("pass_env", "imports", "wrappers", "learned_signals"):
         if not content["env"][name]:
             del content["env"][name]
-    if not content["stages"]:
-        del content["stages"]
+    for name in ("stages", "behaviour"):
+        if not content[name]:
+            del content[name]
     return content
 
 
@@ -380,26 +387,32 @@ def _plan_cell(
     options = EnvOptions()
     for entry in overrides:
         kwargs = {**options.kwargs, **check_kwargs(entry.env_kwargs, "per_task")}
-        options = EnvOptions(kwargs, (*options.pass_env, *check_pass_env(entry.pass_env, "per_task")))
+        names = (*options.pass_env, *check_pass_env(entry.pass_env, "per_task"))
+        learned = (make_learned_signal(name, keys, "per_task", Path.cwd()) for name, keys in entry.signals.items())
+        options = EnvOptions(kwargs, names, (*options.signals, *learned))
 
     fitness = expressions[-1] if expressions else None
     if fitness == AUTO_FITNESS:
         raise SweepError("fitness = 'auto' asks for a yes in each search, and a sweep waits for nobody: write it out")
     text = texts[-1] if texts else load_task(None, env, fitness).text
-    plan = searches.plan_search(text, env, fitness, overrides=layer, environment=environment, env_options=options)
-    _refuse_unanswerable(plan.config)
+    planned: str | Task = env
+    if not all(entry.stages for entry in overrides):
+        planned = replace(load_task(text, env, fitness), stages=())
+    plan = searches.plan_search(text, planned, fitness, overrides=layer, environment=environment, env_options=options)
+    _refuse_unanswerable(plan.task, plan.config)
     return plan
 
 
-def _refuse_unanswerable(config: Config) -> None:
+def _refuse_unanswerable(task: Task, config: Config) -> None:
     """Refuse cells that would wait for people, or ask a model that cannot be reached."""
     if config.feedback.rank == "people":
         raise SweepError("people compare its programs, and a sweep waits for nobody; feedback.rank = 'judge' would do")
-    if config.roles:
+    roles = list_roles(config, task.env)
+    if roles:
         from rewardsmith import llm
 
         with tempfile.TemporaryDirectory() as folder:
-            llm.build_model_pool(config.llm, config.budget, Path(folder) / "llm.jsonl", roles=config.roles).close()
+            llm.build_model_pool(config.llm, config.budget, Path(folder) / "llm.jsonl", roles=roles).close()
 
 
 def _merge_layers(lower: Layer, upper: Layer) -> dict[str, Any]:

@@ -108,6 +108,17 @@ def run_cells(
     return _SweepRun(cells, store, executor, budget or SweepBudget(), callback or NullSweepCallback(), search).run()
 
 
+def run_search(cell: Cell, path: Path, executor: Executor, callback: SearchCallback | None = None) -> Result:
+    """Run the search of a cell in a directory, or go on with it; see `searches.continue_run` for what it raises."""
+    if RunLayout(path).config.is_file():
+        return searches.continue_run(Run.open(path, {"budget": cell.config.budget.model_dump()}), callback, executor)
+    with suppress(FileNotFoundError):  # a directory whose making was cut off
+        for part in sorted(path.iterdir()):
+            part.unlink()
+    plan = searches.SearchPlan(cell.task, cell.config, 0, 0, 0)
+    return searches.continue_run(searches.create_run(plan, path), callback, executor)
+
+
 class _SweepRun:
     """One call of a sweep."""
 
@@ -193,13 +204,4 @@ class _SweepRun:
             self._stopped = self._stopped or why
 
     def _run_search(self, cell: Cell, path: Path, executor: Executor) -> Result:
-        callback = self._callback.on_cell_start(cell)
-        if RunLayout(path).config.is_file():
-            return searches.continue_run(
-                Run.open(path, {"budget": cell.config.budget.model_dump()}), callback, executor
-            )
-        with suppress(FileNotFoundError):  # a directory whose making was cut off
-            for part in sorted(path.iterdir()):
-                part.unlink()
-        plan = searches.SearchPlan(cell.task, cell.config, 0, 0, 0)
-        return searches.continue_run(searches.create_run(plan, path), callback, executor)
+        return run_search(cell, path, executor, self._callback.on_cell_start(cell))

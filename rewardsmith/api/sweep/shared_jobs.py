@@ -1,4 +1,7 @@
-"""Jobs that many cells of a sweep have in common, as no program takes part in them: each is done once."""
+"""Jobs that cells of a sweep have in common: probes, random actions, baselines, and trainings on equal programs.
+
+Each is done once.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from rewardsmith.executors.base import Decide, Executor, OnEvent, R, load_finish
 
 
 class SharedJobExecutor:
-    """Executor that does a probe, a training on the environment reward, or an evaluation of random actions only once.
+    """Executor that does a probe, an evaluation of random actions, or a training on the same program only once.
 
     It is done in a folder named after its content, and copied to every folder that needs it.
     """
@@ -38,7 +41,7 @@ class SharedJobExecutor:
         shared_folder = self._folder / name
         with self._lock_job(name):
             result = self._executor.run(job, shared_folder, on_event, decide)
-        if result.status == "ok":
+        if load_finished(job, shared_folder.resolve()) is not None:
             _copy_folder(shared_folder, out)
         return result
 
@@ -52,16 +55,30 @@ class SharedJobExecutor:
 
 def _is_shared(job: Job[JobResult]) -> bool:
     if isinstance(job, TrainJob):
-        return job.program is None
+        # What a rung decides depends on the other programs; an initial policy and learned signals are a cell's own.
+        depends_on_cell = job.rungs or job.initial_policy or job.env.learned_signals
+        return job.program is None or not depends_on_cell
     return isinstance(job, ProbeJob) or (isinstance(job, EvaluateJob) and job.policy is None)
 
 
 def _copy_folder(source: Path, out: Path) -> None:
-    """Copy a finished job's folder; result.json last, as its presence says that the others are complete."""
+    """Copy a finished job's folder, by links where the file system has them: nothing in it is changed any more.
+
+    result.json comes last, as its presence says that the others are complete.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         for file in sorted(source.iterdir(), key=lambda file: file.name == "result.json"):
             if file.is_file():
-                shutil.copy2(file, out / file.name)
+                _link_file(file, out / file.name)
     except OSError as error:
         raise RunError(f"cannot write a job to {str(out)!r}: {error.strerror}") from error
+
+
+def _link_file(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where it cannot have one; a file of that name is replaced."""
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target)

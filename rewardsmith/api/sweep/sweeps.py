@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from rewardsmith.api.sweep import html_report, matrix
 from rewardsmith.api.sweep.matrix import Cell, SweepFile, SweepMatrix
-from rewardsmith.api.sweep.runner import SweepCallback, SweepProgress, pending_cells, run_cells
+from rewardsmith.api.sweep.runner import Search, SweepCallback, SweepProgress, pending_cells, run_cells
 from rewardsmith.api.sweep.store import CellOutcome, SweepStore
 from rewardsmith.contract import import_path
 from rewardsmith.contract.errors import SweepError
@@ -47,7 +47,7 @@ class CostEstimate:
     env_steps: int
     hours: float
     steps_per_s: float
-    """Speed of one training."""
+    """Speed of one training, on average over the steps that are left."""
     measured: bool
     """False where no finished cell says how fast trainings are, so that `GUESS` stands in."""
     calls: int
@@ -106,17 +106,19 @@ def run_pending(
     where: Layer | None = None,
     callback: SweepCallback | None = None,
     executor: Executor | None = None,
+    search: Search | None = None,
 ) -> Sweep:
     """Run the pending cells of a matrix; see `sweep`.
 
-    `where` is configuration over the cells' own that says where their jobs run.
+    `where` is configuration over the cells' own that says where their jobs run; `search` runs one cell, in place of
+    `runner.run_search`.
     """
     selected = _select_cells(pending_cells(cells.cells, store), retry)
     stopped = None
     if selected:
         shared_executor = nullcontext(executor) if executor else _open_executor(selected[0], jobs, where, callback)
         with shared_executor as opened:
-            stopped = run_cells(selected, store, opened, cells.budget, callback)
+            stopped = run_cells(selected, store, opened, cells.budget, callback, search)
         html_report.write_report(store)
     recorded = store.load_outcomes()
     outcomes = tuple(recorded[cell.id] for cell in cells.cells if cell.id in recorded)
@@ -167,12 +169,18 @@ def estimate_cost(cells: tuple[Cell, ...], done: tuple[CellOutcome, ...], slots:
         done: outcomes of finished cells.
         slots: trainings at once.
     """
-    # Time, from the speed of the finished cells' trainings.
-    seconds = sum(outcome.train_s for outcome in done)
-    trained_steps = sum(outcome.train_steps for outcome in done)
-    steps_per_s = trained_steps / seconds if seconds else GUESS
-    env_steps = SweepMatrix(cells, (), matrix.SweepBudget()).env_steps
-    hours = env_steps / steps_per_s / slots / 3600
+    # Time, from the speed of the finished cells' trainings: on the same environment, else on all of them.
+    speeds = {
+        outcome.env_id: _measure_speed(other for other in done if other.env_id == outcome.env_id) for outcome in done
+    }
+    overall = _measure_speed(done)
+    env_steps, seconds = 0, 0.0
+    for cell in cells:
+        cell_steps = cell.config.search.trainings * cell.config.search.env_steps
+        env_steps += cell_steps
+        seconds += cell_steps / (speeds.get(cell.task.env.env_id) or overall or GUESS)
+    steps_per_s = env_steps / seconds if seconds else overall or GUESS
+    hours = seconds / slots / 3600
 
     # Cost, from the mean price of their calls, where the price of each is known.
     calls = sum(cell.calls for cell in cells)
@@ -184,7 +192,14 @@ def estimate_cost(cells: tuple[Cell, ...], done: tuple[CellOutcome, ...], slots:
         usd = 0.0
     elif done_calls and len(known_costs) == len(costs):
         usd = calls * sum(known_costs) / done_calls
-    return CostEstimate(env_steps, hours, steps_per_s, bool(seconds), calls, usd)
+    return CostEstimate(env_steps, hours, steps_per_s, overall is not None, calls, usd)
+
+
+def _measure_speed(outcomes: Iterable[CellOutcome]) -> float | None:
+    """Return the environment steps per second of one training; None where nothing was trained."""
+    outcomes = tuple(outcomes)
+    seconds = sum(outcome.train_s for outcome in outcomes)
+    return sum(outcome.train_steps for outcome in outcomes) / seconds if seconds else None
 
 
 @contextmanager

@@ -38,6 +38,14 @@ def _is_bounded_node(node: ast.expr) -> bool:
             keeps_range = function in RANGE_PRESERVING and all(_is_bounded_node(argument) for argument in arguments)
             return function in BOOLEAN_REDUCTIONS or keeps_range
 
+        # clip(x, 0, limit) / limit
+        case ast.BinOp(
+            left=ast.Call(func=ast.Name(id="clip"), args=[_, ast.Constant(value=0), ast.Constant(value=limit)]),
+            op=ast.Div(),
+            right=ast.Constant(value=divisor),
+        ):
+            return bool(limit == divisor != 0)
+
         # x * y, 1 - x and x[...] of values in [0, 1].
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
             return _is_bounded_node(left) and _is_bounded_node(right)

@@ -119,6 +119,9 @@ def _combine_units(
     if left is None or right is None:
         return None
     if isinstance(op, ast.Add | ast.Sub):
+        # What a ratio to a bare number is added to is a number too, as in 1 - abs(speed - 0.5) / 0.5.
+        if isinstance(left_node, ast.Constant) and _is_ratio(right_node):
+            return PURE_NUMBER
         # A bare number takes the unit of what it is added to.
         if isinstance(right_node, ast.Constant):
             return left
@@ -128,6 +131,10 @@ def _combine_units(
     if isinstance(op, ast.Div):
         return left if right == PURE_NUMBER else PURE_NUMBER if left == right else _divide_units(left, right)
     return None
+
+
+def _is_ratio(node: ast.expr) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and isinstance(node.right, ast.Constant)
 
 
 def _divide_units(left: str, right: str) -> str | None:

@@ -3,12 +3,14 @@
 Every record is a frozen dataclass of plain values, so that it travels as JSON (`dump`, `load`, `read`,
 `write`). Arrays never travel inside a record: they lie in an .npz file in the same folder.
 
-environment  Signal, SignalFacts, Metric, InfoEntry, EnvWrapper, EnvSpec
+environment  Signal, LearnedSignal, SignalFacts, Metric, InfoEntry, EnvWrapper, EnvSpec
 programs     Proposal, Finding, TermStats, ScoredSample, TrialScoring, Verdict
 jobs         TrainSettings, OffPolicySettings, Limits, InitialPolicy, Job, ProbeJob, ReferenceScores, TrainJob,
              EvaluateJob, RenderJob, load_job (in);
              CurvePoint, Rung, Episode, Probe, Training, Evaluation, Video (out)
+behaviour    BehaviourDescriptor, BehaviourAim, BehaviourProposal
 judge        Subtask, SubtaskScore, JudgeScore
+subgoals     Subgoal, SubgoalProposal
 search       SlotAssignment, GenerationPlan, TermConstraint, Brief, EpisodeReading, Reflection, Candidate;
              Interval, Finalist, FinalistRound, ReportedMetric, Baselines, Ensemble, WarmStartLineage, StageOutcome,
              ModelUsage, Result (the outcome); DoctorCheck
@@ -17,7 +19,16 @@ json_files   dump, load, load_from_file, read, write: a record as JSON
 A missing value is None, never 0. `status` says how a job or a candidate ended and is not a score.
 """
 
-from rewardsmith.contract.records.environment import EnvSpec, EnvWrapper, InfoEntry, Metric, Signal, SignalFacts
+from rewardsmith.contract.records.behaviour import BehaviourAim, BehaviourDescriptor, BehaviourProposal
+from rewardsmith.contract.records.environment import (
+    EnvSpec,
+    EnvWrapper,
+    InfoEntry,
+    LearnedSignal,
+    Metric,
+    Signal,
+    SignalFacts,
+)
 from rewardsmith.contract.records.job_results import (
     CurvePoint,
     Episode,
@@ -76,6 +87,7 @@ from rewardsmith.contract.records.search import (
     TermConstraint,
     WarmStartLineage,
 )
+from rewardsmith.contract.records.subgoals import Subgoal, SubgoalProposal
 from rewardsmith.contract.records.types import (
     Count,
     Effort,
@@ -92,6 +104,9 @@ from rewardsmith.contract.records.types import (
 __all__ = [
     "TIMED_FINDINGS",
     "Baselines",
+    "BehaviourAim",
+    "BehaviourDescriptor",
+    "BehaviourProposal",
     "Brief",
     "Candidate",
     "Count",
@@ -120,6 +135,7 @@ __all__ = [
     "JobResult",
     "JsonValue",
     "JudgeScore",
+    "LearnedSignal",
     "Limits",
     "Metric",
     "Mode",
@@ -145,6 +161,8 @@ __all__ = [
     "SlotAssignment",
     "StageOutcome",
     "Status",
+    "Subgoal",
+    "SubgoalProposal",
     "Subtask",
     "SubtaskScore",
     "TermConstraint",

@@ -7,6 +7,9 @@ from typing import Literal
 
 from rewardsmith.contract.records.types import JsonValue
 
+LEARNED_FIELD = "learned"
+"""Field in the `source` of a signal that no simulator has: learned[NAME]."""
+
 
 @dataclass(frozen=True)
 class Signal:
@@ -22,6 +25,32 @@ class Signal:
     """One line for a reader who has never seen the environment."""
     source: str
     """Where the worker reads it, e.g. "qpos[0]", "obs[3]", "xpos[torso]". Opaque outside `worker/envs`."""
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether a provider computes it, not the simulator; see `LearnedSignal`."""
+        return self.source.startswith(f"{LEARNED_FIELD}[")
+
+
+@dataclass(frozen=True)
+class LearnedSignal:
+    """A signal that a provider in the worker computes beside the simulator: once per rollout, in one batch."""
+
+    name: str
+    """A valid Python identifier, unlike that of every other signal."""
+    provider: str
+    """One of rewardsmith's own, such as "image_text", or "module:Class" of a user's."""
+    meaning: str
+    """One line for a reader who has never seen the environment."""
+    unit: str = "1"
+    shape: tuple[int, ...] = ()
+    """Shape of one transition's value."""
+    options: dict[str, JsonValue] = field(default_factory=dict)
+    """Of the provider; checked where a user writes them."""
+
+    def describe_signal(self) -> Signal:
+        """Return the signal as programs and fitness expressions see it."""
+        return Signal(self.name, self.shape, self.unit, self.meaning, f"{LEARNED_FIELD}[{self.name}]")
 
 
 @dataclass(frozen=True)
@@ -99,10 +128,17 @@ class EnvSpec:
     """Modules that register the id, imported before it is made; a function of one, "module:function", is called."""
     wrappers: tuple[EnvWrapper, ...] = ()
     """Around what `gymnasium.make` gives, the innermost first."""
+    learned_signals: tuple[LearnedSignal, ...] = ()
+    """Signals that providers compute beside the simulator; in a catalogue they follow the card's."""
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """Modules that making it imports: that of its id, those of `imports` and of the wrappers; each once."""
+        """Modules that making it imports: of its id, of `imports`, wrappers and users' providers; each once."""
         own = [self.env_id.rpartition(":")[0]] if ":" in self.env_id else []
-        others = [name.partition(":")[0] for name in (*self.imports, *(wrapper.name for wrapper in self.wrappers))]
-        return tuple(dict.fromkeys((*own, *others)))
+        providers = [signal.provider for signal in self.learned_signals if ":" in signal.provider]
+        named = (*self.imports, *(wrapper.name for wrapper in self.wrappers), *providers)
+        return tuple(dict.fromkeys((*own, *(name.partition(":")[0] for name in named))))
+
+    def list_learned(self) -> tuple[Signal, ...]:
+        """Return the learned signals as programs and fitness expressions see them."""
+        return tuple(signal.describe_signal() for signal in self.learned_signals)

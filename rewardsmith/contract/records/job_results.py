@@ -65,7 +65,8 @@ class CurvePoint:
     episodes: int
     """How many episodes ended; the means below are None where none did."""
     reward: float | None
-    """Mean episode return of the program's total (of the environment's own reward for a baseline)."""
+    """Mean episode return of the program's total (of the environment's own reward for a baseline). Terms that
+    `training.constraints` holds at limits are not in it."""
     length: float | None
     """Mean episode length in environment steps."""
     fitness: float | None
@@ -77,6 +78,8 @@ class CurvePoint:
     see it, prompts do not."""
     clip_fraction: float | None = None
     """Mean fraction of transitions whose ratio PPO's updates clipped; None for other trainers."""
+    multipliers: dict[str, float] = field(default_factory=dict)
+    """Limit of a term, "effort <= 0.3", to its Lagrange multiplier at the point; empty without constraints."""
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,9 @@ class TrainSettings:
     keep: Literal["last", "best_return"] = "last"
     """Which policy a training gives. last: the one at its end. best_return: that of the checkpoint whose episodes had
     the highest mean return by the program; the fitness has no part in it."""
+    constraints: tuple[str, ...] = ()
+    """Limits of the program's terms, as in ["effort <= 0.3"]: Lagrange multipliers hold a term's mean per step, before
+    its weight, at the limit, and the other terms are the goal. Trainings on the environment reward have none."""
     off_policy: OffPolicySettings = OffPolicySettings()
 
 
@@ -275,6 +278,8 @@ class EvaluateJob(PolicyJob[Evaluation]):
     """Auxiliary metrics of the task, name to expression; measured on the same episodes."""
     motion: Motion | None = None
     """Scripted motion that acts in place of a policy."""
+    actor: str | None = None
+    """A user's function "module:function" that acts in place of a policy: one observation to one action."""
     kind: Literal["evaluate"] = "evaluate"
 
     @property
@@ -309,6 +314,9 @@ class RenderJob(PolicyJob[Video]):
     limits: Limits = Limits()
     stills: tuple[int, ...] = ()
     """Steps of the episode, 0 the start, of which single frames are wanted instead of a video, in `stills.npz`."""
+    evaluation: str | None = None
+    """Folder of the evaluation that recorded the episode, where no other run of it comes out the same: it is drawn
+    from the recording. None runs it again."""
     kind: Literal["render"] = "render"
 
     @property

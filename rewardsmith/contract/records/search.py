@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rewardsmith.contract.records.behaviour import BehaviourAim, BehaviourDescriptor
 from rewardsmith.contract.records.environment import Signal, SignalFacts
 from rewardsmith.contract.records.job_results import Evaluation, Training
 from rewardsmith.contract.records.programs import Proposal, Verdict
@@ -26,6 +27,8 @@ class SlotAssignment:
     """Ids of the candidates that its prompt shows; None shows all."""
     user_program_key: str | None = None
     """Journal key of the event with the user's program for the slot; set with the mode "user"."""
+    aim: BehaviourAim | None = None
+    """The behaviour that its program is asked for; None except with the strategy "map-elites"."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,10 @@ class Brief:
     """See `Probe.unobserved`."""
     signal_facts: Mapping[str, SignalFacts] = field(default_factory=dict)
     """Signal name to what the recording under random actions shows of it."""
+    aim: BehaviourAim | None = None
+    """The behaviour that is asked for; None where none is."""
+    descriptors: tuple[BehaviourDescriptor, ...] = ()
+    """What the behaviours of `aim` are, in expressions; empty where none is asked for."""
 
 
 @dataclass(frozen=True)
@@ -315,6 +322,8 @@ class Result:
     """The stages before the task; the reported trainings go through all of them."""
     observation: tuple[str, ...] = ()
     """Signals that the best program's policies observe; empty: the environment's own observation."""
+    behaviour: tuple[BehaviourDescriptor, ...] = ()
+    """Descriptors of the task, with which the archive is built from the candidates; empty for most tasks."""
 
 
 @dataclass(frozen=True)

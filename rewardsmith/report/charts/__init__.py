@@ -2,6 +2,8 @@
 
 line_chart     learning curves and other lines        lineage        the graph of parents and children
 forest_plot    means with their intervals             code_listing   a program as coloured lines
+heat_map       a value for each cell of a grid
+archive_map    the archive of behaviours as a heat map
 
 templates/_drawn.html draws them as SVG; static/look.css styles them.
 """

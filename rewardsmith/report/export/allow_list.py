@@ -71,7 +71,7 @@ _FFT = (
 _POLYNOMIAL = (
     "polyadd polyder polydiv polyfit polyfromroots polyint polymul polypow polyroots polysub polyval polyvander"
 )
-_SHAPING = "distance potential smooth_step tolerance wrap_angle"
+_SHAPING = "clip_surplus delta distance kinesthetic potential smooth_step tolerance wrap_angle"
 _TYPING = """
     Any Callable Dict Final FrozenSet Iterable Iterator List Literal Mapping MutableMapping Optional Sequence Set Tuple
     TypeAlias Union cast

@@ -21,7 +21,7 @@ from textwrap import indent
 
 from rewardsmith.contract import env_families, python_ast
 from rewardsmith.contract import reward_program as contract
-from rewardsmith.contract.errors import ProgramError
+from rewardsmith.contract.errors import ProgramError, TaskError
 from rewardsmith.contract.findings import join_messages
 from rewardsmith.contract.records import EnvSpec, JsonValue, Signal
 from rewardsmith.contract.reward_program import RewardProgram
@@ -75,12 +75,23 @@ def export_program(
     Raises:
         ProgramError: if the allow-list refuses the program, or it names a signal that is not in the catalogue, or takes
             a name of the wrapper's.
-        TaskError: if the source of a signal does not parse.
+        TaskError: if the source of a signal does not parse, or the environment is none of Gymnasium's.
     """
+    if env_families.is_resident(env.env_id):
+        raise TaskError(
+            f"{env.env_id!r} is no Gymnasium environment, and an exported program wraps one; the run's folder holds the"
+            " program as reward.py, and --policy onnx exports the policy"
+        )
     signals_by_name = {signal.name: signal for signal in signals}
     missing = [name for name in program.signals if name not in signals_by_name]
     if missing:
         raise ProgramError(f"the program names signals that the environment does not have: {', '.join(missing)}")
+    learned = [name for name in program.signals if signals_by_name[name].is_learned]
+    if learned:
+        raise ProgramError(
+            f"the program reads {learned[0]!r}, a learned signal: a provider computes it in rewardsmith alone, and no"
+            " exported file has it; export a program that reads the simulator's signals"
+        )
     if not unsafe:
         _refuse_unlisted_code(program)
     wrapper = _read_package_text("report/export/wrapper_template.py")

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from rewardsmith.contract import records
+from rewardsmith.contract import env_families, records
 from rewardsmith.contract.errors import RunError, WorkerFailed
 from rewardsmith.contract.records import EvaluateJob, ExportJob, PolicyFile
 from rewardsmith.contract.records.job_results import PolicyFormat
@@ -119,6 +119,9 @@ def spell_use(policy: TrainedPolicy, form: PolicyFormat, out: Path) -> list[str]
         "torchscript": "action = policy(torch.from_numpy(obs[None]))[0].numpy()",
     }
     imported, loaded = loads[form]
+    if env_families.is_resident(policy.job.env.env_id):
+        # No Gymnasium environment: mjlab's own gives tensors of all its environments.
+        return [imported, loaded, 'obs = env.reset()[0]["actor"][0].cpu().numpy()', acts[form]]
     return [
         f"import gymnasium; {imported}",
         f"env = {spell_make_call(policy.job.env)}",

@@ -278,7 +278,8 @@ def check_program(run: Run, source: str) -> Verdict:
         SandboxUnavailable: if reward programs cannot be sealed on this machine.
         WorkerFailed: if the reward process fails for another reason than the program.
     """
-    return critic.check_program(source, load_probe(run), run.transitions, run.config.sandbox)
+    constraints = run.config.training.constraints
+    return critic.check_program(source, load_probe(run), run.transitions, run.config.sandbox, constraints)
 
 
 def load_probe(run: Run) -> Probe:

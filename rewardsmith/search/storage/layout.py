@@ -7,6 +7,8 @@ train.py          the program that `rewardsmith train` measures; there is no sea
 provenance.json   format, versions, git, prompts' hash      journal.jsonl, llm.jsonl, clock.json
 probe/            transitions under random actions
 fitness/          episodes on which a proposed fitness was shown (`--fitness auto`)
+subgoals/         random actions on which a model's subgoals were tried (learned signals)
+behaviour/        episodes on which proposed behaviour descriptors were tried (`--search map-elites`)
 candidates/<id>/  reward.py, candidate.json, reflection.md, train-s<seed>/, eval-s<seed>/, videos/
 finalists/<id>/   the best programs trained on seeds of their own, to choose between them
 final/<id>/       the best program retrained on fresh seeds, for the reported figure
@@ -15,6 +17,7 @@ ablation/<id>/    a program and the same without one of its terms: complete/, wi
 previous-stage/   the run that this one continues, where the task's card has stages
 reward.py         the best program                  result.json the outcome
 ensemble.py       the best programs joined          report.html the report
+labels/           what a language model said of captions, a file for each labelled signal
 tensorboard/      logs, where asked for             log.txt     jobs, retries, decisions and warnings, for people
 ```
 
@@ -29,6 +32,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rewardsmith.contract.captions import LABELS_FOLDER
 from rewardsmith.contract.robots.store import RUN_FOLDER as ROBOT_FOLDER
 
 # ---------------------------------------------------------------- names
@@ -151,8 +155,22 @@ def is_ablation(owner: str) -> bool:
 PROBE_KEY = f"{PROBE}/loop"
 FITNESS_KEY = "fitness/loop"
 """The fitness that a model proposed and the user accepted."""
+BEHAVIOUR_KEY = "behaviour/loop"
+"""The behaviour descriptors that a model proposed."""
+SUBGOALS = "subgoals"
+"""Folder of the random actions on which a model's subgoals were tried; first part of their keys."""
 RANDOM_EVALUATION_KEY = f"{BASELINE}/evaluator/{RANDOM}"
 JUDGE_SUBTASKS_KEY = "judge/subtasks"
+
+
+def subgoals_key(signal: str) -> str:
+    """Return the key of the subgoals that a model wrote for a learned signal."""
+    return f"{SUBGOALS}/{signal}"
+
+
+def randomisation_key(owner: str, part: str) -> str:
+    """Return the key of what was found about domain randomisation for an owner's policy: "prior" or "ranges"."""
+    return f"randomisation/{owner}/{part}"
 
 
 def designer_key(id: str, attempt: int) -> str:
@@ -359,6 +377,10 @@ class RunLayout:
         """The report for people."""
         return self.path / REPORT_FILE
 
+    def label_table(self, signal: str) -> Path:
+        """Return the file of what a language model said of captions, for a learned signal."""
+        return self.path / LABELS_FOLDER / f"{signal}.jsonl"
+
     @property
     def log(self) -> Path:
         """Events of the program: jobs, retries, decisions, warnings."""
@@ -375,13 +397,18 @@ class RunLayout:
         return self.path / PROBE
 
     @property
+    def subgoals_dir(self) -> Path:
+        """Folder of the random actions on which a model's subgoals were tried."""
+        return self.path / SUBGOALS
+
+    @property
     def previous_stage_dir(self) -> Path:
         """The run of the stage before, where the task's card has stages."""
         return self.path / PREVIOUS_STAGE
 
-    def motion_dir(self, motion: str | None) -> Path:
-        """Return the folder of the episodes of a scripted motion, on which a fitness was shown; None: random ones."""
-        return self.path / "fitness" / (motion or RANDOM)
+    def motion_dir(self, motion: str | None, purpose: str = "fitness") -> Path:
+        """Return the folder of the episodes of a scripted motion, on which a proposal was tried; None: random ones."""
+        return self.path / purpose / (motion or RANDOM)
 
     @property
     def transitions(self) -> Path:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from rewardsmith.contract import bounded_files, records
 from rewardsmith.contract.bounded_files import DamagedFile
 from rewardsmith.contract.errors import ConfigError, RunError
-from rewardsmith.contract.records import Candidate, Probe, Result
+from rewardsmith.contract.records import BehaviourDescriptor, Candidate, EnvSpec, Probe, Result
 from rewardsmith.contract.robots import store
 from rewardsmith.search.storage import foreign_entries, format1
 from rewardsmith.search.storage.journal import RESTORE, Event, Journal, load_event, read_journal, unreadable_error
@@ -230,6 +230,16 @@ class Run:
     def set_fitness(self, expression: str) -> None:
         """Write the fitness of a task that was begun without one."""
         self.task = replace(self.task, fitness=expression)
+        records.write(self.task, self.layout.task)
+
+    def set_environment(self, env: EnvSpec) -> None:
+        """Write the environment of a task whose learned signals were not all written yet."""
+        self.task = replace(self.task, env=env)
+        records.write(self.task, self.layout.task)
+
+    def set_behaviour(self, descriptors: tuple[BehaviourDescriptor, ...]) -> None:
+        """Write the behaviour descriptors of a task that was begun without them."""
+        self.task = replace(self.task, behaviour=descriptors)
         records.write(self.task, self.layout.task)
 
     def record_sandbox(self, layers: str) -> bool:

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.contract.records import Signal
-from rewardsmith.worker.training.images import Image
+from rewardsmith.worker.training.images import Image, ImagePart
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -217,6 +217,11 @@ class BatchedEnv(Protocol):
     @property
     def image(self) -> Image | None:
         """The image that an observation is: rows of bytes, in the environment's order; None where it is not one."""
+        ...
+
+    @property
+    def image_parts(self) -> tuple[ImagePart, ...]:
+        """Images among the numbers of an observation, whose bytes are numbers from 0 to 255 there."""
         ...
 
     @property

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import gymnasium
 import numpy as np
 
+from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.fitness import RESERVED
 from rewardsmith.contract.records import EnvSpec, InfoEntry, Signal
 from rewardsmith.contract.robots import ROBOT_NAMESPACE, is_robot
@@ -113,7 +114,9 @@ def survey_environment(spec: EnvSpec) -> EnvironmentSurvey:
     derived = [signal for signal in derived if _normalize_source(signal) not in taken_sources]
     privileged = [signal for signal in privileged if _normalize_source(signal) not in taken_sources]
 
-    signals = (*spec.signals, *rename_distinct(derived, taken_names))
+    learned = _list_new_learned(spec, (*derived, *privileged))
+    taken_names |= {signal.name for signal in learned}
+    signals = (*spec.signals, *learned, *rename_distinct(derived, taken_names))
     return EnvironmentSurvey(
         signals=signals,
         privileged_signals=(*spec.privileged_signals, *rename_distinct(privileged, taken_names)),
@@ -126,6 +129,23 @@ def survey_environment(spec: EnvSpec) -> EnvironmentSurvey:
         space=space,
         remarks=(*_list_remarks(entries, sample.faults, FlatObservation(space)), *robot_remarks),
     )
+
+
+def _list_new_learned(spec: EnvSpec, derived: Iterable[Signal]) -> list[Signal]:
+    """Return the learned signals that the spec's catalogue does not list yet.
+
+    Raises:
+        TaskError: if one has the name of a derived signal.
+    """
+    listed = {signal.name for signal in spec.signals}
+    learned = [signal for signal in spec.list_learned() if signal.name not in listed]
+    names = {make_identifier(signal.name) for signal in derived}
+    for signal in learned:
+        if signal.name in names:
+            raise TaskError(
+                f"learned signal {signal.name!r}: {spec.env_id!r} has a signal of this name; give it another"
+            )
+    return learned
 
 
 def withhold_signals(survey: EnvironmentSurvey, reasons: Mapping[str, str], drop: bool = False) -> EnvironmentSurvey:
@@ -176,9 +196,9 @@ def _list_remarks(
             yield f"the observation's entry {name!r} ({type(part.space).__name__}) holds no numbers and is left out"
         elif part.path and read_image(part.space) is not None:
             yield (
-                f"the observation's entry {'.'.join(map(str, part.path))!r} is an image {part.space.shape}; beside"
-                f" other entries a policy takes it as {part.size:,} numbers without convolutions: training.observation"
-                f" names the signals that a policy is to see, and a wrapper observes the image alone {SEE_DOCS}"
+                f"the observation's entry {'.'.join(map(str, part.path))!r} is an image {part.space.shape}; a policy of"
+                " PPO reads it by convolutions beside the other entries. training.observation names the signals that it"
+                f" is to see instead, and a wrapper observes the image alone {SEE_DOCS}"
             )
     for entry in entries:
         if entry.key in faults and entry.decision == "left out":

@@ -18,7 +18,14 @@ from rewardsmith.worker.envs.env_faults import find_fault, reset_checked
 from rewardsmith.worker.envs.flat_observation import FlatObservation
 from rewardsmith.worker.envs.info_parts import MISSING, find_part, read_value
 from rewardsmith.worker.envs.mujoco_fields import FieldMirror, find_rows, get_model, get_simulation, is_field
-from rewardsmith.worker.envs.open_env import open_env, read_actions, read_image, read_step_time, sample_info
+from rewardsmith.worker.envs.open_env import (
+    open_env,
+    read_actions,
+    read_image,
+    read_image_parts,
+    read_step_time,
+    sample_info,
+)
 from rewardsmith.worker.envs.signal_reader import SignalReader, refuse_row_name
 from rewardsmith.worker.training.images import get_observation_dtype
 
@@ -29,7 +36,9 @@ SEED_RANGE = 2**31
 class GenericEnv:
     """n Gymnasium environments of one kind; see `base.BatchedEnv`."""
 
-    def __init__(self, spec: EnvSpec, n: int, layout: SignalLayout, first: Any = None) -> None:
+    def __init__(
+        self, spec: EnvSpec, n: int, layout: SignalLayout, first: Any = None, others: Sequence[Any] = ()
+    ) -> None:
         """Build the environments.
 
         Args:
@@ -37,12 +46,13 @@ class GenericEnv:
             n: how many.
             layout: the signals to gather.
             first: an environment of this spec that is already built, to be one of the n.
+            others: further ones; the rest is built here.
 
         Raises:
             TaskError: if the environment cannot be built, its spaces cannot be used, or a signal cannot be read.
         """
         first = open_env(spec) if first is None else first
-        self._envs = [first, *(open_env(spec) for _ in range(n - 1))]
+        self._envs = [first, *others, *(open_env(spec) for _ in range(n - 1 - len(others)))]
         self.n = n
         self.actions: ActionSpec = read_actions(spec.env_id, first.action_space)
         space = first.observation_space
@@ -50,6 +60,7 @@ class GenericEnv:
         self._vector = isinstance(space, spaces.Box) and len(space.shape) == 1
         self.obs_dim = self._flat.size
         self.image = read_image(space)
+        self.image_parts = read_image_parts(self._flat)
         self._flat.check_size(spec.env_id, self.image is not None)
         self._seed_range = None if _is_gymnasium(first) else SEED_RANGE
         self.max_episode_steps = first.spec.max_episode_steps

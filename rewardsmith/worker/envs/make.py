@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rewardsmith.contract.errors import TaskError
-from rewardsmith.contract.records import EnvSpec
+from rewardsmith.contract.observation import find_observation_fault
+from rewardsmith.contract.records import EnvSpec, Signal
 from rewardsmith.contract.signal_source import list_field_references, parse
 from rewardsmith.worker.envs.base import BatchedEnv, SignalLayout
 from rewardsmith.worker.envs.catalogue import survey_environment
@@ -19,6 +20,12 @@ from rewardsmith.worker.envs.robot_envs import RobotEnvs
 from rewardsmith.worker.envs.robot_gym import FilmedRobot, find_robot, is_filmed
 from rewardsmith.worker.envs.signal_reader import select_signals
 from rewardsmith.worker.envs.thread_choice import ThreadChoice
+from rewardsmith.worker.learned_signals.base import JobUse, ProviderContext, SignalProvider
+from rewardsmith.worker.learned_signals.env import LearnedSignalEnv
+from rewardsmith.worker.learned_signals.frames import FrameRecorder
+from rewardsmith.worker.learned_signals.providers import open_provider
+
+TRAINING = JobUse()
 
 
 def make_envs(
@@ -29,8 +36,11 @@ def make_envs(
     opened: Any = None,
     observation: Sequence[str] = (),
     threads: ThreadChoice | None = None,
+    use: JobUse = TRAINING,
 ) -> BatchedEnv:
     """Build n environments that gather the named signals.
+
+    Learned signals are the last columns; only those that are named cost something.
 
     Args:
         spec: the environment; its own signals are found first, then those of the derived catalogue.
@@ -40,15 +50,58 @@ def make_envs(
         opened: an environment of this spec that is already built, to be one of the n.
         observation: names of the signals that the policy observes; none: it observes the environment's own vector.
         threads: chooses how many threads step batched physics; None takes one.
+        use: of the environments, for the providers of learned signals.
 
     Raises:
         TaskError: if the environment cannot be built, or a signal is unknown or cannot be read.
     """
     if n < 1:
         raise TaskError(f"n must be at least 1, not {n}")
-    layout = _choose_layout(spec, (*gather, *observation), tuple(measured))
-    env = _build_envs(spec, n, layout, open_env(spec) if opened is None else opened, threads)
-    return SignalObservationEnv(env, observation) if observation else env
+    layout, available = _choose_layout(spec, (*gather, *observation), tuple(measured))
+    fault = find_observation_fault(observation, layout.signals)
+    if fault:
+        raise TaskError(f"the policy's observation: {fault}")
+    providers = _open_providers(spec, n, layout, available, use)
+    simulated = _list_simulated(layout, available, providers.values())
+
+    # Learned signals come around everything else; where one looks at pictures, the environments are drawn.
+    strides = [provider.frame_stride for provider in providers.values() if provider.frame_stride is not None]
+    recorder = FrameRecorder(strides) if strides else None
+    if recorder is None:
+        env = _build_envs(spec, n, simulated, open_env(spec) if opened is None else opened, threads)
+    else:
+        from rewardsmith.worker.learned_signals.drawn_envs import build_drawn_envs
+
+        env = build_drawn_envs(spec, n, simulated, recorder, opened)
+    env = SignalObservationEnv(env, observation) if observation else env
+    if not providers:
+        return env
+    shown = [signal.name for signal in layout.signals if not signal.is_learned]
+    return LearnedSignalEnv(env, shown, providers, recorder)
+
+
+def _open_providers(
+    spec: EnvSpec, n: int, layout: SignalLayout, available: Sequence[Signal], use: JobUse
+) -> dict[Signal, SignalProvider]:
+    """Return the learned signals of a layout with their providers; {} for most."""
+    definitions = {signal.name: signal for signal in spec.learned_signals}
+    simulated = tuple(signal for signal in available if not signal.is_learned)
+    return {
+        signal: open_provider(ProviderContext(definitions[signal.name], spec, simulated, n, use))
+        for signal in layout.signals
+        if signal.is_learned
+    }
+
+
+def _list_simulated(
+    layout: SignalLayout, available: Sequence[Signal], providers: Iterable[SignalProvider]
+) -> SignalLayout:
+    """Return the signals that the simulator gives: those of the layout, then what the providers read beside them."""
+    shown = tuple(signal for signal in layout.signals if not signal.is_learned)
+    reads = tuple(name for provider in providers for name in provider.reads)
+    simulated = tuple(signal for signal in available if not signal.is_learned)
+    beside = select_signals(simulated, reads).signals
+    return SignalLayout(tuple(dict.fromkeys((*shown, *beside))))
 
 
 def _build_envs(
@@ -59,7 +112,7 @@ def _build_envs(
     if robot is not None and is_filmed(first):
         return FilmedRobot(first, layout)
     if robot is not None:
-        return RobotEnvs(robot.options, n, layout, first.spec.max_episode_steps)
+        return RobotEnvs(robot.options, n, layout, first.spec.max_episode_steps, threads=threads)
     rules = None if spec.wrappers else find_rules(first)
     if rules is None or not can_batch_signals(layout):
         return GenericEnv(spec, n, layout, first)
@@ -72,8 +125,10 @@ def can_batch_signals(layout: SignalLayout) -> bool:
     return all(is_field(field) or field in PLAIN_FIELDS for field in fields)
 
 
-def _choose_layout(spec: EnvSpec, gather: tuple[str, ...], measured: tuple[str, ...]) -> SignalLayout:
-    """Return the layout of what is gathered.
+def _choose_layout(
+    spec: EnvSpec, gather: tuple[str, ...], measured: tuple[str, ...]
+) -> tuple[SignalLayout, tuple[Signal, ...]]:
+    """Return the layout of what is gathered, and the signals that a program may name, as far as they are known.
 
     Raises:
         TaskError: if a name is unknown; the name of a privileged signal is unknown to `gather`.
@@ -87,4 +142,7 @@ def _choose_layout(spec: EnvSpec, gather: tuple[str, ...], measured: tuple[str, 
         signals, privileged = survey.signals, survey.privileged_signals
 
     select_signals(signals, gather)
-    return select_signals((*signals, *privileged), (*gather, *measured))
+    layout = select_signals((*signals, *privileged), (*gather, *measured))
+    simulated = (signal for signal in layout.signals if not signal.is_learned)
+    learned = (signal for signal in layout.signals if signal.is_learned)
+    return SignalLayout((*simulated, *learned)), signals

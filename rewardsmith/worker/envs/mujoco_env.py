@@ -20,6 +20,7 @@ from rewardsmith.worker.envs.mujoco_rules import RULES, StepRules
 from rewardsmith.worker.envs.open_env import read_actions, read_step_time
 from rewardsmith.worker.envs.signal_reader import SignalReader, refuse_row_name
 from rewardsmith.worker.envs.thread_choice import ThreadChoice
+from rewardsmith.worker.training.images import ImagePart
 
 PLAIN_FIELDS = ("obs", "environment_reward")
 """Fields that sources can read in addition to those of the physics."""
@@ -38,6 +39,7 @@ class MujocoEnv:
     """n environments of one Gymnasium MuJoCo v5 task; see `base.BatchedEnv`."""
 
     image = None
+    image_parts: tuple[ImagePart, ...] = ()
     faults: Mapping[str, str] = MappingProxyType({})
 
     def __init__(

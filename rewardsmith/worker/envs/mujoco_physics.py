@@ -200,13 +200,26 @@ class ThreadedBatch:
         self.sources = [(copy, self._batch.bind(name)) for name, copy in copies.items()]
         """Pairs of such a buffer and the derived field."""
 
-    def step(self, nstep: int) -> None:
-        """Advance every simulation; raises as the batch does."""
+    def step(self, nstep: int, stage: int = int(mujoco.mjtStage.mjSTAGE_NONE)) -> None:
+        """Advance every simulation, then compute the stages up to one; raises as the batch does."""
         self._begin_call()
         try:
-            self._batch.step(nstep=nstep)
+            self._batch.step(nstep=nstep, stage=stage)
         finally:
             self._end_call()
+
+    def copy_model_fields(self, fields: Sequence[str], rows: NDArray[np.intp], has_constants: bool) -> None:
+        """Give simulations the first batch's values of fields of the model.
+
+        Args:
+            fields: those that differ between simulations.
+            rows: the simulations.
+            has_constants: whether constants that follow from the fields were computed.
+        """
+        for field in fields:
+            self._batch.expand(field)[rows] = self._main.expand(field)[rows]
+        if has_constants:
+            self._batch.set_const(ids=rows)
 
     def forward(self, stage: int) -> None:
         """Compute the derived fields of every simulation up to a stage."""

@@ -11,12 +11,14 @@ from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.observation import find_observation_fault
 from rewardsmith.contract.records import Signal
 from rewardsmith.worker.envs.base import ActionSpec, Array, BatchedEnv, EnvStep, SignalLayout
+from rewardsmith.worker.training.images import ImagePart
 
 
 class SignalObservationEnv:
     """n environments that give the policy the values of signals, one after the other; see `base.BatchedEnv`."""
 
     image = None
+    image_parts: tuple[ImagePart, ...] = ()
 
     def __init__(self, env: BatchedEnv, names: Sequence[str]) -> None:
         """Wrap environments that gather the signals.

@@ -25,8 +25,9 @@ from rewardsmith.contract.records import EnvSpec
 from rewardsmith.worker.envs import register_families
 from rewardsmith.worker.envs.base import ActionSpec
 from rewardsmith.worker.envs.env_faults import SEE_DOCS, explain_faults, find_fault, reset_checked, step_checked
+from rewardsmith.worker.envs.flat_observation import FlatObservation
 from rewardsmith.worker.envs.info_parts import flatten_info
-from rewardsmith.worker.training.images import SMALLEST, Image
+from rewardsmith.worker.training.images import SMALLEST, Image, ImagePart
 
 MAX_COMBINATIONS = 1024
 """How many combinations of choices may be one choice among them all: the policy has an output for each."""
@@ -51,7 +52,7 @@ def open_env(spec: EnvSpec) -> Any:
     """
     register_families.register_family(spec.env_id)
     for name in spec.imports:
-        _import_registering(spec.env_id, name)
+        import_registering(spec.env_id, name)
     return _wrap_env(spec, _make_env(spec))
 
 
@@ -74,7 +75,7 @@ def _make_env(spec: EnvSpec) -> Any:
 
 
 @cache
-def _import_registering(env_id: str, name: str) -> None:
+def import_registering(env_id: str, name: str) -> None:
     """Import a module that registers environments, and call the function of it that a name may give."""
     _, _, function = name.partition(":")
     with explain_faults(env_id, f"needs the import {name!r}, which fails"):
@@ -216,6 +217,12 @@ def read_image(space: Any) -> Image | None:
     image = Image.from_shape(space.shape) if len(space.shape) == 3 else Image(height, width, 1)
     whole = bool((space.low == 0).all() and (space.high == 255).all())
     return image if whole and min(image.height, image.width) >= SMALLEST else None
+
+
+def read_image_parts(observation: FlatObservation) -> tuple[ImagePart, ...]:
+    """Return the images among the parts of a dict or tuple observation; none of an observation without parts."""
+    images = ((part, read_image(part.space)) for part in observation.parts if part.path)
+    return tuple(ImagePart(part.start, image) for part, image in images if image is not None)
 
 
 @contextmanager

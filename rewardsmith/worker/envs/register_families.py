@@ -16,6 +16,7 @@ from typing import Any
 import gymnasium
 
 from rewardsmith.contract import env_families
+from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.robots import ROBOT_NAMESPACE
 
 
@@ -23,7 +24,8 @@ def register_family(env_id: str) -> None:
     """Import what registers an environment's id.
 
     Raises:
-        TaskError: if a package of its family is missing or does not fit: the line says what installs it.
+        TaskError: if a package of its family is missing or does not fit: the line says what installs it; or if its
+            family has no Gymnasium environments.
     """
     if env_id.startswith(ROBOT_NAMESPACE):
         from rewardsmith.worker.envs import robot_gym
@@ -32,6 +34,10 @@ def register_family(env_id: str) -> None:
         return
     env_families.require_packages(env_id)
     family = env_families.find_family(env_id)
+    if family is not None and family.is_resident:
+        raise TaskError(
+            f"{env_id!r} is a task of {family.title} and no Gymnasium environment: this is not offered for it"
+        )
     if family is not None:
         _import_family(family.module)
 

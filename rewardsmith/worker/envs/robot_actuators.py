@@ -113,6 +113,8 @@ def map_actions(model: Any, mode: Mode, home: Array, options: RobotOptions, wher
     for number in range(model.nu):
         if model.actuator_ctrllimited[number]:
             low[number], high[number] = model.actuator_ctrlrange[number]
+        elif int(model.actuator_dyntype[number]) == int(mujoco.mjtDyn.mjDYN_MUSCLE):
+            low[number], high[number] = 0.0, 1.0  # to which MuJoCo clips a muscle's control
         width = high[number] - low[number]
         if mode != "torque" and classify_actuator(model, number) == "position":
             width = width if np.isfinite(width) else _find_joint_width(model, number)
@@ -152,7 +154,11 @@ def _add_actuators(spec: Any, mode: Mode, where: str) -> None:
     joints = [joint for joint in spec.joints if joint.type in single]
     limited = [joint for joint in joints if joint.actfrcrange[0] < joint.actfrcrange[1]]
     if not limited:
-        missing = "it has no joints that turn or slide" if not joints else "its joints have no force limits"
+        if not joints:
+            raise TaskError(
+                f"{where}: nothing of the model can be moved: it has no joint that turns or slides; add <joint>"
+            )
+        missing = "its joints have no force limits"
         raise TaskError(
             f"{where}: the model has no actuators, and {missing}; add <actuator> with a <motor> or <position> for each"
             ' joint, or actuatorfrcrange="LOW HIGH" (in a URDF: <limit effort="..."/>) to the joints'

@@ -18,6 +18,22 @@ WIDE = 8.0 * math.pi
 """Angle in rad beyond which a limit or a start is taken for degrees."""
 
 
+def check_numbers(model: Any, where: str) -> None:
+    """Make sure that the model's places and masses are numbers.
+
+    Raises:
+        TaskError: if one is nan or infinite.
+    """
+    for field, what in (("pos", "place"), ("quat", "orientation"), ("mass", "mass"), ("inertia", "inertia")):
+        values = getattr(model, f"body_{field}").reshape(model.nbody, -1)
+        wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        if wrong.size:
+            name = _name(model, "body", int(wrong[0]))
+            raise TaskError(
+                f"{where}: the {what} of the body {name!r} is no finite number; look for nan and inf in the file"
+            )
+
+
 def check_angles(model: Any, where: str) -> None:
     """Make sure that the joints' ranges were read in the unit in which they were written.
 

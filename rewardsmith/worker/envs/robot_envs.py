@@ -16,7 +16,6 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.fitness import StateCondition
 from rewardsmith.contract.records import Signal
 from rewardsmith.contract.robots import RobotOptions
@@ -26,31 +25,34 @@ from rewardsmith.worker.envs.base import NONE_ENDED, ActionSpec, Array, Bools, E
 from rewardsmith.worker.envs.mujoco_fields import expand_fields, find_rows, is_field
 from rewardsmith.worker.envs.mujoco_physics import DIVERGED
 from rewardsmith.worker.envs.robot_actuators import SCALES
+from rewardsmith.worker.envs.robot_batch import RobotBatch, check_batch
 from rewardsmith.worker.envs.robot_model import Robot, load_robot
 from rewardsmith.worker.envs.robot_observation import RobotObservation
 from rewardsmith.worker.envs.robot_randomisation import RobotRandomiser
 from rewardsmith.worker.envs.robot_start import RobotStart
 from rewardsmith.worker.envs.signal_reader import SignalReader, refuse_row_name, select_signals
-
-try:
-    from mujoco import batch as mujoco_batch
-except ImportError:
-    mujoco_batch = None
+from rewardsmith.worker.envs.thread_choice import ThreadChoice
+from rewardsmith.worker.training.images import ImagePart
 
 MAX_TILT = 0.5
 """Cosine of 60 degrees."""
-CURRENT = int(mujoco.mjtStage.mjSTAGE_VEL)
-"""What is computed after a step; a persistent batch begins the next step with it, so that it costs nothing."""
 
 
 class RobotEnvs:
     """n environments of one robot; see `base.BatchedEnv`."""
 
     image = None
+    image_parts: tuple[ImagePart, ...] = ()
     faults: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
-        self, options: RobotOptions, n: int, layout: SignalLayout, limit: int | None, restarts: bool = True
+        self,
+        options: RobotOptions,
+        n: int,
+        layout: SignalLayout,
+        limit: int | None,
+        restarts: bool = True,
+        threads: ThreadChoice | None = None,
     ) -> None:
         """Build the environments.
 
@@ -60,15 +62,12 @@ class RobotEnvs:
             layout: the signals to gather.
             limit: time limit in steps; None for no limit.
             restarts: whether the next episode starts at once where one ends.
+            threads: chooses how many threads step the simulations; None takes one.
 
         Raises:
             TaskError: if the model cannot be used, or a signal cannot be read.
         """
-        if mujoco_batch is None:
-            raise TaskError(
-                f"a robot from a model file needs MuJoCo 4, and {mujoco.__version__} is installed; pip install"
-                " 'mujoco>=4'"
-            )
+        check_batch()
         catalogue.check_sources(layout.signals)
         self.robot, self.end, end_layout = load_with_contacts(options, layout)
         self.n, self.layout, self.max_episode_steps = n, layout, limit
@@ -76,7 +75,7 @@ class RobotEnvs:
         self._restarts = restarts
         self._limit = math.inf if limit is None else limit
         self.actions = ActionSpec((-1.0,) * len(self.robot.actions.names), (1.0,) * len(self.robot.actions.names))
-        self._batch = mujoco_batch.Batch(self.robot.model, n, nthread=1, persistent=True)
+        self._batch = RobotBatch(self.robot.model, n, threads)
         self._start_rules = RobotStart(self.robot)
         self._observation = RobotObservation(self.robot)
         self._randomiser = RobotRandomiser(self.robot, self._batch, n)
@@ -188,11 +187,7 @@ class RobotEnvs:
         """Advance the physics by a control step; return which simulations raised, None where none."""
         self._randomiser.push(self._elapsed, self._bound["qvel"])
         self._bound["ctrl"][:] = self._targets
-        try:
-            self._batch.step(nstep=self.robot.substeps, stage=CURRENT)
-        except mujoco_batch.SimulationError as error:
-            return np.isin(np.arange(self.n), error.ids)
-        return None
+        return self._batch.step(self.robot.substeps)
 
     def _find_ends(self) -> Bools:
         if self.end is None:
@@ -216,7 +211,7 @@ class RobotEnvs:
 
     def _start_rows(self, rows: NDArray[np.intp]) -> None:
         """Start an episode in these rows, each from its own generator."""
-        self._batch.reset(ids=rows, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
+        self._batch.reset(rows)
         for row in rows.tolist():
             rng = self._rngs[row]
             pose, velocity = self._start_rules.draw(rng)
@@ -226,7 +221,7 @@ class RobotEnvs:
             self._randomiser.draw_row(row, rng)
         self._targets[rows] = self.robot.actions.centre
         self._bound["ctrl"][rows] = self.robot.actions.centre
-        self._batch.forward(ids=rows)
+        self._batch.forward(rows)
         self._warnings[rows] = 0
         self._elapsed[rows], self._last_action[rows] = 0.0, 0.0
 

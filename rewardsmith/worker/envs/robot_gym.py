@@ -115,7 +115,7 @@ class FilmedRobot:
         self._robot.gather_signals(layout, self.max_episode_steps)
         rows = self._robot.rows
         self.n, self.layout, self.obs_dim, self.actions = 1, layout, rows.obs_dim, rows.actions
-        self.image, self.faults, self.step_s = None, rows.faults, rows.step_s
+        self.image, self.image_parts, self.faults, self.step_s = None, rows.image_parts, rows.faults, rows.step_s
 
     def reset(self, seeds: Any = None) -> Array:
         """Start an episode; see `BatchedEnv.reset`."""
@@ -156,19 +156,17 @@ def is_filmed(env: Any) -> bool:
 
 
 def check_start(rows: RobotEnvs) -> None:
-    """Make sure that a robot that holds its start does not fall at once.
+    """Make sure that a robot that holds its start neither falls at once nor breaks the simulation.
 
     Raises:
-        TaskError: if the end of the episode holds within the first tenth of a second.
+        TaskError: if the end of the episode holds within the first tenth of a second, or the physics is not finite.
     """
     robot = rows.robot
-    if rows.end is None:
-        return
     quiet = RobotEnvs(_without_noise(robot), 1, SignalLayout(()), None, restarts=False)
     quiet.reset([0])
     steps = max(1, round(FALL_S / robot.step_s))
     for step in range(steps + 1):
-        if quiet.has_ended(0):
+        if rows.end is not None and quiet.has_ended(0):
             where = f"after {step * robot.step_s:.2g} s" if step else "at the start"
             key = f"the keyframe {robot.options.start!r}" if _has_key(robot) else "the model's rest"
             raise TaskError(
@@ -176,7 +174,14 @@ def check_start(rows: RobotEnvs) -> None:
                 " raise the keyframe until the feet touch the ground, choose another with `start`, or write another"
                 " `end`"
             )
-        quiet.step(np.zeros((1, quiet.actions.width)))
+        with np.errstate(all="ignore"):
+            broken = quiet.step(np.zeros((1, quiet.actions.width))).broken[0]
+        if broken:
+            raise TaskError(
+                f"{robot.options.model}: the simulation breaks {(step + 1) * robot.step_s:.2g} s after the start, with"
+                ' no action: a smaller timestep in <option>, integrator="implicitfast", less stiffness or gear, or'
+                " bodies that do not overlap may help"
+            )
 
 
 def _without_noise(robot: Robot) -> RobotOptions:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -74,6 +75,7 @@ def load_robot(options: RobotOptions, contacts: Sequence[ContactPair] = ()) -> R
     """
     where = options.model
     model, mode = _compile_model(options.model, options.digest, options.action, tuple(contacts))
+    robot_checks.check_numbers(model, where)
     robot_checks.check_angles(model, where)
     root = find_root(model, options.root, where)
     start, velocity, activation, key = _read_start(model, options.start, where)
@@ -163,6 +165,7 @@ def _compile_model(where: str, digest: str, action: Mode | None, contacts: tuple
     try:
         with silence_mujoco():
             spec = mujoco.MjSpec.from_file(str(file))
+            _name_elements(spec)
             mode, model = prepare_actuators(spec, action, where)
             if model is None or contacts:
                 _add_contact_sensors(spec, contacts, where)
@@ -170,6 +173,21 @@ def _compile_model(where: str, digest: str, action: Mode | None, contacts: tuple
             return model, mode
     except (ValueError, mujoco.FatalError) as error:
         raise TaskError(f"{where}: {explain_load_error(str(error))}") from error
+
+
+def _name_elements(spec: Any) -> None:
+    """Give bodies and joints without a name one, by which signals and sensors find them."""
+    for kind, elements in (("body", spec.bodies), ("joint", spec.joints)):
+        taken = {element.name for element in elements}
+        for number, element in enumerate(elements):
+            if not element.name:
+                element.name = next(name for name in _iterate_names(f"{kind}{number}") if name not in taken)
+                taken.add(element.name)
+
+
+def _iterate_names(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}_{number}" for number in itertools.count(1))
 
 
 def explain_load_error(message: str) -> str:
@@ -187,6 +205,12 @@ def explain_load_error(message: str) -> str:
         return (
             f"the model needs the plugin {plugin[1]}, which MuJoCo does not ship; remove it from the file (of the"
             " plugins, those that come with MuJoCo work, such as mujoco.pid)"
+        )
+    massless = re.search(r"mass and inertia of moving bodies must be larger.*?Element name '([^']*)'", text)
+    if massless:
+        return (
+            f"the body {massless[1]!r} moves and has no mass; give it <inertial>, or a geom with a mass (in a URDF:"
+            " <inertial>, or <collision> with a geometry)"
         )
     if "XML_ERROR" in text:
         line = re.search(r"Line number=(\d+)", text)
@@ -244,6 +268,8 @@ def _find_home_controls(model: Any, start: Array, key: int | None) -> Array:
 
 
 def _count_substeps(model: Any, control_hz: float, where: str) -> int:
+    if not model.opt.timestep > 0.0:
+        raise TaskError(f"{where}: timestep = {model.opt.timestep:g}; a step of the physics takes more than 0 s")
     exact = 1.0 / (control_hz * float(model.opt.timestep))
     if exact < 0.99:
         raise TaskError(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.contract.robots import Randomisation
+from rewardsmith.worker.envs.robot_batch import RobotBatch
 from rewardsmith.worker.envs.robot_model import Robot, find_free_joint
 
 Array = NDArray[np.float64]
@@ -23,12 +24,12 @@ PUSH_INTERVAL_S = 2.0
 class RobotRandomiser:
     """Bodies and worlds of n simulations, drawn at the start of each episode."""
 
-    def __init__(self, robot: Robot, batch: Any, n: int) -> None:
+    def __init__(self, robot: Robot, batch: RobotBatch, n: int) -> None:
         """Give the simulations values of their own.
 
         Args:
             robot: the robot.
-            batch: the mujoco.batch.Batch of its simulations.
+            batch: its simulations.
             n: how many there are.
         """
         self._drawn = drawn = robot.options.randomisation or Randomisation()
@@ -58,7 +59,7 @@ class RobotRandomiser:
             factor[self._bodies] = rng.uniform(*drawn.mass, len(self._bodies))
             fields["body_mass"][row] = model.body_mass * factor
             fields["body_inertia"][row] = model.body_inertia * factor[:, None]
-            self._batch.set_const(ids=[row])
+            self._batch.set_const(np.array([row]))
         if drawn.motor_strength is not None:
             factor = rng.uniform(*drawn.motor_strength, (model.nu, 1))
             for name in ("actuator_gainprm", "actuator_biasprm", "actuator_forcerange"):

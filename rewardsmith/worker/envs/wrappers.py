@@ -7,7 +7,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
+from rewardsmith.contract.captions import TEXT_NUMBERS
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.worker.envs.env_faults import SEE_DOCS
 
@@ -78,3 +80,37 @@ class WeightedReward(gymnasium.Wrapper[Any, Any, Any, Any]):
                 f"WeightedReward: {len(self._weights)} weights are given, the reward has {len(parts)} parts"
             )
         return obs, float(parts @ self._weights), terminated, truncated, {**info, "reward_parts": parts}
+
+
+class TextAsNumbers(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Reports texts of `info` as numbers, which travel as signals do: codes of characters, and zeros behind them."""
+
+    def __init__(self, env: Any, keys: list[str]) -> None:
+        """Wrap an environment.
+
+        Args:
+            env: which reports texts.
+            keys: of the texts in `info`; one that a step does not report is empty.
+        """
+        super().__init__(env)
+        self._keys = keys
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        """Start an episode."""
+        obs, info = self.env.reset(**kwargs)
+        return obs, self._encode_texts(info)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Take a step."""
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        return obs, reward, terminated, truncated, self._encode_texts(info)
+
+    def _encode_texts(self, info: dict[str, Any]) -> dict[str, Any]:
+        return {**info, **{key: _encode_text(info.get(key, "")) for key in self._keys}}
+
+
+def _encode_text(text: Any) -> NDArray[np.float64]:
+    codes = np.zeros(TEXT_NUMBERS)
+    data = str(text).encode("latin-1", "replace")[:TEXT_NUMBERS]
+    codes[: len(data)] = list(data)
+    return codes

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.contract.errors import ConfigError
-from rewardsmith.worker.training.images import STRIDES
+from rewardsmith.worker.training.images import STRIDES, Image, find_plain_columns, prefix_part
 from rewardsmith.worker.training.policy import VARIANCE_FLOOR, Policy
 
 OPSET = 17
@@ -61,7 +61,7 @@ class _GraphBuilder:
         observation = self._helper.make_tensor_value_info(INPUT, element, ["n", *size])
 
         # The network, and the action that its output stands for.
-        out = self._add_network(self._add_features() if spec.image else self._add_normalisation())
+        out = self._add_network(self._add_features())
         is_choice = spec.action == "discrete"
         self._add_action(out)
         action = self._helper.make_tensor_value_info(
@@ -85,18 +85,37 @@ class _GraphBuilder:
         return self._add("Cast", value, to=self._types.FLOAT)
 
     def _add_features(self) -> str:
-        """Apply the convolutions of an image policy; see `worker.training.images`."""
-        image, tensors = self._policy.spec.image, self._policy.tensors
-        assert image is not None
-        value = self._add("Cast", INPUT, to=self._types.FLOAT)
+        """Turn the observation into the input of the actor's first layer."""
+        policy, spec = self._policy, self._policy.spec
+        if spec.image is not None:
+            pixels = self._add("Cast", INPUT, to=self._types.FLOAT)
+            return self._add_convolutions(
+                self._add("Div", pixels, self._constant(np.array(255.0, np.float32))), spec.image, ""
+            )
+        value = self._add_normalisation()
+        if not spec.image_parts:
+            return value
+
+        # Images among numbers: the numbers, followed by the features of each image.
+        plain = self._constant(find_plain_columns(policy.obs_dim, spec.image_parts).astype(np.int64))
+        features = [self._add("Gather", value, plain, axis=1)]
+        for number, part in enumerate(spec.image_parts):
+            places = self._constant(np.arange(part.columns.start, part.columns.stop, dtype=np.int64))
+            shape = self._constant(np.array([-1, *part.image.env_shape], np.int64))
+            pixels = self._add("Reshape", self._add("Gather", value, places, axis=1), shape)
+            features.append(self._add_convolutions(pixels, part.image, prefix_part(number)))
+        return self._add("Concat", *features, axis=1)
+
+    def _add_convolutions(self, value: str, image: Image, prefix: str) -> str:
+        """Apply the convolutions to images between 0 and 1; see `worker.training.images`."""
+        tensors = self._policy.tensors
         if not image.channels_first:
             value = self._add("Transpose", value, perm=[0, 3, 1, 2])
-        value = self._add("Div", value, self._constant(np.array(255.0, np.float32)))
         for layer, stride in enumerate(STRIDES):
-            weight, bias = (self._constant(tensors[f"conv.{layer}.{part}"]) for part in ("weight", "bias"))
+            weight, bias = (self._constant(tensors[f"{prefix}conv.{layer}.{part}"]) for part in ("weight", "bias"))
             value = self._add("Relu", self._add("Conv", value, weight, bias, strides=[stride, stride]))
         value = self._add("Flatten", value, axis=1)
-        return self._add("Relu", self._add_layer("features", value))
+        return self._add("Relu", self._add_layer(f"{prefix}features", value))
 
     def _add_network(self, value: str) -> str:
         """Apply the actor's layers; the last has no activation."""
@@ -104,7 +123,7 @@ class _GraphBuilder:
         for layer in range(len(spec.net_arch) + 1):
             value = self._add_layer(f"actor.{layer}", value)
             if layer < len(spec.net_arch):
-                value = self._add("Tanh" if spec.activation == "tanh" else "Relu", value)
+                value = self._add(spec.activation.capitalize(), value)
         return value
 
     def _add_action(self, value: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
+from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import EnvSpec, OffPolicySettings, TrainSettings
 from rewardsmith.worker.envs.base import ActionSpec
 from rewardsmith.worker.envs.open_env import open_env, read_image
@@ -47,8 +48,19 @@ def write_sb3(policy: Policy, env: EnvSpec, description: str, path: Path) -> Non
 
 
 def build_sb3_model(policy: Policy) -> Any:
-    """Return a model with the parameters of a policy; what the policy's folder lacks keeps its random start."""
+    """Return a model with the parameters of a policy; what the policy's folder lacks keeps its random start.
+
+    Raises:
+        ConfigError: if the policy is that of a task of mjlab, or sees images beside numbers.
+    """
     spec = policy.spec
+    if spec.activation == "elu":
+        raise ConfigError("--policy sb3 writes no policy of mjlab's tasks; --policy onnx and --policy torchscript do")
+    if spec.image_parts:
+        raise ConfigError(
+            "--policy sb3 writes no policy that sees images beside numbers, as its network is rewardsmith's own;"
+            " --policy onnx and --policy torchscript do"
+        )
     n = None if spec.action == "box" else int(policy.tensors[f"actor.{len(spec.net_arch)}.bias"].shape[0])
     actions = ActionSpec(spec.action_low, spec.action_high, n)
     if spec.squash:
@@ -90,7 +102,8 @@ def _read_observation_space(env: EnvSpec) -> Any:
 def _build_ppo(policy: Policy, actions: ActionSpec) -> Any:
     """Return PPO's model, whose policy normalises observations if the exported one does."""
     spec = policy.spec
-    settings = TrainSettings(trainer="sb3", net_arch=spec.net_arch, activation=spec.activation)
+    activation: Any = spec.activation
+    settings = TrainSettings(trainer="sb3", net_arch=spec.net_arch, activation=activation)
     model = ppo.build_model(settings, policy.obs_dim, actions, 0, spec.image)
     if spec.normalize_obs:
         model.policy_class = sb3_policy.NormalizingPolicy

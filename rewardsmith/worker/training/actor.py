@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from stable_baselines3.common.torch_layers import FlattenExtractor
 
 Floats = NDArray[np.float32]
 
@@ -53,14 +54,14 @@ class _ActorNetwork:
 
 
 class _ImageActorNetwork(_ActorNetwork):
-    """The network of an image policy: torch runs the convolutions before it, on the policy's own weights."""
+    """The network of a policy that sees images: torch runs the convolutions before it, on the policy's own weights."""
 
     def __init__(self, policy: Any, n: int) -> None:
         super().__init__(policy, n)
         self._policy = policy
 
     def forward(self, obs: NDArray[Any]) -> Floats:
-        """Return the output (n, a) for images (n, size), bytes in channel-first order."""
+        """Return the output (n, a) for images (n, size), bytes in channel-first order, or images among numbers."""
         with torch.no_grad():
             images = torch.from_numpy(obs).reshape(-1, *self._policy.observation_space.shape)
             return super().forward(self._policy.extract_features(images).numpy())
@@ -109,7 +110,8 @@ def make_actor(policy: Any, n: int, choices: int | None) -> Actor:
 
 
 def _make_network(policy: Any, n: int) -> _ActorNetwork:
-    return _ImageActorNetwork(policy, n) if len(policy.observation_space.shape) == 3 else _ActorNetwork(policy, n)
+    is_plain = isinstance(policy.features_extractor, FlattenExtractor)
+    return _ActorNetwork(policy, n) if is_plain else _ImageActorNetwork(policy, n)
 
 
 def _view_as_numpy(parameter: Any) -> Floats:

@@ -35,24 +35,27 @@ class EpisodeStatistics:
         self._finished: list[tuple[float, int, float | None]] = []
         """Return, length and fitness of the episodes that ended since the last point."""
         self._terms: dict[str, list[float]] = {}
+        self._multipliers: dict[str, float] = {}
         self._updates: list[tuple[float, float]] = []
         """approx_kl and clip_fraction of the updates since the last point."""
 
     def add_rollout(self, rollout: RolloutStorage, scored: ScoredRollout) -> None:
         """Add a scored rollout."""
         self._steps += rollout.steps * rollout.n
+        self._multipliers = dict(scored.multipliers)
         for name, mean in scored.terms.items():
             self._terms.setdefault(name, []).append(mean)
+        rewards = scored.total if scored.goal is None else scored.goal
         for i in range(rollout.n):
             # Episodes that ended inside the rollout
             begin = 0
             for episode_end in (episode_end for episode_end in rollout.episode_ends if episode_end.env == i):
                 end = episode_end.step + 1
-                self._finish_episode(rollout, scored, slice(begin, end), episode_end)
+                self._finish_episode(rollout, rewards, slice(begin, end), episode_end)
                 begin = end
 
             # The one that goes on
-            self._returns[i] += scored.total[begin:, i].sum()
+            self._returns[i] += rewards[begin:, i].sum()
             self._running[i].append((rollout.after[begin:, i].copy(), rollout.clipped_actions[begin:, i].copy()))
 
     def add_update(self, approx_kl: float, clip_fraction: float) -> None:
@@ -73,13 +76,14 @@ class EpisodeStatistics:
             terms={name: float(np.mean(means)) for name, means in terms.items()},
             approx_kl=_mean_or_none(approx_kl for approx_kl, _ in updates),
             clip_fraction=_mean_or_none(clip_fraction for _, clip_fraction in updates),
+            multipliers=self._multipliers,
         )
 
     def compute_recent_fitness(self) -> float | None:
         """Return the mean fitness of the last episodes; None before the first."""
         return _mean_or_none(self._recent)
 
-    def _finish_episode(self, rollout: RolloutStorage, scored: ScoredRollout, steps: slice, end: EpisodeEnd) -> None:
+    def _finish_episode(self, rollout: RolloutStorage, rewards: Array, steps: slice, end: EpisodeEnd) -> None:
         """Add the episode that ended, whose last steps are those of the rollout."""
         i = end.env
         pieces = [*self._running[i], (rollout.after[steps, i], rollout.clipped_actions[steps, i])]
@@ -87,7 +91,7 @@ class EpisodeStatistics:
         signals = np.concatenate([piece[0] for piece in pieces])
         actions = np.concatenate([piece[1] for piece in pieces])
         fitness = self._compute_fitness(signals, rollout.start[end.step, i], actions, not end.truncated)
-        episode_return = float(self._returns[i] + scored.total[steps, i].sum())
+        episode_return = float(self._returns[i] + rewards[steps, i].sum())
         self._finished.append((episode_return, len(actions), fitness))
         self._returns[i] = 0.0
         if fitness is not None:

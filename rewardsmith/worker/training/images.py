@@ -8,7 +8,7 @@ stable-baselines3 calls NatureCNN; their tensors are "conv.<i>.weight" (out, in,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,37 @@ class Image:
         return images if self.channels_first else np.moveaxis(images, -1, -3)
 
 
+@dataclass(frozen=True)
+class ImagePart:
+    """An image among the numbers of an observation, which a policy reads by convolutions of its own."""
+
+    start: int
+    """Place of its first number."""
+    image: Image
+
+    @property
+    def columns(self) -> slice:
+        """Its places in an observation."""
+        return slice(self.start, self.start + self.image.size)
+
+
+def find_plain_columns(size: int, parts: Sequence[ImagePart]) -> NDArray[np.intp]:
+    """Return the places of the numbers of an observation that belong to no image.
+
+    >>> find_plain_columns(40 * 40 + 2, [ImagePart(1, Image(40, 40, 1))])
+    array([   0, 1601])
+    """
+    kept = np.ones(size, np.bool_)
+    for part in parts:
+        kept[part.columns] = False
+    return np.flatnonzero(kept)
+
+
+def prefix_part(number: int) -> str:
+    """Return the beginning of the names of the tensors of an image among numbers."""
+    return f"image{number}."
+
+
 def get_observation_dtype(image: Image | None) -> type[Any]:
     """Return the type of numbers that an environment's observations are kept in."""
     return np.float64 if image is None else np.uint8
@@ -106,7 +137,28 @@ def extract_features(images: Pixels, tensors: Mapping[str, NDArray[Any]]) -> Flo
     Returns:
         (n, 512); a row does not depend on the others.
     """
-    hidden = images.astype(np.float32) / np.float32(255)
+    return _convolve_scaled(images.astype(np.float32) / np.float32(255), tensors, "")
+
+
+def extract_part_features(obs: NDArray[Any], parts: Sequence[ImagePart], tensors: Mapping[str, NDArray[Any]]) -> Floats:
+    """Return the numbers that belong to no image, followed by the features of each image.
+
+    Args:
+        obs: (n, size), normalised; the numbers of images are between 0 and 1.
+        parts: the images.
+        tensors: with those of the convolutions of each.
+    """
+    scaled = obs.astype(np.float32)
+    features = [
+        _convolve_scaled(part.image.channel_first(scaled[:, part.columns]), tensors, prefix_part(number))
+        for number, part in enumerate(parts)
+    ]
+    return np.concatenate([scaled[:, find_plain_columns(obs.shape[1], parts)], *features], axis=1)
+
+
+def _convolve_scaled(hidden: NDArray[Any], tensors: Mapping[str, NDArray[Any]], prefix: str) -> Floats:
+    """Return the features of images (n, channels, height, width) between 0 and 1."""
+    tensors = {name: tensors[f"{prefix}{name}"] for name in TENSORS}
     for layer, stride in enumerate(STRIDES):
         hidden = _convolve(hidden, tensors[f"conv.{layer}.weight"], tensors[f"conv.{layer}.bias"], stride)
     flat = hidden.reshape(len(hidden), 1, -1)

@@ -43,7 +43,7 @@ def find_difference(inherited: Policy, own: Policy) -> str | None:
     algorithms = _name_algorithm(inherited), _name_algorithm(own)
     if algorithms[0] != algorithms[1]:
         return f"is of another algorithm, {algorithms[0]}; this training is with {algorithms[1]}"
-    if inherited.obs_dim != own.obs_dim or theirs.image != ours.image:
+    if inherited.obs_dim != own.obs_dim or (theirs.image, theirs.image_parts) != (ours.image, ours.image_parts):
         return f"takes {inherited.obs_dim} observations, and this environment gives {own.obs_dim}"
     if inherited.observed_names != own.observed_names:
         seen = [describe_observation(policy.observed_names) for policy in (inherited, own)]

@@ -7,14 +7,17 @@ from typing import Any, Protocol
 import torch
 
 from rewardsmith.contract.fitness import Fitness
+from rewardsmith.contract.job_messages import JobMessage
 from rewardsmith.contract.observation import choose_observation
 from rewardsmith.contract.records import CurvePoint, InitialPolicy, Rung, Status, TrainJob, TrainSettings
 from rewardsmith.contract.reward_program import parse_program
+from rewardsmith.contract.term_limits import describe_missed_limit, parse_limit
 from rewardsmith.contract.text import pluralize
 from rewardsmith.worker.envs.env_faults import describe_faults
 from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.observed import list_observed_signals
 from rewardsmith.worker.envs.thread_choice import FixedThreads, FreeCoreThreads, ThreadChoice
+from rewardsmith.worker.learned_signals.base import JobUse
 from rewardsmith.worker.training import initial_policy, policy, ppo
 from rewardsmith.worker.training.actor import Actor, make_actor
 from rewardsmith.worker.training.checkpoints import BestCheckpoint
@@ -22,7 +25,7 @@ from rewardsmith.worker.training.episode_stats import EpisodeStatistics
 from rewardsmith.worker.training.images import ImageScaling
 from rewardsmith.worker.training.reward_scoring import Array, EnvironmentReward, ProgramReward, RewardSource
 from rewardsmith.worker.training.rollout import RolloutCollector, RolloutStorage
-from rewardsmith.worker.training.running_stats import ObsScaling, RewardScaling
+from rewardsmith.worker.training.running_stats import ObsScaling, PictureScaling, RewardScaling
 
 
 class TrainingCallback(Protocol):
@@ -39,6 +42,9 @@ class TrainingCallback(Protocol):
         """Return how many cores the training may use now, its own included."""
         ...
 
+    def send_message(self, message: JobMessage) -> None:
+        """Send a message to the orchestrator."""
+
 
 class NullTrainingCallback:
     """Callback of a training that runs to its end and reports to nobody."""
@@ -53,6 +59,9 @@ class NullTrainingCallback:
     def count_free_cores(self) -> int:
         """Return one, the core on which the training runs."""
         return 1
+
+    def send_message(self, message: JobMessage) -> None:
+        """Do nothing."""
 
 
 class Learner:
@@ -72,8 +81,9 @@ class Learner:
         signals = program.signals if program else ()
         observation = choose_observation(program, settings)
         threads = choose_threads(settings, callback)
+        use = JobUse("train", callback.send_message)
         self.env = env = make_envs(
-            job.env, settings.n_envs, signals, fitness.names, observation=observation, threads=threads
+            job.env, settings.n_envs, signals, fitness.names, observation=observation, threads=threads, use=use
         )
         self.observed_signals = list_observed_signals(env, observation)
         fitness = fitness.bind_environment(env.max_episode_steps, env.step_s)
@@ -98,8 +108,14 @@ class Learner:
         """Build the model; return the scaling of observations, the actor of rollouts, and a rollout's steps."""
         env = self.env
         self._reward_scaling = RewardScaling(env.n, settings.gamma, settings.normalize_reward)
-        self.model = ppo.build_model(settings, env.obs_dim, env.actions, seed, env.image)
-        scaling = ImageScaling(env.image) if env.image else ObsScaling(env.n, env.obs_dim, settings.normalize_obs)
+        self.model = ppo.build_model(settings, env.obs_dim, env.actions, seed, env.image, env.image_parts)
+        scaling: ObsScaling | ImageScaling
+        if env.image:
+            scaling = ImageScaling(env.image)
+        elif env.image_parts:
+            scaling = PictureScaling(env.n, env.obs_dim, env.image_parts, settings.normalize_obs)
+        else:
+            scaling = ObsScaling(env.n, env.obs_dim, settings.normalize_obs)
         return scaling, make_actor(self.model.policy, env.n, env.actions.n), settings.n_steps
 
     def run(self) -> Status:
@@ -163,7 +179,9 @@ class Learner:
         """Return the policy in its present state."""
         settings, env = self._job.settings, self.env
         return ppo.extract_policy(
-            self.model, settings, env.actions, self.scaling, env.image, observation=self.observed_signals
+            *(self.model, settings, env.actions, self.scaling, env.image),
+            observation=self.observed_signals,
+            image_parts=env.image_parts,
         )
 
     def kept_policy(self) -> policy.Policy:
@@ -178,6 +196,7 @@ class Learner:
     def warning(self) -> str | None:
         """Return what the user should know about a training that finished, e.g. that the simulation broke."""
         warnings = [*([self._initial_problem] if self._initial_problem else []), *describe_faults(self.env.faults)]
+        warnings += self._describe_missed_limits()
         broken = self.collector.broken_episodes
         if broken:
             episodes = pluralize(broken, "episode")
@@ -185,6 +204,15 @@ class Learner:
                 f"the simulation broke in {episodes}, which ended there: an observation or the physics was not finite"
             )
         return "; ".join(warnings) or None
+
+    def _describe_missed_limits(self) -> list[str]:
+        """Return a line for each limit of a term that was not kept at the end."""
+        lines = []
+        for text, multiplier in self.curve[-1].multipliers.items() if self.curve else ():
+            limit = parse_limit(text)
+            means = [point.terms[limit.term] for point in self.curve if limit.term in point.terms]
+            lines.append(describe_missed_limit(limit, means, multiplier))
+        return [line for line in lines if line]
 
     def close(self) -> None:
         """End the environments and the reward process."""

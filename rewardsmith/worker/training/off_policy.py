@@ -44,7 +44,7 @@ class OffPolicyLearner(Learner):
 
     def _build_model(self, settings: TrainSettings, seed: int) -> tuple[ObsScaling, OffPolicyActor, int]:
         env = self.env
-        if env.actions.n is not None or env.image is not None:
+        if env.actions.n is not None or env.image is not None or env.image_parts:
             what = "choices for actions" if env.actions.n is not None else "images for observations"
             raise TaskError(f"training.trainer = {settings.trainer!r} is for boxes, and this environment has {what}")
         if not env.actions.is_bounded:

@@ -10,7 +10,7 @@ they are images; and the critics and what else a training needs to go on from th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ from rewardsmith.contract.records import dump as dump_record
 from rewardsmith.contract.records import read as read_record
 from rewardsmith.contract.records.types import LowerBound, UpperBound
 from rewardsmith.worker.training.images import TENSORS as CONVOLUTIONS
-from rewardsmith.worker.training.images import Image, extract_features
+from rewardsmith.worker.training.images import Image, ImagePart, extract_features, extract_part_features, prefix_part
 
 Array = NDArray[np.float64]
 
@@ -35,6 +35,12 @@ NORMALISATION = ("obs_mean", "obs_var", "obs_count")
 """Tensors that are no parameters: the statistics of observations."""
 VARIANCE_FLOOR = 1e-8
 """Added to the variance of observations, as stable-baselines3's VecNormalize does."""
+ACTIVATIONS: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, 0),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+}
+"""Activation to its function."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class PolicySpec:
     action_low: tuple[LowerBound, ...]
     """(a,); a discrete action is one number from 0."""
     action_high: tuple[UpperBound, ...]
-    activation: Literal["tanh", "relu"] = "tanh"
+    activation: Literal["tanh", "relu", "elu"] = "tanh"
     normalize_obs: bool = True
     clip_obs: float = 10.0
     """Bound of normalised observations."""
@@ -55,6 +61,9 @@ class PolicySpec:
     """Whether the output goes through tanh and is scaled to the bounds, as SAC's and TD3's; else it is clipped."""
     image: Image | None = None
     """Shape of an observation that is an image, with convolutions before the layers; None where it is a vector."""
+    image_parts: tuple[ImagePart, ...] = ()
+    """Images among the numbers of an observation, each with convolutions of its own; after the other numbers come their
+    features."""
     observation: tuple[Signal, ...] = ()
     """Signals that it observes, one after the other, each flattened; empty: the environment's own observation."""
     format: int = FORMAT
@@ -104,6 +113,8 @@ class Policy:
     @property
     def obs_dim(self) -> int:
         """Length of the observation vector that it takes."""
+        if self.spec.image_parts:
+            return len(self.tensors["obs_mean"])
         return self.spec.image.size if self.spec.image else int(self.tensors["actor.0.weight"].shape[1])
 
     def forward(self, obs: Array) -> NDArray[Any]:
@@ -114,12 +125,14 @@ class Policy:
         for layer in range(depth + 1):
             hidden = hidden @ self.tensors[f"actor.{layer}.weight"].T + self.tensors[f"actor.{layer}.bias"]
             if layer < depth:
-                hidden = np.tanh(hidden) if self.spec.activation == "tanh" else np.maximum(hidden, 0)
+                hidden = ACTIVATIONS[self.spec.activation](hidden)
         return np.asarray(hidden[:, 0, :])
 
     def _prepare_inputs(self, obs: NDArray[Any]) -> NDArray[Any]:
         """Return the input of the first layer: an image's features, or normalised observations."""
-        image = self.spec.image
+        image, parts = self.spec.image, self.spec.image_parts
+        if parts:
+            return extract_part_features(self.normalize_obs(obs), parts, self.tensors)
         return self.normalize_obs(obs) if image is None else extract_features(image.channel_first(obs), self.tensors)
 
     def normalize_obs(self, obs: Array) -> Array:
@@ -161,6 +174,7 @@ def load(folder: Path) -> Policy:
 
 def _list_required_tensors(spec: PolicySpec) -> set[str]:
     names = set(CONVOLUTIONS) if spec.image else set()
+    names |= {f"{prefix_part(number)}{name}" for number in range(len(spec.image_parts)) for name in CONVOLUTIONS}
     for layer in range(len(spec.net_arch) + 1):
         names |= {f"actor.{layer}.weight", f"actor.{layer}.bias"}
     if spec.normalize_obs:

@@ -16,7 +16,8 @@ from torch import nn
 from rewardsmith.contract.records import Signal, TrainSettings
 from rewardsmith.worker.envs.base import ActionSpec
 from rewardsmith.worker.training.fast_ppo import FastPPO
-from rewardsmith.worker.training.images import Image, ImageScaling
+from rewardsmith.worker.training.images import Image, ImagePart, ImageScaling, prefix_part
+from rewardsmith.worker.training.picture_features import PictureFeatures
 from rewardsmith.worker.training.policy import Policy, PolicySpec
 from rewardsmith.worker.training.rollout import RolloutStorage
 from rewardsmith.worker.training.running_stats import CLIP_OBS, ObsScaling
@@ -29,7 +30,12 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
 def build_model(
-    settings: TrainSettings, obs_dim: int, actions: ActionSpec, seed: int, image: Image | None = None
+    settings: TrainSettings,
+    obs_dim: int,
+    actions: ActionSpec,
+    seed: int,
+    image: Image | None = None,
+    image_parts: tuple[ImagePart, ...] = (),
 ) -> PPO:
     """Return an untrained model.
 
@@ -39,6 +45,7 @@ def build_model(
         actions: of the environment.
         seed: of the parameters and the order of minibatches.
         image: shape of an observation that is an image, for which the model gets stable-baselines3's CnnPolicy.
+        image_parts: images among the numbers of an observation.
     """
     skip_dynamo_import()
     model = MODELS[settings.trainer](
@@ -59,6 +66,7 @@ def build_model(
             "log_std_init": settings.log_std_init,
             "activation_fn": ACTIVATIONS[settings.activation],
             "ortho_init": settings.ortho_init,
+            **_choose_features(image_parts),
         },
         seed=seed,
         device="cpu",
@@ -153,6 +161,7 @@ def extract_policy(
     scaling: Scaling,
     image: Image | None = None,
     observation: tuple[Signal, ...] = (),
+    image_parts: tuple[ImagePart, ...] = (),
 ) -> Policy:
     """Return the model's policy, with the scaling of observations frozen into it."""
     tensors: dict[str, NDArray[Any]] = copy_tensors(name_parameters(model))
@@ -169,6 +178,7 @@ def extract_policy(
         normalize_obs=scaling.enabled,
         clip_obs=CLIP_OBS,
         image=image,
+        image_parts=image_parts,
         observation=observation,
     )
     return Policy(spec, tensors)
@@ -181,6 +191,10 @@ def name_parameters(model: PPO) -> dict[str, torch.Tensor]:
     if len(_network_obs_shape(model)) > 1:
         for name, layer in _name_convolutions(network.features_extractor):
             named |= name_layer(name, layer)
+    if isinstance(network.features_extractor, PictureFeatures):
+        for number, cnn in enumerate(network.features_extractor.networks):
+            for name, layer in _name_convolutions(cnn):
+                named |= name_layer(f"{prefix_part(number)}{name}", layer)
 
     for name, net, head in (
         ("actor", extractor.policy_net, network.action_net),
@@ -226,6 +240,12 @@ def _bootstrap_truncations(model: PPO, rollout: RolloutStorage, scaling: Scaling
         values = model.policy.predict_values(terminal_obs).numpy().ravel()
     steps, envs = [end.step for end in truncations], [end.env for end in truncations]
     model.rollout_buffer.rewards[steps, envs] += model.gamma * values
+
+
+def _choose_features(image_parts: tuple[ImagePart, ...]) -> dict[str, Any]:
+    if not image_parts:
+        return {}
+    return {"features_extractor_class": PictureFeatures, "features_extractor_kwargs": {"parts": image_parts}}
 
 
 def _make_observation_space(obs_dim: int, image: Image | None) -> spaces.Space[Any]:

@@ -15,10 +15,12 @@ from rewardsmith import sandbox
 from rewardsmith.contract.errors import RewardFailed
 from rewardsmith.contract.records import TrainJob
 from rewardsmith.contract.reward_program import RewardProgram, Scores, Transitions
+from rewardsmith.contract.term_limits import parse_limits
 from rewardsmith.sandbox.reference_scores import read_reference
 from rewardsmith.worker.envs.base import BatchedEnv, SignalLayout
 from rewardsmith.worker.training.rollout import RolloutStorage
 from rewardsmith.worker.training.score_checks import ScoreChecker
+from rewardsmith.worker.training.term_multipliers import LimitedTotal
 
 Array = NDArray[np.float64]
 
@@ -35,6 +37,10 @@ class ScoredRollout:
     """(T, n)"""
     terms: Mapping[str, float] = field(default_factory=dict)
     """Mean of each term over the rollout, before its weight."""
+    goal: Array | None = None
+    """(T, n): the total of the terms without a limit; None where no term has one."""
+    multipliers: Mapping[str, float] = field(default_factory=dict)
+    """Limit of a term to its multiplier, which the totals are made with."""
 
 
 class RewardSource(Protocol):
@@ -99,6 +105,8 @@ class ProgramReward:
         reference = read_reference(job.reference, shapes, env.actions.width) if job.reference else None
         self._checker = ScoreChecker(program, job.env_steps, reference)
         self._memory: Mapping[str, Array] = {name: np.full(env.n, value) for name, value in program.memory.items()}
+        limits = parse_limits(job.settings.constraints)
+        self._limited = LimitedTotal(program, limits) if limits else None
         self.waited_s = self.checks_s = 0.0
         self.layers: tuple[str, ...] = ()
 
@@ -125,7 +133,12 @@ class ProgramReward:
         self.checks_s += end_time - scored_time
         _check_magnitude(self._program, scores)
         means = {name: float(term.mean()) for name, term in scores.terms.items()}
-        return ScoredRollout(scores.total.reshape(rollout.steps, rollout.n), means)
+        shape = (rollout.steps, rollout.n)
+        if self._limited is None:
+            return ScoredRollout(scores.total.reshape(shape), means)
+        goal = self._limited.compute_goal(scores.terms)
+        total = self._limited.compute_total(scores.terms, goal)
+        return ScoredRollout(total.reshape(shape), means, goal.reshape(shape), self._limited.multipliers)
 
     def close(self) -> None:
         """End the reward process."""

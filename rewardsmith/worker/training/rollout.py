@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.worker.envs.base import BatchedEnv
+from rewardsmith.worker.learned_signals.env import fill_learned_columns
 from rewardsmith.worker.training.actor import Actor
 from rewardsmith.worker.training.images import ImageScaling, get_observation_dtype
 from rewardsmith.worker.training.running_stats import ObsScaling
@@ -134,6 +135,7 @@ class RolloutCollector:
                 end = EpisodeEnd(t, int(i), step.final_obs[i].copy(), bool(step.truncated[i]))
                 rollout.episode_ends.append(end)
         self._obs = next_obs
+        fill_learned_columns(env, rollout.after, rollout.before, rollout.start)
 
         # The first rollout is normalised step by step; later ones by the statistics of all rollouts before them.
         if not self._first:

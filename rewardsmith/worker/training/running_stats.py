@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from rewardsmith.worker.training.images import ImagePart
 from rewardsmith.worker.training.policy import VARIANCE_FLOOR
 
 Array = NDArray[np.float64]
@@ -78,6 +81,42 @@ class ObsScaling:
             return obs.astype(np.float32)
         scaled = (obs - self.statistics.mean) * self._factor
         return np.clip(scaled, -CLIP_OBS, CLIP_OBS).astype(np.float32)
+
+
+class PictureScaling(ObsScaling):
+    """Scaling of observations with images among the numbers: bytes are divided by 255, without statistics."""
+
+    def __init__(self, n: int, obs_dim: int, parts: Sequence[ImagePart], normalizes: bool) -> None:
+        """Begin without observations.
+
+        Args:
+            n: how many environments.
+            obs_dim: length of an observation.
+            parts: the images.
+            normalizes: whether the other numbers are normalised by their statistics.
+        """
+        super().__init__(n, obs_dim, True)
+        self._fixed = np.full(obs_dim, not normalizes)
+        self._variance = np.ones(obs_dim)
+        for part in parts:
+            self._fixed[part.columns], self._variance[part.columns] = True, 255.0**2
+        self._keep_fixed()
+
+    def restore(self, mean: Array, var: Array, count: int) -> None:
+        """See `ObsScaling.restore`."""
+        super().restore(mean, var, count)
+        self._keep_fixed()
+
+    def update(self, obs: Array) -> None:
+        """See `ObsScaling.update`."""
+        super().update(obs)
+        self._keep_fixed()
+
+    def _keep_fixed(self) -> None:
+        statistics = self.statistics
+        statistics.mean = np.where(self._fixed, 0.0, statistics.mean)
+        statistics.var = np.where(self._fixed, self._variance, statistics.var)
+        self._factor = 1.0 / np.sqrt(statistics.var + VARIANCE_FLOOR)
 
 
 class RewardScaling:

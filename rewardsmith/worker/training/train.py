@@ -35,7 +35,7 @@ def run(job: TrainJob, out: Path, callback: TrainingCallback | None = None) -> T
         status, cause = learner.run(), None
     except RewardFailed as error:
         # A signal that was no number may be why.
-        status, cause = "failed", "; ".join([_format_failure(error), *describe_faults(learner.env.faults)])
+        status, cause = "failed", "; ".join([format_failure(error), *describe_faults(learner.env.faults)])
     finally:
         learner.close()
     if status in ("ok", "pruned"):
@@ -56,6 +56,6 @@ def run(job: TrainJob, out: Path, callback: TrainingCallback | None = None) -> T
     )
 
 
-def _format_failure(error: RewardFailed) -> str:
+def format_failure(error: RewardFailed) -> str:
     """Return a failure as the program's author reads it."""
     return f"line {error.line}: {error}" if error.line else str(error)

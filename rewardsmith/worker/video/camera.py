@@ -119,10 +119,22 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _capture_frame(self) -> None:
         if self._body:
-            # Gymnasium's camera stays where it is, and a robot that moves would leave the frame.
-            self._renderer.viewer.cam.lookat[:2] = self._renderer.data.subtree_com[self._body][:2]
+            follow_body(self._renderer, self._body)
         frame: Any = self.env.render()
         self.reel.add(self._step, frame)
+
+
+def follow_body(renderer: Any, body: int) -> None:
+    """Aim at a body: Gymnasium's camera stays where it is, and a robot that moves would leave the frame."""
+    renderer.viewer.cam.lookat[:2] = renderer.data.subtree_com[body][:2]
+
+
+def draw_followed(renderer: Any) -> Frame:
+    """Return a picture of the present state by MuJoCo's renderer, whose camera follows a robot that moves."""
+    body = find_followed_body(renderer)
+    if body:
+        follow_body(renderer, body)
+    return np.asarray(renderer.render(MODE), np.uint8)
 
 
 def open_rendering_env(spec: EnvSpec) -> Any:

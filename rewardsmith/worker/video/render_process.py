@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rewardsmith.contract import bounded_files, import_path, job_messages, opengl, records
+from rewardsmith.contract import bounded_files, env_families, import_path, job_messages, opengl, records
 from rewardsmith.contract import reward_program as programs
 from rewardsmith.contract.errors import SandboxUnavailable, UserError
 from rewardsmith.contract.fitness import Fitness
@@ -62,7 +62,13 @@ def film_episode(job: RenderJob, out: Path) -> Video:
     """
     from rewardsmith.worker.video import encoder, overlay
 
-    reel, fps, stride, annotations, terminated = _record_frames(job, encoder.most_frames())
+    if env_families.is_resident(job.env.env_id):
+        from rewardsmith.worker.mjlab import film
+
+        recorded = film.record_frames(job, encoder.most_frames())
+    else:
+        recorded = _record_frames(job, encoder.most_frames())
+    reel, fps, stride, annotations, terminated = recorded
     frames = overlay.draw_overlay(reel, annotations, job.title, (job.width, job.height), job.overlay)
     return Video(
         status="ok",
@@ -93,6 +99,7 @@ def _record_frames(job: RenderJob, most: int) -> tuple[Reel, Fraction, int, Fram
     """
     from rewardsmith.worker import evaluate
     from rewardsmith.worker.envs.make import make_envs
+    from rewardsmith.worker.learned_signals.base import JobUse
     from rewardsmith.worker.video import camera, frame_annotations
 
     fitness = Fitness.parse(job.fitness)
@@ -104,7 +111,7 @@ def _record_frames(job: RenderJob, most: int) -> tuple[Reel, Fraction, int, Fram
     filming_env = camera.Camera(rendering_env, stride, job.stills)
     policy = evaluate.load_policy(job)
     observation = policy.observed_names if policy else ()
-    env = make_envs(spec, 1, reads, fitness.names, filming_env, observation)
+    env = make_envs(spec, 1, reads, fitness.names, filming_env, observation, use=JobUse("film"))
     fitness = fitness.bind_environment(env.max_episode_steps, env.step_s)
     filming_env.film_next_episode()
     (trajectory,) = evaluate.record_trajectories(env, _make_evaluate_job(job), policy)

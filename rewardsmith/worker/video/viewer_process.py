@@ -29,6 +29,7 @@ from rewardsmith.worker import evaluate
 from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.mujoco_fields import get_simulation
 from rewardsmith.worker.envs.open_env import open_env, read_step_time
+from rewardsmith.worker.learned_signals.base import JobUse
 from rewardsmith.worker.video.camera import NoFrames, catch_graphics_errors, find_followed_body
 from rewardsmith.worker.video.render_job import DONE, NO_FRAMES, REFUSED
 
@@ -140,7 +141,7 @@ def play_episodes(job: RenderJob) -> None:
     policy = evaluate.load_policy(job)
     observation = policy.observed_names if policy else ()
     with open_viewed_env(job.env) as viewed:
-        env = make_envs(job.env, 1, (), fitness.names, viewed, observation)
+        env = make_envs(job.env, 1, (), fitness.names, viewed, observation, use=JobUse("film"))
         fitness = fitness.bind_environment(env.max_episode_steps, env.step_s)
         for seed in count(job.seed):
             asked = EvaluateJob(job.env, job.policy, job.fitness, (seed,), deterministic=job.deterministic)

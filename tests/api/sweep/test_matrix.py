@@ -194,3 +194,12 @@ def test_a_sweep_gives_arguments_and_variables_to_the_environments_that_match() 
     assert matrix(tasks=["hopper"]).cells[0].id != hopper.id
     [refused] = matrix(tasks=["hopper"], per_task={"hop*": {"pass_env": ["MY_TOKEN"]}}).refused
     assert "MY_TOKEN looks like a key" in refused.cause
+
+
+def test_a_sweep_can_leave_the_stages_of_a_card_out() -> None:
+    alone = {"hopper_back_flip_land": {"stages": False}}
+    (with_stages,) = matrix(tasks=["hopper_back_flip_land"]).cells
+    (without,) = matrix(tasks=["hopper_back_flip_land"], per_task=alone).cells
+    assert (len(with_stages.task.stages), without.task.stages) == (1, ())
+    assert without.id != with_stages.id
+    assert replace(without.task, stages=with_stages.task.stages) == with_stages.task

@@ -3,11 +3,12 @@ from __future__ import annotations
 import csv
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rewardsmith.api.sweep import Cell, SweepFile, SweepStore, build_matrix
+from rewardsmith.api.sweep import Cell, CellOutcome, SweepFile, SweepStore, build_matrix
 from rewardsmith.api.sweep.csv_table import write_csv
 from rewardsmith.api.sweep.matrix import SweepBudget
 from rewardsmith.api.sweep.runner import pending_cells, run_cells
@@ -158,6 +159,20 @@ def test_an_estimate_takes_its_pace_from_finished_cells_and_says_where_it_guesse
     assert estimate_cost(wanted, tuple(done), 2).measured is False
     assert guess.env_steps == sum(cell.config.search.trainings * cell.config.search.env_steps for cell in wanted)
     assert guess.hours == pytest.approx(guess.env_steps / 3_000 / 2 / 3600)
+
+
+def test_an_estimate_takes_each_environment_at_its_own_speed_and_others_at_the_mean() -> None:
+    hopper, swimmer = (next(cell for cell in cells(1) if cell.task.name == name) for name in ("hopper", "swimmer"))
+    outcome = replace(build_outcome(hopper, result(hopper), 1.0), train_s=100.0, train_steps=100_000)
+    fast = replace(build_outcome(swimmer, result(swimmer), 1.0), train_s=100.0, train_steps=900_000)
+
+    def hours(cell: Cell, *done: CellOutcome) -> float:
+        steps = cell.config.search.trainings * cell.config.search.env_steps
+        return steps / estimate_cost((cell,), done, 1).hours / 3600
+
+    assert hours(hopper, outcome, fast) == pytest.approx(1_000)
+    assert hours(swimmer, outcome, fast) == pytest.approx(9_000)
+    assert hours(swimmer, outcome) == pytest.approx(1_000)
 
 
 def test_a_spreadsheet_has_a_row_per_cell_and_empty_fields_for_what_is_unknown(

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from rewardsmith.api.sweep.shared_jobs import SharedJobExecutor
 from rewardsmith.contract import records
-from rewardsmith.contract.records import EnvSpec, EvaluateJob, Evaluation, ProbeJob, Training, TrainJob
+from rewardsmith.contract.records import EnvSpec, EvaluateJob, Evaluation, InitialPolicy, Training, TrainJob
 from rewardsmith.executors.base import load_finished, prepare_folder
 from rewardsmith.search.concurrency import results_or_raise, run_in_threads
 
 ENV = EnvSpec("Hopper-v5")
 OWN = TrainJob(ENV, None, "length", 0, 100)
+PROGRAM = TrainJob(ENV, "def reward(after): ...", "length", 0, 100)
 RANDOM = EvaluateJob(ENV, None, "length", (0, 1))
 
 
@@ -57,9 +59,20 @@ def test_jobs_that_differ_are_done_apart(tmp_path: Path) -> None:
     assert len(inner.homes) == 3
 
 
-def test_a_programs_training_stays_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_equal_programs_are_trained_once_and_every_cell_gets_the_policy(tmp_path: Path) -> None:
     inner = Counting()
-    job = TrainJob(ENV, "def reward(after): ...", "length", 0, 100)
-    SharedJobExecutor(inner, tmp_path / "shared").run(job, tmp_path / "mine")
-    assert inner.homes == [tmp_path / "mine"]
-    assert ProbeJob(ENV, 0, 16) not in inner.homes
+    sharing = SharedJobExecutor(inner, tmp_path / "shared")
+    for cell in ("smith", "best_of_n"):
+        sharing.run(PROGRAM, tmp_path / cell)
+    sharing.run(replace(PROGRAM, program="def reward(before): ..."), tmp_path / "other")
+    assert len(inner.homes) == 2
+    assert (tmp_path / "best_of_n" / "policy.json").is_file()
+    assert load_finished(PROGRAM, tmp_path / "smith") == load_finished(PROGRAM, tmp_path / "best_of_n")
+
+
+def test_a_training_that_depends_on_its_cell_stays_where_it_is_asked_for(tmp_path: Path) -> None:
+    inner = Counting()
+    jobs = (replace(PROGRAM, rungs=(50,)), replace(PROGRAM, initial_policy=InitialPolicy("policies/a", "g0c00")))
+    for number, job in enumerate(jobs):
+        SharedJobExecutor(inner, tmp_path / "shared").run(job, tmp_path / f"mine{number}")
+    assert inner.homes == [tmp_path / "mine0", tmp_path / "mine1"]

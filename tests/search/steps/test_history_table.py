@@ -82,7 +82,7 @@ def test_noise_and_ties_are_told_as_far_as_they_are_known() -> None:
     told = describe_noise(replace(LATER, noise=0.214, ties=("g1c00", "g7c07")))
     assert told == (
         "A difference in fitness below 0.21 is within the noise of training. Not to be told apart from g0c00, the best "
-        "so far: g1c00."
+        "so far: g1c00; any of them may hold the better idea."
     )
 
 

@@ -13,7 +13,7 @@ from rewardsmith.contract.records import Brief, Episode, Evaluation, Finding
 from rewardsmith.llm import Completion, Message
 from rewardsmith.search.steps.designer import Designer
 from rewardsmith.search.steps.designer.llm_designer import LlmDesigner
-from rewardsmith.search.steps.designer.shaping_reference import list_shaping_functions
+from rewardsmith.search.steps.designer.shaping_reference import PROMPTED, list_shaping_functions
 
 
 def render_prompt(brief: Brief, slot: int) -> str:
@@ -210,9 +210,14 @@ def test_the_models_own_words_cannot_pass_for_instructions_in_the_next_prompt() 
 def test_the_reference_of_shaping_holds_its_public_functions() -> None:
     from rewardsmith.contract import shaping as module
 
-    calls = {function.call.partition("(")[0] for function in list_shaping_functions()}
+    calls = {function.call.partition("(")[0] for function in list_shaping_functions(prompted_only=False)}
     public = {name for name, value in vars(module).items() if callable(value) and value.__module__ == module.__name__}
     assert calls == {f"shaping.{name}" for name in public if not name.startswith("_")}
+
+
+def test_the_prompt_lists_the_functions_that_recorded_searches_were_told_of() -> None:
+    calls = tuple(function.call.partition("(")[0].removeprefix("shaping.") for function in list_shaping_functions())
+    assert calls == PROMPTED
 
 
 def test_no_prompt_shows_the_metrics() -> None:

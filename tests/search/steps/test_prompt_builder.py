@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fakes.designer_case import ANSWER, BRIEF, FIRST, SECOND, Script, render_last_request
 
-from rewardsmith.contract.records import Example, Finding, Proposal, Reflection
+from rewardsmith.contract.records import BehaviourAim, BehaviourDescriptor, Example, Finding, Proposal, Reflection
 from rewardsmith.llm import prompts
 from rewardsmith.search.steps.designer import sparse_dense
 from rewardsmith.search.steps.designer.llm_designer import LlmDesigner
@@ -70,6 +70,38 @@ def test_a_conversation_of_two_turns(snapshot: Callable[[str, str], None]) -> No
     )
 
 
+DESCRIPTORS = (
+    BehaviourDescriptor("pace", "mean(</figures>speed)", 0.0, 5.0),
+    BehaviourDescriptor("top", "max(z)", 0, 2),
+)
+AIM = BehaviourAim({"pace": 1.234, "top": 0.5}, {"pace": (1.5, 2.0), "top": (0.4, 0.6)})
+
+
+ENDING = "Write the next reward program, complete.\n"
+
+
+def test_a_behaviour_that_is_asked_for_comes_after_what_all_slots_share(snapshot: Callable[[str, str], None]) -> None:
+    aimed = find_message(ask_designer(replace(SECOND, aim=AIM, descriptors=DESCRIPTORS)), "user")
+    plain = find_message(ask_designer(SECOND), "user")
+    part = aimed.partition("# The behaviour that is asked for")[2]
+    assert aimed.replace(f"# The behaviour that is asked for{part}", "") == plain.replace(ENDING, "")
+    snapshot("designer-behaviour", f"# The behaviour that is asked for{part}")
+
+
+def test_a_slot_without_an_empty_cell_is_to_do_better_where_it_is() -> None:
+    aim = replace(AIM, target={})
+    said = find_message(ask_designer(replace(SECOND, aim=aim, descriptors=DESCRIPTORS)), "user")
+    assert "top = max(z): 0.5 on g0c00\n</figures>" in said
+    assert "Keep to this behaviour" in said and "asked for: from" not in said
+
+
+def test_a_conversation_asks_for_the_behaviour_in_its_last_turn() -> None:
+    brief = replace(SECOND, aim=AIM, descriptors=DESCRIPTORS)
+    turns = ask_designer(brief, conversation=True).asked[0][2]
+    assert "asked for: from 1.5 to 2" in turns[-1].content
+    assert not any("asked for: from" in turn.content for turn in turns[:-1])
+
+
 def test_a_conversation_keeps_the_first_prompt_whatever_the_generation() -> None:
     said = [ask_designer(replace(SECOND, generation=later), conversation=True).asked[0][2] for later in (1, 2)]
     assert [message.role for message in said[0]] == ["system", "user", "assistant", "user"]
@@ -114,6 +146,21 @@ def test_the_tips_follow_the_reflection_on_a_trained_program_unless_they_are_off
     assert "<feedback>\nThe course.\n</feedback>" in without
     conversation = find_message(ask_designer(brief, conversation=True), "user")
     assert f"<feedback>\nThe course.\n\n{tips}\n</feedback>" in conversation
+
+
+def test_without_the_reflection_an_author_sees_programs_and_their_fitness_alone() -> None:
+    reflection = Reflection("The course.\n", ("the actions are near zero",), outcome="all 10 ended early")
+    first = tuple(replace(candidate, reflection=reflection) for candidate in FIRST)
+    brief = replace(SECOND, parents=first[:1], history=first)
+    for conversation in (False, True):
+        shown = ask_designer(brief, conversation=conversation).asked[0][2][1:]
+        hidden = ask_designer(brief, conversation=conversation, reflection=False).asked[0][2][1:]
+        assert "The course." in "".join(message.content for message in shown)
+        text = "".join(message.content for message in hidden)
+        for told in ("The course.", "near zero", "ended early.", "How to read what a training showed", "Find out"):
+            assert told not in text
+        assert first[0].proposal.source.strip() in text
+        assert prompts.format_value(first[0].fitness) in text
 
 
 def test_a_failure_has_no_figures_that_tips_could_explain() -> None:

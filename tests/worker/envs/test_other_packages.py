@@ -142,11 +142,11 @@ def test_actions_far_from_zero_get_a_remark_with_the_wrapper_that_scales_them(tm
 # ---------------------------------------------------------------- images beside numbers
 
 
-def test_an_image_beside_numbers_is_taken_as_numbers_and_a_remark_says_the_ways_out(tmp_path):
+def test_an_image_beside_numbers_is_read_by_convolutions_and_a_remark_says_so(tmp_path):
     found = probed(spec("ImageBeside"), tmp_path)
     assert found.observation_shape == (4802,)
     [remark] = [remark for remark in found.remarks if "is an image" in remark]
-    assert "'pixels' is an image (40, 40, 3)" in remark
+    assert "'pixels' is an image (40, 40, 3); a policy of PPO reads it by convolutions beside the other" in remark
     assert "training.observation" in remark
 
 

@@ -41,16 +41,16 @@ def test_each_episode_draws_friction_masses_and_strengths_inside_their_ranges(tm
     env = randomised(tmp_path, 16, {"friction": [0.5, 0.6], "mass": [0.8, 1.2], "motor_strength": [0.7, 0.9]})
     model = env.robot.model
     env.reset(range(16))
-    friction = env._batch.expanded("geom_friction")[:, :, 0] / model.geom_friction[:, 0]
-    mass = env._batch.expanded("body_mass")[:, 1:] / model.body_mass[1:]
-    inertia = env._batch.expanded("body_inertia")[:, 1:] / model.body_inertia[1:]
-    strength = env._batch.expanded("actuator_forcerange")[:, :, 1] / model.actuator_forcerange[:, 1]
+    friction = env._batch._batch.expanded("geom_friction")[:, :, 0] / model.geom_friction[:, 0]
+    mass = env._batch._batch.expanded("body_mass")[:, 1:] / model.body_mass[1:]
+    inertia = env._batch._batch.expanded("body_inertia")[:, 1:] / model.body_inertia[1:]
+    strength = env._batch._batch.expanded("actuator_forcerange")[:, :, 1] / model.actuator_forcerange[:, 1]
     for values, low, high in ((friction, 0.5, 0.6), (mass, 0.8, 1.2), (strength, 0.7, 0.9)):
         assert values.min() >= low and values.max() <= high and np.ptp(values) > 0.5 * (high - low)
     # One friction for the world, a factor for each body, whose inertia follows its mass.
     assert np.ptp(friction, axis=1).max() < 1e-12
     np.testing.assert_allclose(inertia, np.repeat(mass[:, :, None], 3, axis=2))
-    subtree = env._batch.expanded("body_subtreemass")[:, 1]
+    subtree = env._batch._batch.expanded("body_subtreemass")[:, 1]
     np.testing.assert_allclose(subtree, (mass * model.body_mass[1:]).sum(axis=1))
 
 

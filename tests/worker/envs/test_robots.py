@@ -195,7 +195,7 @@ def test_an_episode_ends_when_the_robot_falls_or_as_its_card_says(tmp_path, opti
         env._bound["qpos"][0, 2:7] = [0.04, 0.0, 1.0, 0.0, 0.0]
     else:
         env._bound["qpos"][0, 3:7] = [np.sqrt(0.5), np.sqrt(0.5), 0.0, 0.0]
-    env._batch.forward()
+    env._batch.forward(np.array([0]))
     assert bool(env.step(np.zeros((1, 2))).terminated[0]) is ends
 
 
@@ -354,6 +354,29 @@ SERVOS_IN_DEGREES = (
         ({}, {"start_ranges": {"root": [0, 1]}}, "its coordinates root.x, root.y, root.z, root.yaw"),
         ({}, {"control_hz": 500}, "more actions than the physics has steps"),
         ({"free": '<freejoint name="root"/><site name="a"/>', "actuators": "<actuator><oops/></actuator>"}, {}, "oops"),
+        ({"world": '<body name="front"/>'}, {}, "repeated name 'front' in body"),
+        (
+            {"world": '<body name="x" pos="0 0 nan"><joint axis="0 1 0"/><geom size="0.1"/></body>'},
+            {},
+            "the place of the body 'x' is no finite number; look for nan",
+        ),
+        (
+            {"world": '<body name="x"><freejoint/><geom size="1" mass="0"/></body>'},
+            {},
+            "the body 'x' moves and has no mass",
+        ),
+        ({"more": '<option timestep="0"/>'}, {}, "timestep = 0; a step of the physics takes more than 0 s"),
+        (
+            {"more": "", "free": "", "joint": 'range="-1 1" stiffness="1e12" springref="1"'},
+            {},
+            "the simulation breaks 0.02 s after the start, with no action: a smaller timestep",
+        ),
+        (
+            {"more": '<keyframe><key name="home" qpos="0 0 0 1 0 0 0 0 0 0 0"/></keyframe>'},
+            {},
+            "keyframe 'home': invalid qpos size",
+        ),
+        ({"more": '<include file="puppy.xml"/>'}, {}, "already included"),
     ],
 )
 def test_what_is_wrong_with_a_model_is_one_line_with_the_cure(tmp_path, parts, options, said):
@@ -361,6 +384,54 @@ def test_what_is_wrong_with_a_model_is_one_line_with_the_cure(tmp_path, parts, o
         open_env(puppy_env(tmp_path, options, **parts))
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("puppy.xml")
+
+
+def test_nothing_that_moves_is_one_line(tmp_path):
+    model = tmp_path / "stone.xml"
+    model.write_text('<mujoco><worldbody><geom type="plane" size="1 1 1"/></worldbody></mujoco>')
+    with pytest.raises(TaskError, match=r"stone.xml: nothing of the model can be moved: it has no joint that turns"):
+        open_env(make_robot_env(str(model), {}, tmp_path, "stone.xml"))
+
+
+def test_a_urdf_without_inertia_names_the_link(tmp_path):
+    limit = '<limit lower="-1" upper="1" effort="3" velocity="1"/>'
+    joint = (
+        f'<joint name="j" type="revolute"><parent link="base"/><child link="arm"/><axis xyz="0 1 0"/>{limit}</joint>'
+    )
+    model = tmp_path / "light.urdf"
+    model.write_text(f'<robot name="light"><link name="base"/><link name="arm"/>{joint}</robot>')
+    with pytest.raises(TaskError, match=r"light.urdf: the body 'arm' moves and has no mass; give it <inertial>"):
+        open_env(make_robot_env(str(model), {}, tmp_path, "light.urdf"))
+
+
+NAMELESS = """
+<mujoco><compiler autolimits="true"/><worldbody><geom type="plane" size="0 0 1"/>
+  <body pos="0 0 0.5"><freejoint/><geom size="0.1"/>
+    <body name="body1" pos="0.2 0 0"><joint axis="0 1 0" range="-50 50"/><geom size="0.05"/></body>
+    <body name="left arm" pos="-0.2 0 0"><joint name="the joint" axis="0 1 0" range="-50 50"/><geom size="0.05"/></body>
+  </body></worldbody>
+  <actuator><motor name="push it" joint="the joint" ctrlrange="-1 1"/></actuator>
+  <sensor><jointpos name="where is it?" joint="the joint"/></sensor></mujoco>
+"""
+
+
+def test_bodies_without_names_and_names_with_spaces_can_all_be_gathered(tmp_path):
+    model = tmp_path / "nameless.xml"
+    model.write_text(NAMELESS)
+    spec = make_robot_env(str(model), {}, tmp_path, "nameless.xml")
+    names = [signal.name for signal in survey_environment(spec).signals]
+    env = robot_envs(spec, 2, *names)
+    env.reset([0, 1])
+    env.step(np.zeros((2, 1)))
+    assert len(set(names)) == len(names) and np.isfinite(env.read_signals()).all()
+    assert {"height", "left_arm_ground_force", "push_it_actuator_force"} <= set(names)
+
+
+def test_a_muscle_acts_between_0_and_1(tmp_path):
+    muscles = '<actuator><muscle name="pull" joint="front"/></actuator>'
+    actions = robot_envs(puppy_env(tmp_path, actuators=muscles)).robot.actions
+    assert (actions.low, actions.high) == (0.0, 1.0)
+    np.testing.assert_allclose(actions.compute_controls(np.array([[-1.0], [1.0]]), np.zeros((2, 1))), [[0.0], [1.0]])
 
 
 def test_a_model_in_degrees_works_as_it_is(tmp_path):

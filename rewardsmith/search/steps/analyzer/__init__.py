@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rewardsmith.contract.records import Candidate, EpisodeReading, Metric, Probe, Reflection, Status
+from rewardsmith.contract.term_limits import parse_limit
 from rewardsmith.executors.frames import FrameRenderer
 from rewardsmith.llm import ModelPool, prompts
 from rewardsmith.search.steps.analyzer.alarms import find_action_alarms, find_alarms, term_shares
@@ -161,11 +162,16 @@ def _list_metrics(candidate: Candidate, metrics: Sequence[Metric]) -> list[tuple
 
 
 def _term_weights(candidate: Candidate, curves: TrainingCurves) -> dict[str, float]:
-    """Return the weight of each term that was seen in training."""
+    """Return the weight of each term that was seen in training; of one with a limit, what its multiplier came to."""
     if not curves.terms:
         return {}
     program = candidate.program
-    return {curve.name: program.weight(curve.name) for curve in curves.terms}
+    weights = {curve.name: program.weight(curve.name) for curve in curves.terms}
+    held: dict[str, float] = {}
+    for multiplier in curves.multipliers:
+        limit = parse_limit(multiplier.name)
+        held[limit.term] = held.get(limit.term, 0.0) - limit.sign * (multiplier.known[-1] if multiplier.known else 0.0)
+    return weights | held
 
 
 def _reflect_on_failure(candidate: Candidate, curves: TrainingCurves, weights: dict[str, float]) -> Reflection:

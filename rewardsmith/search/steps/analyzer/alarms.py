@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rewardsmith.contract.records import Candidate, Probe, TrialScoring
+from rewardsmith.contract.term_limits import describe_missed_limit, parse_limit
 from rewardsmith.llm.prompts import format_value, to_one_line
 from rewardsmith.sandbox.recorded import EpisodeFile
 from rewardsmith.search.steps.analyzer.term_curves import TermCurve, TrainingCurves
@@ -52,6 +53,7 @@ def find_alarms(
     ]
     alarms += _find_constant_terms(curves, weights)
     alarms += _find_terms_at_bound(curves, weights, scoring)
+    alarms += _find_exceeded_limits(curves)
     return tuple(alarm for alarm in alarms if alarm)
 
 
@@ -104,7 +106,12 @@ def _find_diverging_return(curves: TrainingCurves) -> str | None:
 
 
 def _find_falling_return(curves: TrainingCurves) -> str | None:
-    """Return an alarm where the program's own return falls over training: it is not learnt from."""
+    """Return an alarm where the program's own return falls over training: it is not learnt from.
+
+    Where terms are held at limits the goal may have to give way to them.
+    """
+    if curves.multipliers:
+        return None
     if relative_trend(curves.reward) > -RISES or relative_trend(curves.fitness) > FLAT:
         return None
     return "the program's own return falls over training: the policy does not learn what the program pays for"
@@ -216,6 +223,19 @@ def _sits_at(curve: TermCurve, low: float, high: float) -> bool:
     late = curve.known[len(curve.known) // 3 :]
     near = all(abs(high - value) <= PINNED_RANGE * (high - low) for value in late)
     return len(curve.known) >= LEAST_POINTS and high > low and near and not _is_constant(curve)
+
+
+def _find_exceeded_limits(curves: TrainingCurves) -> list[str]:
+    """Return an alarm for each limit of `training.constraints` that was not kept at the end of training."""
+    terms = {curve.name: curve for curve in curves.terms}
+    alarms: list[str | None] = []
+    for multiplier in curves.multipliers:
+        limit = parse_limit(multiplier.name)
+        curve = terms.get(limit.term)
+        if curve is None or not curve.known or not multiplier.known:
+            continue
+        alarms.append(describe_missed_limit(limit, curve.known, multiplier.known[-1]))
+    return [alarm for alarm in alarms if alarm]
 
 
 def _fitness_stalls(curves: TrainingCurves) -> bool:

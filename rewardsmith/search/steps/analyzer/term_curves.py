@@ -65,6 +65,8 @@ class TrainingCurves:
     """Mean fitness of the training episodes."""
     length: TermCurve
     """Mean episode length in environment steps."""
+    multipliers: tuple[TermCurve, ...] = ()
+    """Lagrange multipliers, by the limit that each holds: "effort <= 0.3"; empty without constraints."""
 
 
 def read_curves(trainings: Sequence[Training]) -> TrainingCurves:
@@ -76,12 +78,14 @@ def read_curves(trainings: Sequence[Training]) -> TrainingCurves:
     shared_points = min((len(curve) for curve in curves), default=0)
     groups = [[curve[index] for curve in curves] for index in _spread_indices(shared_points)]
     names = dict.fromkeys(name for curve in curves for point in curve for name in point.terms)
+    limits = dict.fromkeys(limit for curve in curves for point in curve for limit in point.multipliers)
     return TrainingCurves(
         env_steps=tuple(group[0].env_steps for group in groups),
         terms=tuple(_average(name, groups, _read_term(name)) for name in names),
         reward=_average("total reward per episode", groups, lambda point: point.reward),
         fitness=_average("fitness while training", groups, lambda point: point.fitness),
         length=_average("episode length", groups, lambda point: point.length),
+        multipliers=tuple(_average(limit, groups, _read_multiplier(limit)) for limit in limits),
     )
 
 
@@ -92,6 +96,10 @@ def _average(name: str, groups: list[list[CurvePoint]], read: Callable[[CurvePoi
 
 def _read_term(name: str) -> Callable[[CurvePoint], float | None]:
     return lambda point: point.terms.get(name)
+
+
+def _read_multiplier(limit: str) -> Callable[[CurvePoint], float | None]:
+    return lambda point: point.multipliers.get(limit)
 
 
 def _mean(values: list[float | None]) -> float | None:

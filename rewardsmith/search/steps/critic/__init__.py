@@ -5,7 +5,7 @@ review              the checks that every program passes first
   trial_scoring       errors that show when it scores transitions recorded under random actions
     repeat_checks       the same transitions scored again: other calls must not change a transition's score
   source_lines        the line of the program that a failure is about
-term_constraints    the user's pins and bans
+term_constraints    the user's pins and bans, and the terms of training.constraints
 llm_reviewer        a language model's opinion on whether it rewards what the task asks
 critic              these in their order, for one search
 

@@ -52,7 +52,9 @@ class Critic:
         if any(is_trainable(earlier) for earlier in unchanged):
             return _accept_unchanged(unchanged)
 
-        verdict = check_program(proposal.source, self._probe, self._run.transitions, self._config.sandbox)
+        config = self._config
+        constraints = config.training.constraints
+        verdict = check_program(proposal.source, self._probe, self._run.transitions, config.sandbox, constraints)
         if self._config.designer.form == "sparse-dense":
             verdict = _drop_balance_findings(verdict)
         if brief.user_program:

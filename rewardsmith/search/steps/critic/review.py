@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rewardsmith.contract.records import Limits, Probe, Verdict
 from rewardsmith.search.steps.critic.observed_terms import find_unobserved_terms
 from rewardsmith.search.steps.critic.static_checks import check_source
+from rewardsmith.search.steps.critic.term_constraints import find_missing_limited_terms
 from rewardsmith.search.steps.critic.trial_scoring import score_trial
 
 
-def check_program(source: str, probe: Probe, transitions: Path, limits: Limits) -> Verdict:
+def check_program(
+    source: str, probe: Probe, transitions: Path, limits: Limits, constraints: Sequence[str] = ()
+) -> Verdict:
     """Check a program; the same inputs give the same verdict, but for the measured time.
 
     Args:
@@ -18,6 +22,7 @@ def check_program(source: str, probe: Probe, transitions: Path, limits: Limits) 
         probe: what the environment offers.
         transitions: the .npz that the probe recorded; its layout stands at `Probe`.
         limits: of the reward process.
+        constraints: `training.constraints`, whose terms the program must return.
 
     Raises:
         SandboxUnavailable: if reward programs cannot be sealed on this machine.
@@ -34,5 +39,6 @@ def check_program(source: str, probe: Probe, transitions: Path, limits: Limits) 
     findings = [*findings, *trial_findings]
     if trial_scoring is not None:
         findings += find_unobserved_terms(program, probe, trial_scoring.terms)
+        findings += find_missing_limited_terms(constraints, [term.name for term in trial_scoring.terms])
     accepted = all(finding.severity != "error" for finding in findings)
     return Verdict(accepted, tuple(findings), trial_scoring)

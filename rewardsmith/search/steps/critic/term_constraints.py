@@ -1,13 +1,18 @@
-"""The user's pins and bans: a pinned term must stay in every program, a banned one must not come back."""
+"""Terms that the user asks for or forbids: pins, bans, and the terms of `training.constraints`.
+
+A pinned term must stay in every program, a banned one must not come back, and a limited one must be there to be held.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from rewardsmith.contract import python_ast
 from rewardsmith.contract.records import Brief, Finding, Proposal, Verdict
+from rewardsmith.contract.term_limits import parse_limits
+from rewardsmith.search.steps.critic.static_checks import suggest_names
 
 
 def check_pins_and_bans(brief: Brief, proposal: Proposal, verdict: Verdict) -> Verdict:
@@ -29,6 +34,26 @@ def check_pins_and_bans(brief: Brief, proposal: Proposal, verdict: Verdict) -> V
     if not findings:
         return verdict
     return replace(verdict, accepted=False, findings=(*verdict.findings, *findings))
+
+
+def find_missing_limited_terms(constraints: Sequence[str], terms: Sequence[str]) -> Iterator[Finding]:
+    """Find the terms of `training.constraints` that a program does not return, or that no goal is left beside them.
+
+    Args:
+        constraints: the limits, as the setting has them.
+        terms: names of the program's terms.
+    """
+    limits = parse_limits(constraints)
+    for limit in limits:
+        if limit.term not in terms:
+            message = (
+                f"training.constraints holds {limit.text!r}, and reward() returns no term {limit.term!r}; return it;"
+                f" {suggest_names(limit.term, terms)}"
+            )
+            yield Finding("missing-limited-term", message)
+    if limits and terms and set(terms) <= {limit.term for limit in limits}:
+        message = "training.constraints limits every term of the program; return the goal as a term of another name"
+        yield Finding("no-goal-term", message)
 
 
 def _find_missing_pins(brief: Brief, active_terms: list[str]) -> Iterator[Finding]:

@@ -69,7 +69,8 @@ def describe_noise(brief: Brief) -> str | None:
     visible = {candidate.id for candidate in list_visible_candidates(brief)}
     ties = [id for id in brief.ties if id in visible]
     if ties and brief.incumbent:
-        parts.append(f"Not to be told apart from {brief.incumbent}, the best so far: {', '.join(ties)}.")
+        named = f"{', '.join(ties)}; any of them may hold the better idea."
+        parts.append(f"Not to be told apart from {brief.incumbent}, the best so far: {named}")
     return " ".join(parts)
 
 

@@ -25,6 +25,7 @@ from rewardsmith.spec.settings import DesignerSettings
 
 CAUSE_CHARS = 400
 REVIEW_CHARS = 1_200
+QUOTED_CHARS = 120
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def choose_parent(brief: Brief, slot: int) -> Candidate | None:
 
 def build_messages(options: PromptOptions, brief: Brief, slot: int) -> list[Message]:
     """Build the messages that ask for a slot's program: one prompt, or the conversation that led to its parent."""
+    brief = brief if options.settings.reflection else _omit_reflections(brief)
     system = prompts.render_prompt(
         "designer/system",
         shaping=list_shaping_functions(),
@@ -85,7 +87,8 @@ def build_repair_turns(
     options: PromptOptions, proposal: Proposal, findings: Sequence[Finding], round: int
 ) -> list[Message]:
     """Build the turns that follow a refused program: the program as its author's answer, and the findings in it."""
-    request = prompts.render_prompt("designer/repair", findings=_render_findings(findings), round=round)
+    told = _render_findings(findings, proposal.source)
+    request = prompts.render_prompt("designer/repair", findings=told, round=round)
     return [Message("assistant", _render_answer(options.restore_proposal(proposal))), Message("user", request)]
 
 
@@ -137,6 +140,14 @@ def _render_single_prompt(options: PromptOptions, brief: Brief, slot: int) -> st
     )
 
 
+def _omit_reflections(brief: Brief) -> Brief:
+    """Return a brief whose programs have their fitness and nothing else that their trainings showed."""
+    parents = tuple(replace(candidate, reflection=None) for candidate in brief.parents)
+    return replace(
+        brief, parents=parents, history=tuple(replace(candidate, reflection=None) for candidate in brief.history)
+    )
+
+
 def _parent_index(brief: Brief, slot: int) -> int:
     return 0 if brief.mode == "cross" else slot % len(brief.parents)
 
@@ -180,6 +191,8 @@ def _build_conversation(options: PromptOptions, brief: Brief, parent: Candidate)
             candidate=candidate,
             feedback=_render_feedback(candidate, tips=options.settings.tips),
             notes=_format_notes(brief) if candidate is parent else (),
+            settings=options.settings,
+            brief=brief if candidate is parent else None,
         )
         turns.append(Message("assistant", _render_answer(options.restore_proposal(candidate.proposal))))
         turns.append(Message("user", reply))
@@ -220,12 +233,19 @@ def _render_feedback(candidate: Candidate, *, tips: bool) -> str | None:
     )
 
 
-def _render_findings(findings: Sequence[Finding]) -> str:
-    """Render a line for each finding, errors first; those that depend on the machine's load are left out."""
+def _render_findings(findings: Sequence[Finding], source: str) -> str:
+    """Render a line for each finding, errors first; those that depend on the machine's load are left out.
+
+    Args:
+        findings: in the program.
+        source: the program, whose lines are quoted.
+    """
+    text = dict(enumerate(source.splitlines(), start=1))
     reproducible = [finding for finding in findings if finding.code not in TIMED_FINDINGS]
     lines: list[str] = []
     for finding in sorted(reproducible, key=lambda finding: finding.severity != "error"):
-        place = f" in line {finding.line}" if finding.line else ""
+        quoted = prompts.to_one_line(text.get(finding.line or 0, ""), QUOTED_CHARS)
+        place = f" in line {finding.line}, `{quoted}`" if quoted else f" in line {finding.line}" if finding.line else ""
         lines.append(f"{finding.severity}{place} ({finding.code}): {_render_finding_message(finding)}")
     return "\n".join(lines)
 

@@ -9,6 +9,10 @@ from importlib.resources import files
 
 from rewardsmith.contract import python_ast
 
+PROMPTED = ("tolerance", "smooth_step", "potential", "distance", "wrap_angle")
+"""Functions that the designer's prompt lists. A recorded search is found by the words of its prompts, so that the list
+stays as it is; people and coding agents are told all of them."""
+
 
 @dataclass(frozen=True)
 class ShapingFunction:
@@ -21,12 +25,18 @@ class ShapingFunction:
 
 
 @cache
-def list_shaping_functions() -> tuple[ShapingFunction, ...]:
-    """Return the public functions of `rewardsmith.contract.shaping`, in its order; reading them imports no NumPy."""
+def list_shaping_functions(prompted_only: bool = True) -> tuple[ShapingFunction, ...]:
+    """Return the public functions of `rewardsmith.contract.shaping`, in its order; reading them imports no NumPy.
+
+    Args:
+        prompted_only: those that the designer's prompt lists; else all.
+    """
     source = (files("rewardsmith.contract") / "shaping.py").read_text(encoding="utf-8")
     functions: list[ShapingFunction] = []
     for node in python_ast.parse_module(source).body:
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+        if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
+            continue
+        if node.name in PROMPTED or not prompted_only:
             summary = (ast.get_docstring(node) or "").partition("\n")[0]
             functions.append(ShapingFunction(f"shaping.{node.name}({_render_parameters(node.args)})", summary))
     return tuple(functions)

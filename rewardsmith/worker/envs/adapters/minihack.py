@@ -152,6 +152,8 @@ def _collect_numbers(seen: dict[str, Any], internal: NDArray[Any]) -> Info:
         "has_key": float(b" key" in seen["inv_strs"].tobytes()),
         "question": _classify_question(seen["message"], *internal[1:ON_STAIRS]),
         "known_cells": float(np.count_nonzero(kinds)),
+        # No signal by itself, as it is no number: for the learned signal `labelled`.
+        "message": seen["message"].tobytes().rstrip(b"\0").decode("latin-1"),
     }
     kinds[y, x] = KINDS.index("stairs_down") if internal[ON_STAIRS] else 0
     for kind in SOUGHT:

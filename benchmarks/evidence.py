@@ -1,0 +1,599 @@
+"""The evidence: is a search better than asking once, and better than the reward that people wrote? evidence.md.
+
+    python benchmarks/evidence.py plan     # what is left, with its time and answers; runs nothing
+    python benchmarks/evidence.py run      # run what is left; after an interrupt the same command goes on
+    python benchmarks/evidence.py table    # the tables, from benchmarks/data/evidence.jsonl
+
+Run it from the checkout. Answers come from `benchmarks/ledgers/evidence/<task>/<arm>.jsonl`, else from the endpoint of
+OPENAI_BASE_URL; the answers of a finished search are written there. Where two arms ask the same, both get the same
+answer. `.venv-families/bin/python` runs the tasks of Meta-World, `.venv/bin/python` the others, one after the other
+into the same directory. `--scale laptop` is the pilot: a small copy that tests this script and is no evidence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import random
+import re
+import shutil
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from rewardsmith.api.sweep import Cell, CellOutcome, SweepMatrix, SweepStore, build_matrix, load_sweep_file, sweeps
+from rewardsmith.api.sweep.matrix import apply_scale
+from rewardsmith.api.sweep.runner import NullSweepCallback, pending_cells, run_search
+from rewardsmith.api.sweep.statistics import (
+    Estimate,
+    bootstrap_interval,
+    interquartile_mean,
+    probability_of_improvement,
+)
+from rewardsmith.api.sweep.store import is_sweep
+from rewardsmith.contract import records
+from rewardsmith.contract.errors import RewardsmithError
+from rewardsmith.contract.records import Result
+from rewardsmith.contract.text import pluralize
+from rewardsmith.executors.base import Executor
+from rewardsmith.llm.ledger import LedgerEntry, read_ledger, sum_usage
+from rewardsmith.report.text import format_duration
+from rewardsmith.search.storage import Run, RunLayout
+
+HERE = Path(__file__).parent
+KINDS = {
+    **dict.fromkeys(("half_cheetah", "hopper", "walker2d", "ant", "swimmer"), "locomotion"),
+    **dict.fromkeys(("hopper_back_flip_land", "ant_wave_leg", "half_cheetah_target_speed"), "behaviour"),
+    **dict.fromkeys(("reacher_hold", "pusher", "window_open", "door_unlock"), "goal"),
+}
+REWARDED = ("locomotion", "goal")
+"""Kinds of tasks that the environment's own reward pays for: those of Eureka's two figures."""
+STEPS_PER_S = {
+    **{"HalfCheetah-v5": 8_300, "Hopper-v5": 5_000, "Walker2d-v5": 4_300, "Ant-v5": 2_300, "Swimmer-v5": 8_500},
+    **{"Reacher-v5": 12_000, "Pusher-v5": 6_200, "Meta-World/window-open-v3": 1_000, "Meta-World/door-unlock-v3": 800},
+}
+"""Environment steps of a training per CPU second, measured with 16,384 (Meta-World: 6,144) steps on a core of an
+Intel Xeon at a load of 20, the environment reward, 2026-11-29; idle cores are up to 1.3 times as fast."""
+EVALUATION_STEP = 1.25
+"""Time of a step of an evaluation, in times of a training's step (the pilot)."""
+EPISODE_STEPS = {"Meta-World/window-open-v3": 500, "Meta-World/door-unlock-v3": 500, "Pusher-v5": 100}
+"""Steps of an episode where the card does not say; 1,000 for the others."""
+ARMS = ("smith", "best_of_n", "eureka", "no_reflection", "reviewed")
+"""Order of the arms in the tables."""
+FIRST_PROMPT = re.compile(r"\b\d+ programs are written independently of each other")
+"""The one place in which prompts of the first generation depend on the size of the search."""
+RANDOM, ENVIRONMENT = "random", "environment reward"
+NO_ENDPOINT = "http://127.0.0.1:9/v1"
+"""An address that nobody answers: searches whose answers are all recorded need no key."""
+Row = Mapping[str, Any]
+
+
+# ---------------------------------------------------------------- the cells
+
+
+def load_cells(file: Path, scale: str | None) -> SweepMatrix:
+    """Return the cells of a sweep's file and of those of its scales that belong to it, in the order in which they run.
+
+    Args:
+        file: the sweep's file.
+        scale: None: the file and all scales but those of the pilot; else all scales whose names begin so.
+    """
+    sweep = load_sweep_file(file)
+    pilots = [name for name in sweep.scales if name.startswith("laptop")]
+    chosen = [name for name in sweep.scales if name.startswith(scale)] if scale else [None, *sweep.scales]
+    parts = [build_matrix(apply_scale(sweep, name)) for name in chosen if scale or name not in pilots]
+    cells = {cell.id: cell for part in parts for cell in part.cells}
+    refused = tuple(refusal for part in parts for refusal in part.refused)
+    return SweepMatrix(tuple(order_cells(cells.values())), refused, sweep.budget)
+
+
+def order_cells(cells: Iterable[Cell]) -> list[Cell]:
+    """Return cells so that every task's arms are in an order of chance: no arm always comes first, or last."""
+    by_task: defaultdict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        by_task[cell.task.name].append(cell)
+    for task, own in by_task.items():
+        random.Random(task).shuffle(own)
+    ranks = {cell.id: (own.index(cell), task) for task, own in by_task.items() for cell in own}
+    tasks = list(by_task)
+    return sorted(
+        (cell for own in by_task.values() for cell in own),
+        key=lambda cell: (ranks[cell.id][0], tasks.index(ranks[cell.id][1])),
+    )
+
+
+def select_runnable(matrix: SweepMatrix) -> tuple[SweepMatrix, int]:
+    """Return the cells that belong into this virtual environment, and how many belong into the other one."""
+    own = tuple(cell for cell in matrix.cells if cell.task.env.env_id.startswith("Meta-World/") == has_meta_world())
+    refused = sum(refusal.cells for refusal in matrix.refused)
+    return SweepMatrix(own, (), matrix.budget), len(matrix.cells) - len(own) + refused
+
+
+def has_meta_world() -> bool:
+    """Return whether this virtual environment is the one with Meta-World and its older MuJoCo."""
+    return importlib.util.find_spec("metaworld") is not None
+
+
+def find_done(matrix: SweepMatrix, out: Path) -> set[str]:
+    """Return the ids of the cells that have a result in a sweep's directory, which may be missing."""
+    if not is_sweep(out):
+        return set()
+    return {outcome.cell for outcome in pending_cells(matrix.cells, SweepStore.open_readonly(out)).done}
+
+
+# ---------------------------------------------------------------- what it takes
+
+
+@dataclass(frozen=True)
+class CellCost:
+    """Work that a cell adds to those before it."""
+
+    cell: Cell
+    trainings: int
+    answers: int
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time of its trainings and evaluations, in seconds, at the speeds of `STEPS_PER_S`.
+
+        Every arm evaluates all of its policies, also those that it has in common with others.
+        """
+        env, search, evaluation = self.cell.task.env, self.cell.config.search, self.cell.config.evaluation
+        reports = search.final_seeds * (1 + search.baseline)
+        episodes = (search.trainings - reports) * evaluation.episodes + reports * evaluation.final_episodes
+        episode_steps = env.max_episode_steps or EPISODE_STEPS.get(env.env_id, 1_000)
+        steps = self.trainings * search.env_steps + EVALUATION_STEP * episodes * episode_steps
+        return steps / STEPS_PER_S.get(env.env_id, sweeps.GUESS)
+
+
+def count_costs(cells: Iterable[Cell]) -> list[CellCost]:
+    """Return what each cell adds, in the order of the cells: what arms have in common is asked and trained once.
+
+    Arms have their first generation in common where their first prompts are equal, and every arm of a task the
+    trainings on the environment's own reward. A best program that two arms have in common is retrained once too, which
+    is not foreseen here; nor are repairs.
+    """
+    first_programs: Counter[str] = Counter()
+    baselines: set[str] = set()
+    costs = []
+    for cell in cells:
+        search, designer = cell.config.search, cell.config.designer
+        first = json.dumps([cell.task.name, cell.seed, designer.model_copy(update={"reflection": True}).model_dump()])
+        shared = min(search.population, first_programs[first])
+        first_programs[first] = max(search.population, first_programs[first])
+        selecting = search.population * search.generations * search.seeds - shared * search.seeds
+        trainings = selecting + search.finalist_trainings + search.final_seeds
+        if cell.task.name not in baselines:
+            trainings += search.final_seeds * search.baseline
+            baselines.add(cell.task.name)
+        costs.append(CellCost(cell, trainings, max(0, cell.calls - shared)))
+    return costs
+
+
+def print_plan(matrix: SweepMatrix, out: Path, jobs: int) -> None:
+    """Print what is left of each task: trainings, answers, CPU time; and the expected time of all."""
+    done = find_done(matrix, out)
+    costs = [cost for cost in count_costs(matrix.cells) if cost.cell.id not in done]
+    print_table(
+        ("task", "arms left", "steps a training", "trainings", "answers", "CPU time"),
+        (
+            (
+                task,
+                ", ".join(cost.cell.preset for cost in own),
+                f"{own[0].cell.config.search.env_steps:,}",
+                sum(cost.trainings for cost in own),
+                sum(cost.answers for cost in own),
+                format_duration(sum(cost.cpu_s for cost in own)),
+            )
+            for task in dict.fromkeys(cell.task.name for cell in matrix.cells)
+            if (own := [cost for cost in costs if cost.cell.task.name == task])
+        ),
+    )
+    cpu_s = sum(cost.cpu_s for cost in costs)
+    print(
+        f"\n{len(done)} of {len(matrix.cells)} searches done. Left: {sum(cost.trainings for cost in costs):,} "
+        f"trainings, {sum(cost.answers for cost in costs):,} answers and the repairs; {format_duration(cpu_s)} of CPU "
+        f"time, so about {format_duration(cpu_s / jobs)} on {pluralize(jobs, 'idle core')}."
+    )
+
+
+# ---------------------------------------------------------------- answers
+
+
+def adapt_entry(entry: LedgerEntry, programs: int) -> LedgerEntry:
+    """Return an answer as the one to the same prompt of a search whose first generation has another size."""
+    sentence = f"{programs} programs are written independently of each other"
+    messages = tuple(
+        replace(message, content=FIRST_PROMPT.sub(sentence, message.content))
+        if isinstance(message.content, str) and message.role == "user"
+        else message
+        for message in entry.request.messages
+    )
+    request = replace(entry.request, messages=messages)
+    return replace(entry, request=request, key=request.key(entry.role, entry.sample))
+
+
+class AnswerPool:
+    """Answers of all arms: recorded ones, and those of this sweep's searches, which the later arms of a task share."""
+
+    def __init__(self, store: Path, ledgers: Path, cells: Sequence[Cell]) -> None:
+        """Take where answers lie.
+
+        Args:
+            store: the sweep's directory.
+            ledgers: folder of recorded answers, <task>/<arm>.jsonl.
+            cells: of the sweep.
+        """
+        self._store, self._ledgers, self._cells = store, ledgers, cells
+        # Arms of one task run one after the other: the later ones find the answers of the earlier ones.
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        for cell in cells:
+            self._locks[cell.task.name] = threading.Lock()
+
+    def recorded(self, cell: Cell) -> Path:
+        """Return the file of a cell's recorded answers, which may be missing."""
+        name = cell.preset if not cell.seed else f"{cell.preset}-s{cell.seed}"
+        return self._ledgers / cell.task.name / f"{name}.jsonl"
+
+    def run_cell(self, cell: Cell, path: Path, executor: Executor) -> Result:
+        """Run the search of a cell, or go on with it, and keep its answers; see `runner.run_search` for the errors."""
+        with self._locks[cell.task.name]:
+            print(f"{time.strftime('%H:%M:%S')}  {cell.task.name}, {cell.preset}: starts", flush=True)
+            result = run_search(self._prepare(cell), path, executor)
+            recorded = self.recorded(cell)
+            if not recorded.exists():
+                recorded.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(RunLayout(path).ledger, recorded)
+        return result
+
+    def _prepare(self, cell: Cell) -> Cell:
+        """Return a cell with where its answers come from, which is no part of its id."""
+        llm = cell.config.llm
+        if self.recorded(cell).exists():
+            # On another processor the numbers in later prompts differ in their last digits.
+            llm = llm.model_copy(update={"replay": str(self.recorded(cell).resolve()), "replay_by": "position"})
+        elif entries := self._collect_entries(cell):
+            pool = self._store / "answers" / f"{cell.id}.jsonl"
+            lines = [json.dumps(records.dump(entry), separators=(",", ":")) + "\n" for entry in entries]
+            pool.parent.mkdir(parents=True, exist_ok=True)
+            records.write_text(pool, "".join(lines))
+            llm = llm.model_copy(update={"cache": str(pool.resolve())})
+        return replace(cell, config=cell.config.model_copy(update={"llm": llm}))
+
+    def _collect_entries(self, cell: Cell) -> list[LedgerEntry]:
+        """Return the answers of the task's other arms under the keys that this cell asks with."""
+        others = [other for other in self._cells if other.task.name == cell.task.name and other.id != cell.id]
+        paths = [RunLayout(self._store / "cells" / other.id).ledger for other in others if other.seed == cell.seed]
+        paths += [self.recorded(other) for other in others if other.seed == cell.seed]
+        entries: dict[str, LedgerEntry] = {}
+        for path in filter(Path.is_file, paths):
+            for entry in read_ledger(path):
+                adapted = adapt_entry(entry, cell.config.search.population)
+                entries.setdefault(adapted.key, adapted)
+        return list(entries.values())
+
+
+# ---------------------------------------------------------------- running
+
+
+class ProgressLines(NullSweepCallback):
+    """Prints a line for every search that ends, and keeps the table's data up to date."""
+
+    def __init__(self, store: SweepStore, cells: Sequence[Cell], data: Path) -> None:
+        """Take what the rows are made from, and the file that they are written to."""
+        self._store, self._cells, self._data = store, cells, data
+
+    def on_cell_end(self, outcome: CellOutcome, done: int, of: int) -> None:
+        """See `SweepCallback.on_cell_end`."""
+        text = outcome.cause if outcome.reported is None else f"{outcome.reported.mean:.3g}"
+        print(
+            f"{time.strftime('%H:%M:%S')}  {outcome.task}, {outcome.preset}: {text}; {done} of {of}",
+            flush=True,
+        )
+        write_rows(self._store, self._cells, self._data)
+
+    def on_stop(self, why: str) -> None:
+        """See `SweepCallback.on_stop`."""
+        print(f"no further search starts: {why}", flush=True)
+
+    def on_notice(self, text: str) -> None:
+        """See `SweepCallback.on_notice`."""
+        print(text, flush=True)
+
+
+def run_evidence(matrix: SweepMatrix, arguments: argparse.Namespace) -> None:
+    """Run the searches that are left."""
+    print_plan(matrix, arguments.out, arguments.jobs)
+    pool = AnswerPool(arguments.out, arguments.ledgers, matrix.cells)
+    done = find_done(matrix, arguments.out)
+    unanswered = [cell for cell in matrix.cells if cell.id not in done and not pool.recorded(cell).exists()]
+    if unanswered and not has_endpoint():
+        raise SystemExit(
+            f"{pluralize(len(unanswered), 'search', 'searches')} without recorded answers in {arguments.ledgers}: set "
+            "OPENAI_BASE_URL (and OPENAI_API_KEY) to a language model's endpoint"
+        )
+    with sweeps.open_store(arguments.out) as store:
+        callback = ProgressLines(store, matrix.cells, arguments.data)
+        sweeps.run_pending(
+            matrix, store, jobs=arguments.jobs, retry=arguments.retry, callback=callback, search=pool.run_cell
+        )
+        write_rows(store, matrix.cells, arguments.data)
+
+
+def has_endpoint() -> bool:
+    """Return whether the environment names a language model's endpoint, or a key for the usual one."""
+    address = os.environ.get("OPENAI_BASE_URL")
+    return address != NO_ENDPOINT if address else bool(os.environ.get("OPENAI_API_KEY"))
+
+
+def write_rows(store: SweepStore, cells: Sequence[Cell], data: Path) -> None:
+    """Write a row for each search that has an outcome; rows of searches of other places stay."""
+    rows = {(row["task"], row["arm"], row["seed"]): row for row in read_rows(data)}
+    outcomes = store.load_outcomes()
+    for cell in cells:
+        if cell.id in outcomes:
+            row = build_row(outcomes[cell.id], cell, RunLayout(store.cells / cell.id))
+            rows[row["task"], row["arm"], row["seed"]] = row
+    data.parent.mkdir(parents=True, exist_ok=True)
+    records.write_text(data, "".join(json.dumps(rows[key]) + "\n" for key in sorted(rows)))
+
+
+def read_rows(data: Path) -> list[Row]:
+    """Return the rows of the data file; none where there is no file."""
+    return [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines()] if data.is_file() else []
+
+
+def build_row(outcome: CellOutcome, cell: Cell, layout: RunLayout) -> Row:
+    """Return what is kept of a search."""
+    row: dict[str, Any] = {
+        "task": outcome.task,
+        "kind": KINDS[outcome.task],
+        "arm": outcome.preset,
+        "seed": outcome.seed,
+        "status": outcome.status,
+        "cause": outcome.cause,
+        "steps_a_training": cell.config.search.env_steps,
+        "final_seeds": cell.config.search.final_seeds,
+        "fitness": list(outcome.reported.values) if outcome.reported else [],
+        "random": outcome.random,
+        "environment_reward": list(outcome.environment_reward.values) if outcome.environment_reward else [],
+        "env_steps": outcome.env_steps,
+        "train_s": round(outcome.train_s, 1),
+    }
+    if layout.ledger.is_file():
+        # What the arm would have paid alone: shared answers count as its own.
+        spent = sum_usage(replace(entry, replayed=False).spent for entry in read_ledger(layout.ledger))
+        row |= {"answers": spent.calls, "tokens": spent.tokens}
+    result = Run.open(layout.path).read_result() if layout.result.is_file() else None
+    if result is not None:
+        row |= {
+            "best": result.best.id,
+            "in_search": result.best.fitness,
+            "programs": len(result.candidates),
+            "trained": sum(candidate.fitness is not None for candidate in result.candidates),
+            "program": result.best.proposal.source,
+        }
+    return row
+
+
+# ---------------------------------------------------------------- tables
+
+
+def complete_rows(rows: Iterable[Row]) -> list[Row]:
+    """Return rows in which a search that failed has the random actions and the baseline of its task's other arms."""
+    rows = list(rows)
+    known = {row["task"]: row for row in rows if row["random"] is not None and row["environment_reward"]}
+    taken = ("random", "environment_reward")
+    return [
+        {**row, **{name: row[name] or known[row["task"]][name] for name in taken}} if row["task"] in known else row
+        for row in rows
+    ]
+
+
+def list_fitness(row: Row) -> list[float]:
+    """Return the fitness of each final training of an arm; a training without one counts as random actions."""
+    missing = row["final_seeds"] - len(row["fitness"])
+    return [*row["fitness"], *([row["random"]] * missing if row["random"] is not None else [])]
+
+
+def normalize_row(row: Row) -> list[float] | None:
+    """Return (fitness - random) / (environment reward - random) of each final training.
+
+    None where that says nothing: the task's kind is one that the environment's own reward does not pay for, or policies
+    that were trained on it are no better than random actions.
+    """
+    if row["kind"] not in REWARDED or row["random"] is None or not row["environment_reward"]:
+        return None
+    scale = fmean(row["environment_reward"]) - row["random"]
+    return [(value - row["random"]) / scale for value in list_fitness(row)] if scale > 0.0 else None
+
+
+def group_fitness(rows: Sequence[Row]) -> dict[str, dict[str, list[float]]]:
+    """Return arm to task to the fitness of its final trainings, with the environment's own reward as an arm."""
+    arms: defaultdict[str, dict[str, list[float]]] = defaultdict(dict)
+    for row in rows:
+        arms[row["arm"]].setdefault(row["task"], []).extend(list_fitness(row))
+    # Its trainings are the same in all arms of a task.
+    human = {row["task"]: row["environment_reward"] for row in rows if row["environment_reward"]}
+    return {**arms, ENVIRONMENT: human} if human else dict(arms)
+
+
+def compare_arms(
+    first: Mapping[str, Sequence[float]], second: Mapping[str, Sequence[float]]
+) -> tuple[list[float], Estimate, Estimate] | None:
+    """Compare two arms by the probability that a final training of the first is better than one of the second.
+
+    Returns:
+        The probability of each task; their mean with the interval over training seeds, which holds for these programs;
+        and with the interval over tasks, which holds for searches on tasks like these. None without a common task.
+    """
+    over_seeds = probability_of_improvement(first, second)
+    if over_seeds is None:
+        return None
+    tasks = [task for task in first if task in second]
+    single = [probability_of_improvement({task: first[task]}, {task: second[task]}) for task in tasks]
+    values = [estimate.value for estimate in single if estimate is not None]
+    over_tasks = bootstrap_interval(lambda drawn: np.asarray(drawn[0].mean(axis=1)), [np.asarray(values)])
+    return values, over_seeds, over_tasks
+
+
+def is_separated(over_tasks: Estimate) -> bool:
+    """Return whether the interval over tasks leaves out one half: what the protocol calls a difference."""
+    return over_tasks.low is not None and over_tasks.high is not None and not over_tasks.low <= 0.5 <= over_tasks.high
+
+
+def print_tables(rows: Sequence[Row]) -> None:
+    """Print all tables."""
+    rows = complete_rows(rows)
+    rows = sorted(rows, key=lambda row: (list(KINDS).index(row["task"]), rank_arm(row["arm"]), row["seed"]))
+    arms = sorted({row["arm"] for row in rows}, key=rank_arm)
+    print_fitness(rows, arms)
+    print_headline(rows, arms)
+    print_pairs(group_fitness(rows))
+    print_costs(rows, arms)
+
+
+def rank_arm(arm: str) -> tuple[int, str]:
+    """Return the place of an arm in the tables; those that are not of the protocol come last."""
+    return (ARMS.index(arm) if arm in ARMS else len(ARMS), arm)
+
+
+def print_fitness(rows: Sequence[Row], arms: Sequence[str]) -> None:
+    """Print task × arm: mean fitness of the named program over fresh training seeds, with its 95 % interval."""
+    print("\nFitness of the named program, retrained on fresh seeds, with 95 % intervals over these seeds\n")
+    lines = []
+    for task in dict.fromkeys(row["task"] for row in rows):
+        own = [row for row in rows if row["task"] == task]
+        cells = {row["arm"]: format_values(list_fitness(row)) for row in own}
+        human = next((row["environment_reward"] for row in own if row["environment_reward"]), [])
+        chance = next((f"{row['random']:.3g}" for row in own if row["random"] is not None), "–")
+        lines.append((task, KINDS[task], *(cells.get(arm, "") for arm in arms), format_values(human), chance))
+    print_table(("task", "kind", *arms, ENVIRONMENT, RANDOM), lines)
+
+
+def print_headline(rows: Sequence[Row], arms: Sequence[str]) -> None:
+    """Print Eureka's two figures and the interquartile mean, over the tasks that the environment's own reward pays."""
+    print("\nAgainst the environment's own reward, on the tasks that it pays for (normalised: random 0, it 1)\n")
+    lines = []
+    for arm in arms:
+        own = [row for row in rows if row["arm"] == arm and row["kind"] in REWARDED and row["environment_reward"]]
+        reached = sum(fmean(list_fitness(row)) >= fmean(row["environment_reward"]) for row in own if list_fitness(row))
+        scores = {f"{row['task']} {row['seed']}": score for row in own if (score := normalize_row(row))}
+        improvement = f"{100 * (fmean(map(fmean, scores.values())) - 1):+.0f} %" if scores else "–"
+        middle = format_estimate(interquartile_mean(scores)) if scores else "–"
+        lines.append((arm, len(own), f"{reached} of {len(own)}", improvement, middle, len(scores)))
+    reached_name = "at least the environment reward"
+    header = ("arm", "searches", reached_name, "mean improvement", "interquartile mean", "searches normalised")
+    print_table(header, lines)
+
+
+def print_pairs(arms: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+    """Print the probability of improvement of each pair of arms, over all tasks that both have."""
+    print("\nProbability that a final training of the first arm is better, on a task drawn at random\n")
+    lines = []
+    for first, second in combinations(arms, 2):
+        comparison = compare_arms(arms[first], arms[second])
+        if comparison is None:
+            continue
+        values, over_seeds, over_tasks = comparison
+        outcome = f"{sum(v > 0.5 for v in values)}, {sum(v == 0.5 for v in values)}, {sum(v < 0.5 for v in values)}"
+        seeds, tasks = (format_interval(estimate) for estimate in (over_seeds, over_tasks))
+        verdict = "a difference" if is_separated(over_tasks) else "not separated"
+        lines.append((first, second, len(values), f"{over_seeds.value:.2f}", seeds, tasks, outcome, verdict))
+    header = ("first", "second", "tasks", "probability", "over seeds", "over tasks", "better, equal, worse", "")
+    print_table(header, lines)
+
+
+def print_costs(rows: Sequence[Row], arms: Sequence[str]) -> None:
+    """Print what each arm took, its report and baseline left out."""
+    print("\nWhat the searches took, each as if alone; reports and baselines left out\n")
+    lines = []
+    for arm in arms:
+        own = [row for row in rows if row["arm"] == arm]
+        total = {name: sum(row.get(name, 0) for row in own) for name in ("trained", "programs", "answers", "tokens")}
+        trained = f"{total['trained']} of {total['programs']}"
+        steps, seconds = sum(row["env_steps"] for row in own), sum(row["train_s"] for row in own)
+        failed = sum(row["status"] == "failed" for row in own)
+        in_first = sum(row.get("best", "").startswith("g0") for row in own)
+        figures = (f"{steps:,}", format_duration(seconds), f"{total['answers']:,}", f"{total['tokens']:,}")
+        lines.append((arm, len(own), failed, trained, f"{in_first} of {len(own)}", *figures))
+    header = ("arm", "searches", "failed", "programs trained", "named one is of the first generation", "env steps")
+    print_table((*header, "time of trainings", "answers", "tokens"), lines)
+
+
+def format_values(values: Sequence[float]) -> str:
+    """Return a mean with its 95 % interval (Student) as text."""
+    from rewardsmith.search.steps.evaluator import confidence_interval
+
+    interval = confidence_interval(values)
+    return "–" if interval is None else f"{interval.mean:.3g} [{interval.low:.3g}, {interval.high:.3g}]"
+
+
+def format_estimate(estimate: Estimate) -> str:
+    """Return an estimate with its interval as text."""
+    return f"{estimate.value:.2f} {format_interval(estimate)}"
+
+
+def format_interval(estimate: Estimate) -> str:
+    """Return an estimate's interval as text."""
+    return "[–]" if estimate.low is None or estimate.high is None else f"[{estimate.low:.2f}, {estimate.high:.2f}]"
+
+
+def print_table(header: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
+    """Print a Markdown table."""
+    print(f"| {' | '.join(header)} |\n{'|---' * len(header)}|")
+    for line in lines:
+        print("|", " | ".join(map(str, line)), "|")
+
+
+def main() -> None:
+    """Plan, run, or print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("plan", "run", "table"))
+    parser.add_argument("--scale", choices=("laptop",), help="the pilot")
+    parser.add_argument("--file", type=Path, default=HERE / "evidence.toml")
+    parser.add_argument("--out", type=Path, help="the sweep's directory [runs/evidence, runs/evidence-laptop]")
+    parser.add_argument("--ledgers", type=Path, help="recorded answers [benchmarks/ledgers/evidence]")
+    parser.add_argument("--data", type=Path, help="rows of the tables [benchmarks/data/evidence.jsonl]")
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at the same time")
+    parser.add_argument("--retry", action="store_true", help="run failed searches too")
+    arguments = parser.parse_args()
+
+    # A pilot writes nothing into the repository.
+    out = arguments.out = arguments.out or Path("runs") / "-".join(filter(None, ("evidence", arguments.scale)))
+    arguments.ledgers = arguments.ledgers or (out / "ledgers" if arguments.scale else HERE / "ledgers" / "evidence")
+    arguments.data = arguments.data or (out / "rows.jsonl" if arguments.scale else HERE / "data" / "evidence.jsonl")
+
+    if arguments.command == "table":
+        print_tables(read_rows(arguments.data))
+        return
+    if not has_endpoint():
+        os.environ["OPENAI_BASE_URL"] = NO_ENDPOINT
+    try:
+        matrix, others = select_runnable(load_cells(arguments.file, arguments.scale))
+        if others:
+            python = ".venv/bin/python" if has_meta_world() else ".venv-families/bin/python (Meta-World)"
+            print(f"{pluralize(others, 'other search', 'other searches')} of the whole are run with {python}\n")
+        if arguments.command == "plan":
+            print_plan(matrix, arguments.out, arguments.jobs)
+        else:
+            run_evidence(matrix, arguments)
+            print_tables(read_rows(arguments.data))
+    except RewardsmithError as error:
+        raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; the same command goes on from here") from None
+
+
+if __name__ == "__main__":
+    main()
