@@ -83,6 +83,8 @@ FAMILIES = {
                 SIGNAL,
             ),
             "success": PRIVILEGED,
+            # A text, for learned signals.
+            "message": LEFT_OUT,
         },
     ),
     "maniskill": Family(
