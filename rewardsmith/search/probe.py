@@ -89,6 +89,8 @@ def measure_signals(run: Run, probe: Probe) -> dict[str, SignalFacts]:
             high=tuple(high.tolist()),
             constant=tuple(still.tolist()),
             repeats=len(still) < len(low) and all(column in columns for column in _hash_columns(values, still)),
+            start_low=tuple(starts.min(axis=0).tolist()),
+            start_high=tuple(starts.max(axis=0).tolist()),
         )
         columns |= set(_hash_columns(values, ()))
     return facts

@@ -33,7 +33,7 @@ def describe_training(config: Config, earlier: str = "") -> str:
         parts.append(
             "Rewards are divided by the running deviation of the return: only the balance between terms counts."
         )
-    parts.append("A constant term pays for the length of the episode alone, and drowns the others.")
+    parts.append("A constant term pays for the length of the episode alone; a large one drowns the others.")
     if gamma >= FAR_GAMMA:
         parts.append(
             "With this discount a constant can freeze the policy: leave constants out where no episode ends early."

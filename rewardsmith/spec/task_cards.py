@@ -54,7 +54,7 @@ UNFILLED = "FILL IN"
 WITHOUT_REWARD: Mapping[str, Setting] = {"baseline": False}
 """Search settings of a robot's tasks: its environment pays nothing on which a baseline could be trained."""
 
-_ENV_ID = re.compile(r"(?:[\w.]+:)?(?:[\w.-]+/)?[\w.-]+-v\d+|[\w.]+:[\w./-]+")
+_ENV_ID = re.compile(r"(?:[\w.]+:)?(?:[\w.-]+/)?[\w.-]+-v\d+|[\w.]+:(?!//)[\w./-]+")
 """What may be registered with Gymnasium: a name with a version, or any name of a given package."""
 
 OLD_SECTIONS: Mapping[str, str] = {"measures": "privileged_signals", "figures": "metrics"}

@@ -68,6 +68,10 @@ class SignalFacts:
     """Components that never change."""
     repeats: bool = False
     """Every component that changes is one of an earlier signal's too, or of the action."""
+    start_low: tuple[float, ...] = ()
+    """Least value at an episode's start; empty where it is not known."""
+    start_high: tuple[float, ...] = ()
+    """Greatest value at an episode's start."""
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,15 @@ def facts(*components: tuple[float, float], repeats: bool = False) -> SignalFact
     return SignalFacts(middle, low, middle, high, still, repeats)
 
 
+@pytest.mark.parametrize(
+    ("least", "greatest", "start"), [(-1.2, 2.6, "-1.2..2.6"), (0.69, 0.71, "0.7"), (0.7, 0.7, "0.7")]
+)
+def test_a_start_that_is_drawn_at_random_is_told_as_a_range(least, greatest, start):
+    fact = SignalFacts(((least + greatest) / 2,), (-3.0,), (0.0,), (3.0,), start_low=(least,), start_high=(greatest,))
+    signal = Signal("heading", (), "rad", "heading of the pen", "qpos[0]")
+    assert f"| {start}; -3..3, 0 |" in render_signal_table([signal], 1, ROOM, facts={"heading": fact})
+
+
 PLANAR = [
     Signal("height", (), "m", "height of the torso", "qpos[1]"),
     Signal("torso_position", (3,), "m", "position of body 'torso'", ""),

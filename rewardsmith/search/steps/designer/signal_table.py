@@ -19,6 +19,8 @@ from rewardsmith.contract.records import Signal, SignalFacts
 from rewardsmith.llm import prompts
 
 HEADER = "name | shape | unit | meaning"
+DRAWN_SHARE = 0.1
+"""Share of a signal's range that its values at the start pass where an episode's start is drawn at random."""
 FIGURES_HEADER = "name | shape | unit | start; at random least..greatest, mean | meaning"
 NOT_SEEN = "not seen"
 WHOLE_OBSERVATION = "obs"
@@ -184,9 +186,16 @@ def _render_figures(fact: SignalFacts | None) -> str:
     if fact is None:
         return "-"
     low, high = min(fact.low), max(fact.high)
-    figures = [prompts.format_scaled(value, high - low) for value in (fact.start[0], low, high, fact.mean[0])]
-    at_random = f"{figures[1]}..{figures[2]}"
-    return at_random if len(fact.low) > 1 else f"{figures[0]}; {at_random}, {figures[3]}"
+    at_random = f"{prompts.format_scaled(low, high - low)}..{prompts.format_scaled(high, high - low)}"
+    if len(fact.low) > 1:
+        return at_random
+
+    # A start that differs from episode to episode is told as a range.
+    least, greatest = (fact.start_low or fact.start)[0], (fact.start_high or fact.start)[0]
+    is_drawn = greatest - least > DRAWN_SHARE * (high - low)
+    starts = [prompts.format_scaled(value, high - low) for value in (least, greatest)]
+    start = "..".join(starts) if is_drawn else prompts.format_scaled(fact.start[0], high - low)
+    return f"{start}; {at_random}, {prompts.format_scaled(fact.mean[0], high - low)}"
 
 
 def _render_signal(signal: Signal, figures: str | None = None) -> str:
