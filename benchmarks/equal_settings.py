@@ -30,7 +30,8 @@ from time_to_return import measure_return
 from rewardsmith.contract.records import EnvSpec, TrainJob, TrainSettings
 from rewardsmith.search.steps.evaluator import T_975
 from rewardsmith.spec.config import parse_assignments, resolve_config
-from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
+from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
 TRAINERS = ("fast", "sb3")

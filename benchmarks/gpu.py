@@ -25,7 +25,7 @@ from rewardsmith.spec.task_cards import load_task
 from rewardsmith.worker.mjlab.learner import LabLearner
 from rewardsmith.worker.mjlab.settings import build_learner_dict
 from rewardsmith.worker.mjlab.tasks import load_lab_task, make_lab_env
-from rewardsmith.worker.training.learner import NullTrainingCallback
+from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 REWARDS = Path(__file__).parent / "rewards"
 PROGRAMS = {"lab_cartpole_balance": REWARDS / "cartpole_balance.py", "go1_velocity": REWARDS / "go1_walk.py"}

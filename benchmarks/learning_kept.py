@@ -136,7 +136,8 @@ class UnitTrainer:
         from rewardsmith.contract.records import InitialPolicy, Rung, TrainJob
         from rewardsmith.contract.reward_program import parse_program
         from rewardsmith.worker.training import policy as policies
-        from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
+        from rewardsmith.worker.training.learner import Learner
+        from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
         # As many checkpoints up to the first mark as a training has by default; the marks before the last are rungs.
         settings = self.plan.config.training

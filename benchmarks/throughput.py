@@ -32,7 +32,8 @@ from stable_baselines3 import PPO
 
 from rewardsmith.contract.errors import SandboxUnavailable, UserError
 from rewardsmith.contract.records import EnvSpec, TrainJob
-from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
+from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5", "Ant-v5", "Humanoid-v5")
 ROUNDS = 5

@@ -29,7 +29,8 @@ from throughput import describe_machine
 
 from rewardsmith.contract.records import EnvSpec, TrainJob, TrainSettings
 from rewardsmith.worker.envs.make import make_envs
-from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
+from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
 TURN = 10_240

@@ -30,7 +30,8 @@ from throughput import PROGRAM, describe_machine
 
 from rewardsmith.contract.records import CurvePoint, EnvSpec, TrainJob, TrainSettings
 from rewardsmith.executors.local import LocalExecutor
-from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
+from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Humanoid-v5")
 ONE_STEP = TrainSettings(n_envs=8, n_steps=1, batch_size=8, n_epochs=1, checkpoints=1)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rewardsmith.contract.records import BehaviourDescriptor, Candidate, Result
 from rewardsmith.contract.text import format_number
+from rewardsmith.report.charts.line_chart import AxisTick
 from rewardsmith.search.steps.evolution import BehaviourArchive
 from rewardsmith.search.steps.evolution.archive import Cell, Elite
 from rewardsmith.search.storage.layout import RunLayout
@@ -44,14 +45,6 @@ class ArchiveField:
 
 
 @dataclass(frozen=True)
-class ArchiveTick:
-    """A number at an axis."""
-
-    at: float
-    text: str
-
-
-@dataclass(frozen=True)
 class ArchiveRow:
     """A filled cell in the table."""
 
@@ -68,8 +61,8 @@ class ArchiveMap:
 
     descriptors: tuple[BehaviourDescriptor, ...]
     fields: tuple[ArchiveField, ...]
-    x_ticks: tuple[ArchiveTick, ...]
-    y_ticks: tuple[ArchiveTick, ...]
+    x_ticks: tuple[AxisTick, ...]
+    y_ticks: tuple[AxisTick, ...]
     field_width: float
     field_height: float
     width: float
@@ -159,11 +152,11 @@ def _format_ranges(archive: BehaviourArchive, cell: Cell) -> tuple[str, ...]:
     return tuple(f"{format_number(low, 3)} to {format_number(high, 3)}" for low, high in bounds)
 
 
-def _make_ticks(descriptor: BehaviourDescriptor, begin: float, step: float) -> tuple[ArchiveTick, ...]:
+def _make_ticks(descriptor: BehaviourDescriptor, begin: float, step: float) -> tuple[AxisTick, ...]:
     """Return the numbers at an axis: at ends of fields, at most `MAX_TICKS` parts apart."""
     every = -(-descriptor.bins // MAX_TICKS)
     width = (descriptor.high - descriptor.low) / descriptor.bins
     return tuple(
-        ArchiveTick(round(begin + part * step, 2), format_number(descriptor.low + part * width, 3))
+        AxisTick(round(begin + part * step, 2), format_number(descriptor.low + part * width, 3))
         for part in range(0, descriptor.bins + 1, every)
     )

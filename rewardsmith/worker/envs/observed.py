@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.observation import find_observation_fault
 from rewardsmith.contract.records import Signal
-from rewardsmith.worker.envs.base import ActionSpec, Array, BatchedEnv, EnvStep, SignalLayout
+from rewardsmith.worker.envs.base import Array, BatchedEnv, EnvStep
+from rewardsmith.worker.envs.wrapped import WrappedEnv
 from rewardsmith.worker.training.images import ImagePart
 
 
-class SignalObservationEnv:
+class SignalObservationEnv(WrappedEnv):
     """n environments that give the policy the values of signals, one after the other; see `base.BatchedEnv`."""
-
-    image = None
-    image_parts: tuple[ImagePart, ...] = ()
 
     def __init__(self, env: BatchedEnv, names: Sequence[str]) -> None:
         """Wrap environments that gather the signals.
@@ -33,16 +31,11 @@ class SignalObservationEnv:
         fault = find_observation_fault(names, env.layout.signals)
         if fault:
             raise TaskError(f"the policy's observation: {fault}")
-        self._env = env
+        super().__init__(env)
         columns = env.layout.map_columns()
         self._columns = np.concatenate([np.arange(columns[name].start, columns[name].stop) for name in names])
         shape = (env.n, len(self._columns))
         self._obs, self._final_obs = np.zeros(shape), np.zeros(shape)
-
-    @property
-    def n(self) -> int:
-        """Number of environments."""
-        return self._env.n
 
     @property
     def obs_dim(self) -> int:
@@ -50,29 +43,13 @@ class SignalObservationEnv:
         return len(self._columns)
 
     @property
-    def actions(self) -> ActionSpec:
-        """The actions that `step` takes."""
-        return self._env.actions
+    def image(self) -> None:
+        """None: the values of signals are no image."""
 
     @property
-    def max_episode_steps(self) -> int | None:
-        """Time limit in environment steps; None if there is no limit."""
-        return self._env.max_episode_steps
-
-    @property
-    def step_s(self) -> float | None:
-        """See `BatchedEnv.step_s`."""
-        return self._env.step_s
-
-    @property
-    def faults(self) -> Mapping[str, str]:
-        """See `BatchedEnv.faults`."""
-        return self._env.faults
-
-    @property
-    def layout(self) -> SignalLayout:
-        """The gathered signals, those that the policy observes among them."""
-        return self._env.layout
+    def image_parts(self) -> tuple[ImagePart, ...]:
+        """No image lies among the values of signals."""
+        return ()
 
     def reset(self, seeds: Sequence[int] | None = None) -> Array:
         """Start an episode everywhere; see `BatchedEnv.reset`."""
@@ -85,18 +62,6 @@ class SignalObservationEnv:
         obs = self._observe(self._env.read_signals(), self._obs)
         final_obs = self._observe(step.after, self._final_obs) if len(step.ended) else obs
         return step._replace(obs=obs, final_obs=final_obs)
-
-    def read_signals(self) -> Array:
-        """Return the signals at the state that the next step acts on."""
-        return self._env.read_signals()
-
-    def read_start_signals(self) -> Array:
-        """Return the signals at the start of each running episode."""
-        return self._env.read_start_signals()
-
-    def close(self) -> None:
-        """Close the environments."""
-        self._env.close()
 
     def _observe(self, packed: Array, out: Array) -> Array:
         """Write the observed columns of packed signals (n, width) to `out`; a value that is no number counts as 0."""

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.contract.records import Signal
-from rewardsmith.worker.envs.base import ActionSpec, Array, BatchedEnv, EnvStep, Indices, SignalLayout
+from rewardsmith.worker.envs.base import Array, BatchedEnv, EnvStep, Indices, SignalLayout
+from rewardsmith.worker.envs.wrapped import WrappedEnv
 from rewardsmith.worker.learned_signals.arranged_moments import (
     ArrangedMoments,
     RecordedStep,
@@ -21,7 +22,6 @@ from rewardsmith.worker.learned_signals.arranged_moments import (
 )
 from rewardsmith.worker.learned_signals.base import SignalProvider
 from rewardsmith.worker.learned_signals.frames import FrameRecorder
-from rewardsmith.worker.training.images import Image, ImagePart
 
 MOST_FRAMES = 256
 """Pictures that are kept before the providers are asked: those of 224 x 224 pixels take 39 MB."""
@@ -35,7 +35,7 @@ class _Values(NamedTuple):
     start: Array
 
 
-class LearnedSignalEnv:
+class LearnedSignalEnv(WrappedEnv):
     """n environments whose layout has learned signals after the simulator's; see `base.BatchedEnv`."""
 
     def __init__(
@@ -53,15 +53,16 @@ class LearnedSignalEnv:
             providers: learned signal to its provider; this object closes them.
             frames: records the pictures of `env`, where a provider wants some.
         """
-        self._env, self._providers, self._frames = env, providers, frames
+        super().__init__(env)
+        self._providers, self._frames = providers, frames
         by_name = {signal.name: signal for signal in env.layout.signals}
         learned = SignalLayout(tuple(providers))
-        self.layout = SignalLayout((*(by_name[name] for name in shown), *learned.signals))
+        self._layout = SignalLayout((*(by_name[name] for name in shown), *learned.signals))
         columns = env.layout.map_columns()
         numbers = [np.arange(columns[name].start, columns[name].stop) for name in shown]
         self._shown: Indices = np.concatenate(numbers) if numbers else np.empty(0, np.intp)
         self._learned = learned
-        shape = (env.n, self.layout.width)
+        shape = (env.n, self._layout.width)
         self._packed, self._start, self._after = (np.full(shape, np.nan) for _ in range(3))
 
         # Steps whose moments no provider has seen yet, values of those that they have, and where each episode is.
@@ -71,44 +72,9 @@ class LearnedSignalEnv:
         self._last_values, self._start_values = np.full((2, env.n, learned.width), np.nan)
 
     @property
-    def n(self) -> int:
-        """Number of environments."""
-        return self._env.n
-
-    @property
-    def obs_dim(self) -> int:
-        """Length of an observation vector."""
-        return self._env.obs_dim
-
-    @property
-    def image(self) -> Image | None:
-        """The image that an observation is, if it is one."""
-        return self._env.image
-
-    @property
-    def image_parts(self) -> tuple[ImagePart, ...]:
-        """See `BatchedEnv.image_parts`."""
-        return self._env.image_parts
-
-    @property
-    def actions(self) -> ActionSpec:
-        """The actions that `step` takes."""
-        return self._env.actions
-
-    @property
-    def max_episode_steps(self) -> int | None:
-        """Time limit in environment steps; None if there is no limit."""
-        return self._env.max_episode_steps
-
-    @property
-    def step_s(self) -> float | None:
-        """See `BatchedEnv.step_s`."""
-        return self._env.step_s
-
-    @property
-    def faults(self) -> Mapping[str, str]:
-        """See `BatchedEnv.faults`."""
-        return self._env.faults
+    def layout(self) -> SignalLayout:
+        """The shown signals, and the learned ones after them."""
+        return self._layout
 
     def reset(self, seeds: Sequence[int] | None = None) -> Array:
         """Start an episode everywhere; see `BatchedEnv.reset`. Steps whose columns nobody filled are forgotten."""
@@ -145,7 +111,7 @@ class LearnedSignalEnv:
             provider.close()
         if self._frames:
             self._frames.close()
-        self._env.close()
+        super().close()
 
     def take_values(self) -> _Values:
         """Return the values over the steps since the last call, or since the reset.

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from rewardsmith.contract.fitness import Fitness
-from rewardsmith.contract.records import CurvePoint, InitialPolicy, Rung, Status, TrainJob
+from rewardsmith.contract.records import CurvePoint, TrainJob
 from rewardsmith.contract.reward_program import RewardProgram, parse_program
 from rewardsmith.contract.signal_source import ENVIRONMENT_REWARD
 from rewardsmith.worker.envs.base import ActionSpec, SignalLayout
@@ -23,13 +23,11 @@ from rewardsmith.worker.mjlab.fields import SignalGatherer
 from rewardsmith.worker.mjlab.rollouts import DeviceRollout, HostRollout
 from rewardsmith.worker.mjlab.settings import apply_settings, build_learner_dict
 from rewardsmith.worker.mjlab.tasks import LabTask, load_lab_task, make_lab_env, read_lab_actions
-from rewardsmith.worker.training import initial_policy
-from rewardsmith.worker.training.checkpoints import BestCheckpoint
 from rewardsmith.worker.training.episode_stats import EpisodeStatistics
-from rewardsmith.worker.training.learner import TrainingCallback
 from rewardsmith.worker.training.policy import Policy
 from rewardsmith.worker.training.reward_scoring import EnvironmentReward, ProgramReward, RewardSource, ScoredRollout
 from rewardsmith.worker.training.running_stats import RewardScaling
+from rewardsmith.worker.training.training_loop import TrainingCallback, TrainingLoop
 
 FOLLOWED_ENVS = 64
 """Environments whose episodes make the learning curve, spread evenly; the terms' means are of all."""
@@ -62,8 +60,8 @@ class ScoredEnvs:
     actions: ActionSpec
 
 
-class LabLearner:
-    """A training of a task of mjlab; `run` drives it, `run_iteration` is one rollout of it."""
+class LabLearner(TrainingLoop):
+    """A training of a task of mjlab."""
 
     def __init__(self, job: TrainJob, callback: TrainingCallback, n_envs: int | None = None) -> None:
         """Build environments, learner and reward process.
@@ -77,7 +75,7 @@ class LabLearner:
             UserError: if the task, a signal or a setting does not fit.
             RuntimeError: if the device's memory is too small (`is_out_of_memory`).
         """
-        self._job, self._callback = job, callback
+        super().__init__(job, callback)
         program = parse_program(job.program) if job.program is not None else None
         fitness = Fitness.parse(job.fitness)
         self.task = task = load_lab_task(job.env)
@@ -94,15 +92,9 @@ class LabLearner:
         self.rollout = DeviceRollout(task.learner_config.num_steps_per_env, self.env, self._gatherer, self._recorder)
         actions = read_lab_actions(self.env, task.learner_config.clip_actions)
         self.actions = actions
-        self.inherited_from: str | None = None
         self._initial_problem = self._inherit_policy(job.initial_policy) if job.initial_policy else None
         self._open_scoring(program, actions)
-        self.curve: list[CurvePoint] = []
-        self.num_timesteps = 0
-        self.stop_reason: str | None = None
         self.times = PhaseTimes()
-        self._rungs = sorted(rung for rung in job.rungs if rung < job.env_steps)
-        self._best = BestCheckpoint() if job.settings.keep == "best_return" else None
 
     def _wrap_env(self, program: RewardProgram | None, fitness: Fitness) -> tuple[Any, SignalLayout]:
         """Put the recorder in place; return the environments as rsl_rl takes them, and the layout."""
@@ -136,29 +128,6 @@ class LabLearner:
         self._scaling = RewardScaling(n, self.algorithm.gamma, is_scaled)
         self._followed = np.unique(np.linspace(0, n - 1, min(n, FOLLOWED_ENVS)).astype(np.intp))
         self._episodes = EpisodeStatistics(len(self._followed), self.layout, self._fitness)
-
-    def run(self) -> Status:
-        """Train to the end, or until a rung or the program stops it.
-
-        Raises:
-            RewardFailed: if the program misbehaves.
-            RuntimeError: if the device's memory is too small (`is_out_of_memory`).
-        """
-        total, checkpoint = self._job.env_steps, 0
-        interval = total / self._job.settings.checkpoints
-        while self.num_timesteps < total:
-            self.run_iteration()
-            if not all(bool(torch.isfinite(tensor).all()) for tensor in self.algorithm.actor.parameters()):
-                self.stop_reason = "the policy's numbers stopped being finite: the rewards gave it no usable direction"
-                return "failed"
-
-            is_finished = self.num_timesteps >= total
-            if is_finished or self.num_timesteps >= interval * (checkpoint + 1):
-                checkpoint = int(self.num_timesteps / interval)
-                self._report_point()
-            if not self._wait_at_rungs():
-                return "pruned"
-        return "ok"
 
     def run_iteration(self) -> None:
         """Collect one rollout, score it and learn from it.
@@ -205,39 +174,20 @@ class LabLearner:
         followed = host if host.n == len(rows) else host.select_envs(rows)
         self._episodes.add_rollout(followed, replace(scored, total=scored.total[:, rows], goal=goal))
 
-    def _report_point(self) -> None:
-        point = replace(self._episodes.pop_curve_point(), env_steps=self.num_timesteps)
-        self.curve.append(point)
-        self._callback.on_curve_point(point)
-        if self._best:
-            self._best.add_checkpoint(point, self.extract_policy)
+    def _pop_curve_point(self) -> CurvePoint:
+        # The statistics count the steps of the followed environments alone.
+        return replace(super()._pop_curve_point(), env_steps=self.num_timesteps)
 
-    def _wait_at_rungs(self) -> bool:
-        """Wait at every rung that has been reached; return whether the training goes on."""
-        while self._rungs and self.num_timesteps >= self._rungs[0]:
-            env_steps = self._rungs.pop(0)
-            rung = Rung(env_steps, self._episodes.compute_recent_fitness(), tuple(self.curve))
-            if not self._callback.should_continue(rung):
-                self.stop_reason = f"stopped at the rung of {env_steps:,} steps: its fitness was among the lower ones"
-                return False
-        return True
+    def _has_finite_parameters(self) -> bool:
+        return all(bool(torch.isfinite(tensor).all()) for tensor in self.algorithm.actor.parameters())
 
     def extract_policy(self) -> Policy:
         """Return the policy in its present state."""
         return policies.extract_policy(self.algorithm, self.task.learner_config, self.actions)
 
-    def kept_policy(self) -> Policy:
-        """Return the policy that the training gives, as `training.keep` says."""
-        return (self._best.policy if self._best else None) or self.extract_policy()
-
-    @property
-    def kept_env_steps(self) -> int | None:
-        """Environment steps at which the kept policy was copied; None where it is the last one."""
-        return self._best.env_steps if self._best else None
-
     def list_warnings(self) -> list[str]:
         """Return what the user should know about the training, such as overflows of Warp's buffers."""
-        warnings = [self._initial_problem] if self._initial_problem else []
+        warnings = super().list_warnings()
         bits = int(np.bitwise_or.reduce(self._recorder.overflows.cpu().numpy(), initial=0))
         alarm = recorder.describe_overflows(bits, int((self._recorder.overflows != 0).sum()))
         broken = int(self.rollout.broken)
@@ -252,14 +202,8 @@ class LabLearner:
         self.reward_source.close()
         self.env.close()
 
-    def _inherit_policy(self, initial: InitialPolicy) -> str | None:
-        """Begin with an earlier policy if it fits; return a line for the user if it does not."""
-        inherited, problem = initial_policy.load_fitting_policy(initial, self.extract_policy())
-        if inherited is None:
-            return f"trained from nothing: {problem}"
-        policies.inherit_policy(self.algorithm, inherited, initial.share)
-        self.inherited_from = initial.owner
-        return None
+    def _take_over(self, inherited: Policy, share: float) -> None:
+        policies.inherit_policy(self.algorithm, inherited, share)
 
 
 def choose_layout(task: LabTask, env: Any, gather: tuple[str, ...], measured: tuple[str, ...]) -> SignalLayout:

@@ -14,8 +14,8 @@ from rewardsmith.worker.mjlab.learner import LabLearner
 from rewardsmith.worker.mjlab.settings import choose_env_count
 from rewardsmith.worker.mjlab.tasks import is_out_of_memory, load_lab_task
 from rewardsmith.worker.training import policy
-from rewardsmith.worker.training.learner import NullTrainingCallback, TrainingCallback
 from rewardsmith.worker.training.train import format_failure
+from rewardsmith.worker.training.training_loop import NullTrainingCallback, TrainingCallback
 
 
 def run(job: TrainJob, out: Path, callback: TrainingCallback | None = None) -> Training:

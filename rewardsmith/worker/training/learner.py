@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from rewardsmith.contract.fitness import Fitness
-from rewardsmith.contract.job_messages import JobMessage
 from rewardsmith.contract.observation import choose_observation
-from rewardsmith.contract.records import CurvePoint, InitialPolicy, Rung, Status, TrainJob, TrainSettings
+from rewardsmith.contract.records import TrainJob, TrainSettings
 from rewardsmith.contract.reward_program import parse_program
-from rewardsmith.contract.term_limits import describe_missed_limit, parse_limit
 from rewardsmith.contract.text import pluralize
 from rewardsmith.worker.envs.env_faults import describe_faults
 from rewardsmith.worker.envs.make import make_envs
@@ -20,59 +18,23 @@ from rewardsmith.worker.envs.thread_choice import FixedThreads, FreeCoreThreads,
 from rewardsmith.worker.learned_signals.base import JobUse
 from rewardsmith.worker.training import initial_policy, policy, ppo
 from rewardsmith.worker.training.actor import Actor, make_actor
-from rewardsmith.worker.training.checkpoints import BestCheckpoint
 from rewardsmith.worker.training.episode_stats import EpisodeStatistics
 from rewardsmith.worker.training.images import ImageScaling
 from rewardsmith.worker.training.reward_scoring import Array, EnvironmentReward, ProgramReward, RewardSource
 from rewardsmith.worker.training.rollout import RolloutCollector, RolloutStorage
 from rewardsmith.worker.training.running_stats import ObsScaling, PictureScaling, RewardScaling
+from rewardsmith.worker.training.training_loop import TrainingCallback, TrainingLoop
 
 
-class TrainingCallback(Protocol):
-    """Receiver of a training's reports."""
-
-    def on_curve_point(self, point: CurvePoint) -> None:
-        """Take a new point of the learning curve."""
-
-    def should_continue(self, rung: Rung) -> bool:
-        """Decide whether the training goes on after a rung; may block."""
-        ...
-
-    def count_free_cores(self) -> int:
-        """Return how many cores the training may use now, its own included."""
-        ...
-
-    def send_message(self, message: JobMessage) -> None:
-        """Send a message to the orchestrator."""
-
-
-class NullTrainingCallback:
-    """Callback of a training that runs to its end and reports to nobody."""
-
-    def on_curve_point(self, point: CurvePoint) -> None:
-        """Do nothing."""
-
-    def should_continue(self, rung: Rung) -> bool:
-        """Go on."""
-        return True
-
-    def count_free_cores(self) -> int:
-        """Return one, the core on which the training runs."""
-        return 1
-
-    def send_message(self, message: JobMessage) -> None:
-        """Do nothing."""
-
-
-class Learner:
-    """A training with PPO; `run` drives it, `run_iteration` is one rollout of it."""
+class Learner(TrainingLoop):
+    """A training with PPO on this machine's cores."""
 
     model: Any
     """A model of stable-baselines3: PPO, SAC or TD3."""
 
     def __init__(self, job: TrainJob, callback: TrainingCallback) -> None:
+        super().__init__(job, callback)
         torch.set_num_threads(1)
-        self._job, self._callback = job, callback
         settings = job.settings
         program = parse_program(job.program) if job.program is not None else None
         fitness = Fitness.parse(job.fitness)
@@ -92,16 +54,7 @@ class Learner:
         self.collector = RolloutCollector(env, actor, self.scaling, job.seed)
         self.rollout = RolloutStorage(n_steps, env)
 
-        # Progress
         self._episodes = EpisodeStatistics(env.n, env.layout, fitness)
-        self._rungs = sorted(rung for rung in job.rungs if rung < job.env_steps)
-        self.curve: list[CurvePoint] = []
-        self.num_timesteps = 0
-        self.stop_reason: str | None = None
-        self._best = BestCheckpoint() if settings.keep == "best_return" else None
-
-        self.inherited_from: str | None = None
-        """Owner of the policy that the training begins with; None where it begins from nothing."""
         self._initial_problem = self._inherit_policy(job.initial_policy) if job.initial_policy else None
 
     def _build_model(self, settings: TrainSettings, seed: int) -> tuple[ObsScaling | ImageScaling, Actor, int]:
@@ -117,35 +70,6 @@ class Learner:
         else:
             scaling = ObsScaling(env.n, env.obs_dim, settings.normalize_obs)
         return scaling, make_actor(self.model.policy, env.n, env.actions.n), settings.n_steps
-
-    def run(self) -> Status:
-        """Train to the end, or until a rung or the program stops it.
-
-        Raises:
-            RewardFailed: if the program misbehaves.
-        """
-        total_timesteps = self._job.env_steps
-        checkpoint_steps = total_timesteps / self._job.settings.checkpoints
-        checkpoint = 0
-        while self.num_timesteps < total_timesteps:
-            self.run_iteration()
-
-            if not self._has_finite_parameters():
-                self.stop_reason = "the policy's numbers stopped being finite: the rewards gave it no usable direction"
-                return "failed"
-
-            # Report a point of the learning curve at each checkpoint, and at the end
-            is_finished = self.num_timesteps >= total_timesteps
-            if is_finished or self.num_timesteps >= checkpoint_steps * (checkpoint + 1):
-                checkpoint = int(self.num_timesteps / checkpoint_steps)
-                self.curve.append(self._episodes.pop_curve_point())
-                self._callback.on_curve_point(self.curve[-1])
-                if self._best:
-                    self._best.add_checkpoint(self.curve[-1], self.extract_policy)
-
-            if not self._wait_at_rungs():
-                return "pruned"
-        return "ok"
 
     def run_iteration(self) -> None:
         """Collect one rollout, score it and learn from it.
@@ -184,19 +108,9 @@ class Learner:
             image_parts=env.image_parts,
         )
 
-    def kept_policy(self) -> policy.Policy:
-        """Return the policy that the training gives, as `training.keep` says."""
-        return (self._best.policy if self._best else None) or self.extract_policy()
-
-    @property
-    def kept_env_steps(self) -> int | None:
-        """Environment steps at which the kept policy was copied; None where it is the last one."""
-        return self._best.env_steps if self._best else None
-
     def warning(self) -> str | None:
         """Return what the user should know about a training that finished, e.g. that the simulation broke."""
-        warnings = [*([self._initial_problem] if self._initial_problem else []), *describe_faults(self.env.faults)]
-        warnings += self._describe_missed_limits()
+        warnings = [*self.list_warnings(), *describe_faults(self.env.faults)]
         broken = self.collector.broken_episodes
         if broken:
             episodes = pluralize(broken, "episode")
@@ -205,28 +119,10 @@ class Learner:
             )
         return "; ".join(warnings) or None
 
-    def _describe_missed_limits(self) -> list[str]:
-        """Return a line for each limit of a term that was not kept at the end."""
-        lines = []
-        for text, multiplier in self.curve[-1].multipliers.items() if self.curve else ():
-            limit = parse_limit(text)
-            means = [point.terms[limit.term] for point in self.curve if limit.term in point.terms]
-            lines.append(describe_missed_limit(limit, means, multiplier))
-        return [line for line in lines if line]
-
     def close(self) -> None:
         """End the environments and the reward process."""
         self.reward_source.close()
         self.env.close()
-
-    def _inherit_policy(self, initial: InitialPolicy) -> str | None:
-        """Begin with an earlier policy if it fits; return a line for the user if it does not."""
-        inherited, problem = initial_policy.load_fitting_policy(initial, self.extract_policy())
-        if inherited is None:
-            return f"trained from nothing: {problem}"
-        self._take_over(inherited, initial.share)
-        self.inherited_from = initial.owner
-        return None
 
     def _take_over(self, inherited: policy.Policy, share: float) -> None:
         """Set the model's parameters and the scaling of observations from a policy that fits."""
@@ -239,16 +135,6 @@ class Learner:
 
     def _has_finite_parameters(self) -> bool:
         return all(bool(torch.isfinite(parameter).all()) for parameter in self.model.policy.parameters())
-
-    def _wait_at_rungs(self) -> bool:
-        """Wait at every rung that has been reached; return whether the training goes on."""
-        while self._rungs and self.num_timesteps >= self._rungs[0]:
-            env_steps = self._rungs.pop(0)
-            rung = Rung(env_steps, self._episodes.compute_recent_fitness(), tuple(self.curve))
-            if not self._callback.should_continue(rung):
-                self.stop_reason = f"stopped at the rung of {env_steps:,} steps: its fitness was among the lower ones"
-                return False
-        return True
 
 
 def choose_threads(settings: TrainSettings, callback: TrainingCallback) -> ThreadChoice:

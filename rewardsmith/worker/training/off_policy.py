@@ -18,11 +18,12 @@ from stable_baselines3.common.logger import Logger
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import TrainJob, TrainSettings
 from rewardsmith.worker.envs.base import ActionSpec
-from rewardsmith.worker.training.learner import Learner, TrainingCallback
+from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.policy import Policy, PolicySpec
 from rewardsmith.worker.training.ppo import copy_tensors, name_layer, name_layers, skip_dynamo_import
 from rewardsmith.worker.training.reward_scoring import Array
 from rewardsmith.worker.training.running_stats import ObsScaling
+from rewardsmith.worker.training.training_loop import TrainingCallback
 
 Floats = NDArray[np.float32]
 

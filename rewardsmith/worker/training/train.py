@@ -9,8 +9,9 @@ from rewardsmith.contract.errors import RewardFailed
 from rewardsmith.contract.records import Training, TrainJob
 from rewardsmith.worker.envs.env_faults import describe_faults
 from rewardsmith.worker.training import policy
-from rewardsmith.worker.training.learner import Learner, NullTrainingCallback, TrainingCallback
+from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.off_policy import OffPolicyLearner
+from rewardsmith.worker.training.training_loop import NullTrainingCallback, TrainingCallback
 
 LEARNERS: dict[str, type[Learner]] = {"sac": OffPolicyLearner, "td3": OffPolicyLearner}
 """Learner by the trainer's name; every other trainer has PPO's, `Learner`."""

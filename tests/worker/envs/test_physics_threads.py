@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from fakes.changing_threads import ChangingThreads
 
 from rewardsmith.contract.records import EnvSpec, Signal, TrainJob, TrainSettings
 from rewardsmith.worker.core_share import CoreShare
@@ -20,7 +21,8 @@ from rewardsmith.worker.envs.thread_choice import (
     FreeCoreThreads,
     ThreadChoice,
 )
-from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
+from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 SIGNALS = (
     Signal("body", (3,), "m", "", "xpos[1]"),
@@ -30,19 +32,6 @@ SIGNALS = (
 NAMES = tuple(signal.name for signal in SIGNALS)
 
 pytestmark = pytest.mark.skipif(mujoco_physics.mujoco_batch is None, reason="this MuJoCo has no batch")
-
-
-class EveryNumber:
-    """Another number of threads at each step."""
-
-    def __init__(self) -> None:
-        self.steps = 0
-
-    def count_threads(self) -> int:
-        return (1, 3, 3, 2, 1, 8)[self.steps % 6]
-
-    def add_time(self, seconds: float) -> None:
-        self.steps += 1
 
 
 def collect(spec: EnvSpec, threads: ThreadChoice | None, steps: int = 300) -> list[np.ndarray]:
@@ -74,7 +63,7 @@ def collect(spec: EnvSpec, threads: ThreadChoice | None, steps: int = 300) -> li
 def test_any_number_of_threads_gives_the_same_bits(spec):
     steps = 60 if spec.env_id == "Humanoid-v5" else 300
     expected = collect(spec, None, steps)
-    for threads in (FixedThreads(1), FixedThreads(2), FixedThreads(4), FixedThreads(5), EveryNumber()):
+    for threads in (FixedThreads(1), FixedThreads(2), FixedThreads(4), FixedThreads(5), ChangingThreads(8)):
         found = collect(spec, threads, steps)
         assert all(np.array_equal(one, other, equal_nan=True) for one, other in zip(expected, found, strict=True))
 

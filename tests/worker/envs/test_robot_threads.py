@@ -8,6 +8,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 import pytest
+from fakes.changing_threads import ChangingThreads
 from fakes.robots import puppy_env, spell_puppy
 
 from rewardsmith.contract.records import EnvSpec, TrainJob, TrainSettings
@@ -16,7 +17,8 @@ from rewardsmith.worker.envs import mujoco_physics
 from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.robot_batch import can_move_simulations
 from rewardsmith.worker.envs.thread_choice import FixedThreads, ThreadChoice
-from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
+from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 pytestmark = pytest.mark.skipif(mujoco_physics.mujoco_batch is None, reason="this MuJoCo has no batch")
 
@@ -33,19 +35,6 @@ DRAWN = {
 def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The store of each test is its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-class EveryNumber:
-    """Another number of threads at each step."""
-
-    def __init__(self) -> None:
-        self.steps = 0
-
-    def count_threads(self) -> int:
-        return (1, 3, 3, 2, 1, 4)[self.steps % 6]
-
-    def add_time(self, seconds: float) -> None:
-        self.steps += 1
 
 
 def collect(spec: EnvSpec, names: tuple[str, ...], threads: ThreadChoice | None) -> list[np.ndarray]:
@@ -71,7 +60,7 @@ def test_any_number_of_threads_gives_a_robot_the_same_bits(drawn):
         spec = replace(spec, kwargs={**spec.kwargs, "randomisation": drawn})
     names = ("height", "upright", "forward_velocity", "FR_thigh_ground_force", "joint_velocities")
     expected = collect(spec, names, None)
-    for threads in (FixedThreads(1), FixedThreads(2), FixedThreads(4), EveryNumber()):
+    for threads in (FixedThreads(1), FixedThreads(2), FixedThreads(4), ChangingThreads(4)):
         found = collect(spec, names, threads)
         assert all(np.array_equal(one, other, equal_nan=True) for one, other in zip(expected, found, strict=True))
 
@@ -88,7 +77,7 @@ def test_sensors_and_objects_are_the_same_on_threads(tmp_path):
     free = '<freejoint name="root"/><site name="imu" size="0.2"/>'
     spec = replace(puppy_env(tmp_path, {"end": ""}, free=free, more=more, world=world), max_episode_steps=50)
     expected = collect(spec, ("ball_ground_force",), None)
-    found = collect(spec, ("ball_ground_force",), EveryNumber())
+    found = collect(spec, ("ball_ground_force",), ChangingThreads(4))
     assert all(np.array_equal(one, other, equal_nan=True) for one, other in zip(expected, found, strict=True))
 
 

@@ -15,7 +15,7 @@ from rewardsmith.worker.mjlab import policies, train
 from rewardsmith.worker.mjlab.learner import LabLearner
 from rewardsmith.worker.mjlab.recorder import describe_overflows
 from rewardsmith.worker.training import policy
-from rewardsmith.worker.training.learner import NullTrainingCallback
+from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 pytestmark = NEEDS_MJLAB
 

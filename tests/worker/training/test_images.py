@@ -18,7 +18,8 @@ from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.open_env import read_image
 from rewardsmith.worker.training import policy, ppo, train
 from rewardsmith.worker.training.images import Image, ImageScaling
-from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
+from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 SETTINGS = TrainSettings(
     n_envs=4, n_steps=64, batch_size=64, n_epochs=4, learning_rate=1e-3, net_arch=(16,), gamma=0.5, checkpoints=2

@@ -24,8 +24,9 @@ from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.policy_export import export_job
 from rewardsmith.worker.training import policy, train
 from rewardsmith.worker.training.images import Image, ImagePart
-from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
+from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.running_stats import PictureScaling
+from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 BESIDE = EnvSpec("fakes.bright_env:BrightBeside-v0")
 PARTS = (ImagePart(1, Image(SIDE, SIDE, 3)),)

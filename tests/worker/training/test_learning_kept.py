@@ -14,8 +14,9 @@ from rewardsmith.contract.records import CurvePoint, InitialPolicy, OffPolicySet
 from rewardsmith.spec.task_cards import load_task
 from rewardsmith.worker.training import policy, train
 from rewardsmith.worker.training.checkpoints import BestCheckpoint
-from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
+from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.off_policy import OffPolicyLearner
+from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 PENDULUM = load_task(None, "pendulum")
 UP = "def reward(after):\n    return {'up': after.cos_angle}\n"

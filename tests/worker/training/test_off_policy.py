@@ -14,8 +14,8 @@ from rewardsmith.spec.config import resolve_config
 from rewardsmith.spec.task_cards import load_task
 from rewardsmith.worker import evaluate
 from rewardsmith.worker.training import policy, train
-from rewardsmith.worker.training.learner import NullTrainingCallback
 from rewardsmith.worker.training.off_policy import OffPolicyLearner
+from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 UP = "def reward(after):\n    return {'up': after.cos_angle}\n"
 PENDULUM = load_task(None, "pendulum")

@@ -13,9 +13,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rewardsmith.contract.records import EnvSpec, TrainSettings
-from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
+from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.ppo import fill_buffer
 from rewardsmith.worker.training.running_stats import RewardScaling, RunningMeanStd
+from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 PROGRAM = """
 def reward(before, action, after, start):

@@ -11,10 +11,11 @@ from fakes.training_case import PENDULUM, SMALL, job
 
 from rewardsmith.contract.records import EnvSpec, ReferenceScores, TrainSettings
 from rewardsmith.worker.training import score_checks
-from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
+from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.off_policy import OffPolicyLearner
 from rewardsmith.worker.training.score_checks import ScoreChecker
 from rewardsmith.worker.training.train import run
+from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 STEPS = "def reward(after):\n    return {'alive': 1.0 + 0.0 * after.obs[:, 0]}\n"
 FALL = """

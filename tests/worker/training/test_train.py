@@ -15,8 +15,9 @@ from fakes.training_case import FALLEN, PENDULUM, SMALL, UPRIGHT, faulty, job
 from rewardsmith.contract.errors import FitnessError, ProgramError, TaskError
 from rewardsmith.contract.records import CurvePoint, EnvSpec, Rung, Training, TrainSettings
 from rewardsmith.worker.training import policy
-from rewardsmith.worker.training.learner import Learner, NullTrainingCallback
+from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.train import run
+from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 
 class Watching(NullTrainingCallback):
