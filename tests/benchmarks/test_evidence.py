@@ -18,6 +18,7 @@ from rewardsmith.llm.messages import ModelAnswer, Request
 
 sys.path.insert(0, str(CHECKOUT / "benchmarks"))
 import evidence
+import evidence_tables
 
 TASK = "half_cheetah_target_speed"
 
@@ -32,7 +33,7 @@ def cells(monkeypatch: pytest.MonkeyPatch) -> dict[str, Cell]:
 
 
 def build_row(task: str, arm: str, fitness: list[float], **values: Any) -> dict[str, Any]:
-    row = {"task": task, "kind": evidence.KINDS[task], "arm": arm, "seed": 0, "status": "ok", "cause": None}
+    row = {"task": task, "kind": evidence_tables.KINDS[task], "arm": arm, "seed": 0, "status": "ok", "cause": None}
     row |= {"fitness": fitness, "final_seeds": 5, "random": 0.0, "environment_reward": [1.0, 3.0]}
     return row | {"env_steps": 100, "train_s": 1.0, "programs": 18, "trained": 18, "best": "g0c01"} | values
 
@@ -123,15 +124,16 @@ def test_an_arm_gets_the_answers_of_the_others_and_replays_its_own_where_they_ar
 
 
 def test_a_training_without_a_fitness_counts_as_random_actions() -> None:
-    assert evidence.list_fitness(build_row("hopper", "smith", [4.0, 5.0])) == [4.0, 5.0, 0.0, 0.0, 0.0]
-    assert evidence.list_fitness(build_row("hopper", "smith", [], status="failed")) == [0.0] * 5
+    assert evidence_tables.list_fitness(build_row("hopper", "smith", [4.0, 5.0])) == [4.0, 5.0, 0.0, 0.0, 0.0]
+    assert evidence_tables.list_fitness(build_row("hopper", "smith", [], status="failed")) == [0.0] * 5
 
 
 def test_only_tasks_that_the_environments_reward_pays_for_and_teaches_are_normalised() -> None:
     fitness = [4.0] * 5
-    assert evidence.normalize_row(build_row("hopper", "smith", fitness)) == [2.0] * 5
-    assert evidence.normalize_row(build_row("ant_wave_leg", "smith", fitness)) is None
-    assert evidence.normalize_row(build_row("door_unlock", "smith", fitness, environment_reward=[0.0, 0.0])) is None
+    assert evidence_tables.normalize_row(build_row("hopper", "smith", fitness)) == [2.0] * 5
+    assert evidence_tables.normalize_row(build_row("ant_wave_leg", "smith", fitness)) is None
+    unlearned = build_row("door_unlock", "smith", fitness, environment_reward=[0.0, 0.0])
+    assert evidence_tables.normalize_row(unlearned) is None
 
 
 def test_a_difference_needs_tasks_that_agree() -> None:
@@ -139,15 +141,15 @@ def test_a_difference_needs_tasks_that_agree() -> None:
     better = {task: [2.0, 3.0] for task in tasks}
     worse = {task: [0.0, 1.0] for task in tasks}
     mixed = {task: [9.0, 9.0] if number % 2 else [0.0, 1.0] for number, task in enumerate(tasks)}
-    values, over_seeds, over_tasks = evidence.compare_arms(better, worse) or pytest.fail("no common task")
+    values, over_seeds, over_tasks = evidence_tables.compare_arms(better, worse) or pytest.fail("no common task")
     assert values == [1.0] * 12
     assert (over_seeds.value, over_tasks.value) == (1.0, 1.0)
-    assert evidence.is_separated(over_tasks)
-    _, over_seeds, over_tasks = evidence.compare_arms(better, mixed) or pytest.fail("no common task")
+    assert evidence_tables.is_separated(over_tasks)
+    _, over_seeds, over_tasks = evidence_tables.compare_arms(better, mixed) or pytest.fail("no common task")
     assert over_seeds.low == over_seeds.high == 0.5, "the seeds of each task agree"
     assert over_tasks.low < 0.5 < over_tasks.high
-    assert not evidence.is_separated(over_tasks)
-    assert evidence.compare_arms(better, {"other": [1.0]}) is None
+    assert not evidence_tables.is_separated(over_tasks)
+    assert evidence_tables.compare_arms(better, {"other": [1.0]}) is None
 
 
 def test_the_tables_leave_no_search_out(capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,7 +159,7 @@ def test_the_tables_leave_no_search_out(capsys: pytest.CaptureFixture[str]) -> N
         build_row("ant_wave_leg", "smith", [0.5] * 5),
         build_row("ant_wave_leg", "best_of_n", [], status="failed", random=None, environment_reward=[], best=""),
     ]
-    evidence.print_tables(rows)
+    evidence_tables.print_tables(rows)
     lines = capsys.readouterr().out.splitlines()
     assert "| hopper | locomotion | 4 [4, 4] | 1 [1, 1] | 2 [-10.7, 14.7] | 0 |" in lines
     assert any(line.startswith("| ant_wave_leg | behaviour | 0.5 [0.5, 0.5] | 0 [0, 0]") for line in lines)
