@@ -306,7 +306,13 @@ def run_evidence(matrix: SweepMatrix, arguments: argparse.Namespace) -> None:
     with sweeps.open_store(arguments.out) as store:
         callback = ProgressLines(store, matrix.cells, arguments.data)
         sweeps.run_pending(
-            matrix, store, jobs=arguments.jobs, retry=arguments.retry, callback=callback, search=pool.run_cell
+            matrix,
+            store,
+            jobs=arguments.jobs,
+            retry=arguments.retry,
+            callback=callback,
+            search=pool.run_cell,
+            open_searches=arguments.open,
         )
         write_rows(store, matrix.cells, arguments.data)
 
@@ -372,6 +378,7 @@ def main() -> None:
     parser.add_argument("--ledgers", type=Path, help="recorded answers [benchmarks/ledgers/evidence]")
     parser.add_argument("--data", type=Path, help="rows of the tables [benchmarks/data/evidence.jsonl]")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at the same time")
+    parser.add_argument("--open", type=int, default=12, help="searches at once; while some wait, others train")
     parser.add_argument("--retry", action="store_true", help="run failed searches too")
     arguments = parser.parse_args()
 

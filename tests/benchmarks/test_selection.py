@@ -40,11 +40,21 @@ def test_all_rules_meet_the_same_programs_and_unseen_seeds_decide() -> None:
 def test_the_product_names_better_programs_than_one_seed_each_at_equal_trainings() -> None:
     programs = selection.draw_model(0.5, 200, 20, 0)
     rules = {rule.name: rule for rule in selection.list_rules((1 / 3,))}
-    product = next(rule for name, rule in rules.items() if name.endswith("(the product)"))
+    product_rule = next(rule for name, rule in rules.items() if name.endswith("(the product)"))
+    one_seed_rule = rules["one seed each"]
     one_seed, finalists = (
-        selection.play_searches(programs, rule, 18, 400, 0).worth for rule in (rules["one seed each"], product)
+        selection.play_searches(programs, rule, 18, 400, 0).worth for rule in (one_seed_rule, product_rule)
     )
-    assert selection.bootstrap_interval(finalists - one_seed, np.random.default_rng(0))[0] > 0.0
+    gains = finalists - one_seed
+    assert gains.mean() > 1.96 * gains.std() / len(gains) ** 0.5
+
+
+def test_a_difference_that_hangs_on_one_program_has_a_wide_interval() -> None:
+    one_seed, two_seeds = selection.list_rules(())[:2]
+    records = [selection.ProgramRecord((value,) * 6, (value,) * 6) for value in (9.0, *np.linspace(0.0, 0.1, 29))]
+    programs = {f"p{number}": record for number, record in enumerate(records)}
+    assert selection.spread_over_programs(programs, two_seeds, one_seed, 12, 40, 20) > 0.5
+    assert selection.spread_over_programs(programs, one_seed, one_seed, 12, 5, 20) == 0.0
 
 
 def test_the_improvement_that_a_generation_promises_falls_with_the_incumbent() -> None:

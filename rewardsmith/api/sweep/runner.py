@@ -88,6 +88,7 @@ def run_cells(
     budget: SweepBudget | None = None,
     callback: SweepCallback | None = None,
     search: Search | None = None,
+    open_searches: int = 0,
 ) -> str | None:
     """Run cells to their ends; one that fails does not stop the others.
 
@@ -98,6 +99,8 @@ def run_cells(
         budget: when it is reached, no further cell begins.
         callback: receives the events.
         search: runs one cell; None runs its search.
+        open_searches: how many searches are open at once; 0: as many as keep the executor busy while some of them wait
+            for a quick language model.
 
     Returns:
         Why it ended before the last cell; None where it did not.
@@ -105,7 +108,8 @@ def run_cells(
     Raises:
         RunError: if the sweep's directory cannot be written, a full disk for instance; a later call goes on.
     """
-    return _SweepRun(cells, store, executor, budget or SweepBudget(), callback or NullSweepCallback(), search).run()
+    sweep = _SweepRun(cells, store, executor, budget or SweepBudget(), callback or NullSweepCallback(), search)
+    return sweep.run(open_searches)
 
 
 def run_search(cell: Cell, path: Path, executor: Executor, callback: SearchCallback | None = None) -> Result:
@@ -140,10 +144,10 @@ class _SweepRun:
         self._stopped: str | None = None
         self._is_over = False
 
-    def run(self) -> str | None:
+    def run(self, open_searches: int) -> str | None:
         executor = SharedJobExecutor(self._executor, self._store.path / "shared")
         try:
-            threads = range(self._count_open_searches())
+            threads = range(min(open_searches, len(self._waiting)) or self._count_open_searches())
             results_or_raise(run_in_threads(lambda _: self._work_off_cells(executor), threads))
         finally:
             self._is_over = True

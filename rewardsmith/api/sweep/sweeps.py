@@ -107,18 +107,19 @@ def run_pending(
     callback: SweepCallback | None = None,
     executor: Executor | None = None,
     search: Search | None = None,
+    open_searches: int = 0,
 ) -> Sweep:
     """Run the pending cells of a matrix; see `sweep`.
 
     `where` is configuration over the cells' own that says where their jobs run; `search` runs one cell, in place of
-    `runner.run_search`.
+    `runner.run_search`; for `open_searches` see `runner.run_cells`.
     """
     selected = _select_cells(pending_cells(cells.cells, store), retry)
     stopped = None
     if selected:
         shared_executor = nullcontext(executor) if executor else _open_executor(selected[0], jobs, where, callback)
         with shared_executor as opened:
-            stopped = run_cells(selected, store, opened, cells.budget, callback, search)
+            stopped = run_cells(selected, store, opened, cells.budget, callback, search, open_searches)
         html_report.write_report(store)
     recorded = store.load_outcomes()
     outcomes = tuple(recorded[cell.id] for cell in cells.cells if cell.id in recorded)

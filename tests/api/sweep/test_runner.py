@@ -114,20 +114,25 @@ def test_an_unknown_price_is_no_price_of_nothing(store: SweepStore) -> None:
     assert len(pending_cells(cells(5), store).missing) >= 6
 
 
-def test_only_as_many_searches_are_open_as_keep_the_slots_busy(store: SweepStore) -> None:
-    open_now, most, lock = 0, 0, threading.Lock()
+@pytest.mark.parametrize(("open_searches", "expected"), [(0, 2), (4, 4)])
+def test_as_many_searches_are_open_as_keep_the_slots_busy_or_as_the_caller_says(
+    store: SweepStore, open_searches: int, expected: int
+) -> None:
+    together = threading.Barrier(expected, timeout=20)
+    open_now: set[str] = set()
+    most = 0
 
     def search(cell: Cell, *_: object) -> Result:
-        nonlocal open_now, most
-        with lock:
-            open_now += 1
-            most = max(most, open_now)
-        with lock:
-            open_now -= 1
+        nonlocal most
+        open_now.add(cell.id)
+        most = max(most, len(open_now))
+        together.wait()  # passes only when as many as expected are open at once
+        open_now.discard(cell.id)
         return result(cell)
 
-    run_cells(cells(20), store, NoExecutor(), search=search)
-    assert most <= 2
+    run_cells(cells(20)[: 2 * expected], store, NoExecutor(), search=search, open_searches=open_searches)
+    assert most <= expected
+    assert len(store.load_outcomes()) == 2 * expected
 
 
 def test_an_interrupt_writes_nothing_about_the_cells_that_it_cut_off(store: SweepStore) -> None:
