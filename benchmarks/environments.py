@@ -23,7 +23,7 @@ import numpy as np
 from rewardsmith.contract.env_families import is_family_installed
 from rewardsmith.contract.package_data import find_data_folder
 from rewardsmith.spec.task_cards import Task, load_cards
-from rewardsmith.worker.envs.catalogue import list_signals
+from rewardsmith.worker.envs.catalogue import survey_environment
 from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.open_env import open_env
 
@@ -58,7 +58,7 @@ def list_tasks(names: list[str], families: list[str] | None) -> Iterator[Task]:
 
 def measure_task(task: Task, rounds: int, steps: int) -> list[str]:
     """Measure one task's environment; return its line of the table."""
-    signals = [signal.name for signal in list_signals(task.env)]
+    signals = [signal.name for signal in survey_environment(task.env).signals]
     theirs, ours = make_bare_side(task), make_gathering_side(task, signals[:SIGNALS])
     for warm_up in (theirs, ours):
         warm_up(steps // 8)

@@ -29,7 +29,8 @@ from time_to_return import measure_return
 
 from rewardsmith.contract.records import EnvSpec, TrainJob, TrainSettings
 from rewardsmith.search.steps.evaluator import T_975
-from rewardsmith.spec.config import parse_assignments, resolve_config
+from rewardsmith.spec.config import resolve_config
+from rewardsmith.spec.config_layers import parse_assignments
 from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.training_loop import NullTrainingCallback
 

@@ -23,16 +23,18 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from evidence_tables import KINDS, Row, print_table, print_tables, read_rows
 
+from rewardsmith.api.speed import GUESSED_SPEED
 from rewardsmith.api.sweep import Cell, CellOutcome, SweepMatrix, SweepStore, build_matrix, load_sweep_file, sweeps
-from rewardsmith.api.sweep.matrix import apply_scale
 from rewardsmith.api.sweep.runner import NullSweepCallback, pending_cells, run_search
 from rewardsmith.api.sweep.store import is_sweep
+from rewardsmith.api.sweep.sweep_file import apply_scale
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import RewardsmithError
 from rewardsmith.contract.records import Result
@@ -134,7 +136,7 @@ class CellCost:
         episodes = (search.trainings - reports) * evaluation.episodes + reports * evaluation.final_episodes
         episode_steps = env.max_episode_steps or EPISODE_STEPS.get(env.env_id, 1_000)
         steps = self.trainings * search.env_steps + EVALUATION_STEP * episodes * episode_steps
-        return steps / STEPS_PER_S.get(env.env_id, sweeps.GUESS)
+        return steps / STEPS_PER_S.get(env.env_id, GUESSED_SPEED)
 
 
 def count_costs(cells: Iterable[Cell]) -> list[CellCost]:
@@ -303,7 +305,7 @@ def run_evidence(matrix: SweepMatrix, arguments: argparse.Namespace) -> None:
             f"{pluralize(len(unanswered), 'search', 'searches')} without recorded answers in {arguments.ledgers}: set "
             "OPENAI_BASE_URL (and OPENAI_API_KEY) to a language model's endpoint"
         )
-    with sweeps.open_store(arguments.out) as store:
+    with closing(SweepStore.open(arguments.out)) as store:
         callback = ProgressLines(store, matrix.cells, arguments.data)
         sweeps.run_pending(
             matrix,

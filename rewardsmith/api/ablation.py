@@ -8,24 +8,24 @@ the run's journal: an interrupted ablation goes on where it stopped, and more se
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 
+from rewardsmith.api.exports import BEST, find_candidate
 from rewardsmith.api.searches import open_journal
 from rewardsmith.contract.errors import ConfigError, RunError
+from rewardsmith.contract.program_edits import replace_weights
 from rewardsmith.contract.records import Candidate, Interval
-from rewardsmith.contract.reward_program import replace_weights
 from rewardsmith.contract.term_limits import parse_limits
-from rewardsmith.executors import open_executor
 from rewardsmith.executors.base import Executor
 from rewardsmith.report.significance import difference_interval
-from rewardsmith.search import trusted_runs
+from rewardsmith.search import setup, trusted_runs
 from rewardsmith.search.callbacks import NullCallback, SearchCallback
 from rewardsmith.search.concurrency import results_or_raise, run_in_threads
 from rewardsmith.search.probe import probe_environment
 from rewardsmith.search.steps import evaluator, trainer
 from rewardsmith.search.storage import Event, Run
-from rewardsmith.search.storage.layout import ablation_owner, trainer_key
+from rewardsmith.search.storage.journal_keys import trainer_key
+from rewardsmith.search.storage.layout import ablation_owner
 from rewardsmith.search.trial import TrialRunner
 
 MIN_SEEDS, DEFAULT_SEEDS, MAX_SEEDS = 2, 3, 500
@@ -59,16 +59,16 @@ class AblatedTerm:
 
     term: str
     weight: float
-    """In the complete program."""
+    """Weight of the term in the complete program."""
     fitness: Interval | None
-    """Of the program without the term, over training seeds; None where no training gave one."""
+    """Fitness of the program without the term, over training seeds; None if no training gave one."""
     difference: float | None = None
     """Mean fitness of the complete program minus that of the program without the term: what the term earns. None where
     a training of one of the two gave no fitness."""
     low: float | None = None
     """Lower end of the 95 % confidence interval of the difference (Welch); None where it cannot be computed."""
     high: float | None = None
-    """Upper end."""
+    """Upper end of the interval."""
 
     @property
     def verdict(self) -> str:
@@ -98,7 +98,7 @@ class Ablation:
     complete: Interval | None
     """Fitness of the complete program; None where no training gave one."""
     terms: tuple[AblatedTerm, ...] = field(default_factory=tuple)
-    """In the program's order."""
+    """Terms in the program's order."""
 
 
 def plan_ablation(run: Run, candidate: str | None = None, seeds: int | None = None) -> AblationPlan:
@@ -164,9 +164,7 @@ def run_ablation(
     """
     trusted_runs.check_trusted(run, executor_is_given=executor is not None)
     callback = callback or NullCallback()
-    module_folder = trusted_runs.find_module_folder(run)
-    opening = nullcontext(executor) if executor else open_executor(run.config, callback.on_notice, module_folder)
-    with open_journal(run) as journal, opening as opened:
+    with open_journal(run) as journal, setup.open_run_executor(run, callback.on_notice, executor) as opened:
         trials = TrialRunner(run, journal, opened, callback, probe_environment(run, journal, opened))
         callback.on_search_start(plan.missing, plan.env_steps)
         terms = list(plan.programs)
@@ -193,15 +191,9 @@ def run_ablation(
 
 
 def _find_candidate(run: Run, id: str | None) -> Candidate:
-    result = run.read_result()
-    if result is None:
+    if run.read_result() is None:
         raise RunError(f"{run.path} has no result yet; `rewardsmith resume {run.path}` goes on")
-    if id is None:
-        return result.best
-    candidates = {candidate.id: candidate for candidate in (*result.candidates, *run.read_candidates())}
-    if id not in candidates:
-        raise RunError(f"{run.path} has no candidate {id!r}; it has {', '.join(candidates)}")
-    return candidates[id]
+    return find_candidate(run, BEST if id is None else id)
 
 
 def _measure_speed(events: Sequence[Event]) -> float | None:

@@ -39,8 +39,9 @@ from rewardsmith.executors.local import LocalExecutor
 from rewardsmith.executors.probe import run_probe
 from rewardsmith.search.concurrency import results_or_raise, run_in_threads
 from rewardsmith.search.steps import evaluator, trainer
+from rewardsmith.spec.card_format import current_policy
 from rewardsmith.spec.config import Config
-from rewardsmith.spec.task_cards import Anchor, Task, current_policy
+from rewardsmith.spec.task_cards import Anchor, Task
 
 EPISODES = 100
 """Episodes of the random policy."""

@@ -15,7 +15,8 @@ from rewardsmith.contract.errors import ConfigError, RunError, UserError
 from rewardsmith.search import feedback, setup, trusted_runs
 from rewardsmith.search.callbacks import NullCallback, SearchCallback
 from rewardsmith.search.storage import Run
-from rewardsmith.spec import config as configuration
+from rewardsmith.spec.config import merge_layer
+from rewardsmith.spec.config_layers import nest_keys
 from rewardsmith.spec.env_options import EnvOptions
 from rewardsmith.spec.learned_signals import make_learned_signal
 from rewardsmith.spec.task_cards import Task
@@ -215,8 +216,5 @@ def _nest_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     nested: dict[str, Any] = {}
     for name, value in settings.items():
-        layer = value
-        for key in reversed(name.split(".")):
-            layer = {key: layer}
-        configuration.merge_layer(nested, layer)
+        merge_layer(nested, nest_keys(name.split("."), value))
     return nested

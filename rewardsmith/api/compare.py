@@ -7,20 +7,23 @@ random actions, and the same with the signals stretched (`steps/critic/behaviour
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from rewardsmith.api import searches
+from rewardsmith.api.exports import BEST, find_candidate
 from rewardsmith.contract import import_path
 from rewardsmith.contract.errors import ProgramError, RewardFailed, RunError
-from rewardsmith.contract.records import Candidate, Interval, Probe, ReportedMetric, Result, TermStats
-from rewardsmith.contract.reward_program import Array, load_reward, parse_program
+from rewardsmith.contract.records import Interval, Probe, ReportedMetric, TermStats
+from rewardsmith.contract.reward_files import load_reward
+from rewardsmith.contract.reward_program import Array, parse_program
 from rewardsmith.executors import open_executor
 from rewardsmith.sandbox import open_process
-from rewardsmith.sandbox.recorded import TransitionFile, build_layout, score_recording
+from rewardsmith.sandbox.recorded import TransitionFile
+from rewardsmith.sandbox.recorded_scores import build_layout, score_recording
 from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.probe import probe_environment
 from rewardsmith.search.steps import evaluator
@@ -97,7 +100,7 @@ class ProgramComparison:
 
 
 def find_program(text: str) -> ComparedProgram:
-    """Find a program by name: a run stands for its best program, "RUN:g1c02" for one candidate, else a reward file.
+    """Find a program by name: a run means its best program, "RUN:g1c02" for one candidate, else a reward file.
 
     Raises:
         RunError: if there is no such file, run or candidate, or the run has no candidate with a fitness.
@@ -107,26 +110,18 @@ def find_program(text: str) -> ComparedProgram:
     if path.is_file():
         return ComparedProgram(text, load_reward(path).source)
 
-    # Open the run.
+    # A run, or a candidate of one.
     named_candidate = CANDIDATE.fullmatch(text)
     folder = Path(named_candidate["run"]) if named_candidate else path
     if not folder.exists():
         raise RunError(f"there is no reward file or run {str(folder)!r}; `rewardsmith show` lists the runs")
     run = Run.open(folder)
     result = run.read_result()
-
-    # Choose the candidate.
-    candidates = {candidate.id: candidate for candidate in run.read_candidates()}
-    if result is not None:
-        candidates.setdefault(result.best.id, result.best)
-    id = named_candidate["id"] if named_candidate else _best_candidate_id(run, result, candidates)
-    if id not in candidates:
-        raise RunError(f"{run.path} has no candidate {id!r}; it has {', '.join(candidates) or 'none yet'}")
-    candidate = candidates[id]
+    candidate = find_candidate(run, named_candidate["id"] if named_candidate else BEST)
 
     # Only the best program was retrained, so only it has reported figures.
     search_fitness = [evaluation.fitness for evaluation in candidate.evaluations if evaluation.fitness is not None]
-    is_best = result is not None and result.best.id == id
+    is_best = result is not None and result.best.id == candidate.id
     return ComparedProgram(
         name=text,
         source=candidate.proposal.source,
@@ -140,16 +135,6 @@ def find_program(text: str) -> ComparedProgram:
         if result and is_best
         else evaluator.report_metrics(run.task, chosen=candidate.evaluations),
     )
-
-
-def _best_candidate_id(run: Run, result: Result | None, candidates: Mapping[str, Candidate]) -> str:
-    """Return the id of a run's best candidate; while it has no result, of the one with the highest fitness."""
-    if result is not None:
-        return result.best.id
-    fitness = {id: candidate.fitness for id, candidate in candidates.items() if candidate.fitness is not None}
-    if not fitness:
-        raise RunError(f"{run.path} has no candidate with a fitness yet")
-    return max(fitness, key=lambda id: fitness[id])
 
 
 def describe_correlation(correlation: float) -> str:

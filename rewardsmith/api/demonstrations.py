@@ -30,9 +30,9 @@ class Recording:
     """Episodes that were recorded."""
 
     kept: tuple[Episode, ...]
-    """Those in the file, in its order."""
+    """Episodes in the file, in its order."""
     left_out: tuple[Episode, ...]
-    """Those whose fitness was too low."""
+    """Episodes whose fitness was too low."""
 
 
 def record_policy(run: Run, owner: str, episodes: int, out: Path, least_fitness: float = -math.inf) -> Recording:

@@ -61,7 +61,7 @@ def describe_origin(run: Run, candidate: Candidate) -> ExportOrigin:
     """Return what a run knows about the test of one of its candidates."""
     from rewardsmith.contract.fitness.judged import describe_fitness_source
     from rewardsmith.report.export.exporter import ExportOrigin
-    from rewardsmith.report.tables import describe_fitness
+    from rewardsmith.report.result_lines import describe_fitness
 
     provenance = run.read_provenance()
     return ExportOrigin(

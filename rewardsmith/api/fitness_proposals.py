@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from rewardsmith.api import signal_proposals
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records.fitness import AUTO_FITNESS, FitnessProposal
-from rewardsmith.executors import open_executor
 from rewardsmith.search import setup, trusted_runs
 from rewardsmith.search.callbacks import NullCallback, SearchCallback
 from rewardsmith.search.storage import Run
@@ -63,19 +62,14 @@ def settle_fitness(
     callback = callback or NullCallback()
     trusted_runs.check_trusted(run, executor_is_given=executor is not None)
     signal_proposals.settle_signals(run, callback, executor)
-    journal = run.open_journal()
-    try:
-        opened = (
-            nullcontext(executor)
-            if executor
-            else open_executor(run.config, callback.on_notice, trusted_runs.find_module_folder(run))
-        )
-        with setup.open_models(run, callback) as models, opened as running:
-            assert models is not None  # `check_designer` has refused every other designer
-            model = models.for_role("designer")
-            return fitness_proposal.settle_fitness(run, journal, running, model, accept)
-    finally:
-        journal.close()
+    with (
+        closing(run.open_journal()) as journal,
+        setup.open_models(run, callback) as models,
+        setup.open_run_executor(run, callback.on_notice, executor) as opened,
+    ):
+        assert models is not None  # `check_designer` has refused every other designer
+        model = models.for_role("designer")
+        return fitness_proposal.settle_fitness(run, journal, opened, model, accept)
 
 
 def build_unanswered_error() -> ConfigError:

@@ -35,14 +35,14 @@ _level = logging.INFO
 _handlers_lock = threading.Lock()
 
 
-def configure(level: int | str) -> None:
+def configure(level: str) -> None:
     """Choose from which level on records go into the logs of the runs that are opened from now on.
 
     Args:
-        level: "DEBUG" (which --verbose stands for), "INFO" (the default), or a more severe level of `logging`.
+        level: "DEBUG" (with --verbose), "INFO" (the default), or a more severe level of `logging`.
     """
     global _level  # one level for the process, as the command line gives it
-    _level = logging.getLevelNamesMapping()[level.upper()] if isinstance(level, str) else level
+    _level = logging.getLevelNamesMapping()[level]
 
 
 @contextmanager

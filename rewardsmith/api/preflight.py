@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rewardsmith.contract.errors import FitnessError
 from rewardsmith.contract.observation import check_observation
 from rewardsmith.contract.records.fitness import AUTO_FITNESS
-from rewardsmith.contract.reward_program import load_reward
+from rewardsmith.contract.reward_files import load_reward
 from rewardsmith.search.probe import check_task_signals, check_trainer
 from rewardsmith.search.storage.run import check_is_free
 from rewardsmith.spec.labelling import list_roles

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
 
 from rewardsmith.api.exports import BEST, find_candidate
@@ -10,7 +9,6 @@ from rewardsmith.api.searches import open_journal
 from rewardsmith.contract.errors import ConfigError, ModelRefused
 from rewardsmith.contract.records.randomisation import RandomisationPrior, RandomisationProposal
 from rewardsmith.contract.robots import is_robot
-from rewardsmith.executors import open_executor
 from rewardsmith.executors.base import Executor
 from rewardsmith.report.export.trained_policy import TrainedPolicy
 from rewardsmith.report.video import ENVIRONMENT_REWARD, FINAL_OWNER
@@ -19,7 +17,7 @@ from rewardsmith.search import setup, trusted_runs
 from rewardsmith.search.callbacks import NullCallback, SearchCallback
 from rewardsmith.search.probe import probe_environment
 from rewardsmith.search.storage import Run
-from rewardsmith.search.storage.layout import randomisation_key
+from rewardsmith.search.storage.journal_keys import randomisation_key
 
 Outcome = tuple[RandomisationPrior, RandomisationProposal | None]
 
@@ -62,10 +60,8 @@ def propose_randomisation(
     check_robot(run)
     trusted_runs.check_trusted(run, executor_is_given=executor is not None)
     callback = callback or NullCallback()
-    module_folder = trusted_runs.find_module_folder(run)
-    opening = nullcontext(executor) if executor else open_executor(run.config, callback.on_notice, module_folder)
     job, out = replace(policy.job, policy=str(policy.folder)), run.path / proposals.ROLE / policy.owner
-    with open_journal(run) as journal, opening as running:
+    with open_journal(run) as journal, setup.open_run_executor(run, callback.on_notice, executor) as running:
         probe = probe_environment(run, journal, running)
 
         def measure() -> RandomisationPrior:

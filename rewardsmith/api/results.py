@@ -29,7 +29,7 @@ class SearchResult(Result):
 
     def __repr__(self) -> str:
         """Return one line: the run, the task, and the fitness."""
-        from rewardsmith.report.tables import describe_fitness
+        from rewardsmith.report.result_lines import describe_fitness
 
         return f"<Result of {self.run}: {self.task!r} on {self.env_id}, fitness {describe_fitness(self.best, self)}>"
 
@@ -115,7 +115,7 @@ class SearchResult(Result):
 
     def _repr_html_(self) -> str:
         """Return the result for a notebook: the numbers, the candidates, the program. All text is escaped."""
-        from rewardsmith.report.tables import summarize_result
+        from rewardsmith.report.result_lines import summarize_result
 
         lines = "".join(f"<div>{html.escape(line)}</div>" for line in summarize_result(self))
         rows = "".join(_render_candidate_row(candidate, candidate.id == self.best.id) for candidate in self.candidates)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rewardsmith.contract import reward_program
+from rewardsmith.contract import reward_files
 from rewardsmith.contract.errors import ProgramError
 from rewardsmith.contract.records import Limits
 from rewardsmith.contract.reward_program import STATES, Array, RewardProgram, Scores, Transitions
@@ -166,7 +166,7 @@ def load_reward(path: Path | str) -> RewardFunction:
     Raises:
         ProgramError: if the file cannot be read as text, or its text is no program.
     """
-    return RewardFunction(reward_program.load_reward(path))
+    return RewardFunction(reward_files.load_reward(path))
 
 
 def _read_signal(state: Any, name_of_state: str, name: str) -> Array:

@@ -24,7 +24,7 @@ SIZE_OPTIONS = {
 """Settings of the search that a budget decides, and their options."""
 SMALL_POPULATION, LARGE_POPULATION = 4, 16
 LONG_SEARCH, LONG_SEARCH_FINAL_SEEDS = 60, 5
-"""From so many trainings on, the report takes five training seeds."""
+"""Number of trainings from which on the report takes five training seeds."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,17 +16,17 @@ from rewardsmith.contract import records
 from rewardsmith.contract.errors import ConfigError, RewardsmithError, TaskError
 from rewardsmith.contract.records import Result, Verdict
 from rewardsmith.contract.records.fitness import AUTO_FITNESS
-from rewardsmith.contract.reward_program import RewardProgram, load_reward, parse_program, read_source
-from rewardsmith.executors import open_executor
+from rewardsmith.contract.reward_files import load_reward, read_source
+from rewardsmith.contract.reward_program import RewardProgram, parse_program
 from rewardsmith.search import setup, trusted_runs
 from rewardsmith.search.callbacks import CallbackList, NullCallback, SearchCallback
 from rewardsmith.search.storage import Journal, Run, RunLayout
 from rewardsmith.search.storage.run import choose_run_path
 from rewardsmith.spec import config as configuration
-from rewardsmith.spec import labelling, subgoals, task_warnings
+from rewardsmith.spec import config_layers, labelling, subgoals, task_warnings
 from rewardsmith.spec.config import Config, Layer
 from rewardsmith.spec.env_options import NO_ENV_OPTIONS, EnvOptions, check_variables_set
-from rewardsmith.spec.task_cards import Task, adjust_environment, load_task
+from rewardsmith.spec.task_cards import Task, adjust_environment, find_env, load_task
 
 if TYPE_CHECKING:
     from rewardsmith.executors.base import Executor
@@ -63,6 +63,7 @@ def plan_search(
     env_options: EnvOptions = NO_ENV_OPTIONS,
     budget: SearchBudget | None = None,
     behaviour: Sequence[str] = (),
+    is_title: bool = False,
 ) -> SearchPlan:
     """Plan a search.
 
@@ -82,6 +83,7 @@ def plan_search(
         env_options: keyword arguments and environment variables for the environment, besides the card's.
         budget: what the whole search may take; it decides programs, generations and seeds.
         behaviour: descriptors of behaviour in place of the card's, as `--behaviour` takes them.
+        is_title: `text` names a program that is measured; what captions are to help with is then the card's sentence.
 
     Raises:
         UserError: if the task, the fitness or a setting is wrong, an override and an assignment contradict, or the
@@ -94,8 +96,8 @@ def plan_search(
     from rewardsmith.spec.behaviour import set_descriptors
 
     # The task.
-    assigned = configuration.parse_assignments(sets)
-    configuration.refuse_contradictions(overrides or {}, assigned)
+    assigned = config_layers.parse_assignments(sets)
+    config_layers.refuse_contradictions(overrides or {}, assigned)
     ranking = rank_option.parse_rank_option(fitness)
     if isinstance(env, Task):
         metric = ranking.fitness if ranking else fitness
@@ -103,11 +105,13 @@ def plan_search(
     else:
         task = load_task(text, env, rank_option.select_metric(ranking, env) if ranking else fitness)
     task = set_descriptors(adjust_environment(task, env_options), behaviour)
+    if is_title:
+        task = replace(task, env=labelling.set_goals(task.env, _find_sentence(env)))
     check_variables_set(task.env, environment)
     env_families.require_packages(task.env.env_id)
 
     # The configuration.
-    lower = [configuration.read_layer(file) if file else {}, configuration.read_environment_layer(environment)]
+    lower = [config_layers.read_layer(file) if file else {}, config_layers.read_environment_layer(environment)]
     upper = [overrides or {}, ranking.layer if ranking else {}, assigned]
     layers = _order_layers(task, lower, upper, trainer_config)
     if budget:
@@ -199,11 +203,15 @@ def plan_probe(
 
     See `plan_search` for the arguments and for what it raises.
     """
-    from rewardsmith.spec.task_cards import find_env
-
     _, card = find_env(env)
     fitness = None if card else ENVIRONMENT_RETURN
     return plan_search(text, env, fitness, overrides=overrides, env_options=env_options)
+
+
+def _find_sentence(env: str | Task) -> str | None:
+    """Return the task sentence of an environment's card; None without a card."""
+    card = env if isinstance(env, Task) else find_env(env)[1]
+    return card.text if card else None
 
 
 def _choose_designer(config: Config, environment: Mapping[str, str]) -> Config:
@@ -308,10 +316,9 @@ def continue_run(
             return waiting
     with open_journal(run) as journal:
         callback = trackers.add_trackers(run, CallbackList([logs.LogCallback(), callback or NullCallback()]))
-        run_executor = nullcontext(executor) if executor else _open_executor(run, callback)
         with (
             setup.open_models(run, callback, coding_agent) as models,
-            run_executor as opened,
+            setup.open_run_executor(run, callback.on_notice, executor) as opened,
             open_labeller(run, models, opened, callback.on_notice),
         ):
             measured = run.read_measured_program()
@@ -333,8 +340,7 @@ def _run_previous_stage(
 
     # What every stage's fitness reads is checked before anything is trained.
     if run.read_probe() is None:
-        run_executor = nullcontext(executor) if executor else _open_executor(run, callback)
-        with open_journal(run) as journal, run_executor as opened:
+        with open_journal(run) as journal, setup.open_run_executor(run, callback.on_notice, executor) as opened:
             probe_environment(run, journal, opened, callback.on_notice)
 
     previous = curriculum.open_previous_stage(run)
@@ -406,15 +412,10 @@ def check_reward(
     source = read_source(file)
     plan = plan_probe(f"check {file.name}", env, overrides, env_options)
     run = Run.create(folder / "run", plan.task, plan.config)
-    with open_journal(run) as journal, _open_executor(run, NullCallback()) as executor:
+    with open_journal(run) as journal, setup.open_run_executor(run, NullCallback().on_notice) as executor:
         probe = probe_environment(run, journal, executor)
         constraints = run.config.training.constraints
         return critic.check_program(source, probe, run.transitions, run.config.sandbox, constraints)
-
-
-def _open_executor(run: Run, callback: SearchCallback) -> AbstractContextManager[Executor]:
-    """Open the executor that a run names, whose workers find its environment's module."""
-    return open_executor(run.config, callback.on_notice, trusted_runs.find_module_folder(run))
 
 
 @contextmanager

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from rewardsmith.executors import open_executor
 from rewardsmith.search import setup, trusted_runs
 from rewardsmith.search.callbacks import SearchCallback
 from rewardsmith.search.storage import Run
@@ -39,14 +38,9 @@ def settle_signals(
     from rewardsmith.search import subgoal_proposal
 
     trusted_runs.check_trusted(run, executor_is_given=executor is not None)
-    journal = run.open_journal()
-    try:
-        opened = (
-            nullcontext(executor)
-            if executor
-            else open_executor(run.config, callback.on_notice, trusted_runs.find_module_folder(run))
-        )
-        with setup.open_models(run, callback, coding_agent) as models, opened as running:
-            subgoal_proposal.settle_subgoals(run, journal, running, models, callback.on_notice)
-    finally:
-        journal.close()
+    with (
+        closing(run.open_journal()) as journal,
+        setup.open_models(run, callback, coding_agent) as models,
+        setup.open_run_executor(run, callback.on_notice, executor) as opened,
+    ):
+        subgoal_proposal.settle_subgoals(run, journal, opened, models, callback.on_notice)

@@ -8,15 +8,12 @@ from rewardsmith.search.storage import Run
 
 GUESSED_SPEED = 3_000.0
 """Environment steps per second of one training, where nothing is measured: Hopper-v5 on a slow core."""
+COUNTED_RUNS = 5
+"""Largest number of runs that a speed is measured from."""
 
 
-def measure_training_speed(env_id: str, newest: int = 5) -> float | None:
-    """Return the environment steps per second of one training, from the newest runs on an environment below `runs/`.
-
-    Args:
-        env_id: the environment.
-        newest: how many runs count at most.
-    """
+def measure_training_speed(env_id: str) -> float | None:
+    """Return the environment steps per second of one training, from the newest runs on an environment below `runs/`."""
     from rewardsmith.api.searches import RUNS  # which plans a search with this function
 
     env_steps, seconds, counted = 0, 0.0, 0
@@ -31,7 +28,7 @@ def measure_training_speed(env_id: str, newest: int = 5) -> float | None:
             env_steps += sum(training["env_steps"] for training in trainings)
             seconds += sum(training["wall_s"] for training in trainings)
             counted += 1
-        if counted == newest:
+        if counted == COUNTED_RUNS:
             break
     return env_steps / seconds if seconds else None
 

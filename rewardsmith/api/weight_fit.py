@@ -25,14 +25,16 @@ from rewardsmith import sandbox
 from rewardsmith.contract import import_path
 from rewardsmith.contract.errors import RunFailed, TaskError
 from rewardsmith.contract.fitness import Rollout
+from rewardsmith.contract.program_edits import replace_weights
 from rewardsmith.contract.records import EnvSpec, EvaluateJob, Job, TrainJob
-from rewardsmith.contract.reward_program import RewardProgram, Transitions, replace_weights
+from rewardsmith.contract.reward_program import RewardProgram, Transitions
 from rewardsmith.contract.text import format_number
 from rewardsmith.executors.base import R
 from rewardsmith.executors.local import LocalExecutor
 from rewardsmith.executors.probe import run_probe
 from rewardsmith.sandbox import RewardProcess
-from rewardsmith.sandbox.recorded import EpisodeFile, build_layout, join_episodes, mark_last_step, score_recording
+from rewardsmith.sandbox.recorded import EpisodeFile
+from rewardsmith.sandbox.recorded_scores import build_layout, join_episodes, mark_last_step, score_recording
 from rewardsmith.search.steps import evaluator, trainer
 from rewardsmith.spec.config import Config
 from rewardsmith.spec.demonstrations import read_demonstrations
@@ -63,7 +65,7 @@ class FittedTerm:
     before: float
     """Weight in the program."""
     after: float
-    """Fitted; unchanged where the term's sum is the same in all episodes."""
+    """Fitted weight; unchanged where the term's sum is the same in all episodes."""
     demonstrated: float
     """Mean sum over a demonstration."""
     others: float

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.console import open_run_view, print_error, print_json, print_line
+from rewardsmith.cli.console import confirm_run, open_run_view, print_error, print_json, print_line
 from rewardsmith.cli.options import (
     ExecutorOption,
     JobsOption,
@@ -43,7 +43,6 @@ def ablate(
     trains only what is missing.
     """
     from rewardsmith.api import ablation
-    from rewardsmith.cli.console import confirm_run
     from rewardsmith.contract import records
     from rewardsmith.contract.errors import RunFailed
     from rewardsmith.search.storage import Run
@@ -97,7 +96,8 @@ def _show_plan(run: Run, plan: AblationPlan, json_: bool) -> None:
 
 def _print_outcome(outcome: Ablation, plan: AblationPlan) -> None:
     """Print a row for the complete program, and one for each term that was left out."""
-    from rewardsmith.report.tables import TableColumn, format_estimate, make_console, print_table
+    from rewardsmith.report.result_lines import format_estimate
+    from rewardsmith.report.tables import TableColumn, make_console, print_table
 
     columns = [
         TableColumn("without"),

@@ -156,7 +156,7 @@ def _print_terms(comparison: ProgramComparison, letters: Sequence[str]) -> None:
 
 
 def _format_interval(value: Interval | None) -> str:
-    from rewardsmith.report.tables import format_estimate
+    from rewardsmith.report.result_lines import format_estimate
 
     return format_estimate(value) if value else "–"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from rewardsmith.contract.errors import UserError
+from rewardsmith.contract.errors import RunFailed, UserError
 from rewardsmith.report.text import replace_control_chars
 
 if TYPE_CHECKING:
@@ -155,7 +155,6 @@ def run_search(run: Run, json_: bool, yes: bool = False) -> None:
 def run_with_view(run: Run, json_: bool) -> Result:
     """Run or resume a search with a view of its progress; see `run_search` for what it raises."""
     from rewardsmith.api import searches
-    from rewardsmith.contract.errors import RunFailed
 
     command = f"rewardsmith resume {run.path}"
     try:

@@ -30,7 +30,7 @@ from rewardsmith.cli.options import (
     complete_env,
     select_env,
 )
-from rewardsmith.contract.text import pluralize
+from rewardsmith.contract.text import format_number, pluralize
 
 if TYPE_CHECKING:
     from rewardsmith.contract.records import EnvSpec, Probe, Signal
@@ -225,7 +225,6 @@ def randomise(
 
 
 def _print_randomisation(prior: RandomisationPrior, proposal: RandomisationProposal | None, program: Path) -> None:
-    from rewardsmith.contract.text import format_number
     from rewardsmith.search.randomisation_proposal import list_ranges, render_section
 
     print_line(
@@ -265,7 +264,7 @@ def _print_spaces(spec: EnvSpec, probe: Probe) -> None:
 
 
 def _print_about(about: str) -> None:
-    """Print the beginning of what an environment's class says about itself."""
+    """Print the beginning of the docstring of an environment's class."""
     lines = about.splitlines()
     if lines:
         print_line("\nThe environment's class says:\n\n" + "\n".join(lines[:ABOUT_LINES]))

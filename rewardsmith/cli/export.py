@@ -45,7 +45,7 @@ def export(
     from rewardsmith.cli.show import open_run
     from rewardsmith.contract.errors import ConfigError
     from rewardsmith.report.export.exporter import describe_rights, spell_make_call
-    from rewardsmith.report.tables import describe_fitness
+    from rewardsmith.report.result_lines import describe_fitness
 
     opened = open_run(run)
     if policy is not None:
@@ -76,20 +76,15 @@ def export_policy(run: Run, form: PolicyFormat, out: Path | None, owner: str | N
     from rewardsmith.cli.video import choose_default_owner
     from rewardsmith.contract.observation import describe_observation
     from rewardsmith.contract.text import format_number, pluralize
-    from rewardsmith.executors.local import LocalExecutor
     from rewardsmith.report.export import trained_policy
-    from rewardsmith.search import trusted_runs
+    from rewardsmith.search import setup, trusted_runs
 
     out = out or Path(f"policy{trained_policy.SUFFIXES[form]}")
     _refuse_existing(out, force)
     policy = trained_policy.choose_policy(run, owner or choose_default_owner(run))
     trusted_runs.check_trusted(run, executor_is_given=True)
-    limits, module_folder = run.config.limits, trusted_runs.find_module_folder(run)
-    executor = LocalExecutor(1, limits.job_s, limits.memory_mib, module_folder)
-    try:
+    with setup.open_local_worker(run) as executor:
         written = trained_policy.write_policy(policy, form, out, executor)
-    finally:
-        executor.close()
 
     others = f", the best of {pluralize(policy.others + 1, 'seed')}" if policy.others else ""
     print_line(f"{out}: {policy.owner}, training seed {policy.seed}{others}: fitness {format_number(policy.fitness)}")

@@ -53,7 +53,7 @@ def fit(
     """
     from rewardsmith.api import searches, weight_fit
     from rewardsmith.contract import records
-    from rewardsmith.contract.reward_program import load_reward
+    from rewardsmith.contract.reward_files import load_reward
     from rewardsmith.spec.env_options import read_env_options
 
     program = load_reward(file)

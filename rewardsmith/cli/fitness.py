@@ -1,4 +1,4 @@
-"""Dialogue about a proposed fitness: it is shown with its values, and the user says yes or no."""
+"""Dialogue about a proposed fitness: shows it with its values, and asks the user to accept it."""
 
 from __future__ import annotations
 

@@ -5,8 +5,9 @@ Exit codes: 0 done, 1 failed, 2 an error that the user can correct, 130 interrup
 
 from __future__ import annotations
 
+import re
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -41,6 +42,10 @@ from rewardsmith.cli import (
 from rewardsmith.cli.console import print_error
 from rewardsmith.cli.streams import prepare_streams
 from rewardsmith.contract.errors import RewardsmithError, UserError
+
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""Raised by typer where the words of a command are wrong."""
+_VALIDATOR_WORDS = re.compile(r"Input should be ([^,]*)(?:, unable to .*)?$")
 
 app = typer.Typer(
     name="rewardsmith",
@@ -113,11 +118,28 @@ def set_global_options(
         logs.configure("DEBUG")
 
 
+def _print_usage_error(error: Any) -> None:
+    """Print what is wrong with the words of a command in one line; the list of verbs where a verb is missing."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return
+    message = _VALIDATOR_WORDS.sub(r"must be \1", " ".join(error.format_message().split())).rstrip(".")
+    command = error.ctx.command_path if error.ctx else app.info.name
+    print_error(f"{message[:1].lower()}{message[1:]} (`{command} --help` says what is allowed)")
+
+
 def run() -> None:
     """Run the command; every error becomes a line and an exit code here."""
     prepare_streams()
     try:
-        app()
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except UsageError as error:
+        _print_usage_error(error)
+        sys.exit(2)
+    except typer.Abort:
+        print_error("aborted")
+        sys.exit(1)
     except UserError as error:
         print_error(str(error))
         sys.exit(2)

@@ -37,23 +37,13 @@ def complete_run(incomplete: str) -> list[str]:
 # ---------------------------------------------------------------- arguments
 
 RunArgument = Annotated[Path, typer.Argument(help="The run directory.", autocompletion=complete_run)]
-EnvOption = Annotated[
-    str,
-    typer.Option(
-        "--env",
-        help="A Gymnasium id, the name of a task (see `rewardsmith envs`) or the file of a task card.",
-        autocompletion=complete_env,
-    ),
-]
-
-OptionalEnvOption = Annotated[
-    str | None,
-    typer.Option(
-        "--env",
-        help="A Gymnasium id, the name of a task (see `rewardsmith envs`) or the file of a task card.",
-        autocompletion=complete_env,
-    ),
-]
+_ENV = typer.Option(
+    "--env",
+    help="A Gymnasium id, the name of a task (see `rewardsmith envs`) or the file of a task card.",
+    autocompletion=complete_env,
+)
+EnvOption = Annotated[str, _ENV]
+OptionalEnvOption = Annotated[str | None, _ENV]
 
 # ---------------------------------------------------------------- options
 
@@ -177,7 +167,7 @@ def select_env(env: str | None, robot: str | None, action: str | None) -> tuple[
 
 
 def join_signals(signals: Sequence[str] | None, demos: Sequence[str] | None) -> list[str]:
-    """Return the learned signals of `--signal`, and the one that `--demo` stands for.
+    """Return the learned signals of `--signal`, and the one that `--demo` adds.
 
     >>> join_signals(None, ["demo.npz"])
     ['progress = { provider = "demonstrations", demo = ["demo.npz"] }']
@@ -192,10 +182,21 @@ def parse_executor(text: str | None) -> dict[str, Any]:
 
     >>> parse_executor("ray:10.0.0.1:6379")
     {'executor': {'kind': 'ray', 'address': '10.0.0.1:6379'}}
+
+    Raises:
+        ConfigError: if what follows the colon is no address.
     """
+    from rewardsmith.contract.errors import ConfigError
+
     if text is None:
         return {}
-    kind, _, address = text.partition(":")
+    kind, colon, address = text.partition(":")
+    host, _, port = address.rpartition(":")
+    is_address = host and port.isascii() and port.isdigit() and 0 < int(port) < 65536
+    if colon and not is_address and address != "auto":
+        raise ConfigError(
+            f"--executor {text}: write ray:HOST:PORT, the address of a cluster, such as ray:10.0.0.1:6379"
+        )
     return {"executor": {"kind": kind, "address": address} if address else {"kind": kind}}
 
 
@@ -206,7 +207,7 @@ def parse_models(names: Sequence[str]) -> dict[str, Any]:
     {'model': 'small', 'roles': {'critic': {'model': 'large'}}}
 
     Raises:
-        ConfigError: if there is no such role, or one is named twice.
+        ConfigError: if there is no such role, one is named twice, or a name is empty.
     """
     from rewardsmith.contract.errors import ConfigError
     from rewardsmith.spec.settings import ROLES
@@ -214,6 +215,8 @@ def parse_models(names: Sequence[str]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for name in names:
         role, equals, role_model = name.partition("=")
+        if not name.strip() or (equals and not (role.strip() and role_model.strip())):
+            raise ConfigError(f"--model {name!r}: the name is empty; write --model NAME, or --model ROLE=NAME")
         is_role = bool(equals) and role in ROLES
         if equals and role.isidentifier() and not is_role:
             raise ConfigError(f"--model {name}: there is no role {role!r}; the roles are {', '.join(ROLES)}")

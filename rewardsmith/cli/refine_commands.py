@@ -44,7 +44,7 @@ HELP = """Say in words what to change, for the next generation. Or use a command
   quit                    leave; the feedback is saved"""
 SAY_HINT = "to give feedback in words, begin with `say`"
 SIMILAR_COMMAND = 0.8
-"""Similarity of a first word to a command from which it is taken for a typing error."""
+"""Smallest similarity of a first word to a command at which it counts as a typing error."""
 _REASON = re.compile(r",?\s+because\s+", re.IGNORECASE)
 _PAIR_SEPARATOR = re.compile(r"\s+(?:to|over|and)\s+|\s*[:,]\s*|\s+")
 

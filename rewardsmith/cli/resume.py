@@ -47,15 +47,15 @@ def resume(
     from rewardsmith.contract.errors import ConfigError
     from rewardsmith.search import setup
     from rewardsmith.search.storage import Run
-    from rewardsmith.spec import config as configuration
+    from rewardsmith.spec import config_layers
 
-    sets = configuration.parse_assignments(set_ or ())
+    sets = config_layers.parse_assignments(set_ or ())
     fixed = [section for section in sets if section not in CHANGEABLE_SECTIONS]
     if fixed:
         allowed = f"only {', '.join(CHANGEABLE_SECTIONS[:-1])} and {CHANGEABLE_SECTIONS[-1]} may change"
         raise ConfigError(f"--set {fixed[0]}…: a run keeps its settings; {allowed}")
     overrides = drop_unset({"jobs": jobs, "budget": {"cost_usd": budget_usd}, "search": {"ensemble": ensemble}})
-    configuration.refuse_contradictions(overrides, sets)
+    config_layers.refuse_contradictions(overrides, sets)
     opened = Run.open(run, overrides, parse_executor(executor), sets)
     setup.trust_endpoints(opened, None if trust_endpoint else sets)
     confirm_run(opened, trust)

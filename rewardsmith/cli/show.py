@@ -12,7 +12,7 @@ from rewardsmith.cli.console import print_error, print_json, print_line
 from rewardsmith.cli.options import JsonOption, complete_run
 
 if TYPE_CHECKING:
-    from rewardsmith.contract.records import Candidate, Result
+    from rewardsmith.contract.records import Result
     from rewardsmith.report.unfinished import UnfinishedCandidate
     from rewardsmith.search.storage import Run
 
@@ -87,7 +87,8 @@ def list_runs(json_: bool) -> None:
     """List the runs and the sweeps below `runs/`."""
     from rewardsmith.api.searches import RUNS
     from rewardsmith.api.sweep.store import is_sweep
-    from rewardsmith.report.tables import TableColumn, describe_fitness, make_console, print_table
+    from rewardsmith.report.result_lines import describe_fitness
+    from rewardsmith.report.tables import TableColumn, make_console, print_table
     from rewardsmith.search.storage import RunLayout
 
     folders = sorted(RUNS.glob("*"))
@@ -204,26 +205,13 @@ def write_svg(run: Run, svg: Path) -> None:
 # ---------------------------------------------------------------- one candidate
 
 
-def find_candidate(run: Run, id: str) -> Candidate:
-    """Return a run's finished candidate.
-
-    Raises:
-        RunError: if no candidate has that id.
-    """
-    from rewardsmith.contract.errors import RunError
-
-    candidates = {candidate.id: candidate for candidate in run.read_candidates()}
-    if id not in candidates:
-        raise RunError(f"{run.path} has no candidate {id!r}; it has: {', '.join(candidates) or 'none yet'}")
-    return candidates[id]
-
-
 def show_prompt(run: Run, id: str) -> None:
     """Show the prompt for a candidate's program, and the language model's answer.
 
     Raises:
         RunError: if there is no such candidate, or no model wrote it.
     """
+    from rewardsmith.api.exports import find_candidate
     from rewardsmith.contract.errors import RunError
     from rewardsmith.llm import Ledger
 
@@ -239,9 +227,11 @@ def show_prompt(run: Run, id: str) -> None:
 
 def show_candidate(run: Run, id: str, json_: bool) -> None:
     """Show one candidate: program, findings, curve, reflection; of an unfinished one, its state and program."""
+    from rewardsmith.api.exports import find_candidate
     from rewardsmith.contract import records
     from rewardsmith.report.estimates import load_estimates
-    from rewardsmith.report.tables import describe_updates, make_console, print_candidates
+    from rewardsmith.report.result_lines import describe_updates
+    from rewardsmith.report.tables import make_console, print_candidates
     from rewardsmith.report.unfinished import load_unfinished_candidates
 
     unfinished = {candidate.id: candidate for candidate in load_unfinished_candidates(run)}

@@ -7,7 +7,7 @@ import os
 import sys
 
 STREAMS = ("stdin", "stdout", "stderr")
-"""Their places are the numbers of their descriptors."""
+"""Names of the streams; the place of each is the number of its descriptor."""
 
 
 def prepare_streams() -> None:

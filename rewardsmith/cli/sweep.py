@@ -8,6 +8,7 @@ rewardsmith sweep retry FILE.toml      also run the cells that failed
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -125,9 +126,9 @@ def status(
 
 def _build_matrix(file: Path, scale: str | None, models: list[str] | None) -> SweepMatrix:
     """Read a sweep's file, and return its cells."""
-    from rewardsmith.api.sweep import matrix
+    from rewardsmith.api.sweep import matrix, sweep_file
 
-    sweep = matrix.apply_scale(matrix.load_sweep_file(file), scale)
+    sweep = sweep_file.apply_scale(sweep_file.load_sweep_file(file), scale)
     return matrix.build_matrix(sweep.model_copy(update={"models": tuple(models)}) if models else sweep)
 
 
@@ -179,14 +180,14 @@ def _run_cells(
     Raises:
         SweepError: if cells cannot run here and `skip` does not leave them out.
     """
-    from rewardsmith.api.sweep import sweeps
+    from rewardsmith.api.sweep import SweepStore, sweeps
     from rewardsmith.contract.errors import SweepError
 
     if matrix.refused:
         if not (skip and matrix.cells):
             raise SweepError(sweeps.format_refusals(matrix) + "\n--skip leaves them out")
         print_error(sweeps.format_refusals(matrix).replace("; nothing has begun", " and are left out"))
-    with sweeps.open_store(path) as store:
+    with closing(SweepStore.open(path)) as store:
         store.copy_sweep_file(file)
         cells = pluralize(len(matrix.cells), "cell")
         print_line(f"{cells} in {store.path}; you can interrupt at any time, the same command resumes")
@@ -225,7 +226,7 @@ class _ProgressLines:
 
 
 def _describe_outcome(outcome: CellOutcome) -> str:
-    from rewardsmith.report.tables import format_interval, format_metrics
+    from rewardsmith.report.result_lines import format_interval, format_metrics
     from rewardsmith.report.text import format_duration
 
     if outcome.status == "failed":

@@ -53,7 +53,7 @@ def train(
 ) -> None:
     """Train policies on FILE and measure them on held-out seeds."""
     from rewardsmith.api import searches
-    from rewardsmith.contract.reward_program import load_reward
+    from rewardsmith.contract.reward_files import load_reward
     from rewardsmith.spec.env_options import read_env_options
 
     program = load_reward(file)
@@ -71,5 +71,6 @@ def train(
         set_ or (),
         trainer_config=trainer_config,
         env_options=read_env_options(env_kwargs, pass_env or (), signals=join_signals(signal, demo)),
+        is_title=True,
     )
     run_new_search(searches.create_run(plan, out, measured=program), json_)

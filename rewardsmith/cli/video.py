@@ -12,7 +12,6 @@ from rewardsmith.cli.options import JsonLinesOption, RunArgument, TrustRunOption
 from rewardsmith.contract.text import format_number, pluralize
 
 if TYPE_CHECKING:
-    from rewardsmith.executors.base import Executor
     from rewardsmith.report.video import VideoClip
     from rewardsmith.search.storage import Run
 
@@ -41,9 +40,8 @@ def video(
     """Render an episode of RUN as its evaluation ran it; the video is kept beside the policy and made once."""
     from rewardsmith.cli.show import open_run
     from rewardsmith.contract.errors import ConfigError, UserError
-    from rewardsmith.executors.local import LocalExecutor
     from rewardsmith.report import video as videos
-    from rewardsmith.search import trusted_runs
+    from rewardsmith.search import setup
 
     opened, pixels = open_run(run), _parse_size(size)
     if all_ and (candidate or out):
@@ -53,23 +51,21 @@ def video(
     confirm_run(opened, trust, executor_is_given=True)
     owners = videos.list_filmable_candidates(opened) if all_ else (candidate or choose_default_owner(opened),)
 
-    limits, module_folder = opened.config.limits, trusted_runs.find_module_folder(opened)
-    executor: Executor = LocalExecutor(1, limits.job_s, limits.memory_mib, module_folder)
     try:
-        for owner in owners:
-            try:
-                clip = videos.render_video(
-                    opened, owner, episode, size=pixels, overlay=not plain, fast=not fine, executor=executor
-                )
-            except UserError as error:
-                # With --all, the others may still work.
-                if not all_ or owner == owners[0]:
-                    raise
-                print_error(str(error))
-                continue
-            _print_clip(clip, out, json_)
+        with setup.open_local_worker(opened) as executor:
+            for owner in owners:
+                try:
+                    clip = videos.render_video(
+                        opened, owner, episode, size=pixels, overlay=not plain, fast=not fine, executor=executor
+                    )
+                except UserError as error:
+                    # With --all, the others may still work.
+                    if not all_ or owner == owners[0]:
+                        raise
+                    print_error(str(error))
+                    continue
+                _print_clip(clip, out, json_)
     finally:
-        executor.close()
         for notice in opened.take_notices():
             print_error(notice)
 

@@ -139,14 +139,14 @@ def parse_json(content: bytes | str, path: Path, line: int | None = None) -> Any
         where = f" (column {error.colno})" if line else f" (line {error.lineno})"
         raise DamagedFile(path, "it is empty" if not text.strip() else f"no JSON: {error.msg}{where}", line) from error
     except ValueError as error:
-        raise DamagedFile(path, str(error), line) from error
+        raise DamagedFile(path, str(error).partition("; use sys.")[0], line) from error
 
 
 def parse_toml(text: str, path: Path) -> dict[str, Any]:
     """Parse TOML.
 
     Args:
-        text: the TOML.
+        text: the TOML; a byte order mark, which some editors write, is skipped.
         path: of its file, for the message.
 
     Raises:
@@ -154,7 +154,7 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
     """
     _check_depth(text, _TOML_STRING_OR_COMMENT, path, None)
     try:
-        document = tomllib.loads(text)
+        document = tomllib.loads(text.removeprefix("\ufeff"))
     except ValueError as error:
         raise DamagedFile(path, str(error)) from error
     except RecursionError as error:

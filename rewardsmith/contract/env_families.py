@@ -50,11 +50,11 @@ class EnvFamily:
 
     title: str
     extra: str
-    """Of this package: `pip install 'rewardsmith[extra]'`."""
+    """Extra of this package: `pip install 'rewardsmith[extra]'`."""
     ids: str
     """Pattern that the beginning of an environment's id matches."""
     module: str
-    """Whose import registers the ids with Gymnasium."""
+    """Module whose import registers the ids with Gymnasium."""
     packages: tuple[FamilyPackage, ...]
     own_venv: str = ""
     """Why it cannot share a virtual environment with the newest packages; "" where it can."""
@@ -70,7 +70,7 @@ class EnvFamily:
 
 
 METAWORLD_SEED = 0
-"""Which 50 goals make up a task: Meta-World draws them once, and each episode takes one of the 50."""
+"""Seed of a task's 50 goals: Meta-World draws them once, and each episode takes one of the 50."""
 _METAWORLD_TASK = re.compile(r"Meta-World/(.+-v\d+)")
 _OLD_MUJOCO = "this family needs an older MuJoCo than others, so give it a virtual environment of its own"
 # What gymnasium[box2d] asks for; both install the module Box2D.

@@ -21,5 +21,5 @@ def list_gpus(environment: Mapping[str, str], nodes: Path = Path("/dev")) -> tup
     """
     if VARIABLE in environment:
         return tuple(name.strip() for name in environment[VARIABLE].split(",") if name.strip() not in ("", "-1"))
-    numbers = sorted(int(path.name.removeprefix("nvidia")) for path in nodes.glob("nvidia[0-9]*"))
-    return tuple(str(place) for place, _ in enumerate(numbers))
+    count = len(list(nodes.glob("nvidia[0-9]*")))
+    return tuple(map(str, range(count)))

@@ -116,11 +116,11 @@ class LabelledOptions(ProviderOptions):
     events: tuple[str, ...] = ()
     """Signals, or patterns of their names such as "did_*": "NAME rises" and "NAME falls" are captions, too."""
     model: Literal["hashing", "classification", "ranking"] = "hashing"
-    """What labels are distilled into. hashing: a table, 1 for a caption that was called helpful. classification: a
-    logistic model of the words, 1 where helpful is likelier. ranking: captions are compared in pairs, and a
+    """Model that labels are distilled into. hashing: a table, 1 for a caption that was called helpful. classification:
+    a logistic model of the words, 1 where helpful is likelier. ranking: captions are compared in pairs, and a
     Bradley-Terry model of the words gives 0 below their median and towards 1 above it."""
     goal: str | None = None
-    """What captions are to help with; None: the task's sentence."""
+    """Goal that captions are to help with; None: the task's sentence."""
     calls: int = Field(default=100, ge=1)
     """Most calls of the language model in a run."""
     batch: int = Field(default=20, ge=1, le=40)
@@ -156,7 +156,7 @@ class DemonstrationOptions(ProviderOptions):
     signals: tuple[str, ...] = ()
     """Signals that count; none: all that were recorded and that a program may read."""
     fitted: DemonstratedStages | None = None
-    """What was read from the files; written by rewardsmith."""
+    """Stages that were fitted to the files; written by rewardsmith."""
 
     @property
     def default_meaning(self) -> str:

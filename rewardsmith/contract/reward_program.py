@@ -23,14 +23,10 @@ A program may name the signals that the policies trained on it observe: `OBSERVA
 from __future__ import annotations
 
 import ast
-import io
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,15 +41,12 @@ from rewardsmith.contract.state_reads import find_signal_reads
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 ARGUMENTS = ("before", "action", "after", "terminated", "start", "memory")
-EXPORT_RULE = "# " + "-" * 64 + " "
-EXPORTED = "the reward program"
-"""The rule above each part of an exported file, and the title of the part that is the program."""
-_EXPORTED = re.compile(rf"^{EXPORT_RULE}{EXPORTED}\n(.*?)(?=^{EXPORT_RULE}|\Z)", re.MULTILINE | re.DOTALL)
+DECLARATIONS = ("WEIGHTS", "MEMORY", "OBSERVATION")
+"""Names of the top level that are read from the text."""
+DECLARATION_RULE = "assign it at the top level, alone on the left of `=`"
 
 MAX_SOURCE_CHARS = 50_000
 """Longer texts are refused unread: no honest reward needs them, and a parser bomb does."""
-MAX_FILE_BYTES = 1 << 20
-"""A reward file is read no further: it holds a program, and where it was exported the helpers that this uses."""
 MAX_MEMORY_NAMES = 64
 """Names in MEMORY: each is an array that is laid out again at every step."""
 MAX_OBSERVED_SIGNALS = 256
@@ -154,6 +147,7 @@ def parse_program(source: str) -> RewardProgram:
     memory = _read_number_dict(tree, "MEMORY", findings)
     findings += _find_excess_memory(tree, memory)
     observation = _read_observation(tree, findings)
+    findings += _find_unread_declarations(tree)
     arguments = _check_arguments(function, findings) if function else ()
     if function and not any(isinstance(node, ast.Return) and node.value for node in ast.walk(function)):
         findings.append(
@@ -166,87 +160,6 @@ def parse_program(source: str) -> RewardProgram:
     if any(finding.severity == "error" for finding in findings):
         raise build_program_error(findings)
     return RewardProgram(source, weights, memory, arguments, find_signal_reads(tree), observation)
-
-
-def load_reward(path: Path | str) -> RewardProgram:
-    """Read a reward program from a file.
-
-    Raises:
-        ProgramError: if the file cannot be read as text, or its text is no program.
-    """
-    text = _read_text(Path(path))
-    program, exported = (
-        parse_program(_keep_program_lines(text)),
-        _EXPORTED.search(text),
-    )  # an error names the line in the file
-    return parse_program(exported[1].strip("\n") + "\n") if exported else program
-
-
-def read_source(path: Path) -> str:
-    """Read the text of a reward file, which need not be a program.
-
-    Of a file that `rewardsmith export` wrote it is the program's part, on the lines that it has in the file.
-
-    Raises:
-        ProgramError: if it cannot be read as text.
-    """
-    return _keep_program_lines(_read_text(path))
-
-
-def _keep_program_lines(text: str) -> str:
-    exported = _EXPORTED.search(text)
-    return text if exported is None else "\n" * text.count("\n", 0, exported.start(1)) + exported[1]
-
-
-def _read_text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-        if len(data) > MAX_FILE_BYTES:
-            raise ProgramError(f"the reward file {str(path)!r} has more than the {MAX_FILE_BYTES:,} bytes allowed")
-        text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig").read()
-    except OSError as error:
-        raise ProgramError(f"cannot read the reward file {str(path)!r}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        reason = f"line {line} is not UTF-8 text; save the file in the encoding UTF-8"
-        raise ProgramError(f"cannot read the reward file {str(path)!r}: {reason}") from error
-    if not text.strip():
-        raise ProgramError(f"the reward file {str(path)!r} is empty; it has to define a function `reward`")
-    return text
-
-
-def replace_weights(source: str, weights: Mapping[str, float]) -> str:
-    r"""Replace weights in a program's text; the rest of it stays as it is, comments included.
-
-    >>> text = "WEIGHTS = {'up': 2}  # tuned\ndef reward(after):\n    return {'up': after.height}"
-    >>> replace_weights(text, {"up": 0.5}).splitlines()[0]
-    "WEIGHTS = {'up': 0.5}  # tuned"
-
-    Args:
-        source: a program.
-        weights: term name to weight; a term that it does not name keeps its own.
-
-    Raises:
-        ProgramError: if the text is no program.
-    """
-    parse_program(source)
-    tree = python_ast.parse_module(source)
-    written = {name: repr(float(weight)) for name, weight in weights.items()}
-    node = _find_assignment(tree, "WEIGHTS")
-    if node is None:
-        first = next(statement for statement in tree.body if not _is_preamble(statement))
-        return apply_edits(source, [(first, "before", f"WEIGHTS = {{{_format_items(written)}}}\n\n\n")])
-    literal = node.value
-    assert isinstance(literal, ast.Dict)  # `parse_program` has read it as a dict of numbers
-    edits: list[Edit] = []
-    named = {str(ast.literal_eval(key)): value for key, value in zip(literal.keys, literal.values, strict=True) if key}
-    for name, value in named.items():
-        if name in written:
-            edits.append((value, "instead", written.pop(name)))
-    if written:
-        edits.append((literal, "inside", _format_items(written) + (", " if named else "")))
-    return apply_edits(source, edits)
 
 
 def build_program_error(findings: Sequence[Finding]) -> ProgramError:
@@ -299,7 +212,7 @@ def _check_arguments(function: ast.FunctionDef, findings: list[Finding]) -> tupl
 
 def _read_number_dict(tree: ast.Module, name: str, findings: list[Finding]) -> dict[str, float]:
     """Read the dict of numbers assigned to `name` at the top level; {} if there is no such dict."""
-    node = _find_assignment(tree, name)
+    node = find_assignment(tree, name)
     if node is None:
         return {}
     try:
@@ -316,7 +229,7 @@ def _read_number_dict(tree: ast.Module, name: str, findings: list[Finding]) -> d
 
 def _find_excess_memory(tree: ast.Module, memory: Mapping[str, float]) -> list[Finding]:
     """Find that MEMORY has more names than are allowed."""
-    node = _find_assignment(tree, "MEMORY")
+    node = find_assignment(tree, "MEMORY")
     if node is None or len(memory) <= MAX_MEMORY_NAMES:
         return []
     message = f"MEMORY has {len(memory):,} names; at most {MAX_MEMORY_NAMES} are allowed"
@@ -325,7 +238,7 @@ def _find_excess_memory(tree: ast.Module, memory: Mapping[str, float]) -> list[F
 
 def _read_observation(tree: ast.Module, findings: list[Finding]) -> tuple[str, ...]:
     """Read the names that OBSERVATION declares, each once; () if it declares nothing."""
-    node = _find_assignment(tree, "OBSERVATION")
+    node = find_assignment(tree, "OBSERVATION")
     if node is None:
         return ()
     try:
@@ -342,47 +255,33 @@ def _read_observation(tree: ast.Module, findings: list[Finding]) -> tuple[str, .
     return ()
 
 
-def _find_assignment(tree: ast.Module, name: str) -> ast.Assign | ast.AnnAssign | None:
+def _find_unread_declarations(tree: ast.Module) -> list[Finding]:
+    """Find declarations that are bound in a way that is not read: in a function, in a tuple, by `:=`."""
+    read = {id(target) for node in tree.body for target in _list_assigned_names(node)}
+    return [
+        Finding(node.id.lower(), f"{node.id} is declared where it is not read; {DECLARATION_RULE}", line=node.lineno)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in DECLARATIONS
+        if id(node) not in read
+    ]
+
+
+def _list_assigned_names(node: ast.stmt) -> list[ast.Name]:
+    """List the names that a statement assigns as a whole: `a` in `a = 1`, none in `a, b = 1, 2`."""
+    targets: Sequence[ast.expr] = ()
+    if isinstance(node, ast.Assign):
+        targets = node.targets
+    elif isinstance(node, ast.AnnAssign):
+        targets = (node.target,)
+    return [target for target in targets if isinstance(target, ast.Name)]
+
+
+def find_assignment(tree: ast.Module, name: str) -> ast.Assign | ast.AnnAssign | None:
     """Find the last top-level assignment to `name`: the one that counts when the text runs."""
     last: ast.Assign | ast.AnnAssign | None = None
     for node in tree.body:
-        if isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-                last = node
+        if isinstance(node, ast.Assign | ast.AnnAssign) and name in [
+            target.id for target in _list_assigned_names(node)
+        ]:
+            last = node
     return last
-
-
-# ---------------------------------------------------------------- editing the text
-
-Edit = tuple[ast.AST, Literal["before", "inside", "instead"], str]
-"""A node, where the text goes (before it, after its opening bracket, or in its place), and the text."""
-
-
-def _is_preamble(statement: ast.stmt) -> bool:
-    """Return whether nothing may stand before it: a docstring or an import."""
-    docstring = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-    return docstring or isinstance(statement, ast.Import | ast.ImportFrom)
-
-
-def _format_items(written: Mapping[str, str]) -> str:
-    return ", ".join(f'"{name}": {number}' for name, number in written.items())
-
-
-def apply_edits(source: str, edits: list[Edit]) -> str:
-    """Apply the edits to the text; a node's columns count UTF-8 bytes."""
-    data = source.encode()
-    lines = [0, *(match.end() for match in re.finditer(rb"\r\n|\r|\n", data))]
-    spans: list[tuple[int, int, bytes]] = []
-    for node, place, text in edits:
-        decorators = getattr(node, "decorator_list", [])
-        start = lines[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
-        end = lines[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
-        if place == "before":
-            start = lines[decorators[0].lineno - 1] if decorators else start
-        if place == "inside":
-            start += 1
-        spans.append((start, end if place == "instead" else start, text.encode()))
-    for start, end, new in sorted(spans, reverse=True):
-        data = data[:start] + new + data[end:]
-    return data.decode()

@@ -5,6 +5,8 @@ base             the protocol, and the folder of a job
 local            worker processes on this machine (worker_process), as many as it carries (host)
 ray, slurm       executors whose jobs run on other machines, where remote_node does them
 probe, render_job, frames   jobs outside of a search: an environment's signals, a recorded episode's video and frames
+episode_steps    the steps of a recorded episode that are shown as frames and in tables
+viewer           a policy in a window of this machine
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from rewardsmith.contract import bounded_files, records
-from rewardsmith.contract.errors import RunError
-from rewardsmith.contract.records import CurvePoint, Job, JobResult, Rung
+from rewardsmith.contract.errors import ConfigError, RunError
+from rewardsmith.contract.records import CurvePoint, Job, JobResult, Rung, TrainJob
 
 R = TypeVar("R", bound=JobResult)
 
@@ -69,6 +69,16 @@ def load_finished(job: Job[R], out: Path) -> R | None:
         return records.read(job.result_type, out / "result.json") if recorded_job == records.dump(job) else None
     except (OSError, ValueError):
         return None
+
+
+def refuse_rungs(job: Job[JobResult]) -> None:
+    """Refuse a training with rungs, for executors whose trainings run through.
+
+    Raises:
+        ConfigError: if the job is one.
+    """
+    if isinstance(job, TrainJob) and job.rungs:
+        raise ConfigError("search.rungs needs executor.kind = 'local': on a cluster trainings run through")
 
 
 def prepare_folder(job: Job[JobResult], out: Path) -> None:

@@ -21,9 +21,9 @@ from typing import Any
 from rewardsmith.contract import import_path, records
 from rewardsmith.contract.build_id import RUNNING_BUILD
 from rewardsmith.contract.errors import ConfigError, RunError, WorkerFailed
-from rewardsmith.contract.records import CurvePoint, Job, TrainJob
+from rewardsmith.contract.records import CurvePoint, Job
 from rewardsmith.executors import remote_node
-from rewardsmith.executors.base import Decide, OnEvent, R, load_finished, prepare_folder
+from rewardsmith.executors.base import Decide, OnEvent, R, load_finished, prepare_folder, refuse_rungs
 from rewardsmith.executors.local import is_resident
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ LEAVE_S = 30.0
 """How long closing waits for jobs to notice; they look once every `POLL_S`, between points of a curve."""
 CONNECT_S, LOOK_S = 5.0, 60.0
 NO_MODULES = "/"
-"""Where Ray is started: its workers import modules from the folder in which it is, and first of all from there."""
+"""Folder in which Ray is started: its workers import modules from it before all others."""
 NEEDED = ("rewardsmith", "numpy", "torch", "stable-baselines3", "gymnasium", "mujoco")
 """Packages that every node must have."""
 
@@ -90,8 +90,7 @@ class RayExecutor:
         earlier_result = load_finished(job, out)
         if earlier_result is not None:
             return earlier_result
-        if isinstance(job, TrainJob) and job.rungs:
-            raise ConfigError("search.rungs needs executor.kind = 'local': on a cluster trainings run through")
+        refuse_rungs(job)
         cause, curve = "", list[CurvePoint]()
         for number in range(1, ATTEMPTS + 1):
             with self._free_slots, self._count_running():
@@ -165,7 +164,7 @@ class RayExecutor:
         """Yield the messages of a task.
 
         Raises:
-            _Lost: if its node is lost.
+            _NodeLost: if its node is lost.
             WorkerFailed: if the executor is closed meanwhile, or the node cannot do it.
         """
         errors = self._ray.exceptions
@@ -211,12 +210,9 @@ class RayExecutor:
             token = "where it wants a token, RAY_AUTH_MODE=token and RAY_AUTH_TOKEN must be set"
             raise RunError(f"no Ray cluster can be used at {address}: {_last_line(error)}; {token}") from error
 
-    def _compare_nodes(self) -> tuple[str, ...]:
-        """Return a line for each node whose packages differ from this machine's.
-
-        Raises:
-            RunError: if a node lacks one.
-        """
+    def _ask_versions(self) -> dict[str, Any]:
+        """Ask every node at once for the versions of its packages; return address to Ray's reference to the answer."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         # Nested, so that Ray sends its code: it must also run where rewardsmith is missing.
         def versions(names: tuple[str, ...]) -> dict[str, str | None]:
@@ -234,21 +230,23 @@ class RayExecutor:
                 installed["rewardsmith"] = RUNNING_BUILD
             return installed
 
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        local_versions = {name: metadata.version(name) for name in NEEDED} | {"rewardsmith": RUNNING_BUILD}
-
-        # Ask every node at once.
         task = self._ray.remote(num_cpus=0, max_retries=0)(versions)
         answers = {}
         for node in self._ray.nodes():
             if node["Alive"]:
                 placement = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
                 answers[node["NodeManagerAddress"]] = task.options(scheduling_strategy=placement).remote(NEEDED)
+        return answers
 
-        # Compare what they have with what is installed here.
+    def _compare_nodes(self) -> tuple[str, ...]:
+        """Return a line for each node whose packages differ from this machine's.
+
+        Raises:
+            RunError: if a node lacks one.
+        """
+        local_versions = {name: metadata.version(name) for name in NEEDED} | {"rewardsmith": RUNNING_BUILD}
         differences = []
-        for address, answer in answers.items():
+        for address, answer in self._ask_versions().items():
             try:
                 node_versions = self._ray.get(answer, timeout=LOOK_S)
             except (self._ray.exceptions.RayError, TimeoutError) as error:

@@ -17,9 +17,9 @@ from typing import Any
 
 from rewardsmith.contract import bounded_files, build_id, import_path
 from rewardsmith.contract.errors import ConfigError, RewardsmithError, RunError, WorkerFailed
-from rewardsmith.contract.records import Job, Training, TrainJob, load_job
+from rewardsmith.contract.records import Job, Training, load_job
 from rewardsmith.executors import remote_node
-from rewardsmith.executors.base import Decide, OnEvent, R, load_finished, prepare_folder
+from rewardsmith.executors.base import Decide, OnEvent, R, load_finished, prepare_folder, refuse_rungs
 from rewardsmith.executors.local import LocalExecutor
 
 logger = logging.getLogger(__name__)
@@ -91,8 +91,7 @@ class SlurmExecutor:
         earlier_result = load_finished(job, out)
         if earlier_result is not None:
             return earlier_result
-        if isinstance(job, TrainJob) and job.rungs:
-            raise ConfigError("search.rungs needs executor.kind = 'local': on a cluster trainings run through")
+        refuse_rungs(job)
         cause: str | None = None
         for number in range(1, ATTEMPTS + 1):
             with self._free_slots:

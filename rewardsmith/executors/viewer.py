@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from rewardsmith.contract import import_path, records
+from rewardsmith.contract import import_path, opengl, records
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import RenderJob
 from rewardsmith.executors.worker_process import scrub_environment
@@ -75,5 +75,5 @@ def _build_environment(job: RenderJob, module_folder: Path | None) -> dict[str, 
     names = (*WINDOW_VARIABLES, *check_pass_env(job.env.pass_env, "pass_env"))
     environment = scrub_environment(os.environ, module_folder)
     # MuJoCo's viewer opens a window by itself; a backend without a screen would keep others from it.
-    environment.pop("MUJOCO_GL", None)
+    environment.pop(opengl.VARIABLE, None)
     return environment | {name: os.environ[name] for name in names if name in os.environ}

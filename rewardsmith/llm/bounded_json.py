@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 MAX_DEPTH = 64
-"""Lists and objects within each other; real replies have about 6."""
+"""Largest depth of nested lists and objects; real replies have about 6."""
 
 
 def parse_json(text: str) -> object:

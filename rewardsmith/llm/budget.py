@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rewardsmith.spec.settings import BudgetSettings, ModelSettings
 
 USUAL_ANSWER_TOKENS = 8192
-"""Reserved for an answer whose length is left to the endpoint."""
+"""Tokens that are reserved for an answer whose length is left to the endpoint."""
 
 
 class Reservation:

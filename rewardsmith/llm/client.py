@@ -1,4 +1,4 @@
-"""One OpenAI-compatible endpoint: sends a request, tries again where that may help, says clearly why not.
+"""Client of one OpenAI-compatible endpoint: sends requests, repeats those that may succeed, explains failures.
 
 The SDK's own retries are off; `retry` is the only layer. Several samples are several calls: servers ignore `n`.
 """
@@ -37,10 +37,10 @@ LIST_TIMEOUT_S = 10.0
 MASKED_CHARS = 3
 """The shortest secret that is masked in an endpoint's words; a shorter one would be found in any word."""
 MESSAGE_CHARS = 300
-"""Of an endpoint's words in a message."""
+"""Largest number of characters of an endpoint's words in a message."""
 
 LostAttemptListener = Callable[[str, bool], None]
-"""Is told why an attempt gave no answer, and whether another follows."""
+"""Receives the reason why an attempt gave no answer, and whether another follows."""
 
 
 def ignore_notice(message: str) -> None:
@@ -69,7 +69,7 @@ class Endpoint:
             settings: where and how to ask.
             key: the API key.
             transport: what to send through instead of the network; for tests.
-            notice: told in a line when an attempt failed and another will be made.
+            notice: receives a line when an attempt failed and another will be made.
             home: the folder that the files of pictures are named from.
 
         Raises:
@@ -117,8 +117,8 @@ class Endpoint:
 
         Args:
             request: what is wanted.
-            lost: told of each attempt that was sent and gave no answer, since its provider may bill it; what it raises
-                ends the call.
+            lost: receives each attempt that was sent and gave no answer, since its provider may bill it; what it
+                raises ends the call.
 
         Raises:
             ModelUnavailable: if no connection or no answer could be had in all attempts.

@@ -80,7 +80,7 @@ class PromptDesk:
             return tuple(prompt for prompt in self._waiting.values() if prompt.id not in self._answers)
 
     def take_next(self) -> WaitingPrompt | None:
-        """Return the oldest prompt that was not shown yet, else the oldest that waits; None where none waits."""
+        """Return the oldest prompt that was not shown yet, else the oldest that waits; None if none waits."""
         waiting = self.list_waiting()
         with self._changed:
             fresh = (prompt for prompt in waiting if prompt.id not in self._shown)

@@ -24,7 +24,7 @@ PARAMETER_REFUSALS = (400, 404, 415, 422)
 NEVER_ABOUT_PARAMETERS = (401, 402, 403, 407, 429)
 
 _OTHER_NAMES = re.compile(r"(expected one of|allowed (fields|parameters|values)|supported parameters).*", re.DOTALL)
-"""What a refusal lists beside the parameter that it is about."""
+"""Other parameters that a refusal lists beside the one that it is about."""
 _REFUSING = re.compile(
     r"not (be )?(support|allow|permit|enabl|implement|accept|recogni|valid)|n't (support|allow|accept)|unsupported|"
     r"unrecogni[sz]ed|unknown|unexpected|invalid|deprecated|extra (input|field)|only|must|cannot|exception"
@@ -54,15 +54,15 @@ class Dialect:
     """The variant of a request that an endpoint accepts, as far as it is known."""
 
     temperature: bool = True
-    """It takes a temperature."""
+    """Whether the endpoint takes a temperature."""
     effort: bool = True
-    """It takes a reasoning effort."""
+    """Whether it takes a reasoning effort."""
     length: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    """What it calls the bound of an answer's length."""
+    """Its parameter for the bound of an answer's length."""
     system: bool = True
-    """It takes a system message."""
+    """Whether it takes a system message."""
     pictures: bool = True
-    """It takes pictures."""
+    """Whether it takes pictures."""
 
     def learn_from_refusal(self, refusal: Refusal, request: Request) -> Dialect | None:
         """Return the dialect to try after a refusal; None where the refusal is about something else.
@@ -89,7 +89,7 @@ class Dialect:
         return None
 
     def guess_from_silence(self, refusal: Refusal, request: Request) -> Dialect | None:
-        """Return the dialect to try after an internal error without a reason; None where there is nothing to guess.
+        """Return the dialect to try after an internal error without a reason; None if there is nothing to guess.
 
         A chat template that fails on the system message ends in such an error behind some servers.
         """
@@ -164,7 +164,7 @@ def _refuses_system_role(words: str) -> bool:
 
 
 def _is_silent(words: str) -> bool:
-    """Return whether an internal error says no more than that it is one."""
+    """Return whether an internal error gives no reason."""
     plain = re.sub(r"[^a-z ]", " ", words.lower()).split()
     return set(plain) <= {
         "internal",
@@ -181,7 +181,7 @@ def _is_silent(words: str) -> bool:
 
 
 def _is_about_pictures(words: str) -> bool:
-    """Return whether a refusal, in lower case, says that the endpoint takes text alone."""
+    """Return whether a refusal, in lower case, means that the endpoint takes no pictures."""
     named = any(word in words for word in ("image", "vision", "multimodal", "multi-modal"))
     return named or ("content" in words and "string" in words)
 

@@ -24,7 +24,7 @@ NO_MODEL_NEEDED = "`--designer symbolic` needs no model and no key"
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 UNUSED_KEY = "unused"
-"""Sent to a server on this machine when no key is set: most of them want none, the SDK wants something."""
+"""Key for a server on this machine when none is set: most servers need none, but the SDK needs one."""
 
 _REQUEST_PATH = "/chat/completions"
 _API_VERSION = re.compile(r"/v\d")
@@ -36,16 +36,16 @@ class Address:
     """The address of an endpoint, normalised."""
 
     base: str
-    """What requests go below; with the user name and password that it may carry, without a slash at its end."""
+    """Address below which requests are sent: with its user name and password, without a slash at its end."""
     shown: str
-    """The same for messages and files: without user name, password and query."""
+    """Address for messages and files: without user name, password and query."""
     host: str
-    """In lower case, without brackets."""
+    """Host in lower case, without brackets."""
     scheme: str
     query: tuple[tuple[str, str], ...]
     """Parameters that are sent with every request, such as ("api-version", "2024-10-21")."""
     secrets: tuple[str, ...]
-    """What no message may show."""
+    """Texts that no message may show."""
 
     @property
     def names_version(self) -> bool:
@@ -113,7 +113,7 @@ def find_key(settings: ModelSettings) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine, so that no proxy lies on the way.
+    """Return whether a host is this machine, which is reached without a proxy.
 
     >>> is_loopback("127.0.0.2"), is_loopback("0.0.0.0"), is_loopback("models.example")
     (True, True, False)

@@ -5,7 +5,7 @@ block quote. The block ends at the first of these:
 
 - a line that begins with at least as many of the same marks; words or stop tokens behind them are prose again,
 - such a line that names a language: it opens the next block, and the one before was never closed,
-- three backticks behind code on its line,
+- three backticks behind code on its line, in a block of Python or JSON,
 - a line that begins with a tag or a special token (`</answer>`, `<|im_end|>`), which no line of Python does,
 - a shorter line of the same marks, where no other end follows; the end of the text.
 
@@ -23,7 +23,7 @@ INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
 """Characters without width, which models leave before a fence."""
 
 MAX_BLOCKS = 200
-"""Blocks of a text that are looked for; what follows them is taken for words."""
+"""Largest number of blocks that are looked for in a text; the rest is taken as words."""
 MAX_LEAD = 200
 """Characters before a fence on its line, at most: blanks, list marks and marks of a block quote."""
 
@@ -41,7 +41,8 @@ _LANGUAGES = (
     "html|xml|c|cpp|java|javascript|js|latex|tex|math|output|none"
 )
 _LANGUAGE = re.compile(rf"[ \t]*\{{?\.?(?:{_LANGUAGES})(?:[ \t]*$|[ \t]+\w+=|[:{{}}])", re.IGNORECASE)
-_PYTHON = re.compile(r"[ \t]*(?:$|\{?\.?(?:python|py)|[^\w\s])", re.IGNORECASE)
+_PYTHON = re.compile(r"[ \t]*(?:$|\{?\.?(?:python|py|json)|[^\w\s])", re.IGNORECASE)
+"""The info of a block whose strings are quoted as Python's are, so that marks in them end nothing."""
 
 # What may end a block; each begins with a set of characters, which lets the search skip all others fast.
 _TAG = r"(?P<tag>(?<=<)(?:/?[A-Za-z_]+(?::\w+)?>|\||\uff5c)|(?<=\u25c1)/?\w+\u25b7|(?<=\[)/?THINK\])"
@@ -69,7 +70,7 @@ class FencedBlock:
     info: str
     """Words behind the opening fence."""
     code: str
-    """What it holds, without the marks of a block quote around it; not dedented."""
+    """Its content, without the marks of a block quote around it; not dedented."""
     is_closed: bool
     """Whether a closing fence was found."""
     indent: int

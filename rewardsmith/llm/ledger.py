@@ -39,11 +39,11 @@ class LedgerEntry:
     cost_usd: float | None
     latency_s: float
     time: str
-    """When it was answered: UTC, ISO 8601."""
+    """Time of the answer: UTC, ISO 8601."""
     replayed: bool = False
-    """It was copied from another ledger; this run paid nothing for it."""
+    """Whether it was copied from another ledger, so that this run paid nothing for it."""
     most_usd: float | None = None
-    """The most that it can have cost, where its cost is unknown; None where the price is."""
+    """Largest possible cost, if the cost is unknown; None if the price is unknown too."""
 
     @property
     def spent(self) -> ModelUsage:
@@ -68,9 +68,9 @@ class FailedAttempt:
     tokens_in: int
     """About how many tokens it sent."""
     most: ModelUsage
-    """The most that it can have cost."""
+    """Largest possible use and cost."""
     time: str
-    """When it was given up: UTC, ISO 8601."""
+    """Time when it was given up: UTC, ISO 8601."""
 
     @property
     def spent(self) -> ModelUsage:

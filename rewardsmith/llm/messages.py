@@ -31,9 +31,9 @@ class Picture:
     label: str
     """What it shows, in a line that is sent before it."""
     file: str
-    """Where it lies, from the folder of the ledger."""
+    """Path relative to the folder of the ledger."""
     digest: str
-    """SHA-256 of its bytes, in hexadecimal: what an answer's name depends on."""
+    """SHA-256 of its bytes, in hexadecimal; an answer's name depends on it."""
 
     @classmethod
     def from_file(cls, label: str, path: Path, home: Path) -> Picture:
@@ -53,7 +53,7 @@ class Message:
     role: Speaker
     content: str
     pictures: tuple[Picture, ...] = ()
-    """They follow the text; only a user's message has some."""
+    """Pictures after the text; only a user's message has some."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class ModelAnswer:
     "reasoning" (no text beside the model's reasoning), or another word of the endpoint's."""
     tokens_in: int | None = None
     tokens_out: int | None = None
-    """None where the endpoint does not say."""
+    """Tokens of the answer; None if the endpoint does not say."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Completion:
     latency_s: float
     """Wall time of the call when it was paid for, retries included."""
     cached: bool
-    """It came from a ledger; nothing was paid now."""
+    """Whether it came from a ledger, so that nothing was paid now."""
 
 
 class LanguageModel(Protocol):

@@ -99,7 +99,9 @@ class ModelPool:
         name = settings.model or (self._recording.find_model(role) if self._recording else None)
         if not name:
             option = "--model NAME" if role == "designer" else f"--model {role}=NAME"
-            raise ConfigError(f"no language model is named for the {role}; choose one with {option}; {NO_MODEL_NEEDED}")
+            # A labelled signal needs a model, whoever designs.
+            hint = "" if role == "labeller" else f"; {NO_MODEL_NEEDED}"
+            raise ConfigError(f"no language model is named for the {role}; choose one with {option}{hint}")
         return settings.model_copy(update={"model": name})
 
     def _connect_endpoint(self, settings: LlmSettings) -> ModelConnection:
@@ -127,7 +129,7 @@ def build_model_pool(
         limits: what all calls of the run may use together, earlier sessions of it included.
         path: the run's own ledger, made with the first answer.
         roles: who will ask.
-        notice: told in a line when an attempt failed and another will be made.
+        notice: receives a line when an attempt failed and another will be made.
         coding_agent: what the designer asks in place of an endpoint; None asks the endpoint.
 
     Raises:

@@ -27,7 +27,7 @@ class Proxy:
     """A proxy, and the variable that names it."""
 
     url: str
-    """With the user name and password that it may carry."""
+    """Address of the proxy, with the user name and password that it may have."""
     variable: str
 
 
@@ -97,7 +97,7 @@ def _check_proxy(variable: str, value: str, host: str) -> str:
 
 
 def _describe_proxy_fault(url: str) -> str | None:
-    """Say what is wrong with a proxy's address; None where nothing is."""
+    """Say what is wrong with a proxy's address; None if nothing is."""
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - parsed when it is read

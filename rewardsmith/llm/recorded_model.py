@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rewardsmith.spec.settings import ModelSettings
 
 NO_TEXT = ("empty", "reasoning")
-"""How an answer ended that holds no text."""
+"""Ends of answers without a text."""
 
 
 class ModelConnection(Protocol):

@@ -1,4 +1,4 @@
-"""Parser of what an endpoint says when it gives no answer: its words, code and wish to wait, as servers write them.
+"""Parser of an endpoint's error responses: message, code and time to wait, in the forms that servers use.
 
 OpenAI, vLLM, llama.cpp, FastAPI, Google, OpenRouter (the provider's own words lie in `metadata.raw`), LiteLLM (the
 provider's error as text within its own), and pages of proxies, of which the title counts.
@@ -19,11 +19,11 @@ from rewardsmith.llm.retry import parse_duration_s, read_wait_header_s
 
 SHOWN_CHARS = 300
 DETAIL_CHARS = 20_000
-"""Kept to recognise what a refusal is about."""
+"""Characters of a refusal that are kept to recognise its subject."""
 ECHO_FIELDS = ("input", "body", "request", "request_body")
-"""Under which servers repeat the request; pydantic's faults do."""
+"""Fields in which servers repeat the request, as pydantic's faults do."""
 LOST_STATUS = 502
-"""What an error amounts to that came under the status of a success and names no status."""
+"""Status of an error that came with the status of a success and names no status itself."""
 
 _TITLE = re.compile(r"<(title|h1)\b[^>]*>(.*?)</\1\s*>", re.IGNORECASE | re.DOTALL)
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
@@ -43,27 +43,27 @@ class Refusal:
     """An endpoint's answer other than success."""
 
     status: int
-    """Of HTTP, or what an error under the status of a success amounts to."""
+    """Status of HTTP; for an error that came with the status of a success, the status that it should have had."""
     words: str = ""
-    """What it said, in one line."""
+    """Its message, in one line."""
     code: str | None = None
     """The error's code or type, where it has one."""
     details: str = ""
-    """Everything that it said."""
+    """Its whole text."""
     wait_s: float | None = None
-    """How long it asks to wait."""
+    """Seconds that it asks to wait."""
     location: str | None = None
-    """Where it sends the request instead."""
+    """Address to which it redirects the request."""
     begun: bool = False
-    """An answer had begun, so that its provider may bill it."""
+    """Whether an answer had begun, so that its provider may bill it."""
     hidden: bool = False
-    """It came under the status of a success."""
+    """Whether it came with the status of a success."""
     status_unnamed: bool = False
-    """It is hidden, and names no status."""
+    """Whether it is hidden and names no status."""
 
     @property
     def names_wrong_path(self) -> bool:
-        """Whether it says that nothing answers at this path."""
+        """Whether the endpoint has nothing at this path."""
         return self.status in (404, 405) or (self.status_unnamed and bool(_WRONG_PATH.search(self.details)))
 
 
@@ -137,7 +137,7 @@ def build_lost_answer_error(error: object, finish: str) -> RequestRefused:
 
 
 def find_words(data: object) -> str:
-    """Find what an error says to a person; "" where it says nothing.
+    """Find the readable message of an error; "" without one.
 
     >>> find_words({"error": {"message": "Provider returned error", "metadata": {"raw": "out of memory"}}})
     'Provider returned error: out of memory'

@@ -1,4 +1,4 @@
-"""Answers from another run's ledger: strictly (a miss is an error that says what differs), or as a cache."""
+"""Answers from another run's ledger: strictly (a miss is an error that names the difference), or as a cache."""
 
 from __future__ import annotations
 

@@ -5,14 +5,18 @@ Any body ends in a `ModelAnswer` or in one of the two errors: `NoCompletion`, or
 
 from __future__ import annotations
 
+import json
+import re
+
 from rewardsmith.llm.bounded_json import get_field, parse_json
 from rewardsmith.llm.messages import ModelAnswer
 from rewardsmith.llm.prompts import to_one_line
 from rewardsmith.llm.refusals import build_lost_answer_error, build_refusal_error, shorten_page
 
 SHOWN_CHARS = 200
+_COMPLETION_START = re.compile(r'\s*\{\s*"(?:id|object|created|model|choices)"\s*:')
 MAX_TOKENS = 10**9
-"""A count beyond it is no count."""
+"""Largest count of tokens that is believed."""
 
 FINISH_WORDS = {
     "stop": (
@@ -55,7 +59,9 @@ def parse_completion(body: str) -> ModelAnswer:
     """
     try:
         data = parse_json(_skip_comments(body))
-    except ValueError:
+    except ValueError as error:
+        if isinstance(error, json.JSONDecodeError) and _is_cut_off(body):
+            raise build_lost_answer_error(None, "none: the response ends in the middle") from None
         raise NoCompletion(f"{shorten_page(body, SHOWN_CHARS)!r}") from None
     choices = get_field(data, "choices")
     if isinstance(choices, list) and choices:
@@ -79,8 +85,13 @@ def parse_model_names(body: str) -> tuple[str, ...]:
     return tuple(sorted(_replace_surrogates(name) for name in names if isinstance(name, str)))
 
 
+def _is_cut_off(body: str) -> bool:
+    """Return whether a body begins as a chat completion does and ends within it."""
+    return _COMPLETION_START.match(body) is not None and not body.rstrip().endswith("}")
+
+
 def _is_error(data: object) -> bool:
-    """Return whether a body without choices says what went wrong."""
+    """Return whether a body without choices has an error message."""
     words = [get_field(data, name) for name in ("message", "msg", "detail")]
     return bool(get_field(data, "error") or get_field(data, "errors")) or any(
         isinstance(word, str) and word for word in words
@@ -99,7 +110,7 @@ def _parse_choice(choice: object, usage: object) -> ModelAnswer:
     """Parse the answer in the first of the choices."""
     message = get_field(choice, "message")
     content = get_field(message, "content")
-    text = _join_content(content) or _join_content(get_field(choice, "text"))
+    text = _join_content(content) or _join_content(get_field(choice, "text")) or _join_call_arguments(message)
     finish = _parse_finish(get_field(choice, "finish_reason"))
 
     # The provider was lost after the status of a success had been sent.
@@ -143,6 +154,15 @@ def _join_content(content: object) -> str:
     return ""
 
 
+def _join_call_arguments(message: object) -> str:
+    """Return the arguments of the tools that a message calls: a model that answers so has written its answer there."""
+    calls = get_field(message, "tool_calls")
+    functions = [get_field(call, "function") for call in calls] if isinstance(calls, list) else []
+    arguments = [get_field(called, "arguments") for called in [*functions, get_field(message, "function_call")]]
+    texts = [value if isinstance(value, str) else json.dumps(value) for value in arguments if value]
+    return "\n".join(texts)
+
+
 def _find_refusal_part(content: object) -> object:
     """Return the refusal among a content's parts; None if no part is a refusal."""
     parts = content if isinstance(content, list) else [content]
@@ -151,7 +171,7 @@ def _find_refusal_part(content: object) -> object:
 
 
 def _has_reasoning(message: object) -> bool:
-    """Return whether a message's text stands in its reasoning."""
+    """Return whether a message has its text in the field for reasoning."""
     content = get_field(message, "content")
     parts = content if isinstance(content, list) else []
     fields = (get_field(message, name) for name in ("reasoning_content", "reasoning", "reasoning_details", "thinking"))

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PASSING_STATUS = (408, 409, 425, 429)
-"""Besides all of 5xx: a timeout, a lock, a rate limit."""
+"""Statuses that may pass, besides all of 5xx: a timeout, a lock, a rate limit."""
 FINAL_STATUS = (501, 505)
-"""Of 5xx, those that say that the server cannot do it."""
+"""Statuses of 5xx that do not pass: the server cannot do it."""
 FINAL_CODES = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
-"""Sent with a 429, but no waiting mends them."""
+"""Codes that come with a 429 and do not pass."""
 
 FIRST_WAIT_S = 1.0
 MAX_WAIT_S = 60.0
 MAX_RETRY_AFTER_S = 300.0
-"""A server that asks for more is taken as down: a search should end orderly rather than stand still."""
+"""A server that asks for a longer wait counts as down: a search should end rather than hang."""
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION_PART = re.compile(

@@ -15,9 +15,9 @@ from rewardsmith.llm.messages import Completion, LanguageModel, Message
 from rewardsmith.llm.thoughts import Span, split_thoughts
 
 MAX_CHARS = 100_000
-"""Of an answer; beyond it nothing is looked for."""
+"""Characters of an answer in which JSON is looked for."""
 MAX_TRIES = 500
-"""Opening braces that are looked at."""
+"""Opening braces at which JSON is tried."""
 _LINE_OBJECT = re.compile(r"^[ \t]*(?=\{)", re.MULTILINE)
 _TRAILING_COMMA = re.compile(r",(?=\s*[}\]])")
 

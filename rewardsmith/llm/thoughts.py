@@ -83,7 +83,7 @@ class SplitText:
     """A model's text without its thoughts."""
 
     answer: str
-    """What is said, with a line break in place of each thought and each mark."""
+    """The answer, with a line break in place of each thought and each mark."""
     open_thought: str = ""
     """Text of a thought that is opened and never closed; "" where each is closed."""
     is_balanced: bool = True
@@ -134,7 +134,7 @@ class _Splitter:
         while True:
             # The next fenced block is taken as it is; a line in it that begins with a mark ends it.
             mark = marks.next(position)
-            if opening is not None and opening.start() < position:
+            if opening is not None and fences.fence_start(opening) < position:
                 opening = fences.find_opening(text, position) if self._blocks < fences.MAX_BLOCKS else None
             if opening is not None and (mark is None or fences.fence_start(opening) <= mark.start()):
                 end = fences.read_block(text, opening).end

@@ -25,18 +25,18 @@ from rewardsmith.llm.network_settings import build_tls_context, find_proxy
 from rewardsmith.llm.response import NoCompletion
 
 MAX_BYTES = 16 << 20
-"""Of an answer, before and after decompression; the longest answers of models are under 1 MiB."""
+"""Largest answer, before and after decompression; the longest answers of models are under 1 MiB."""
 MAX_MOVES = 3
-"""Redirects within the same server that are followed."""
+"""Largest number of redirects within the same server that are followed."""
 MOVES = (307, 308)
 """Redirects that keep the method and the body; the others turn a POST into a GET."""
 WRITE_BYTES = 64 << 10
-"""Written at a time, so that the deadline is looked at in between."""
+"""Bytes that are written at once, so that the deadline is checked in between."""
 DEADLINE = "rewardsmith_deadline"
-"""A request's extension: the monotonic time after which it is given up."""
+"""Extension of a request: the monotonic time after which it is given up."""
 
 _CONNECTIONS = 1000
-"""At once; as many as the SDK allows."""
+"""Connections at once; as many as the SDK allows."""
 _IDLE_CONNECTIONS = 0
 """Kept for the next call: none. Servers close one after an internal error (`transformers serve` does), and a call that
 takes seconds is not slower for a connection of its own."""
@@ -238,7 +238,7 @@ def _oversize_error() -> NoCompletion:
 
 
 def _find_move(url: httpx2.URL, response: httpx2.Response) -> httpx2.URL | None:
-    """Return where a response says that the same request is to be sent, where that is on the same server."""
+    """Return the address of a redirect to the same server; None for any other response."""
     if response.status_code not in MOVES or "location" not in response.headers:
         return None
     try:

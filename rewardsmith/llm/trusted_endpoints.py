@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import write_text
 from rewardsmith.llm.endpoint import LOOPBACK, redact_address
-from rewardsmith.spec.config import Layer, read_environment_layer
+from rewardsmith.spec.config import Layer
+from rewardsmith.spec.config_layers import read_environment_layer
 from rewardsmith.spec.settings import ModelSettings
 
 if TYPE_CHECKING:

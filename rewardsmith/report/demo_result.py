@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from rewardsmith.contract.fitness.judged import describe_fitness_source
 from rewardsmith.contract.records import Interval, Result
 from rewardsmith.contract.text import format_number, pluralize
-from rewardsmith.report.tables import TableColumn, format_estimate, print_program, print_table
+from rewardsmith.report.result_lines import format_estimate
+from rewardsmith.report.tables import TableColumn, print_program, print_table
 from rewardsmith.report.text import compare_with_baseline, replace_control_chars
 from rewardsmith.report.video import ENVIRONMENT_REWARD, FINAL_OWNER, VideoClip
 from rewardsmith.search.storage.layout import RunLayout

@@ -81,6 +81,7 @@ def render_report(run: Run, data: RunData, folder: Path, axes: Sequence[str] = (
             search_chart=line_chart.layout_charts(_search_lines(data), levels),
             term_charts=_term_charts(data),
             multiplier_charts=_multiplier_charts(data),
+            weight_charts=_weight_charts(data),
             maps=draw_term_maps(run, best, axes) if best else None,
             lineage=layout_lineage(data.candidates, best.id if best else None),
             archive=layout_archive(run.task.behaviour, data.candidates, find_random_fitness(data.result)),
@@ -153,6 +154,12 @@ def _term_charts(data: RunData) -> tuple[LineChart, ...]:
 def _multiplier_charts(data: RunData) -> tuple[LineChart, ...]:
     """Return the charts of the Lagrange multipliers of the best program's training."""
     lines = [ChartLine(one.limit, one.multipliers, index % TONES) for index, one in enumerate(data.limits)]
+    return line_chart.layout_charts(lines)
+
+
+def _weight_charts(data: RunData) -> tuple[LineChart, ...]:
+    """Return the charts of the learned weights of the best program's training."""
+    lines = [ChartLine(name, course, index % TONES) for index, (name, course) in enumerate(data.learned_weights)]
     return line_chart.layout_charts(lines)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -15,21 +14,12 @@ from rewardsmith.contract.fitness.judged import describe_fitness_source
 from rewardsmith.contract.records import Brief, Candidate, CurvePoint, Result
 from rewardsmith.contract.text import format_number, pluralize
 from rewardsmith.report.estimates import HEADING, CandidateEstimates, build_estimates
+from rewardsmith.report.progress import ProgressEstimate, describe_owner
 from rewardsmith.report.text import collect_remarks, format_duration, replace_control_chars
 from rewardsmith.search.callbacks import SearchCallback
 from rewardsmith.search.storage import Run
-from rewardsmith.search.storage.layout import (
-    BASELINE,
-    ENSEMBLE,
-    FINAL,
-    FINALISTS,
-    LINEAGE,
-    MEASURED_ID,
-    is_ablation,
-    is_finalist,
-    is_phase,
-    owner_of_training,
-)
+from rewardsmith.search.storage.journal_keys import owner_of_training
+from rewardsmith.search.storage.layout import BASELINE, FINAL, MEASURED_ID, is_ablation, is_finalist, is_phase
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -60,26 +50,6 @@ def open_view(stream: TextIO, json_: bool, run: Run) -> Iterator[SearchCallback]
             yield table
     else:
         yield PlainLines(stream, run)
-
-
-def describe_owner(owner: str) -> str:
-    """Name in words what trainings belong to.
-
-    >>> [describe_owner(owner) for owner in ("g0c00", "final/g1c00", "final/user", "final/ensemble-g0c00-g1c00")]
-    ['g0c00', 'final g1c00', 'program', 'ensemble']
-    >>> describe_owner("finalists/g1c00"), describe_owner("ablation/g1c00/without-effort")
-    ('finalist g1c00', 'without effort')
-    """
-    if is_ablation(owner):
-        return owner.rpartition("/")[2].replace("-", " ")
-    if is_finalist(owner):
-        return f"finalist {owner.removeprefix(f'{FINALISTS}/')}"
-    name = owner.removeprefix(f"{FINAL}/")
-    if name.startswith((f"{ENSEMBLE}-", f"{LINEAGE}-")):
-        return name.partition("-")[0]
-    if name == MEASURED_ID:
-        return "program"
-    return name if name == owner else f"final {name}"
 
 
 class JsonLines(SearchCallback):
@@ -180,48 +150,6 @@ class PlainLines(SearchCallback):
             self.stream.flush()
 
 
-class ProgressEstimate:
-    """Fraction of the search's trainings that is done, and an estimate of the time left."""
-
-    def __init__(self) -> None:
-        self.began = time.monotonic()
-        self.total = 0
-        """Environment steps of all planned trainings."""
-        self.env_steps = 1
-        """Environment steps of one training."""
-        self.done: dict[str, int] = {}
-        """Environment steps done, by training."""
-        self.resumed = 0
-        """Environment steps that an earlier session did."""
-
-    def set_plan(self, trainings: int, env_steps: int) -> None:
-        """Record how many trainings are planned, and restart the clock."""
-        self.total, self.env_steps = trainings * env_steps, env_steps
-        self.began = time.monotonic()
-
-    def record_point(self, training: str, point: CurvePoint) -> None:
-        """Record a training's progress."""
-        self.done[training] = min(point.env_steps, self.env_steps)
-
-    def record_end(self, training: str) -> None:
-        """Record a training's end; one without a single point was finished by an earlier session."""
-        if training not in self.done:
-            self.resumed += self.env_steps
-        self.done[training] = self.env_steps
-
-    def seconds_left(self) -> float | None:
-        """Return the estimated seconds until all trainings are done; None while nothing is measured."""
-        done = sum(self.done.values())
-        worked = done - self.resumed
-        if worked <= 0 or done >= self.total:
-            return None
-        return (time.monotonic() - self.began) / worked * (self.total - done)
-
-    def fraction_done(self) -> float:
-        """Return the fraction that is done, in [0, 1]."""
-        return min(1.0, sum(self.done.values()) / self.total) if self.total else 0.0
-
-
 @dataclass
 class LiveRow:
     """State of one candidate, or of one part of the final evaluation, in the live table."""
@@ -252,7 +180,7 @@ class LiveTable(SearchCallback):
         self.headline = "probing the environment"
         self.ended = False
         self.estimates = CandidateEstimates()
-        """Of the candidates, at the end of the search."""
+        """Estimates of the candidates, at the end of the search."""
 
     def on_search_start(self, trainings: int, env_steps: int) -> None:
         self.progress.set_plan(trainings, env_steps)

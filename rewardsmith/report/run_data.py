@@ -19,13 +19,8 @@ from rewardsmith.report.text import mean_metrics, metric_names
 from rewardsmith.search.finalists import read_finalists
 from rewardsmith.search.steps import evaluator
 from rewardsmith.search.storage import Event, Provenance, Run
-from rewardsmith.search.storage.layout import (
-    BASELINE,
-    RESULT_FILE,
-    final_owner,
-    is_training_of_search,
-    owner_of_training,
-)
+from rewardsmith.search.storage.journal_keys import is_training_of_search, owner_of_training
+from rewardsmith.search.storage.layout import BASELINE, RESULT_FILE, final_owner
 
 
 @dataclass(frozen=True)
@@ -35,7 +30,7 @@ class LearningCurve:
     name: str
     seeds: int
     points: tuple[tuple[float, float, float, float], ...]
-    """Environment steps; mean, minimum and maximum over the seeds. Of training episodes, with exploration."""
+    """Environment steps; mean, minimum and maximum over the seeds, in training episodes with exploration."""
     data: tuple[str, ...]
     """The trainings' records, relative to the run directory."""
 
@@ -47,7 +42,7 @@ class TermSummary:
     name: str
     weight: float
     stats: TermStats | None
-    """Under random actions; None if there was no trial scoring."""
+    """Values under random actions; None if there was no trial scoring."""
     paid_per_step: tuple[tuple[float, float], ...]
     """Environment steps, and the mean payment per step over training episodes, weight included."""
 
@@ -57,7 +52,7 @@ class LimitCourse:
     """A limit of `training.constraints` over a training."""
 
     limit: str
-    """As the setting has it: "effort <= 0.2"."""
+    """Text of the setting: "effort <= 0.2"."""
     mean: float
     """Mean of the term per step at the end of training, before its weight."""
     multipliers: tuple[tuple[float, float], ...]
@@ -75,7 +70,7 @@ class RoleCost:
     cost_usd: float | None
     """None if a price is unknown."""
     latency_s: float
-    """Mean of a call."""
+    """Mean duration of a call, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +94,16 @@ class RunData:
     train_cpu_s: float
     """CPU time of all trainings, in seconds."""
     env_steps: int
-    """Of all trainings so far."""
+    """Environment steps of all trainings so far."""
     metrics: tuple[ReportedMetric, ...] = ()
     """Metrics measured in addition to the fitness."""
     estimates: CandidateEstimates = field(default_factory=CandidateEstimates)
     """Fitness to expect of each candidate when it is retrained."""
+    learned_weights: tuple[tuple[str, tuple[tuple[float, float], ...]], ...] = ()
+    """Learned weight of each term in the reported training of the best program, first seed: environment steps, and the
+    weight there; empty where `training.blend` is fixed."""
     limits: tuple[LimitCourse, ...] = ()
-    """Of the reported training of the best program, first seed; empty without `training.constraints`."""
+    """Limited terms in the reported training of the best program, first seed; empty without `training.constraints`."""
 
 
 def load_run_data(run: Run) -> RunData:
@@ -145,6 +143,7 @@ def load_run_data(run: Run) -> RunData:
         metrics=metrics,
         estimates=build_estimates(candidates, read_finalists(run), result.best.id if result else None),
         limits=_follow_limits(_shown_trainings(trainings, best)) if best else (),
+        learned_weights=_follow_weights(_shown_trainings(trainings, best)) if best else (),
     )
 
 
@@ -249,6 +248,15 @@ def _follow_limits(trainings: Sequence[Training]) -> tuple[LimitCourse, ...]:
         multipliers = tuple((float(point.env_steps), point.multipliers[limit]) for point in points)
         courses.append(LimitCourse(limit, points[-1].terms[parse_limit(limit).term], multipliers))
     return tuple(courses)
+
+
+def _follow_weights(trainings: Sequence[Training]) -> tuple[tuple[str, tuple[tuple[float, float], ...]], ...]:
+    """Return the course of each learned weight in the first of the trainings."""
+    points = [point for point in trainings[0].curve if point.weights] if trainings else []
+    names = dict.fromkeys(name for point in points for name in point.weights)
+    return tuple(
+        (name, tuple((float(p.env_steps), p.weights[name]) for p in points if name in p.weights)) for name in names
+    )
 
 
 def _summarize_terms(best: Candidate) -> tuple[TermSummary, ...]:

@@ -23,7 +23,8 @@ from rewardsmith.contract.reward_program import Array, RewardProgram
 from rewardsmith.report.charts.heat_map import GridAxis, HeatMap, layout_heat_map
 from rewardsmith.report.video import FINAL_OWNER, RecordedEpisode, list_episodes
 from rewardsmith.sandbox import RewardProcess, open_process
-from rewardsmith.sandbox.recorded import EpisodeFile, TransitionFile, build_layout, score_recording
+from rewardsmith.sandbox.recorded import EpisodeFile, TransitionFile
+from rewardsmith.sandbox.recorded_scores import build_layout, score_recording
 from rewardsmith.search.storage import Run
 
 CELLS = 20
@@ -56,7 +57,7 @@ class TermMaps:
     x_name: str
     y_name: str
     transitions: tuple[int, int]
-    """Number before and after training; 0 where nothing was recorded."""
+    """Number of transitions before and after training; 0 if nothing was recorded."""
     rows: tuple[tuple[str, float, HeatMap, HeatMap | None], ...]
     """Term, or the total; the size of its full colour; its map before and after training."""
 
@@ -161,7 +162,7 @@ def _split_components(name: str, values: Array) -> dict[str, Array]:
 def _choose_axes(
     recordings: Sequence[ScoredStates], program: RewardProgram, axes: Sequence[str]
 ) -> tuple[GridAxis, GridAxis] | None:
-    """Return the axes that were named, or the two components that tell most about the total; None where none can.
+    """Return the axes that were named, or the two components that explain most of the total; None if there are none.
 
     Raises:
         ConfigError: if a named one was not recorded, or never changes.

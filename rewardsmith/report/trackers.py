@@ -211,6 +211,7 @@ def point_scalars(point: CurvePoint) -> dict[str, float]:
     values |= {f"terms/{name}": value for name, value in point.terms.items()}
     # MLflow takes no "<=" in a name.
     values |= {f"multipliers/{parse_limit(limit).tag}": value for limit, value in point.multipliers.items()}
+    values |= {f"weights/{name}": value for name, value in point.weights.items()}
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -14,8 +14,8 @@ import hashlib
 import json
 import statistics
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,9 +26,8 @@ from rewardsmith.contract.errors import ConfigError, RunError, WorkerFailed
 from rewardsmith.contract.records import Episode, Evaluation, RenderJob, Video
 from rewardsmith.contract.text import pluralize
 from rewardsmith.executors.base import Executor
-from rewardsmith.executors.local import LocalExecutor
 from rewardsmith.executors.render_job import POLICY_FILES, render_job_for_episode
-from rewardsmith.search import trusted_runs
+from rewardsmith.search import setup, trusted_runs
 from rewardsmith.search.storage import Run
 from rewardsmith.search.storage.layout import BASELINE, RESULT_FILE, final_owner, parse_candidate_id
 
@@ -180,7 +179,8 @@ def render_video(
     existing = _load_clip(folder / f"{name}.json")
     if existing is not None:
         return existing
-    with _open_executor(run, executor) as opened:
+    opening = nullcontext(executor) if executor else setup.open_local_worker(run)
+    with opening as opened:
         return _record_video(job, recorded[place], place, folder, name, opened)
 
 
@@ -324,17 +324,3 @@ def _load_clip(track: Path) -> VideoClip | None:
     if not file.is_file():
         return None
     return VideoClip(file, track, current_owner_name(data.owner), data.training, data.episode, data.video)
-
-
-@contextmanager
-def _open_executor(run: Run, executor: Executor | None) -> Iterator[Executor]:
-    if executor is not None:
-        yield executor
-        return
-    local = LocalExecutor(
-        1, run.config.limits.job_s, run.config.limits.memory_mib, trusted_runs.find_module_folder(run)
-    )
-    try:
-        yield local
-    finally:
-        local.close()

@@ -8,10 +8,12 @@ process    the trusted end, the same for every backend      inside/    the code 
 channel    the interface between it and the backends        local      sealed processes on this machine
 layers     the layers of the seal, in words
 doctor     the checks of `rewardsmith doctor`               docker     sealed processes in containers
-recorded   recorded episodes and transitions on disk, and their scores
+recorded, recorded_scores    recorded episodes and transitions on disk; their scores
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from rewardsmith.contract.records import Limits
 from rewardsmith.contract.reward_program import RewardProgram
@@ -43,13 +45,9 @@ def open_process(
     if limits.backend == "docker" or (limits.backend == "auto" and not can_seal()):
         from rewardsmith.sandbox.docker import DockerChannel
 
-        return SealedReward(
-            program, layout, limits, lambda spec, capacity: DockerChannel(spec, capacity, limits.memory_mib)
-        )
-    source = zygote or shared_zygote()
-    return SealedReward(
-        program, layout, limits, lambda spec, capacity: LocalChannel(source, spec, capacity, limits.memory_mib)
-    )
+        return SealedReward(program, layout, limits, partial(DockerChannel, memory_mib=limits.memory_mib))
+    connect = partial(LocalChannel, zygote or shared_zygote(), memory_mib=limits.memory_mib)
+    return SealedReward(program, layout, limits, connect)
 
 
 def remove_containers() -> tuple[str, ...]:

@@ -7,6 +7,7 @@ is left to NumPy.
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import os
@@ -26,7 +27,13 @@ SUFFIX = ".npy"
 LOCAL_HEADER = struct.Struct("<26xHH")
 """Fixed part of the header before a member of a zip file; it ends with the lengths of the name and of extra fields."""
 NPY_1_0 = b"\x93NUMPY\x01\x00"
+DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error)
+"""Errors that Python's zip files raise where bytes are damaged."""
 HEADER_LENGTH = struct.Struct("<H")
+
+
+class DamagedArrays(OSError, zipfile.BadZipFile):
+    """Raised when a file of arrays cannot be read because its bytes are damaged."""
 
 
 class ArrayFile:
@@ -36,13 +43,16 @@ class ArrayFile:
         """Open the file and read its directory.
 
         Raises:
-            OSError: if the file cannot be read.
-            zipfile.BadZipFile: if it is not an .npz file.
+            OSError: if the file cannot be read, a `DamagedArrays` if it is not an .npz file.
         """
+        self.path = path
         self._file = path.open("rb")
         try:
             status = os.fstat(self._file.fileno())
             self._members = _read_directory(path, (status.st_ino, status.st_size, status.st_mtime_ns))
+        except DAMAGES as error:
+            self._file.close()
+            raise _build_damage_error(path, error) from error
         except BaseException:
             self._file.close()
             raise
@@ -67,9 +77,12 @@ class ArrayFile:
         Raises:
             KeyError: if there is no array of that name.
             ValueError: if it is not a plain array.
-            zipfile.BadZipFile: if its bytes are damaged.
+            DamagedArrays: if its bytes are damaged.
         """
-        content = self._read_member(self._members[name])
+        try:
+            content = self._read_member(self._members[name])
+        except DAMAGES as error:
+            raise _build_damage_error(self.path, error) from error
         start = len(NPY_1_0) + HEADER_LENGTH.size
         if not content.startswith(NPY_1_0) or len(content) < start:
             return self._read_by_numpy(content)
@@ -99,6 +112,10 @@ class ArrayFile:
     def _read_by_numpy(content: bytearray) -> NDArray[Any]:
         values: NDArray[Any] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
         return values
+
+
+def _build_damage_error(path: Path, error: Exception) -> DamagedArrays:
+    return DamagedArrays(errno.EIO, f"the file of arrays is damaged ({error})", str(path))
 
 
 @lru_cache(maxsize=16)

@@ -42,7 +42,7 @@ class Channel(Protocol):
 
         Raises:
             TimeoutError: if it does not come in time.
-            Hangup: if the program ended the process.
+            ProcessHangup: if the program ended the process.
             WorkerFailed: if something else ended it.
             ValueError: if what came is no message.
         """

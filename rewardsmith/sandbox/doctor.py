@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+from functools import partial
 
 import numpy as np
 
@@ -27,7 +28,7 @@ _BEST_EFFORT = {
     "empty-root": ("the root of all paths is an empty folder", "the same as for namespaces"),
     "no-privileges": ("an ordinary user without capabilities", "do not run as root"),
 }
-"""Layer to what it adds, and what the machine needs for it."""
+"""Layer to its effect, and to what the machine needs for it."""
 
 
 def check_sandbox() -> tuple[DoctorCheck, ...]:
@@ -53,18 +54,12 @@ def check_sandbox() -> tuple[DoctorCheck, ...]:
 
 def _list_seal_layers() -> tuple[str, ...]:
     """Seal a process, run a program in it, and return the layers that held it."""
-    with Zygote() as zygote, contextlib.ExitStack() as stack:
-        limits = Limits()
-        process = stack.enter_context(
-            SealedReward(
-                parse_program(_TRIVIAL_PROGRAM),
-                ProgramLayout({}, (1,)),
-                limits,
-                lambda spec, capacity: LocalChannel(zygote, spec, capacity, limits.memory_mib),
-            )
-        )
-        process.score(Transitions(np.ones((1, 1))))
-        return process.layers
+    program, layout, limits = parse_program(_TRIVIAL_PROGRAM), ProgramLayout({}, (1,)), Limits()
+    with Zygote() as zygote:
+        connect = partial(LocalChannel, zygote, memory_mib=limits.memory_mib)
+        with SealedReward(program, layout, limits, connect) as process:
+            process.score(Transitions(np.ones((1, 1))))
+            return process.layers
 
 
 def _check_docker() -> DoctorCheck:

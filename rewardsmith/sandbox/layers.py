@@ -12,7 +12,7 @@ MISSING_LAYERS = {
     "empty-root": "no empty root folder",
     "no-privileges": "it runs as root",
 }
-"""Layer of the local backend that is there where the machine has it, to what is said of a machine that has it not."""
+"""Layer that the local backend adds where the machine allows it, to the words for a machine without it."""
 CONTAINER = "container"
 REPLACED_BY_CONTAINER = ("namespaces", "empty-root", "no-privileges")
 """Layers that a container gives in its own way."""

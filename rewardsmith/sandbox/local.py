@@ -40,7 +40,7 @@ STALE_S = 7 * 86_400.0
 """Age from which such a folder is taken for one that a killed zygote left: no job runs for a week."""
 MFD_CLOEXEC, MFD_ALLOW_SEALING = 1, 2
 F_ADD_SEALS, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_FUTURE_WRITE = 1033, 2, 4, 0x10
-"""Of memfd_create and fcntl; builds of Python for old C libraries have neither the names nor the function."""
+"""Constants of memfd_create and fcntl; builds of Python for old C libraries lack their names and the function."""
 
 
 def can_seal() -> bool:
@@ -97,7 +97,7 @@ class Zygote:
         self.close()
 
     def fork_process(self, descriptors: tuple[int, int, int, int], memory: int, sizes: tuple[int, int, int]) -> int:
-        """Fork a reward process and return its number, which `end` takes.
+        """Fork a reward process and return its number, which `end_process` takes.
 
         Args:
             descriptors: calls to read, answers to write, the input arena, the output arena.
@@ -202,12 +202,16 @@ class LocalChannel:
         self._process: int | None = None
         self._received = b""
         self._views: dict[tuple[int, int], Array] = {}
+
+        # Two pipes, and two arenas in shared memory; the text lies where the inputs will
         text = spec.to_bytes()
         sizes = max(spec.input_bytes(capacity), len(text)), spec.output_bytes(capacity, spec.max_terms)
         calls, self._calls = os.pipe()
         self._answers, answers = os.pipe()
         arenas = _create_shared_memory(sizes[0]), _create_shared_memory(sizes[1])
         self._inputs, self._outputs = (mmap.mmap(arena, size) for arena, size in zip(arenas, sizes, strict=True))
+
+        # Fork the process, which gets the other ends
         try:
             with contextlib.suppress(OSError):  # kernels before 5.1 lack it
                 fcntl.fcntl(arenas[0], F_ADD_SEALS, F_SEAL_FUTURE_WRITE)

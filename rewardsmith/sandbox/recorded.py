@@ -1,12 +1,9 @@
-"""Recorded transitions on disk, and their scores by a program in the sealed reward process.
+"""Recorded episodes and transitions on disk.
 
 EpisodeFile       `episodes.npz` of an evaluation: written by the worker, read by the analyzer, the judge and others
 TransitionFile    `transitions.npz` of a probe: transitions under random actions, for the trial scoring of a program
-score_recording   scores recorded transitions with a running reward process
 
-These two classes own the layout of the files; no other module names an array in them. A program without memory scores a
-recording in one call. One with memory is walked through it as a training would: the episodes side by side, one call per
-step in time.
+These two classes own the layout of the files; no other module names an array in them.
 """
 
 from __future__ import annotations
@@ -16,56 +13,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rewardsmith.contract.errors import RewardFailed
 from rewardsmith.contract.fitness import Rollout
 from rewardsmith.contract.records import Limits, Probe
-from rewardsmith.contract.reward_program import STATES, Array, Bools, RewardProgram, Transitions
-from rewardsmith.sandbox import ProgramLayout, RewardProcess, open_process
+from rewardsmith.contract.reward_program import STATES, Array, RewardProgram, Transitions
+from rewardsmith.sandbox import open_process
 from rewardsmith.sandbox.array_file import ArrayFile
+from rewardsmith.sandbox.recorded_scores import (
+    RecordedScores,
+    RecordedTransitions,
+    build_layout,
+    join_episodes,
+    mark_last_step,
+    score_recording,
+)
 
 EPISODES_FILE = "episodes.npz"
 """Name of the file in an evaluation's folder."""
 TRANSITIONS_FILE = "transitions.npz"
 """Name of the file in a probe's folder."""
-Indices = NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class RecordedTransitions:
-    """Recorded transitions as far as a program needs them, grouped by episode."""
-
-    transitions: Transitions
-    episodes: tuple[Indices, ...]
-    """The transitions of each episode, in time order; the longest episode first."""
-
-    def select_episodes(self, *episodes: Indices) -> RecordedTransitions:
-        """Return only the transitions of these index lists, one list after the other, each as an episode."""
-        chosen = np.concatenate(episodes)
-        ends = np.cumsum([len(episode) for episode in episodes])
-        return RecordedTransitions(
-            self.transitions.select_rows(chosen), tuple(np.split(np.arange(len(chosen)), ends[:-1]))
-        )
-
-    @property
-    def in_order(self) -> list[Indices]:
-        """The transitions of each episode, the episodes in the order in which they were recorded."""
-        return sorted(self.episodes, key=lambda episode: int(episode[0]))
-
-
-@dataclass(frozen=True)
-class RecordedScores:
-    """Scores of a program for n recorded transitions."""
-
-    total: Array
-    """(n,)"""
-    terms: Mapping[str, Array]
-    """Term name to (n,); NaN where a term was not returned."""
-
-    def select_rows(self, rows: Indices) -> RecordedScores:
-        """Return the scores of the chosen transitions."""
-        return RecordedScores(self.total[rows], {name: values[rows] for name, values in self.terms.items()})
 
 
 @dataclass(frozen=True)
@@ -319,56 +286,6 @@ class TransitionFile:
             if "terminated" in arrays:
                 return _as_float(arrays["terminated"])
             return _as_float(np.append(arrays["step"][1:] == 0, False))
-
-
-def join_episodes(episodes: Sequence[Transitions]) -> RecordedTransitions:
-    """Join the transitions of at least one episode into one recording."""
-    ends = np.cumsum([episode.n for episode in episodes])
-    indices = np.split(np.arange(ends[-1]), ends[:-1])
-    return RecordedTransitions(Transitions.concatenate(episodes), tuple(sorted(indices, key=len, reverse=True)))
-
-
-def mark_last_step(length: int, terminated: bool) -> Bools:
-    """Return the contract's `terminated` (length,) of one episode: true at its last step where the rule ended it."""
-    ends = np.zeros(length, np.bool_)
-    ends[-1:] = terminated
-    return ends
-
-
-def build_layout(probe: Probe) -> ProgramLayout:
-    """Return the shapes with which a reward process is opened."""
-    return ProgramLayout({signal.name: signal.shape for signal in probe.signals}, probe.action_shape)
-
-
-def score_recording(process: RewardProcess, recording: RecordedTransitions) -> RecordedScores:
-    """Score recorded transitions: in one call, or step by step where the program has memory.
-
-    Raises:
-        RewardFailed: if the program misbehaves.
-        WorkerFailed: if the process fails otherwise.
-    """
-    if process.program.memory:
-        return _score_stepwise(process, recording)
-    scores = process.score(recording.transitions)
-    return RecordedScores(scores.total, scores.terms)
-
-
-def _score_stepwise(process: RewardProcess, recording: RecordedTransitions) -> RecordedScores:
-    """Score the episodes side by side in time order, handing the memory on from step to step."""
-    n, episodes = recording.transitions.n, recording.episodes
-    total, terms = np.zeros(n), dict[str, Array]()
-    memory: Mapping[str, Array] | None = None
-    for now in range(len(episodes[0])):
-        # The longest episode comes first, so those that have ended are always the last rows.
-        rows = np.array([episode[now] for episode in episodes if now < len(episode)])
-        if memory is not None:
-            memory = {name: values[: len(rows)] for name, values in memory.items()}
-
-        scores = process.score(recording.transitions.select_rows(rows), memory)
-        memory, total[rows] = scores.memory, scores.total
-        for name, values in scores.terms.items():
-            terms.setdefault(name, np.full(n, np.nan))[rows] = values
-    return RecordedScores(total, terms)
 
 
 def _read_columns(arrays: ArrayFile, index: int, names: Sequence[str], max_components: int | None) -> EpisodeColumns:

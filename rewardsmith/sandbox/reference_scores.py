@@ -17,7 +17,8 @@ import numpy as np
 from rewardsmith.contract.records import ReferenceScores, ScoredSample
 from rewardsmith.contract.reward_program import STATES, Array, RewardProgram, Transitions
 from rewardsmith.sandbox.inside.wire import Bools
-from rewardsmith.sandbox.recorded import RecordedScores, RecordedTransitions, TransitionFile
+from rewardsmith.sandbox.recorded import TransitionFile
+from rewardsmith.sandbox.recorded_scores import RecordedScores, RecordedTransitions
 
 SAMPLE_ROWS = 16
 SAMPLE_NUMBERS = 20_000

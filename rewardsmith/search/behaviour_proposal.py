@@ -25,7 +25,7 @@ from rewardsmith.search.fitness_proposal import EPISODES, REASON_CHARS, describe
 from rewardsmith.search.steps import evaluator
 from rewardsmith.search.steps.designer.signal_table import render_signal_table
 from rewardsmith.search.storage import Journal, Run
-from rewardsmith.search.storage.layout import BEHAVIOUR_KEY
+from rewardsmith.search.storage.journal_keys import BEHAVIOUR_KEY
 from rewardsmith.spec.behaviour import FORM, MAX_DESCRIPTORS, check_descriptor_signals, check_descriptors
 from rewardsmith.spec.config import Config
 from rewardsmith.spec.task_cards import Task
@@ -94,7 +94,7 @@ def settle_behaviour(
         executor: where the episodes of random actions and scripted motions run.
         models: with the designer's.
         probe: of the run's environment.
-        notify: is told what was proposed.
+        notify: receives the proposal as a notice.
 
     Raises:
         ConfigError: if no model is there to be asked.

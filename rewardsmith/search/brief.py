@@ -1,4 +1,4 @@
-"""Briefs: the task, the candidates so far and people's feedback, as the author of a slot's program is told them."""
+"""Briefs: the task, the candidates so far and people's feedback, for the author of one slot's program."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def build_brief(
 
 
 def estimate_noise(candidates: Sequence[Candidate], seeds: int) -> float | None:
-    """Return the difference in fitness below which two programs cannot be told apart; see `shrinkage.find_ties`.
+    """Return the difference in fitness that measurements can resolve; see `shrinkage.find_ties`.
 
     Args:
         candidates: of the search so far.
@@ -134,6 +134,6 @@ def _find_ties(best: Candidate | None, candidates: Sequence[Candidate]) -> tuple
 
 
 def _describe_environment(task: Task, probe: Probe) -> str:
-    """Return what the environment is: as its card says, or as its class does where it has no card."""
+    """Return the description of the environment: its card's, or that of its class if it has no card."""
     says = describe_class(probe.about) if task.name == task.env.env_id else ""
     return f"{task.env_about}\n\nIts class says:\n\n{says}" if says else task.env_about

@@ -15,7 +15,7 @@ from rewardsmith.search.steps import critic, evaluator, trainer
 from rewardsmith.search.steps.analyzer import Analyzer
 from rewardsmith.search.steps.critic import Critic
 from rewardsmith.search.steps.designer import Designer
-from rewardsmith.search.storage.layout import analyzer_key, critic_key, designer_key
+from rewardsmith.search.storage.journal_keys import analyzer_key, critic_key, designer_key
 from rewardsmith.search.successive_halving import CandidateHandle
 from rewardsmith.search.trial import TrialRunner
 
@@ -40,7 +40,7 @@ class CandidatePipeline:
 
         Args:
             id: of the candidate.
-            brief: what its author is told.
+            brief: the material for its author.
             slot: of the generation.
 
         Returns:

@@ -37,18 +37,18 @@ GRACE_S = 20.0
 """Seconds that an answer may take when the search has ended."""
 _NUMBERED = re.compile(r"^\d+\. (.+)$", re.MULTILINE)
 _BETWEEN = " | "
-"""Between the captions of a pair in a prompt; no caption has it."""
+"""Separator of the captions of a pair in a prompt; no caption has it."""
 
 
 class LabelAnswer(AnswerForm):
     """Base of the model's answers about the numbered lines of a prompt."""
 
     def find_misfit(self, lines: Sequence[str]) -> str | None:
-        """Return what is wrong with it as an answer about these lines; None where nothing is."""
+        """Return the fault of the answer, given these lines; None if it has none."""
         raise NotImplementedError
 
     def make_labels(self, lines: Sequence[str]) -> list[Label]:
-        """Return what it says of these lines."""
+        """Return the labels that the answer gives to these lines."""
         raise NotImplementedError
 
 
@@ -92,7 +92,7 @@ def open_labeller(
         run: whose environment may have labelled signals.
         models: of the run.
         executor: that runs the trainings.
-        notice: told in a line when labelling ends early.
+        notice: receives a line when labelling ends early.
 
     Raises:
         ConfigError: if the executor cannot bring captions.

@@ -22,7 +22,8 @@ from rewardsmith.search.callbacks import SearchCallback
 from rewardsmith.search.steps import trainer
 from rewardsmith.search.storage import Journal, Run
 from rewardsmith.search.storage.journal import RESTORE
-from rewardsmith.search.storage.layout import BASELINE, FINALISTS, final_owner, is_phase, trainer_key
+from rewardsmith.search.storage.journal_keys import trainer_key
+from rewardsmith.search.storage.layout import BASELINE, FINALISTS, final_owner, is_phase
 from rewardsmith.spec.config import Config, resolve_config
 from rewardsmith.spec.task_cards import Task
 
@@ -59,7 +60,7 @@ class Curriculum:
             run: whose task has stages; their searches have ended.
             journal: of the run, open for writing.
             executor: where trainings run.
-            callback: is told of trainings.
+            callback: receives the events of trainings.
             probe: the environment's catalogue.
 
         Raises:
@@ -216,7 +217,7 @@ class StageNotices(SearchCallback):
     """Tells another callback of an earlier stage in single notices: its candidates have the same ids as the next's."""
 
     def __init__(self, callback: SearchCallback, number: int) -> None:
-        """Take the callback, and the number of the stage; that of a later stage stands for the one behind it."""
+        """Take the callback, and the number of the stage; the notices of a later stage are replaced, not nested."""
         self._callback: SearchCallback = callback._callback if isinstance(callback, StageNotices) else callback
         self._name = f"stage {number}"
 

@@ -30,16 +30,8 @@ from rewardsmith.search.probe import probe_environment
 from rewardsmith.search.steps import critic, evaluator, evolution, trainer
 from rewardsmith.search.steps.evolution import ensemble
 from rewardsmith.search.storage import Journal, Run
-from rewardsmith.search.storage.layout import (
-    BASELINE,
-    MEASURED_ID,
-    RANDOM_EVALUATION_KEY,
-    ensemble_owner,
-    evaluator_key,
-    final_owner,
-    is_training_of_search,
-    lineage_owner,
-)
+from rewardsmith.search.storage.journal_keys import RANDOM_EVALUATION_KEY, evaluator_key, is_training_of_search
+from rewardsmith.search.storage.layout import BASELINE, MEASURED_ID, ensemble_owner, final_owner, lineage_owner
 from rewardsmith.search.trial import TrialRunner
 
 ENSEMBLE_OFFER = (
@@ -61,7 +53,7 @@ class Measurement:
     """The trainings of one owner on the final seeds."""
 
     fitness: Interval | None
-    """None where no training gave one."""
+    """Fitness over the training seeds; None if no training gave one."""
     evaluations: tuple[Evaluation, ...] = ()
 
 

@@ -26,13 +26,8 @@ from rewardsmith.search.shrinkage import (
 )
 from rewardsmith.search.steps import evaluator, evolution, trainer
 from rewardsmith.search.storage import Event, Run
-from rewardsmith.search.storage.layout import (
-    evaluator_key,
-    finalist_owner,
-    finalist_round_key,
-    parse_candidate_id,
-    trainer_key,
-)
+from rewardsmith.search.storage.journal_keys import evaluator_key, finalist_round_key, trainer_key
+from rewardsmith.search.storage.layout import finalist_owner, parse_candidate_id
 from rewardsmith.search.trial import Trial, TrialRunner
 from rewardsmith.spec.settings import EvolutionSettings
 
@@ -46,9 +41,9 @@ class FinalistTrials:
     """The fresh trainings of one candidate so far."""
 
     assigned: int = 0
-    """How many training seeds it got."""
+    """Number of training seeds that it got."""
     trials: list[Trial] = field(default_factory=list)
-    """Those that ended by themselves; a failure of the machine is tried again by a resumed search."""
+    """Trainings that ended by themselves; a resumed search repeats those that the machine ended."""
 
     def summarize(self, candidate: str) -> Finalist:
         """Return the record of the trainings."""
@@ -106,7 +101,7 @@ def choose_contenders(history: Sequence[Candidate], settings: EvolutionSettings)
 def name_best(
     history: Sequence[Candidate], finalists: Sequence[Finalist], settings: EvolutionSettings
 ) -> Candidate | None:
-    """Return the program that the search names: the highest estimate; None where nothing has a fitness.
+    """Return the program that the search names: the highest estimate; None if nothing has a fitness.
 
     Without fresh trainings it is the incumbent. A candidate of which a fresh training failed is named only where every
     other one failed too. With a warm start a candidate is named only after a training from nothing.

@@ -27,7 +27,7 @@ from rewardsmith.search.probe import probe_environment
 from rewardsmith.search.steps import evaluator
 from rewardsmith.search.steps.designer.signal_table import render_signal_table
 from rewardsmith.search.storage import Journal, Run
-from rewardsmith.search.storage.layout import FITNESS_KEY
+from rewardsmith.search.storage.journal_keys import FITNESS_KEY
 
 ROLE = "fitness"
 EPISODES = 4

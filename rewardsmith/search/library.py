@@ -20,7 +20,7 @@ from pathlib import Path
 
 import tomli_w
 
-from rewardsmith.contract import reward_program
+from rewardsmith.contract import reward_files, reward_program
 from rewardsmith.contract.bounded_files import DamagedFile, parse_toml
 from rewardsmith.contract.errors import ConfigError, ProgramError
 from rewardsmith.contract.package_data import find_data_folder
@@ -33,7 +33,7 @@ VARIABLE = "REWARDSMITH_LIBRARY"
 SIGNAL_WEIGHT = 0.5
 """Weight of the signals in a similarity; the words count up to 1."""
 MAX_ENV_ID_CHARS = 200
-"""Of an environment's id in a program of others."""
+"""Longest id of an environment in a program of another author."""
 
 _HEAD = re.compile(r"\A# /// reward\n(?P<lines>(?:#[^\n]*\n)*?)# ///\n\s*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -54,9 +54,9 @@ class LibraryEntry:
     value: float | None = None
     """Its fitness; None where nobody measured it."""
     shipped: bool = False
-    """It came with the package."""
+    """Whether it came with the package."""
     origin: str | None = None
-    """Repository and commit of a program of others, whose fitness is what they said; None for one of the user's."""
+    """Repository and commit of another author's program, whose fitness is theirs; None for the user's own."""
 
     @property
     def signals(self) -> frozenset[str]:
@@ -138,13 +138,13 @@ def remove_entry(name: str) -> None:
 
 
 def entry_from_file(path: Path, *, task: str | None, env_id: str | None, name: str | None) -> LibraryEntry:
-    """Return a reward file as an entry; its head says what is not given.
+    """Return a reward file as an entry; values that are not given are read from the file's head.
 
     Raises:
         ConfigError: if its task or environment is unknown.
         ProgramError: if the file cannot be read or is no program.
     """
-    head, source = _split_head(reward_program.read_source(path), path)
+    head, source = _split_head(reward_files.read_source(path), path)
     task_text, env_name = task or head.get("task"), env_id or head.get("env_id")
     if not task_text or not env_name:
         raise ConfigError(f"{path}: say what the program is for with --task 'a sentence' and --env ID")

@@ -27,7 +27,8 @@ from rewardsmith.search.steps import analyzer, critic, evolution, trainer
 from rewardsmith.search.steps.critic.behaviour_signature import BehaviourDistance
 from rewardsmith.search.steps.designer import Designer
 from rewardsmith.search.storage import Clock, Journal, Run
-from rewardsmith.search.storage.layout import candidate_id, generation_name, plan_key
+from rewardsmith.search.storage.journal_keys import plan_key
+from rewardsmith.search.storage.layout import candidate_id, generation_name
 from rewardsmith.search.successive_halving import SuccessiveHalving
 from rewardsmith.search.trial import TrialRunner
 from rewardsmith.spec.task_cards import describe_unnamed_signals
@@ -53,7 +54,7 @@ class Search:
             journal: of the run, open for writing.
             designer: proposes and repairs programs.
             executor: runs probes, trainings and evaluations.
-            callback: is told what happens.
+            callback: receives the events of the search.
             models: of the roles that ask one; None where none does.
         """
         self.run, self.journal, self.executor, self.callback = run, journal, executor, callback

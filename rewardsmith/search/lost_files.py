@@ -26,7 +26,7 @@ HEADER_BYTES = 8
 
 
 def find_policy_fault(folder: Path) -> str | None:
-    """Return what is wrong with the policy in a folder, without reading its numbers; None where nothing is."""
+    """Return what is wrong with the policy in a folder, without reading its numbers; None if nothing is."""
     spec, tensors = (folder / name for name in POLICY_FILES)
     try:
         bounded_files.read_json(spec)
@@ -43,7 +43,7 @@ def find_policy_fault(folder: Path) -> str | None:
 
 
 def find_arrays_fault(path: Path) -> str | None:
-    """Return what is wrong with a file of recorded arrays; None where nothing is."""
+    """Return what is wrong with a file of recorded arrays; None if nothing is."""
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()

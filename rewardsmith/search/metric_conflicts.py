@@ -9,7 +9,7 @@ from rewardsmith.contract.records import Candidate, Metric
 from rewardsmith.contract.text import format_number
 
 LEAST_PROGRAMS = 4
-"""Programs with a value of the metric from which on their median says something."""
+"""Smallest number of programs with a value of the metric whose median is used."""
 
 
 def describe_conflicts(metrics: Sequence[Metric], best: Candidate, candidates: Sequence[Candidate]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from rewardsmith.executors.base import Executor
 from rewardsmith.sandbox.recorded import TransitionFile
 from rewardsmith.search import lost_files
 from rewardsmith.search.storage import Journal, Run
-from rewardsmith.search.storage.layout import PROBE_KEY
+from rewardsmith.search.storage.journal_keys import PROBE_KEY
 from rewardsmith.search.trial import is_settled
 from rewardsmith.spec.behaviour import check_descriptor_signals
 from rewardsmith.spec.task_cards import Task
@@ -121,20 +121,20 @@ def check_trainer(trainer: str, probe: Probe) -> None:
 
 
 def check_task_signals(task: Task, signals: Iterable[Signal], privileged_signals: Iterable[Signal]) -> None:
-    """Make sure that the fitness, metrics, descriptors and stages of a task read signals that the environment has.
+    """Make sure that the fitness, metrics, descriptors and stages of a task give numbers in the environment.
 
     Raises:
-        FitnessError: if one names another.
+        FitnessError: if one names a signal that the environment does not have, or does not come to one number.
     """
     signals, privileged_signals = tuple(signals), tuple(privileged_signals)
-    names = [signal.name for signal in (*signals, *privileged_signals)]
+    known = (*signals, *privileged_signals)
     check_descriptor_signals(task.behaviour, signals, [signal.name for signal in privileged_signals])
     if task.fitness != AUTO_FITNESS:
-        Fitness.parse(task.fitness).check_signals(names)
-    AuxiliaryMetrics.parse(task.metric_expressions).check_signals(names)
+        Fitness.parse(task.fitness).try_on(known)
+    AuxiliaryMetrics.parse(task.metric_expressions).try_on(known)
     for number, stage in enumerate(task.stages, start=1):
         try:
-            Fitness.parse(stage.fitness).check_signals(names)
+            Fitness.parse(stage.fitness).try_on(known)
         except FitnessError as error:
             raise FitnessError(
                 f"stage {number} of the card {task.name!r}: {str(error).partition(chr(10))[0]}"

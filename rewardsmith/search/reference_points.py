@@ -98,7 +98,7 @@ class ReferencePoints:
         self._trained = [trial.fitness for trial in trials if trial.fitness is not None]
 
     def _describe_environment_reward(self, generation: int) -> list[str]:
-        """Return what policies on the environment's own reward reach: measured here, else as the card says."""
+        """Return the fitness of policies trained on the environment's reward: measured here, else the card's."""
         run = self._trials.run
         if generation and self._trained:
             mean = sum(self._trained) / len(self._trained)

@@ -1,14 +1,17 @@
-"""Setup of a search: its language models, its designer, and the library programs that prompts show."""
+"""Setup of a search: its language models, its executor, its designer, and the library programs that prompts show."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
+from rewardsmith import executors
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import Example
+from rewardsmith.executors.local import LocalExecutor
+from rewardsmith.search import trusted_runs
 from rewardsmith.search.callbacks import SearchCallback
 from rewardsmith.search.storage import Run
 from rewardsmith.spec.config import Layer
@@ -16,6 +19,7 @@ from rewardsmith.spec.labelling import list_roles
 from rewardsmith.spec.subgoals import list_subgoal_signals
 
 if TYPE_CHECKING:
+    from rewardsmith.executors.base import Executor
     from rewardsmith.llm import ModelConnection, ModelPool
     from rewardsmith.search.steps.designer import Designer
 
@@ -30,7 +34,7 @@ def open_models(
 
     Args:
         run: the run.
-        callback: is told when a call has to be repeated.
+        callback: receives a notice when a call has to be repeated.
         coding_agent: the agent of a search whose designer is one; None where none is connected.
 
     Raises:
@@ -61,6 +65,31 @@ def open_models(
         yield models
     finally:
         models.close()
+
+
+def open_run_executor(
+    run: Run, notice: Callable[[str], None], given: Executor | None = None
+) -> AbstractContextManager[Executor]:
+    """Open the executor that a run names; its workers find the module of the run's environment.
+
+    Args:
+        run: the run.
+        notice: called with each warning about the executor.
+        given: an open executor, which is taken in its place and stays open; None without one.
+
+    Raises:
+        ConfigError: if the executor's package is not installed, or its address is wrong.
+        RunError: if its cluster does not answer, or one of its nodes cannot do the jobs.
+    """
+    if given is not None:
+        return nullcontext(given)
+    return executors.open_executor(run.config, notice, trusted_runs.find_module_folder(run))
+
+
+def open_local_worker(run: Run) -> AbstractContextManager[Executor]:
+    """Open an executor of one job at a time on this machine, whatever the run names; it finds the run's module."""
+    limits, module_folder = run.config.limits, trusted_runs.find_module_folder(run)
+    return closing(LocalExecutor(1, limits.job_s, limits.memory_mib, module_folder))
 
 
 def check_endpoints(run: Run) -> None:

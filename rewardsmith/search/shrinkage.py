@@ -18,7 +18,7 @@ from rewardsmith.contract.records import Candidate, Finalist
 PRIOR_SHARE = 0.35
 """Share of the variance of single trainings that lies between programs, before any program was trained twice."""
 PRIOR_TRAININGS = 3.0
-"""How many repeated trainings the prior share counts as."""
+"""Number of repeated trainings that the prior share counts as."""
 LEAST_SHARE = 0.05
 """Least share of the variance that is taken to lie between programs: a search is not sure that all are equal."""
 TIE_PROBABILITY = 0.9
@@ -34,7 +34,7 @@ class Variances:
     """Variances of the fitness of single trainings within one search."""
 
     mean: float
-    """Of all programs."""
+    """Mean fitness of all programs."""
     between: float
     """Variance of the programs' quality."""
     within: float
@@ -50,7 +50,7 @@ class WorthEstimate:
     deviation: float
     """Standard deviation of the estimate."""
     trainings: int
-    """How many trainings of the program it rests on."""
+    """Number of trainings of the program behind the estimate."""
 
 
 # ---------------------------------------------------------------- estimates
@@ -142,7 +142,7 @@ def shrink_fitness(fitness: Mapping[str, Sequence[float]]) -> dict[str, WorthEst
 
 
 def find_ties(best: str, estimates: Mapping[str, WorthEstimate]) -> tuple[str, ...]:
-    """Return the programs that cannot be told apart from the best one, best first.
+    """Return the programs that the measurements do not separate from the best one, best first.
 
     >>> worth = {"a": WorthEstimate(5.0, 1.0, 2), "b": WorthEstimate(4.5, 1.0, 1), "c": WorthEstimate(0.0, 1.0, 1)}
     >>> find_ties("a", worth)

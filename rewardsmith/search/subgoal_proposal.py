@@ -23,7 +23,7 @@ from rewardsmith.sandbox.recorded import TransitionFile
 from rewardsmith.search.probe import PROBE_TRANSITIONS
 from rewardsmith.search.steps.designer.signal_table import render_signal_table
 from rewardsmith.search.storage import Journal, Run
-from rewardsmith.search.storage.layout import subgoals_key
+from rewardsmith.search.storage.journal_keys import subgoals_key
 from rewardsmith.spec import subgoals
 
 ROLE = "subgoals"
@@ -54,7 +54,7 @@ def settle_subgoals(
         journal: of the run, open for writing.
         executor: where random actions are recorded.
         models: with the designer's; needed where subgoals are open.
-        notify: is told the subgoals.
+        notify: receives the subgoals as a notice.
 
     Raises:
         ModelRefused: if the model gives no usable answer, or finds that the signals do not show the steps.

@@ -18,7 +18,7 @@ from typing import Self
 from rewardsmith.contract.errors import RunError
 from rewardsmith.contract.records import Rung
 from rewardsmith.search.storage import Journal
-from rewardsmith.search.storage.layout import rung_key
+from rewardsmith.search.storage.journal_keys import rung_key
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class RungDecision:
 
     env_steps: int
     standings: tuple[RungResult, ...]
-    """Best first; equal ones by id, and those without a fitness last."""
+    """Results, best first; equal ones by id, and those without a fitness last."""
     kept: tuple[str, ...]
     reason: str
 

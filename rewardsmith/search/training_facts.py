@@ -10,7 +10,7 @@ from rewardsmith.contract.text import flatten_text
 from rewardsmith.spec.config import Config
 
 DEFAULT_GAMMA = 0.99
-"""Discount that `shaping.potential` takes unless it is told another."""
+"""Default discount of `shaping.potential`."""
 FAR_GAMMA = 0.999
 """Discount from which the value of staying alive outweighs what single actions earn."""
 
@@ -44,6 +44,11 @@ def describe_training(config: Config, earlier: str = "") -> str:
         parts.append(f"Every training begins with a policy that was trained for this before: {flatten_text(earlier)}")
     if training.constraints:
         parts.append(_describe_limits(training.constraints))
+    if training.blend == "barfi":
+        parts.append(
+            "The weights of the terms are learned while the policy is trained, beside the environment's own reward:"
+            " return each thing that may help as a term of its own."
+        )
     if config.search.warm_start:
         parts.append("A program's training begins with the policy of the program that it is built on.")
     return " ".join(parts)

@@ -30,7 +30,8 @@ from rewardsmith.search.curriculum import Curriculum
 from rewardsmith.search.feedback.scoring_judge import ScoringJudge
 from rewardsmith.search.steps import evaluator, trainer
 from rewardsmith.search.storage import Journal, Run
-from rewardsmith.search.storage.layout import BASELINE, analyzer_key, evaluator_key, is_phase, trainer_key
+from rewardsmith.search.storage.journal_keys import analyzer_key, evaluator_key, trainer_key
+from rewardsmith.search.storage.layout import BASELINE, is_phase
 from rewardsmith.search.successive_halving import CandidateHandle
 from rewardsmith.spec.config import Config
 
@@ -41,7 +42,7 @@ class Trial:
 
     training: Training
     evaluation: Evaluation | None
-    """None where the training gave no policy."""
+    """Evaluation of its policy; None if the training gave no policy."""
 
     @property
     def status(self) -> Status:
@@ -77,7 +78,7 @@ class TrialRunner:
             run: with the task and the settings.
             journal: of the run, open for writing.
             executor: where trainings and evaluations run.
-            callback: is told of stages, curve points and ends.
+            callback: receives stages, curve points and ends.
             probe: the environment's catalogue.
             judge: scores the recorded episodes; None where no judge does.
         """
@@ -86,9 +87,9 @@ class TrialRunner:
         self._trained_now: set[str] = set()
         """Keys of the trainings that this session did itself."""
         self._locks: dict[str, threading.Lock] = {}
-        """By key of a training: it runs once, also where two parts of the search ask for it at the same time."""
+        """Lock of each training, by its key: it runs once, even if two parts of the search ask for it at once."""
         self._announced: set[str] = set()
-        """Keys of the trainings whose end the callback was told in this session."""
+        """Keys of the trainings whose end was reported to the callback in this session."""
         self._samples: dict[str, ScoredSample] = {}
         self._parents: dict[str, Candidate] = {}
         """Owner of trainings to the candidate whose policies they begin with."""

@@ -30,9 +30,9 @@ class TrustedRun:
     """A run that was started or confirmed on this machine."""
 
     demands: tuple[str, ...]
-    """What it does beyond the ordinary, as `list_demands` says it."""
+    """Access that it asks for beyond the ordinary; see `list_demands`."""
     run: str
-    """Where it lay then."""
+    """Its path at that time."""
     module_folder: str | None
     """Folder in which it was started, where its environment's module may lie; None where it was confirmed."""
 

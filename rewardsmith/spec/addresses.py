@@ -1,4 +1,4 @@
-"""Addresses as settings hold them: what in one is secret, and the address without it.
+"""Addresses as settings hold them: the secrets in one, and the address without them.
 
 A run directory keeps the settings and is made to be handed on, so that no password may stand in them.
 """

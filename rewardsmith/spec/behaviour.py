@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rewardsmith.spec.task_cards import Task
 
 MAX_DESCRIPTORS = 2
-"""More have no picture, and an archive of three would have more cells than a search has programs."""
+"""An archive of three would have no picture, and more cells than a search has programs."""
 MAX_BINS = 50
 FORM = "NAME=EXPRESSION:LOW:HIGH or NAME=EXPRESSION:LOW:HIGH:BINS, such as 'speed=mean(x_velocity):0:5:10'"
 
@@ -105,7 +105,7 @@ def check_descriptor_signals(
 
 
 def _find_fault(descriptor: BehaviourDescriptor, names: Sequence[str], metrics: Mapping[str, str]) -> str | None:
-    """Return what is wrong with one descriptor of several; None where nothing is."""
+    """Return the fault of one descriptor of several; None if it has none."""
     name, low, high = descriptor.name, descriptor.low, descriptor.high
     if not name.isidentifier() or name == "fitness" or names.count(name) > 1:
         return "choose another name: one of letters, digits and _ that stands once and is not 'fitness'"

@@ -1,4 +1,4 @@
-"""Docstrings of environments' classes without their rewards: no language model is told how an environment pays."""
+"""Docstrings of environments' classes without their rewards: prompts must not say how an environment pays."""
 
 from __future__ import annotations
 

@@ -1,21 +1,17 @@
 """Configuration of a search: defaults < preset < task card < file < environment < --set; unknown keys are errors.
 
-A file is TOML with the sections below. An environment variable names a key as REWARDSMITH_SECTION__KEY, and
-`--set section.key=value` does the same on the command line; values are read as TOML, else as text.
+`config_layers` reads the layers; each is a mapping from section to key to value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import tomli_w
 from annotated_types import Ge
 from pydantic import ValidationError, model_validator
 
-from rewardsmith.contract import bounded_files
-from rewardsmith.contract.bounded_files import DamagedFile
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.fitness.judged import JUDGED_FITNESS
 from rewardsmith.contract.records import Limits, TrainSettings
@@ -50,6 +46,7 @@ SETTINGS_SINCE_FORMAT_2: frozenset[str] = frozenset(
         "feedback.judge_mode",
         "search.warm_start",
         "search.warm_start_share",
+        "training.blend",
         "training.constraints",
         "training.keep",
         "training.observation",
@@ -57,7 +54,6 @@ SETTINGS_SINCE_FORMAT_2: frozenset[str] = frozenset(
     }
 )
 """Dotted names of settings that were added after format 2 of run directories: earlier runs lack them."""
-ENVIRONMENT_PREFIX = "REWARDSMITH_"
 Layer = Mapping[str, Any]
 """Part of a configuration as read: section to key to value."""
 
@@ -66,7 +62,7 @@ class Config(Section):
     """Everything that a search depends on beside its task."""
 
     preset: str = "smith"
-    """Beneath the other settings: a name that `rewardsmith presets` lists, or a TOML file."""
+    """Settings below the others: a name that `rewardsmith presets` lists, or a TOML file."""
     search: SearchSettings = SearchSettings()
     evolution: EvolutionSettings = EvolutionSettings()
     training: TrainSettings = TrainSettings()
@@ -114,6 +110,23 @@ class Config(Section):
             raise ValueError(
                 f"search.ensemble = {self.search.ensemble} joins programs into one term, and training.constraints needs"
                 f" {limits[0].term!r}; leave one of them out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_blend(self) -> Config:
+        training, wanted = self.training, "training.blend = 'barfi'"
+        if training.blend == "fixed":
+            return self
+        if training.trainer in ("sac", "td3"):
+            raise ValueError(
+                f"{wanted} needs the policy gradient of PPO, and training.trainer is {training.trainer!r}; take 'fast'"
+            )
+        if training.constraints:
+            raise ValueError(f"{wanted} and training.constraints both move the weights of terms; leave one of them out")
+        if training.keep == "best_return":
+            raise ValueError(
+                f"training.keep = 'best_return' compares returns, and {wanted} changes what they count; take 'last'"
             )
         return self
 
@@ -283,9 +296,9 @@ def resolve_config(*layers: Layer) -> Config:
 
 
 def describe_setting_faults(layer: Layer) -> list[tuple[tuple[str, ...], str]]:
-    """Return what is wrong with a layer: where each mistake stands, and a line about it.
+    """Return the mistakes in a layer: the place of each, and a line about it.
 
-    Use it in place of `resolve` for settings in a file of another kind, to name the file's line too.
+    Use it in place of `resolve_config` for settings in a file of another kind, to name the file's line too.
     """
     removed = describe_removed_settings(layer)
     if removed:
@@ -311,74 +324,6 @@ def merge_layer(into: dict[str, Any], layer: Layer) -> None:
             merge_layer(into[key], value)
         else:
             into[key] = dict(value) if isinstance(value, Mapping) else value
-
-
-def read_layer(path: Path) -> Layer:
-    """Read a TOML file.
-
-    Raises:
-        ConfigError: if it cannot be read or is no TOML.
-    """
-    try:
-        return bounded_files.parse_toml(bounded_files.read_text(path), path)
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {str(path)!r}: {error.strerror}") from error
-    except DamagedFile as error:
-        raise ConfigError(f"{path} is not TOML: {error.reason}") from error
-
-
-def read_environment_layer(environment: Mapping[str, str]) -> Layer:
-    """Read the variables REWARDSMITH_SECTION__KEY, and REWARDSMITH_JOBS; others of that prefix are no settings.
-
-    >>> read_environment_layer({"REWARDSMITH_SEARCH__POPULATION": "8", "REWARDSMITH_JOBS": "1", "HOME": "/"})
-    {'jobs': 1, 'search': {'population': 8}}
-    """
-    layer: dict[str, Any] = {}
-    for name, text in sorted(environment.items()):
-        keys = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
-        if name.startswith(ENVIRONMENT_PREFIX) and (len(keys) > 1 or keys[0] in Config.model_fields):
-            merge_layer(layer, _nest_keys(keys, _parse_value(text)))
-    return layer
-
-
-def parse_assignments(assignments: Iterable[str]) -> Layer:
-    """Read `section.key=value` assignments.
-
-    >>> parse_assignments(["search.population=8", "llm.model=small"])
-    {'search': {'population': 8}, 'llm': {'model': 'small'}}
-
-    Raises:
-        ConfigError: if an assignment has no `=`.
-    """
-    layer: dict[str, Any] = {}
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {assignment!r}: write section.key=value, e.g. --set search.population=8")
-        merge_layer(layer, _nest_keys(name.strip().split("."), _parse_value(text.strip())))
-    return layer
-
-
-def refuse_contradictions(options: Layer, sets: Layer, name: str = "") -> None:
-    """Refuse an assignment of --set that gives a setting another value than an option does.
-
-    Args:
-        options: as the command's options give them; of the part `name`.
-        sets: as `from_sets` reads them; likewise.
-        name: of the part that is looked at, with a dot behind it.
-
-    Raises:
-        ConfigError: if there is one.
-    """
-    for key, value in sets.items():
-        option = options.get(key)
-        if isinstance(value, Mapping) and isinstance(option, Mapping):
-            refuse_contradictions(option, value, f"{name}{key}.")
-        elif option is not None and option != value:
-            setting = f"{name}{key}"
-            raise ConfigError(
-                f"{setting} is given twice: {option!r} by the command and {value!r} by --set; say it once"
-            )
 
 
 def dump_config(config: Config) -> str:
@@ -409,11 +354,8 @@ def list_missing_settings(recorded: Layer, *, whole_sections_only: bool = False)
 
 def dump_changed_settings(config: Config) -> str:
     """Return as TOML what differs from the defaults; "" where nothing does."""
-    return tomli_w.dumps(
-        _select_differing(
-            _spell_out_none(config.model_dump(mode="json")), _spell_out_none(Config().model_dump(mode="json"))
-        )
-    )
+    values, defaults = (_spell_out_none(one.model_dump(mode="json")) for one in (config, Config()))
+    return tomli_w.dumps(_select_differing(values, defaults))
 
 
 def _select_differing(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
@@ -422,19 +364,6 @@ def _select_differing(values: dict[str, Any], defaults: dict[str, Any]) -> dict[
     }
     plain = {key: value for key, value in values.items() if key not in nested and value != defaults.get(key, NONE)}
     return plain | {key: value for key, value in nested.items() if value}
-
-
-def _nest_keys(keys: list[str], value: Any) -> dict[str, Any]:
-    for key in reversed(keys):
-        value = {key: value}
-    return dict(value)
-
-
-def _parse_value(text: str) -> Any:
-    try:
-        return bounded_files.parse_toml(f"value = {text}", Path())["value"]
-    except DamagedFile:
-        return text
 
 
 def _spell_out_none(values: dict[str, Any]) -> dict[str, Any]:

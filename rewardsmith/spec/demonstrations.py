@@ -56,10 +56,10 @@ def read_demonstrations(path: Path, where: str) -> list[Rollout]:
     try:
         file = EpisodeFile(path)
         episodes = [file.read_rollout(index, terminated=False) for index in range(file.count_episodes())]
-    except OSError as error:
-        raise TaskError(f"{where}: cannot read the demonstrations {str(path)!r}: {error.strerror or error}") from error
     except (KeyError, ValueError, zipfile.BadZipFile) as error:
         raise TaskError(f"{where}: {str(path)!r} is no file of recorded episodes: {error}; {RECORD_HINT}") from error
+    except OSError as error:
+        raise TaskError(f"{where}: cannot read the demonstrations {str(path)!r}: {error.strerror or error}") from error
     if not episodes:
         raise TaskError(f"{where}: {str(path)!r} holds no recorded episodes; {RECORD_HINT}")
     return episodes

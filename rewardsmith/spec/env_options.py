@@ -25,7 +25,7 @@ _SECRET = re.compile(
     r"|(^|_)(API_?)?KEYS?($|_)|(^|_)TOKENS?($|_)|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|(^|_)(AUTH|PWD)($|_)",
     re.IGNORECASE,
 )
-"""Names of variables that hold keys, as far as names tell; an environment is code of others, and gets none."""
+"""Names of variables that seem to hold keys; an environment is third-party code and gets no keys."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class EnvOptions:
     """Options that a command line adds to an environment."""
 
     kwargs: dict[str, Any] = field(default_factory=dict)
-    """For `gymnasium.make`; each replaces the card's of the same name."""
+    """Keyword arguments for `gymnasium.make`; each replaces the card's of the same name."""
     pass_env: tuple[str, ...] = ()
     """Names of environment variables."""
     signals: tuple[LearnedSignal, ...] = ()

@@ -25,7 +25,7 @@ EXAMPLE = '\'likeness = { provider = "image_text", text = "a robot that kneels" 
 
 
 def parse_signal_options(texts: Sequence[str]) -> tuple[LearnedSignal, ...]:
-    """Return the learned signals that `--signal` says, each once.
+    """Return the learned signals of the `--signal` options.
 
     >>> parse_signal_options(['done = { provider = "subgoals" }'])[0].provider
     'subgoals'
@@ -59,6 +59,7 @@ def make_learned_signal(name: str, entries: Mapping[str, Any], where: str, folde
     """
     from rewardsmith.contract.fitness import RESERVED
 
+    # The keys that all providers have.
     where = f"{where}: signal {name!r}"
     if not name.isidentifier() or name in RESERVED:
         raise TaskError(f"{where}: choose another name: one of letters, digits and _ that the fitness does not use")
@@ -66,17 +67,14 @@ def make_learned_signal(name: str, entries: Mapping[str, Any], where: str, folde
     if not isinstance(provider, str):
         raise TaskError(f'{where}: provider is missing; write one as text: provider = "{next(iter(OPTIONS))}"')
     check_provider(provider, where)
-    written = {key: value for key, value in entries.items() if key not in COMMON_KEYS}
     unit, meaning, shape = entries.get("unit", "1"), entries.get("meaning", ""), entries.get("shape", ())
     if not isinstance(unit, str) or not isinstance(meaning, str):
         raise TaskError(f"{where}: unit and meaning are text")
 
+    # The provider's own keys.
+    written = {key: value for key, value in entries.items() if key not in COMMON_KEYS}
     if provider not in OPTIONS:
-        check_import_name(provider, where, "provider")
-        is_shape = isinstance(shape, list | tuple) and all(isinstance(size, int) and size > 0 for size in shape)
-        if not is_shape or not meaning:
-            what = "meaning is missing: say in a line what its value says" if is_shape else f"shape is {shape!r}"
-            raise TaskError(f"{where}: {what}{'' if is_shape else '; a list of whole numbers is allowed'}")
+        _check_foreign_provider(provider, meaning, shape, where)
         return LearnedSignal(name, provider, meaning, unit, tuple(shape), check_kwargs(written, where))
     if shape != () and shape != []:
         raise TaskError(f"{where}: {provider!r} gives one number: leave shape out")
@@ -87,14 +85,22 @@ def make_learned_signal(name: str, entries: Mapping[str, Any], where: str, folde
     if provider == "image_text":
         written = _locate_model(written, where, folder)
     options = parse_options(OPTIONS[provider], written, where)
-    return LearnedSignal(
-        name,
-        provider,
-        meaning or options.default_meaning,
-        unit,
-        (),
-        options.model_dump(mode="json", exclude_unset=True),
-    )
+    recorded = options.model_dump(mode="json", exclude_unset=True)
+    return LearnedSignal(name, provider, meaning or options.default_meaning, unit, (), recorded)
+
+
+def _check_foreign_provider(provider: str, meaning: str, shape: Any, where: str) -> None:
+    """Make sure that a provider of the user's own has a class, a meaning and a shape.
+
+    Raises:
+        TaskError: if one of them is wrong or missing.
+    """
+    check_import_name(provider, where, "provider")
+    is_shape = isinstance(shape, list | tuple) and all(isinstance(size, int) and size > 0 for size in shape)
+    if not is_shape:
+        raise TaskError(f"{where}: shape is {shape!r}; a list of whole numbers is allowed")
+    if not meaning:
+        raise TaskError(f"{where}: meaning is missing: say in a line what its value says")
 
 
 def _locate_model(written: Mapping[str, Any], where: str, folder: Path) -> dict[str, Any]:

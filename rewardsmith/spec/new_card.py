@@ -21,7 +21,7 @@ from rewardsmith.spec.class_docs import describe_class
 from rewardsmith.spec.task_cards import UNFILLED
 
 CARD_SIGNALS = 40
-"""At most so many are written into a new card."""
+"""Largest number of signals in a new card."""
 LISTED_ENDINGS = (
     "_position",
     "_velocity",
@@ -157,7 +157,7 @@ def check_card_path(path: Path) -> None:
 
 
 def default_card_path(env: EnvSpec) -> Path:
-    """Return where a new card goes unless the user says otherwise.
+    """Return the default path of a new card.
 
     >>> default_card_path(EnvSpec("my_package:MyEnv-v0")).as_posix()
     'myenv.toml'
@@ -172,7 +172,7 @@ def _is_derived(signal: Signal) -> bool:
 
 
 def _suggest_fitness(probe: Probe) -> tuple[str, str]:
-    """Return the environment's own verdict as an expression, and what that is."""
+    """Return the environment's own success or return as an expression, and a sentence about it."""
     flags = [signal.name for signal in probe.privileged_signals if "success" in signal.name and not signal.shape]
     if flags:
         return f"any({flags[0]})", "Now: whether the environment ever reported success."
@@ -196,7 +196,7 @@ def _list_names(probe: Probe) -> str:
 
 
 def _render_docstring(about: str) -> str:
-    """Return what an environment's class says, to be edited; see `describe_class`."""
+    """Return the docstring of an environment's class, to be edited; see `describe_class`."""
     text = describe_class(about)
     if not text:
         return ""
@@ -225,14 +225,14 @@ def _render_wrappers(env: EnvSpec) -> str:
 
 
 def _render_key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _quote(key)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else quote_text(key)
 
 
 def render_signal(signal: Signal) -> str:
     """Return the line of a signal, as TOML."""
     shape = f"shape = {list(signal.shape)}, " if signal.shape else ""
-    fields = f"unit = {_quote(signal.unit)}, meaning = {_quote(signal.meaning)}"
-    return f"{signal.name} = {{ source = {_quote(signal.source)}, {shape}{fields} }}"
+    fields = f"unit = {quote_text(signal.unit)}, meaning = {quote_text(signal.meaning)}"
+    return f"{signal.name} = {{ source = {quote_text(signal.source)}, {shape}{fields} }}"
 
 
 def _render_learned(signal: LearnedSignal) -> str:
@@ -240,6 +240,6 @@ def _render_learned(signal: LearnedSignal) -> str:
     return f"{signal.name} = {_render_value(keys)}"
 
 
-def _quote(text: str) -> str:
+def quote_text(text: str) -> str:
     """Return a TOML string."""
     return json.dumps(text, ensure_ascii=False)

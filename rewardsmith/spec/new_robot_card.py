@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rewardsmith.contract.records import EnvSpec, Probe, Signal
-from rewardsmith.spec.new_card import CARD_SIGNALS, render_signal
+from rewardsmith.spec.new_card import CARD_SIGNALS, quote_text, render_signal
 from rewardsmith.spec.robot_files import MODEL_SUFFIXES
 from rewardsmith.spec.robots import MENAGERIE
 
@@ -81,17 +81,17 @@ def render_robot_card(env: EnvSpec, probe: Probe, robot: str, folder: Path) -> s
     drawn = options.get("randomisation")
     return CARD.format(
         about=probe.about.replace("\\", "\\\\").replace('"""', "'''"),
-        action=_quote(f"{len(probe.action_low)} numbers in [-1, 1], for {', '.join(probe.action_names)}"),
-        fitness=_quote("sum(forward_velocity) * dt" if "forward_velocity" in names else "FILL IN"),
+        action=quote_text(f"{len(probe.action_low)} numbers in [-1, 1], for {', '.join(probe.action_names)}"),
+        fitness=quote_text("sum(forward_velocity) * dt" if "forward_velocity" in names else "FILL IN"),
         limit=probe.max_episode_steps,
-        model=_quote(_spell_model(robot, folder)),
-        mode=_quote(options["action"]),
+        model=quote_text(_spell_model(robot, folder)),
+        mode=quote_text(options["action"]),
         scale=f"action_scale = {options['action_scale']}" if "action_scale" in options else "# action_scale = 0.25",
         control_hz=float(options["control_hz"]),
-        start=_quote(options["start"]),
+        start=quote_text(options["start"]),
         start_noise=float(options["start_noise"]),
         start_ranges=_render_ranges(options.get("start_ranges") or {}),
-        end=_quote(options["end"]),
+        end=quote_text(options["end"]),
         randomisation=_render_randomisation(drawn) if drawn else "",
         signals="\n".join(map(render_signal, select_signals(probe.signals))),
     )
@@ -113,13 +113,9 @@ def _spell_model(robot: str, folder: Path) -> str:
 def _render_ranges(ranges: dict[str, Any]) -> str:
     if not ranges:
         return "# start_ranges = { some_joint = [-0.1, 0.1] }"
-    return f"start_ranges = {{ {', '.join(f'{_quote(name)} = {list(pair)}' for name, pair in ranges.items())} }}"
+    return f"start_ranges = {{ {', '.join(f'{quote_text(name)} = {list(pair)}' for name, pair in ranges.items())} }}"
 
 
 def _render_randomisation(drawn: dict[str, Any]) -> str:
     lines = [f"{name} = {json.dumps(value)}" for name, value in drawn.items() if value is not None]
     return "\n".join(["[randomisation]", *lines, ""])
-
-
-def _quote(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)

@@ -14,6 +14,7 @@ from typing import Any
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.package_data import find_data_folder
 from rewardsmith.spec import config as configuration
+from rewardsmith.spec import config_layers
 from rewardsmith.spec.config import Layer
 
 DEFAULT = "smith"
@@ -24,7 +25,7 @@ class Preset:
     """A named set of settings."""
 
     name: str
-    """Of a file that ships with the package, or the path of the user's own."""
+    """Name of a file that ships with the package, or the path of the user's own file."""
     about: str
     text: str
     """The file, with its comments."""
@@ -36,7 +37,7 @@ class PresetDifference:
     """A key in which two presets differ."""
 
     key: str
-    """As `--set` takes it: "search.population"."""
+    """Name of the setting, as `--set` takes it: "search.population"."""
     left: Any
     right: Any
 
@@ -51,7 +52,7 @@ def load_preset(name: str) -> Preset:
     """Return a preset.
 
     Args:
-        name: one of `names()`, or the path of a TOML file.
+        name: one of `list_preset_names()`, or the path of a TOML file.
 
     Raises:
         ConfigError: if there is no such preset, or its file is no configuration.
@@ -61,7 +62,7 @@ def load_preset(name: str) -> Preset:
         nearest = difflib.get_close_matches(name, list_preset_names(), n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(list_preset_names())}."
         raise ConfigError(f"no preset {name!r}; {hint} A file of your own ends in .toml")
-    layer = dict(configuration.read_layer(path))
+    layer = dict(config_layers.read_layer(path))
     about = layer.pop("about", "")
     if not isinstance(about, str) or "preset" in layer:
         raise ConfigError(f"the preset {name!r}: `about` is a line of text, and a preset names no other preset")

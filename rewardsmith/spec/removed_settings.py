@@ -1,4 +1,4 @@
-"""Settings that earlier versions had: what a configuration that still names one is answered."""
+"""Settings that earlier versions had, and the messages for configurations that still name one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class RemovedSetting:
     """A setting that is gone."""
 
     default: Any
-    """What it was where nobody wrote it: a configuration that says so loses nothing."""
+    """Its default: a configuration with this value loses nothing."""
     reason: str
-    """Why it is gone, and what does its work now."""
+    """Why it was removed, and what replaces it."""
 
 
 _GATES = "a search trains every program that the critic accepts; the gates saved no training on 139 measured programs"
@@ -36,7 +36,7 @@ REMOVED_SETTINGS: Mapping[str, RemovedSetting] = {
 
 
 def describe_removed_settings(layer: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
-    """Return the settings of a configuration that are gone: where each stands, and a line about it.
+    """Return the removed settings that a configuration still has: the place of each, and a line about it.
 
     >>> describe_removed_settings({"feedback": {"prior": 2.0}})
     [(('feedback', 'prior'), 'feedback.prior was removed: the standard deviation is fixed at 1.5; delete it')]

@@ -56,7 +56,7 @@ DEFAULTS: Final[Mapping[str, Layer]] = {
     "sac": {"n_envs": 1, "gamma": 0.99, "off_policy": SAC_DEFAULTS},
     "td3": {"n_envs": 1, "gamma": 0.99, "off_policy": TD3_DEFAULTS},
 }
-"""Training settings of a file that says nothing, by algorithm."""
+"""Training settings where a file leaves them out, by algorithm."""
 
 
 class ZooLayers(NamedTuple):
@@ -65,7 +65,7 @@ class ZooLayers(NamedTuple):
     defaults: Layer
     """stable-baselines3's defaults, for what the file leaves out: over presets and cards, below the user's own file."""
     written: Layer
-    """What the file says."""
+    """Settings that the file has."""
 
 
 def read_zoo_layers(path: Path, env_id: str, trainer: str = TrainSettings().trainer) -> ZooLayers:
@@ -135,7 +135,7 @@ def _check_algorithm(path: Path, place: str, entry: ZooEntry, algorithm: str) ->
 
 
 def _find_algorithm(path: Path, settings: Mapping[str, Any]) -> str | None:
-    """Return the algorithm that a file is for, as far as its keys or its name tell."""
+    """Return the algorithm that a file is for, by its keys or its name; None if they do not show it."""
     if "Lstm" in str(settings.get("policy")):
         return "ppo_lstm"
     if "n_quantiles" in str(settings.get("policy_kwargs")):

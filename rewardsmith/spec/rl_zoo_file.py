@@ -197,10 +197,10 @@ def _list_children(node: yaml.Node) -> list[yaml.Node]:
 
 
 def _check_size(root: yaml.Node) -> None:
-    """Make sure that a document stands for few values.
+    """Make sure that a document has few values, with its aliases written out.
 
     Raises:
-        yaml.YAMLError: if it has too many with its aliases written out, or an alias lies inside of what it names.
+        yaml.YAMLError: if it has too many, or an alias is inside of what it names.
     """
     sizes: dict[int, int] = {}
     open_nodes: set[int] = set()

@@ -21,19 +21,10 @@ from rewardsmith.spec.rl_zoo_values import (
 )
 
 TITLES: Final = {
-    **{
-        "ppo": "PPO",
-        "sac": "SAC",
-        "td3": "TD3",
-        "tqc": "TQC",
-        "dqn": "DQN",
-        "qrdqn": "QR-DQN",
-        "a2c": "A2C",
-        "trpo": "TRPO",
-    },
-    **{"ars": "ARS", "ddpg": "DDPG", "crossq": "CrossQ", "her": "HER", "ppo_lstm": "recurrent PPO"},
+    **{name: name.upper() for name in ("ppo", "sac", "td3", "tqc", "dqn", "a2c", "trpo", "ars", "ddpg", "her")},
+    **{"qrdqn": "QR-DQN", "crossq": "CrossQ", "ppo_lstm": "recurrent PPO"},
 }
-"""rl-zoo3's algorithms."""
+"""rl-zoo3's algorithms, each with the name that messages give it."""
 TYPICAL_KEYS: Final = {
     **dict.fromkeys(["n_epochs", "clip_range", "clip_range_vf"], "ppo"),
     **dict.fromkeys(["target_entropy", "target_update_interval", "use_sde_at_warmup"], "sac"),
@@ -69,8 +60,8 @@ class ZooReading:
         return self.algorithm == "ppo"
 
     @property
-    def network(self) -> dict[str, Any]:
-        """Settings that have the learning rate, the batch and the network of the algorithm."""
+    def algorithm_settings(self) -> dict[str, Any]:
+        """The section of the algorithm's own settings: learning rate, batch size, network."""
         return self.training if self.is_ppo else self.off_policy
 
     def finish(self) -> Layer:
@@ -96,13 +87,14 @@ def take_key(key: str, value: Any, reading: ZooReading) -> None:
     Raises:
         ValueError: if the trainer does not do what it asks for.
     """
+    own, other = (PPO_KEYS, OFF_POLICY_KEYS) if reading.is_ppo else (OFF_POLICY_KEYS, PPO_KEYS)
     if key in TAKEN:
         TAKEN[key](value, reading)
-    elif key in FAMILY_KEYS and FAMILY_KEYS[key][0] != reading.is_ppo:
-        where = "PPO" if FAMILY_KEYS[key][0] else "SAC and TD3; write --trainer sac or --trainer td3"
-        raise ValueError(f"a key of {where}")
-    elif key in FAMILY_KEYS:
-        FAMILY_KEYS[key][1](value, reading)
+    elif key in own:
+        own[key](value, reading)
+    elif key in other:
+        algorithms = "SAC and TD3; write --trainer sac or --trainer td3" if reading.is_ppo else "PPO"
+        raise ValueError(f"a key of {algorithms}")
     elif key in ACCEPTED:
         allowed, reason = ACCEPTED[key]
         accept_value(value, allowed, reason)
@@ -116,42 +108,44 @@ def take_key(key: str, value: Any, reading: ZooReading) -> None:
 Taker = Callable[[Any, ZooReading], None]
 
 
+def _take_count(key: str) -> Taker:
+    """Return a taker of a whole number, for a key of the algorithm that trains."""
+
+    def take(value: Any, reading: ZooReading) -> None:
+        reading.algorithm_settings[key] = read_count(value)
+
+    return take
+
+
+def _take_number(key: str) -> Taker:
+    """Return a taker of a number, for a key of the algorithm that trains."""
+
+    def take(value: Any, reading: ZooReading) -> None:
+        reading.algorithm_settings[key] = read_number(value)
+
+    return take
+
+
+def _accept_only(*allowed: Any) -> Taker:
+    """Return a taker that changes nothing, and refuses every other value."""
+    return lambda value, _: accept_value(value, allowed)
+
+
 def _take_n_timesteps(value: Any, reading: ZooReading) -> None:
     reading.env_steps = read_count(value)
+
+
+def _take_n_envs(value: Any, reading: ZooReading) -> None:
+    reading.training["n_envs"] = read_count(value)
+
+
+def _take_gamma(value: Any, reading: ZooReading) -> None:
+    reading.training["gamma"] = read_number(value)
 
 
 def _take_policy(value: Any, _: ZooReading) -> None:
     if value != "MlpPolicy":
         raise ValueError("only 'MlpPolicy' is trained here")
-
-
-def _take_training_count(key: str) -> Taker:
-    def take(value: Any, reading: ZooReading) -> None:
-        reading.training[key] = read_count(value)
-
-    return take
-
-
-def _take_training_number(key: str) -> Taker:
-    def take(value: Any, reading: ZooReading) -> None:
-        reading.training[key] = read_number(value)
-
-    return take
-
-
-def _take_off_policy_count(key: str) -> Taker:
-    def take(value: Any, reading: ZooReading) -> None:
-        reading.off_policy[key] = read_count(value)
-
-    return take
-
-
-def _take_batch_size(value: Any, reading: ZooReading) -> None:
-    reading.network["batch_size"] = read_count(value)
-
-
-def _take_learning_rate(value: Any, reading: ZooReading) -> None:
-    reading.network["learning_rate"] = read_number(value)
 
 
 def _take_n_steps(value: Any, reading: ZooReading) -> None:
@@ -168,10 +162,6 @@ def _take_ent_coef(value: Any, reading: ZooReading) -> None:
         raise ValueError("a key of PPO and SAC")
     elif value != "auto":
         raise ValueError("SAC learns its entropy coefficient here: 'auto' is allowed")
-
-
-def _take_tau(value: Any, reading: ZooReading) -> None:
-    reading.off_policy["tau"] = read_number(value)
 
 
 def _take_train_freq(value: Any, reading: ZooReading) -> None:
@@ -211,7 +201,7 @@ CLIPS: Final[Mapping[str, tuple[Any, ...]]] = {
     **dict.fromkeys(["clip_obs", "clip_reward"], (10, 10.0)),
     **{"training": (True,), "epsilon": (1e-8,), "norm_obs_keys": (None,)},
 }
-"""Further arguments of VecNormalize, with what they are here."""
+"""Further arguments of VecNormalize, with their values here."""
 
 
 def _take_normalize(value: Any, reading: ZooReading) -> None:
@@ -267,7 +257,7 @@ def _take_net_arch(value: Any, reading: ZooReading) -> None:
         layers = layers.get("pi")
     if not isinstance(layers, list | tuple) or not layers:
         raise ValueError("a list of at least one width is needed, as in [64, 64]")
-    reading.network["net_arch"] = [read_count(width) for width in layers]
+    reading.algorithm_settings["net_arch"] = [read_count(width) for width in layers]
 
 
 def _take_activation(value: Any, reading: ZooReading) -> None:
@@ -315,7 +305,7 @@ POLICY_ACCEPTED: Final[Mapping[str, tuple[Any, ...] | None]] = {
     "optimizer_class": (None, *_ADAM),
     "optimizer_kwargs": (None, {}),
 }
-"""Further arguments of the policies, with what asks for what happens here anyway; None: any value."""
+"""Further arguments of the policies, with the values that change nothing here; None: any value."""
 
 TAKEN: Final[Mapping[str, Taker]] = {
     "n_timesteps": _take_n_timesteps,
@@ -323,41 +313,47 @@ TAKEN: Final[Mapping[str, Taker]] = {
     "policy_kwargs": _take_policy_kwargs,
     "normalize": _take_normalize,
     "normalize_kwargs": _take_normalize_kwargs,
-    "n_envs": _take_training_count("n_envs"),
-    "gamma": _take_training_number("gamma"),
+    "n_envs": _take_n_envs,
+    "gamma": _take_gamma,
     "n_steps": _take_n_steps,
-    "batch_size": _take_batch_size,
-    "learning_rate": _take_learning_rate,
+    "batch_size": _take_count("batch_size"),
+    "learning_rate": _take_number("learning_rate"),
     "ent_coef": _take_ent_coef,
 }
 """Keys of every algorithm that are taken over."""
-FAMILY_KEYS: Final[Mapping[str, tuple[bool, Taker]]] = {
-    "n_epochs": (True, _take_training_count("n_epochs")),
-    **{key: (True, _take_training_number(key)) for key in ("gae_lambda", "clip_range", "vf_coef", "max_grad_norm")},
-    "normalize_advantage": (True, lambda value, _: accept_value(value, (True,))),
-    "clip_range_vf": (True, lambda value, _: accept_value(value, (None, "none"))),
-    "target_kl": (True, lambda value, _: accept_value(value, (None, "none"))),
-    "rollout_buffer_class": (True, lambda value, _: accept_value(value, (None, "RolloutBuffer"))),
-    "rollout_buffer_kwargs": (True, lambda value, _: accept_value(value, (None, {}))),
-    "buffer_size": (False, _take_off_policy_count("buffer_size")),
-    "learning_starts": (False, _take_off_policy_count("learning_starts")),
-    "tau": (False, _take_tau),
-    "train_freq": (False, _take_train_freq),
-    "gradient_steps": (False, _take_gradient_steps),
-    "noise_type": (False, _take_noise_type),
-    "noise_std": (False, _take_noise_std),
-    "action_noise": (False, lambda value, _: accept_value(value, (None, "none"))),
-    "target_entropy": (False, lambda value, _: accept_value(value, ("auto",))),
-    "target_update_interval": (False, lambda value, _: accept_value(value, (1,))),
-    "use_sde_at_warmup": (False, lambda value, _: accept_value(value, None)),
-    "policy_delay": (False, lambda value, _: accept_value(value, (2,))),
-    "target_policy_noise": (False, lambda value, _: accept_value(value, (0.2,))),
-    "target_noise_clip": (False, lambda value, _: accept_value(value, (0.5,))),
-    "replay_buffer_class": (False, lambda value, _: accept_value(value, (None, "ReplayBuffer"))),
-    "replay_buffer_kwargs": (False, lambda value, _: accept_value(value, (None, {}, "dict()"))),
-    "optimize_memory_usage": (False, lambda value, _: accept_value(value, (False,))),
+PPO_KEYS: Final[Mapping[str, Taker]] = {
+    "n_epochs": _take_count("n_epochs"),
+    "gae_lambda": _take_number("gae_lambda"),
+    "clip_range": _take_number("clip_range"),
+    "vf_coef": _take_number("vf_coef"),
+    "max_grad_norm": _take_number("max_grad_norm"),
+    "normalize_advantage": _accept_only(True),
+    "clip_range_vf": _accept_only(None, "none"),
+    "target_kl": _accept_only(None, "none"),
+    "rollout_buffer_class": _accept_only(None, "RolloutBuffer"),
+    "rollout_buffer_kwargs": _accept_only(None, {}),
 }
-"""Keys of PPO (True) and of SAC and TD3 (False)."""
+"""Keys of PPO alone."""
+OFF_POLICY_KEYS: Final[Mapping[str, Taker]] = {
+    "buffer_size": _take_count("buffer_size"),
+    "learning_starts": _take_count("learning_starts"),
+    "tau": _take_number("tau"),
+    "train_freq": _take_train_freq,
+    "gradient_steps": _take_gradient_steps,
+    "noise_type": _take_noise_type,
+    "noise_std": _take_noise_std,
+    "action_noise": _accept_only(None, "none"),
+    "target_entropy": _accept_only("auto"),
+    "target_update_interval": _accept_only(1),
+    "use_sde_at_warmup": lambda value, _: None,  # with use_sde only
+    "policy_delay": _accept_only(2),
+    "target_policy_noise": _accept_only(0.2),
+    "target_noise_clip": _accept_only(0.5),
+    "replay_buffer_class": _accept_only(None, "ReplayBuffer"),
+    "replay_buffer_kwargs": _accept_only(None, {}, "dict()"),
+    "optimize_memory_usage": _accept_only(False),
+}
+"""Keys of SAC and TD3 alone."""
 _WRAPPER = "wrappers belong to the environment: register it with them, in a module of your own"
 ACCEPTED: Final[Mapping[str, tuple[tuple[Any, ...] | None, str]]] = {
     "use_sde": ((False,), TRAIN_ELSEWHERE),
@@ -375,6 +371,6 @@ ACCEPTED: Final[Mapping[str, tuple[tuple[Any, ...] | None, str]]] = {
     "callback": (OFF, TRAIN_ELSEWHERE),
     "_init_setup_model": ((True,), TRAIN_ELSEWHERE),
 }
-"""Keys of every algorithm, with what asks for what happens here anyway (None: any value), and why nothing else is."""
-SETTING_NAMES: Final = frozenset({*TAKEN, *FAMILY_KEYS, *ACCEPTED, *TYPICAL_KEYS})
+"""Keys of every algorithm, with the values that change nothing here (None: any), and why others are refused."""
+SETTING_NAMES: Final = frozenset({*TAKEN, *PPO_KEYS, *OFF_POLICY_KEYS, *ACCEPTED, *TYPICAL_KEYS})
 """Names of settings, of the algorithms that train here and of others."""

@@ -23,7 +23,7 @@ def accept_value(value: Any, allowed: tuple[Any, ...] | None, reason: str = TRAI
 
     Args:
         value: of the key.
-        allowed: what asks for what happens anyway; None: any value.
+        allowed: values that change nothing; None: any value.
         reason: why another value is refused.
 
     Raises:

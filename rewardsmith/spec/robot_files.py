@@ -68,7 +68,28 @@ def _iterate_files(main: Path, above: tuple[Path, ...]) -> Iterator[Path]:
         raise TaskError(
             f"{main}: the model attaches itself by <model>, through {', '.join(file.name for file in above)}"
         )
-    pending, seen, trees = [main], {main}, list[tuple[Path, ElementTree.Element]]()
+    trees = _read_trees(main)
+    yield from (file for file, _ in trees if file != main)
+
+    # Folders in which assets are looked for; URDF looks for meshes by their name alone, in MJCF that is an option.
+    is_urdf = trees[0][1].tag == "robot"
+    compilers = [compiler for _, root in trees for compiler in root.iter("compiler")]
+    strips = is_urdf or any(compiler.get("strippath") == "true" for compiler in compilers)
+    folders = [main.parent / compiler.get(key, "") for compiler in compilers for key in _FOLDERS if compiler.get(key)]
+
+    for file, root in trees:
+        for element, value in _list_asset_names(root, is_urdf):
+            name = PurePath(value.replace("\\", "/")).name if strips else value
+            found = _find_file(name, [*folders, main.parent, file.parent], file, element.tag)
+            yield found
+            if element.tag == "model":
+                yield from _iterate_files(found, (*above, main))
+
+
+def _read_trees(main: Path) -> list[tuple[Path, ElementTree.Element]]:
+    """Return a main file and all files that it includes, the main file first, each with its XML tree."""
+    trees = list[tuple[Path, ElementTree.Element]]()
+    pending, seen = [main], {main}
     while pending:
         file = pending.pop()
         root = _parse_xml(file)
@@ -78,24 +99,18 @@ def _iterate_files(main: Path, above: tuple[Path, ...]) -> Iterator[Path]:
             if included not in seen:
                 seen.add(included)
                 pending.append(included)
-                yield included
+    return trees
 
-    # URDF looks for meshes by their name alone; in MJCF that is an option.
-    is_urdf = trees[0][1].tag == "robot"
-    compilers = [compiler for _, root in trees for compiler in root.iter("compiler")]
-    strips = any(compiler.get("strippath") == "true" for compiler in compilers) or is_urdf
-    folders = [main.parent / compiler.get(key, "") for compiler in compilers for key in _FOLDERS if compiler.get(key)]
-    for file, root in trees:
-        for element in root.iter():
-            for key, value in element.attrib.items():
-                is_name = key.startswith("file") or (is_urdf and key == "filename" and element.tag == "mesh")
-                if element.tag in ("include", "plugin") or not is_name or not value:
-                    continue
-                name = PurePath(value.replace("\\", "/")).name if strips else value
-                found = _find_file(name, [*folders, main.parent, file.parent], file, element.tag)
-                yield found
-                if element.tag == "model":
-                    yield from _iterate_files(found, (*above, main))
+
+def _list_asset_names(root: ElementTree.Element, is_urdf: bool) -> Iterator[tuple[ElementTree.Element, str]]:
+    """Yield the elements of a file that name another file, with its name; includes are left out."""
+    for element in root.iter():
+        if element.tag in ("include", "plugin"):
+            continue
+        for key, value in element.attrib.items():
+            is_name = key.startswith("file") or (is_urdf and key == "filename" and element.tag == "mesh")
+            if is_name and value:
+                yield element, value
 
 
 def _parse_xml(file: Path) -> ElementTree.Element:

@@ -18,7 +18,7 @@ MENAGERIE = "menagerie:"
 PLAIN_NAMES = ("", "scene", "robot", "model", "xml", "xmls", "mjcf", "urdf", "models", "assets")
 """Names of files and folders that say nothing of the robot."""
 EPISODE_S = 10.0
-"""Length of an episode unless a card says it."""
+"""Default length of an episode, in seconds."""
 
 OTHER_FORMATS = {
     ".xacro": "it is a template, from which `xacro FILE -o robot.urdf` makes one",
@@ -112,8 +112,9 @@ def _explain_other(robot: str, base: Path) -> str | None:
         inside = sorted(
             file.name for file in path.iterdir() if file.is_file() and file.name.lower().endswith(MODEL_SUFFIXES)
         )[:5]
-        there = f"give one of its files: {', '.join(inside)}" if inside else "and it holds no MJCF or URDF file"
-        return f"{robot!r} is a folder: {there}" if inside else f"{robot!r} is a folder, {there}"
+        if not inside:
+            return f"{robot!r} is a folder, and it holds no MJCF or URDF file"
+        return f"{robot!r} is a folder: give one of its files: {', '.join(inside)}"
     return None
 
 

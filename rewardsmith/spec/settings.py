@@ -36,6 +36,12 @@ SLURM_PARAMETERS = (
 """Parameters of sbatch that may be set. submitit takes others (setup, srun_args), which are commands of a shell."""
 
 
+Size = Annotated[int, Ge(1), Le(1_000_000)]
+"""Number of programs, generations or trainings; more are a mistake."""
+Steps = Annotated[int, Ge(1), Le(10**12)]
+"""Environment steps of a training; more are a mistake."""
+
+
 class Section(BaseModel):
     """Base of the sections: frozen, and a key that does not exist is an error."""
 
@@ -56,9 +62,9 @@ class SearchSettings(Section):
     designer: Literal["auto", "llm", "symbolic", "coding-agent", "subgoals"] = "auto"
     """auto: the language model where one is named or a key is set, else the symbolic designer. coding-agent: an agent
     that is connected through `rewardsmith mcp` writes the programs."""
-    population: Count = 4
+    population: Size = 4
     """Candidates per generation."""
-    generations: Count = 3
+    generations: Size = 3
     seeds: Annotated[Count, Le(500)] = 1
     """Training seeds per candidate during the search."""
     finalist_share: Annotated[float, Ge(0.0), Le(0.9)] = 0.0
@@ -72,7 +78,7 @@ class SearchSettings(Section):
     """The user's program (--seed-reward) is generation 0 by itself; else it takes the first of its slots."""
     max_repairs: Annotated[int, Ge(0)] = 3
     """How often a program that the critic refuses goes back to its author."""
-    env_steps: Count = 200_000
+    env_steps: Steps = 200_000
     """Environment steps of each training."""
     rungs: tuple[Annotated[float, Gt(0.0), Lt(1.0)], ...] = ()
     """Parts of a training at which the lower candidates of a generation end; none: every training is finished."""
@@ -93,7 +99,7 @@ class SearchSettings(Section):
     nodes are expanded at once, `generations` times. map-elites: an archive of behaviours; parents come from its cells,
     and each program aims at an empty cell next to its parent's."""
     ensemble: Annotated[int, Ge(0)] = 0
-    """At the end a policy is also trained on so many of the best programs joined into one; 0: on none."""
+    """Number of best programs that are joined into one, on which a policy is also trained at the end; 0: none."""
     ensemble_rule: EnsembleRule = "worst"
     """worst: the least of what the programs give. cautious: their mean less their standard deviation."""
 
@@ -123,7 +129,7 @@ class EvolutionSettings(Section):
     """incumbent: the best so far stays a parent until it is beaten. greedy-last: the best of the last generation is
     the only parent, as in Eureka."""
     parents: Count = 3
-    """At most so many, with selection "incumbent"."""
+    """Largest number of parents, with selection "incumbent"."""
     caution: Annotated[float, Ge(0.0)] = 1.0
     """Standard errors over its training seeds that are taken off a candidate's fitness before it is ranked; with one
     training seed there are none."""
@@ -132,7 +138,7 @@ class EvolutionSettings(Section):
     crossover: Annotated[int, Ge(0)] = 0
     """Slots of a generation that join two parents."""
     islands: Count = 1
-    """Lineages that know nothing of each other between migrations; slot s belongs to island s modulo this."""
+    """Lineages that exchange nothing between migrations; slot s belongs to island s modulo this number."""
     migration: Count = 2
     """Generations from one migration to the next: each island takes in the best program of the one before it."""
     restart_after: Annotated[int, Ge(0)] = 0
@@ -142,24 +148,24 @@ class EvolutionSettings(Section):
 
 
 class EvaluationSettings(Section):
-    """Evaluation of policies."""
+    """Evaluation of trained policies."""
 
     episodes: Count = 10
     """Episodes per candidate and training seed, on which selection is based."""
     final_episodes: Count = 20
     """Episodes per training seed for the reported fitness, on other seeds than those of the search."""
     deterministic: bool = True
-    """Policies act by their mean or their likeliest choice; false: by chance, as in training. Of few choices the
-    likeliest may be the same one for ever, where the policy as a whole gets along."""
+    """Policies take their mean or most probable action; false: they draw it, as in training. With few discrete actions
+    the most probable one may always be the same, where drawn actions do the task."""
 
 
 class ModelSettings(Section):
     """One language model, and how to ask it."""
 
     model: str | None = None
-    """Its name, as the endpoint knows it; None takes that of a replayed ledger."""
+    """Name of the model at its endpoint; None takes that of a replayed ledger."""
     base_url: str | None = None
-    """Of an OpenAI-compatible endpoint; None takes OPENAI_BASE_URL, else OpenAI's."""
+    """Address of an OpenAI-compatible endpoint; None takes OPENAI_BASE_URL, else OpenAI's."""
     key_variable: str = "OPENAI_API_KEY"
     """The environment variable that holds the endpoint's key."""
     temperature: Annotated[float, Ge(0.0)] | None = 1.0
@@ -196,7 +202,7 @@ class LlmSettings(ModelSettings):
     roles: dict[Role, RoleSettings] = {}
     """Other models for single roles: `[llm.roles.critic]` with any of the keys above."""
     catalogue_tokens: Count = 1_500
-    """About how long a prompt's list of signals may be; a card's own signals are always listed."""
+    """Approximate length of a prompt's list of signals, in tokens; a card's own signals are always listed."""
     replay: str | None = None
     """A ledger to answer from; a request that it lacks is an error."""
     replay_by: Literal["request", "position"] = "request"
@@ -220,10 +226,10 @@ class LlmSettings(ModelSettings):
 
 
 class DesignerSettings(Section):
-    """Prompt and answer of the language model; the symbolic designer reads nothing of it."""
+    """Prompt and answer of the language model; the symbolic designer does not use them."""
 
     history: Annotated[int, Ge(0)] = 4
-    """Generations in the history's table, or turns of the conversation; 0: none. BIRD found a few to be what helps."""
+    """Generations in the history's table, or turns of the conversation; 0: none. In BIRD a few helped most."""
     conversation: bool = False
     """Show earlier turns as a conversation (task, program, reflection, program, ...) instead of a table."""
     view: Literal["signals", "class"] = "signals"
@@ -235,9 +241,9 @@ class DesignerSettings(Section):
     sparse_weight: float = 1.0
     dense_weight: float = 0.1
     memory: bool = False
-    """Encourage programs that remember across steps; they may in any case."""
+    """Encourage programs with a memory across steps; programs may have one in any case."""
     observation: bool = False
-    """Ask for what the policy observes too, as OBSERVATION in the program; a program may declare it in any case."""
+    """Ask the designer to choose the policy's observation too, as OBSERVATION; a program may declare it in any case."""
     emphasis: bool = True
     """Give every slot of a generation another emphasis; else all get the same prompt."""
     reflection: bool = True
@@ -304,7 +310,7 @@ class ExecutorSettings(Section):
     kind: Literal["local", "ray", "slurm"] = "local"
     """ray and slurm are extras: `pip install 'rewardsmith[ray]'`."""
     address: str | None = None
-    """Of a Ray cluster's head, "host:port", or "auto" for the cluster that this machine belongs to; None starts one on
+    """Address of a Ray cluster's head, "host:port", or "auto" for the cluster of this machine; None starts one on
     this machine."""
     folder: str = "slurm"
     """Where Slurm's own files of each job lie; the run directory must be on a file system that all nodes share."""

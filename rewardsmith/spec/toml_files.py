@@ -96,7 +96,7 @@ def _locate_fault(path: Path, text: str, fault: Fault) -> str:
 
 
 def _find_line(text: str, location: Iterable[str]) -> int | None:
-    """Return the line of the innermost part of a location that a search of the text finds; None where none is."""
+    """Return the line of the innermost part of a location that a search of the text finds; None if none is."""
     number = None
     for part in location:
         key = re.compile(rf"(^|[\[{{.,])\s*\"?{re.escape(part)}\"?\s*([=\].]|$)")

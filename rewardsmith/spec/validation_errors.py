@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -32,7 +32,7 @@ _TYPE_WORDS = {
     "string": "text in quotes",
     "tuple": "a list",
 }
-"""The beginning of pydantic's error type ("int_parsing", "bool_type") to what has to be written instead."""
+"""Beginning of pydantic's error type ("int_parsing", "bool_type") to the kind of value that is needed."""
 
 _BOUND_WORDS = {
     "greater_than": ("gt", "more than {}"),
@@ -60,6 +60,8 @@ class Fault:
     value: Any = None
     allowed: str = ""
     """What may stand there instead; for a contradiction the whole message."""
+    others: tuple[str, ...] = ()
+    """Further keys that are missing in the same table."""
 
     @property
     def name(self) -> str:
@@ -76,6 +78,9 @@ class Fault:
         match self.kind:
             case "unknown key":
                 return f"there is no {noun} {self.name!r}; {suggest_key(self.location[-1], known_keys)}"
+            case "missing key" if self.others:
+                names = [self.name, *(".".join((*self.location[:-1], key)) for key in self.others)]
+                return f"the {noun}s {', '.join(map(repr, names[:-1]))} and {names[-1]!r} are missing"
             case "missing key":
                 return f"the {noun} {self.name!r} is missing"
             case "contradiction":
@@ -103,7 +108,21 @@ def collect_faults(error: ValidationError, document: Any) -> list[Fault]:
         for location in by_location
         if not location or not any(other != location and other[: len(location)] == location for other in by_location)
     ]
-    return [_merge_details(location, by_location[location]) for location in innermost]
+    return _merge_missing_keys([_merge_details(location, by_location[location]) for location in innermost])
+
+
+def _merge_missing_keys(faults: Sequence[Fault]) -> list[Fault]:
+    """Return the faults with one for all keys that are missing in a table, in the place of the first."""
+    missing: dict[tuple[str, ...], list[Fault]] = {}
+    for fault in faults:
+        if fault.kind == "missing key":
+            missing.setdefault(fault.location[:-1], []).append(fault)
+    firsts = {group[0].location: tuple(fault.location[-1] for fault in group[1:]) for group in missing.values()}
+    return [
+        replace(fault, others=firsts[fault.location]) if fault.kind == "missing key" else fault
+        for fault in faults
+        if fault.kind != "missing key" or fault.location in firsts
+    ]
 
 
 def join_lines(lines: Sequence[str]) -> str:

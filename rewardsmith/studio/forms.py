@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
-from typing import get_args
+from typing import cast
 from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
@@ -74,7 +74,7 @@ def add_preference(request: Request, fields: Form) -> Response:
     """Record an answer to which of two is better."""
     state, by = get_run_state(request), _read_rater(fields)
     a, b, reason = fields.get("a", ""), fields.get("b", ""), fields.get("reason", "")
-    answer = _parse_answer(fields.get("answer", ""))
+    answer = cast(Answer, fields.get("answer", ""))  # checked where it is recorded
     with get_context(request).write_lock:
         feedback.add_preference(state.run, a, b, answer, reason=reason, by=by)
     return redirect_back(build_address(state.ref.slug, "compare"), "preference", by)
@@ -226,14 +226,6 @@ def _build_page_address(state: RunState, id: str | None) -> str:
 
 def _read_rater(fields: Form) -> str:
     return fields.get("by", "").strip()
-
-
-def _parse_answer(text: str) -> Answer:
-    for known_answer in get_args(Answer):
-        if text == known_answer:
-            answer: Answer = known_answer
-            return answer
-    raise UserError(f"an answer is one of {', '.join(get_args(Answer))}")
 
 
 def _read_changed_weights(terms: tuple[pages.TermControl, ...], fields: Form) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,7 +17,9 @@ from rewardsmith.contract.errors import UserError
 from rewardsmith.contract.text import pluralize
 from rewardsmith.executors import slots_for
 from rewardsmith.search.storage.run import choose_run_path
+from rewardsmith.spec.env_options import read_env_options
 from rewardsmith.spec.presets import list_preset_names
+from rewardsmith.spec.settings import SearchSettings
 from rewardsmith.spec.task_cards import load_cards
 from rewardsmith.studio import pages
 from rewardsmith.studio.context import get_context, redirect_back, render_page
@@ -26,6 +28,10 @@ from rewardsmith.studio.run_index import make_slug
 
 SIZE_FIELDS = {"population": "population", "generations": "generations", "steps": "env_steps", "seeds": "seeds"}
 """Fields that are whole numbers, which are options of `design`, and their settings."""
+TEXT_FIELDS = ("env", "fitness", "model", "preset", "search")
+LINE_FIELDS = ("behaviour", "signal")
+"""Fields of which each line is an option of `design`."""
+STRATEGIES: tuple[str, ...] = get_args(SearchSettings.model_fields["strategy"].annotation)
 
 
 @dataclass(frozen=True)
@@ -59,15 +65,16 @@ def start_search(request: Request, fields: Form) -> Response:
         return _render_form(request, fields, expectation=describe_expectation(plan))
 
     path = choose_run_path(context.index.path, plan.task, datetime.now())
-    given = {name: fields.get(name, "").strip() for name in ("env", "fitness", "model", "preset", *SIZE_FIELDS)}
-    options = [f"--{name}={value}" for name, value in {**given, "out": str(path)}.items() if value]
+    given = [(name, fields.get(name, "").strip()) for name in (*TEXT_FIELDS, *SIZE_FIELDS)]
+    given += [(name, line) for name in LINE_FIELDS for line in _read_lines(fields, name)]
+    options = [f"--{name}={value}" for name, value in (*given, ("out", str(path))) if value]
     command = ["design", *options, "--", fields.get("text", "").strip()]
     context.subprocesses.start(pages.SEARCH_KEY + make_slug(path.name), command)
     return redirect_back("/", "started")
 
 
 def describe_expectation(plan: SearchPlan) -> Expectation:
-    """Return the size of a search, as `design --dry-run` says it."""
+    """Return the size of a search, as `design --dry-run` prints it."""
     search, slots = plan.config.search, slots_for(plan.config)
     speed = measure_training_speed(plan.task.env.env_id)
     model = f" ({plan.config.llm.model})" if search.designer == "llm" else ""
@@ -94,6 +101,7 @@ def _render_form(
         expectation=expectation,
         environments=environments,
         presets=list_preset_names(),
+        strategies=STRATEGIES,
     )
 
 
@@ -103,17 +111,30 @@ def _plan_search(fields: Form) -> SearchPlan:
     Raises:
         UserError: if the task, the fitness or a setting is wrong.
     """
-    text, env, fitness, model, preset = (
-        fields.get(name, "").strip() for name in ("text", "env", "fitness", "model", "preset")
-    )
+    text = fields.get("text", "").strip()
+    env, fitness, model, preset, strategy = (fields.get(name, "").strip() for name in TEXT_FIELDS)
     overrides: dict[str, Any] = {"search": _read_sizes(fields)}
+    if strategy:
+        overrides["search"] |= {"strategy": strategy}
     if model:
         overrides["llm"] = {"model": model}
     if preset:
         if preset not in list_preset_names():
             raise UserError(f"there is no preset {preset[:40]!r}; there are: {', '.join(list_preset_names())}")
         overrides["preset"] = preset
-    return searches.plan_search(text, env, fitness or None, overrides=overrides)
+    return searches.plan_search(
+        text,
+        env,
+        fitness or None,
+        overrides=overrides,
+        env_options=read_env_options(None, signals=_read_lines(fields, "signal")),
+        behaviour=_read_lines(fields, "behaviour"),
+    )
+
+
+def _read_lines(fields: Form, name: str) -> list[str]:
+    """Return the lines of a field that have text."""
+    return [line.strip() for line in fields.get(name, "").splitlines() if line.strip()]
 
 
 def _read_sizes(fields: Form) -> dict[str, int]:

@@ -97,7 +97,7 @@ def open_run(ref: RunRef) -> Run:
 
 
 def is_contained(root: Path, file: Path) -> bool:
-    """Return whether a file really lies below `root`, without a symbolic link between them."""
+    """Return whether a file is below `root`, without a symbolic link between them."""
     try:
         return file.resolve(strict=True) == root.resolve(strict=True) / file.absolute().relative_to(root.absolute())
     except (OSError, ValueError):

@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from rewardsmith.contract.errors import RewardsmithError, RunError, UserError
 from rewardsmith.contract.text import pluralize
 from rewardsmith.report.charts import STATIC
-from rewardsmith.studio import forms, new_search, pages
+from rewardsmith.studio import comparison, forms, new_search, pages
 from rewardsmith.studio.context import STUDIO_DIR, StudioContext, render_page
 from rewardsmith.studio.run_index import RunIndex
 from rewardsmith.studio.security import ENTER_PATH, RequestGuard
@@ -52,7 +52,7 @@ def build_application(index: RunIndex, subprocesses: Subprocesses) -> Starlette:
         "/new": new_search.show_new_search,
         RUN_PATH: pages.show_run,
         f"{RUN_PATH}/live": pages.show_live_part,
-        f"{RUN_PATH}/compare": pages.show_comparison,
+        f"{RUN_PATH}/compare": comparison.show_comparison,
         f"{RUN_PATH}/video/{{id}}/{{file}}": pages.serve_video,
         CANDIDATE_PATH: pages.show_candidate,
         f"{CANDIDATE_PATH}/edit": forms.show_editor,

@@ -70,7 +70,7 @@ class Subprocesses:
             self._processes[key] = (process, log)
 
     def get_state(self, key: str) -> CommandState | None:
-        """Return the state of a key's command; None where none was started."""
+        """Return the state of a key's command; None if none was started."""
         with self._lock:
             entry = self._processes.get(key)
         if entry is None:

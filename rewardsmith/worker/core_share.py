@@ -1,4 +1,4 @@
-"""Cores of the machine as the jobs of one worker share them: the worker writes how many run, and each job reads it."""
+"""Share of the cores that each job of a worker may use: the worker writes how many jobs run, and each job reads it."""
 
 from __future__ import annotations
 

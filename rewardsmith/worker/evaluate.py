@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rewardsmith.contract.errors import FitnessError, WorkerFailed
 from rewardsmith.contract.fitness import AuxiliaryMetrics, Fitness, Rollout
-from rewardsmith.contract.records import Episode, EvaluateJob, Evaluation, PolicyJob
+from rewardsmith.contract.records import Episode, EvaluateJob, Evaluation, PolicyJob, RenderJob
 from rewardsmith.contract.records.fitness import Motion
 from rewardsmith.contract.robots import select_evaluation_options
 from rewardsmith.contract.text import pluralize
@@ -164,6 +164,17 @@ def record_trajectories(env: BatchedEnv, job: EvaluateJob, policy: policies.Poli
             act = _follow_motion(env, job.motion) if job.motion else _make_act(env, policy, rngs, job.deterministic)
         trajectories += _run_episodes(env, seeds, act)
     return trajectories
+
+
+def record_rendered_episode(env: BatchedEnv, job: RenderJob, seed: int, policy: policies.Policy | None) -> Trajectory:
+    """Run one episode of the policy of a render job, as an evaluation under the same seed does.
+
+    Raises:
+        WorkerFailed: if the policy does not fit the environment.
+    """
+    evaluation = EvaluateJob(job.env, job.policy, job.fitness, (seed,), deterministic=job.deterministic)
+    (trajectory,) = record_trajectories(env, evaluation, policy)
+    return trajectory
 
 
 def _make_act(

@@ -1,13 +1,17 @@
-"""Parts of the worker's forked and spawned processes: their end with their parent, their log, their memory."""
+"""Parts of the worker's forked and spawned processes: their end with their parent, their log, memory and result."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
 import signal
+import socket
 import sys
 from pathlib import Path
+
+from rewardsmith.contract import job_messages
 
 PR_SET_PDEATHSIG = 1
 
@@ -39,3 +43,18 @@ def redirect_output(path: Path) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+
+
+def report_job_end(line: socket.socket, code: int, cause: str | None) -> None:
+    """Tell the orchestrator how a job ended, and close the job's line.
+
+    Args:
+        line: the job's own socket to the orchestrator.
+        code: exit code of the job's process; minus the signal's number where a signal killed it.
+        cause: reason for which the worker killed the process; None where it did not.
+    """
+    crash = job_messages.encode_message(job_messages.JobCrashed(cause)) if cause else b""
+    # The process may have left half a line, which a newline ends.
+    with contextlib.suppress(OSError):  # the orchestrator may have given the job up
+        line.sendall(b"\n" + crash + job_messages.encode_message(job_messages.JobEnded(code)))
+    line.close()

@@ -1,4 +1,4 @@
-"""Observed signals: which components the policy's observation tells, from transitions under random actions.
+"""Observed signals: the components that a policy's observation contains, found in transitions under random actions.
 
 Only what is certain is called unobserved. A coordinate of the simulation (`qpos`, `qvel`) is observed where it, or its
 sine and cosine, is a linear function of the observation. A place in the world is unobserved where it moves along with a
@@ -31,7 +31,7 @@ COORDINATES = ("qpos[", "qvel[")
 def find_unobserved(
     signals: Sequence[Signal], values: Mapping[str, Array], obs: Array
 ) -> dict[str, tuple[int, ...]] | None:
-    """Return the components of signals that the observation does not tell; None where that cannot be found out.
+    """Return the components of signals that the observation does not contain; None where that cannot be found out.
 
     Args:
         signals: the catalogue.
@@ -48,16 +48,17 @@ def find_unobserved(
     for signal in signals:
         if signal.source.startswith(COORDINATES) and signal.source.count("[") == 1:
             for index, column in enumerate(_list_columns(values[signal.name])):
-                if not _is_told(basis, column, is_angle=signal.unit == "rad"):
+                if not _is_observed(basis, column, is_angle=signal.unit == "rad"):
                     hidden[signal.name, index] = column
 
     # Places that move along with a hidden coordinate.
-    drifting = [column for (name, _), column in hidden.items() if _unit_of(signals, name) == "m"]
+    units = {signal.name: signal.unit for signal in signals}
+    drifting = [column for (name, _), column in hidden.items() if units[name] == "m"]
     for signal in signals:
         if signal.unit != "m":
             continue
         for index, column in enumerate(_list_columns(values[signal.name])):
-            if not _is_told(basis, column) and _moves_along(basis, column, drifting):
+            if not _is_observed(basis, column) and _moves_along(basis, column, drifting):
                 hidden[signal.name, index] = column
 
     unobserved: dict[str, tuple[int, ...]] = {}
@@ -69,14 +70,11 @@ def find_unobserved(
 
 
 def _list_columns(values: Array) -> list[Array]:
+    """Return the components (n,) of values (n, *shape)."""
     return list(values.reshape(len(values), -1).T)
 
 
-def _unit_of(signals: Sequence[Signal], name: str) -> str:
-    return next(signal.unit for signal in signals if signal.name == name)
-
-
-def _is_told(basis: Array, column: Array, *, is_angle: bool = False) -> bool:
+def _is_observed(basis: Array, column: Array, *, is_angle: bool = False) -> bool:
     """Return whether a linear function of the observation gives a column, or the sine and cosine of an angle."""
     if _residual_share(basis, column) < EXACT or _is_copied(basis, column):
         return True

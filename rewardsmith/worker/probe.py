@@ -14,7 +14,7 @@ from rewardsmith.contract.records import Probe, ProbeJob
 from rewardsmith.contract.reward_program import STATES, Transitions
 from rewardsmith.contract.signal_source import ENVIRONMENT_REWARD
 from rewardsmith.sandbox.recorded import TransitionFile
-from rewardsmith.worker.envs.base import MAX_STEPS, BatchedEnv
+from rewardsmith.worker.envs.base import MAX_STEPS, BatchedEnv, order_by_env
 from rewardsmith.worker.envs.catalogue import EnvironmentSurvey, survey_environment
 from rewardsmith.worker.envs.env_faults import describe_faults, explain_faults
 from rewardsmith.worker.envs.make import make_envs
@@ -103,7 +103,7 @@ def _record_transitions(env: BatchedEnv, seed: int, transitions: int) -> _Record
 
     # The last vector step may give more transitions than were asked for.
     def cut(array: Array) -> Array:
-        return _env_major(array)[:transitions]
+        return order_by_env(array)[:transitions]
 
     signals = {
         state: env.layout.unpack_signals(cut(packed))
@@ -116,12 +116,6 @@ def _record_transitions(env: BatchedEnv, seed: int, transitions: int) -> _Record
         cut(environment_reward),
         cut(observation),
     )
-
-
-def _env_major(array: Array) -> Array:
-    """Return (steps, n, ...) as (n * steps, ...), one environment after the other."""
-    steps, n, *rest = array.shape
-    return np.ascontiguousarray(np.swapaxes(array, 0, 1)).reshape(steps * n, *rest)
 
 
 def _describe_environment(env: BatchedEnv, survey: EnvironmentSurvey, transitions: int) -> Probe:

@@ -21,15 +21,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from rewardsmith.contract import gpus, import_path, job_messages
+from rewardsmith.contract import gpus, import_path
 from rewardsmith.worker import run_job
 from rewardsmith.worker.core_share import CoreShare
-from rewardsmith.worker.job_process import die_with_parent, read_resident_mib, redirect_output
+from rewardsmith.worker.job_process import die_with_parent, read_resident_mib, redirect_output, report_job_end
 
 SOUND_CODES = (0, run_job.REFUSED)
 """Exit codes of a job after which its process does the next one."""
-
-
 CUDA_MIB = 8_192
 """Memory that the libraries of torch and Warp may take in a process with a GPU, beside what its jobs use."""
 
@@ -90,14 +88,9 @@ class ResidentProcess:
 
     def finish_job(self, code: int) -> None:
         """Tell the orchestrator how the running job ended."""
-        if self._line is None:
-            return
-        # The process may have left half a line, which a newline ends.
-        last = b"\n" + (job_messages.encode_message(job_messages.JobCrashed(self.cause)) if self.cause else b"")
-        with contextlib.suppress(OSError):  # the orchestrator may have given the job up
-            self._line.sendall(last + job_messages.encode_message(job_messages.JobEnded(code)))
-        self._line.close()
-        self.folder = self._line = None
+        if self._line is not None:
+            report_job_end(self._line, code, self.cause)
+            self.folder = self._line = None
 
     def forget(self, code: int) -> None:
         """Take note that the process has ended and was reaped."""
@@ -136,9 +129,10 @@ class ResidentPool:
             answer = process.control.recv(64)
         except ConnectionResetError:  # it died with a request unread
             answer = b""
-        if answer:
-            process.finish_job(int(answer))
-        if int(answer or 1) not in SOUND_CODES:
+        code = int(answer) if answer else None
+        if code is not None:
+            process.finish_job(code)
+        if code not in SOUND_CODES:
             self._processes.pop(process.pid)
             process.kill()
             _, status = os.waitpid(process.pid, 0)

@@ -72,33 +72,33 @@ class OrchestratorChannel:
 def main(folder: Path, line: socket.socket, cores: CoreShare) -> int:
     """Do the job of a folder and return the process's exit code: 0 when result.json is written, `REFUSED` or 1."""
     with (folder / "progress.jsonl").open("w", encoding="utf-8") as progress:
-        to = OrchestratorChannel(line, progress, cores)
+        channel = OrchestratorChannel(line, progress, cores)
         try:
             # A worker that has been warm for long may load modules now for the first time.
             build_id.check_installed()
             job = load_job(bounded_files.read_json(folder / "job.json"))
-            records.write(perform_job(job, folder, to), folder / "result.json")
+            records.write(perform_job(job, folder, channel), folder / "result.json")
         except (UserError, SandboxUnavailable, Upgraded) as error:
-            to.send_message(job_messages.JobRefused(type(error).__name__, str(error)))
+            channel.send_message(job_messages.JobRefused(type(error).__name__, str(error)))
             return 1 if isinstance(error, Upgraded) else REFUSED
         except OSError as error:
             traceback.print_exc()
-            to.send_message(_refuse_no_space(folder) if error.errno in NO_SPACE else _describe_crash(error))
+            channel.send_message(_refuse_no_space(folder) if error.errno in NO_SPACE else _describe_crash(error))
             return 1
         except Exception as error:  # noqa: BLE001 - the worker's main: whatever it is, the search goes on
             traceback.print_exc()
-            to.send_message(_describe_crash(error))
+            channel.send_message(_describe_crash(error))
             return 1
     return 0
 
 
-def perform_job(job: Job[R], folder: Path, line: OrchestratorChannel) -> R:
+def perform_job(job: Job[R], folder: Path, channel: OrchestratorChannel) -> R:
     """Do a job whose files are in `folder`; it becomes the current folder, as simulators write logs there."""
     if job.policy_folder is not None:
         job = job.with_policy(Path(job.policy_folder).resolve())
     os.chdir(folder)
     runners = {**RUNNERS, **LAB_RUNNERS} if env_families.is_resident(job.env.env_id) else RUNNERS
-    result: R = runners[job.kind](job, folder, line)
+    result: R = runners[job.kind](job, folder, channel)
     return result
 
 
@@ -111,10 +111,10 @@ def _run_probe(job: ProbeJob, folder: Path, _: OrchestratorChannel) -> Probe:
     return probe.run(job, folder)
 
 
-def _run_training(job: TrainJob, folder: Path, line: OrchestratorChannel) -> Training:
+def _run_training(job: TrainJob, folder: Path, channel: OrchestratorChannel) -> Training:
     from rewardsmith.worker.training import train
 
-    return train.run(job, folder, line)
+    return train.run(job, folder, channel)
 
 
 def _run_evaluation(job: EvaluateJob, folder: Path, _: OrchestratorChannel) -> Evaluation:
@@ -151,10 +151,10 @@ def _run_lab_probe(job: ProbeJob, folder: Path, _: OrchestratorChannel) -> Probe
     return probe.run(job, folder)
 
 
-def _run_lab_training(job: TrainJob, folder: Path, line: OrchestratorChannel) -> Training:
+def _run_lab_training(job: TrainJob, folder: Path, channel: OrchestratorChannel) -> Training:
     from rewardsmith.worker.mjlab import train
 
-    return train.run(job, folder, line)
+    return train.run(job, folder, channel)
 
 
 def _run_lab_evaluation(job: EvaluateJob, folder: Path, _: OrchestratorChannel) -> Evaluation:

@@ -25,10 +25,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rewardsmith.contract import job_messages, records
+from rewardsmith.contract import records
 from rewardsmith.worker import run_job
 from rewardsmith.worker.core_share import CoreShare
-from rewardsmith.worker.job_process import die_with_parent, read_resident_mib, redirect_output
+from rewardsmith.worker.job_process import die_with_parent, read_resident_mib, redirect_output, report_job_end
 from rewardsmith.worker.residents import ResidentPool
 
 PRELOADED_MODULES = ("gymnasium.envs.mujoco", "rewardsmith.worker.evaluate", "rewardsmith.worker.probe")
@@ -175,24 +175,18 @@ class Server:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if ended is None:
                 return
-            if ended.si_pid in self._residents:
-                os.killpg(ended.si_pid, signal.SIGKILL)
-                _, status = os.waitpid(ended.si_pid, 0)
-                self._residents.forget(ended.si_pid, os.waitstatus_to_exitcode(status))
-                continue
             # End the group before its leader is reaped: until then no other group can get its number.
-            child = self._children.pop(ended.si_pid)
-            self._cores.set_jobs(len(self._children))
-            os.killpg(ended.si_pid, signal.SIGKILL)
-            _, status = os.waitpid(ended.si_pid, 0)
+            pid = ended.si_pid
+            os.killpg(pid, signal.SIGKILL)
+            _, status = os.waitpid(pid, 0)
+            code = os.waitstatus_to_exitcode(status)
 
-            # The process may have left half a line, which a newline ends.
-            last = b"\n" + (job_messages.encode_message(job_messages.JobCrashed(child.cause)) if child.cause else b"")
-            with contextlib.suppress(OSError):  # the orchestrator may have given the job up
-                child.line.sendall(
-                    last + job_messages.encode_message(job_messages.JobEnded(os.waitstatus_to_exitcode(status)))
-                )
-            child.line.close()
+            if pid in self._residents:
+                self._residents.forget(pid, code)
+            else:
+                child = self._children.pop(pid)
+                self._cores.set_jobs(len(self._children))
+                report_job_end(child.line, code, child.cause)
 
 
 def _explain_memory(used_mib: int, limit_mib: int) -> str:

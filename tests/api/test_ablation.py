@@ -11,12 +11,13 @@ import pytest
 from fakes.played_runs import PlayedExecutor, make_finished_run, make_run, write_program
 from typer.testing import CliRunner
 
-from rewardsmith.api import ablation, searches
+from rewardsmith.api import searches
 from rewardsmith.api.ablation import plan_ablation, run_ablation
 from rewardsmith.cli.main import app
 from rewardsmith.contract.errors import ConfigError, RunError
 from rewardsmith.contract.records import Evaluation, TrainJob
 from rewardsmith.contract.reward_program import parse_program
+from rewardsmith.search import setup
 from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.steps import trainer
 from rewardsmith.search.storage import Run
@@ -137,7 +138,7 @@ def test_a_number_of_seeds_that_gives_no_interval_is_refused(run: Run, seeds: in
 
 
 def test_what_cannot_be_ablated_is_said_in_one_line(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"has no candidate 'g9c00'; it has g0c00, g0c01"):
+    with pytest.raises(RunError, match=r"has no candidate 'g9c00'; it has: g0c00, g0c01"):
         plan_ablation(run, "g9c00")
     with pytest.raises(ConfigError, match=r"two terms with a weight or more; g0c01 has 1 \(up\)"):
         plan_ablation(run, "g0c01")
@@ -157,7 +158,7 @@ def test_the_command_says_what_it_would_train_and_for_how_long(run: Run) -> None
 
 
 def test_the_command_prints_a_table_and_json(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ablation, "open_executor", lambda *_: nullcontext(NoisyExecutor()))
+    monkeypatch.setattr(setup, "open_run_executor", lambda *_: nullcontext(NoisyExecutor()))
     answer = CliRunner().invoke(app, ["ablate", str(run.path)])
     assert answer.exit_code == 0, answer.output
     rows = [line.split() for line in answer.output.splitlines()]

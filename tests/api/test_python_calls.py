@@ -14,6 +14,7 @@ from rewardsmith.api import calls, searches
 from rewardsmith.contract.errors import ConfigError, RunError, UserError
 from rewardsmith.contract.records import Result
 from rewardsmith.report import notebook
+from rewardsmith.search import setup
 from rewardsmith.search.storage import Run
 
 
@@ -21,7 +22,7 @@ from rewardsmith.search.storage import Run
 def played(monkeypatch: pytest.MonkeyPatch) -> PlayedExecutor:
     """Searches of the Python calls run on an executor that trains nothing."""
     executor = PlayedExecutor()
-    monkeypatch.setattr(searches, "_open_executor", lambda *_: contextlib.nullcontext(executor))
+    monkeypatch.setattr(setup, "open_run_executor", lambda *_: contextlib.nullcontext(executor))
     return executor
 
 
@@ -125,7 +126,7 @@ def test_progress_in_a_notebook_is_drawn_in_place(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(display, "display", show)
     view = notebook.NotebookView()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(searches, "_open_executor", lambda *_: contextlib.nullcontext(PlayedExecutor()))
+        patch.setattr(setup, "open_run_executor", lambda *_: contextlib.nullcontext(PlayedExecutor()))
         calls.resume(make_run(tmp_path / "run").path, callback=view)
     assert '<progress value="0.000"' in drawn[0]
     assert '<progress value="1.000"' in drawn[-1]

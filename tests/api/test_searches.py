@@ -2,7 +2,11 @@ import pytest
 
 from rewardsmith.api import searches
 from rewardsmith.contract.errors import ConfigError, TaskError
+from rewardsmith.executors import open_executor
 from rewardsmith.search.callbacks import NullCallback
+from rewardsmith.spec import labelling
+from rewardsmith.spec.env_options import read_env_options
+from rewardsmith.spec.task_cards import load_task
 
 
 @pytest.mark.parametrize(
@@ -53,7 +57,7 @@ def test_the_limits_of_a_job_are_settings():
     assert (defaults.job_s, defaults.memory_mib) == (43_200.0, 4_096)
     sets = ("limits.job_s=none", "limits.memory_mib=900")
     plan = searches.plan_search("Hop", "Hopper-v5", sets=sets, environment={})
-    with searches.open_executor(plan.config, NullCallback().on_notice) as executor:
+    with open_executor(plan.config, NullCallback().on_notice) as executor:
         assert (executor._time_limit_s, executor._memory_limit_mib) == (None, 900)
 
 
@@ -66,7 +70,7 @@ def test_more_jobs_than_the_machine_has_cores_are_told_and_run(monkeypatch):
     monkeypatch.setattr("rewardsmith.executors.host.count_cores", lambda: 1)
     monkeypatch.setattr("rewardsmith.executors.host.measure_free_memory_mib", lambda: None)
     plan = searches.plan_search("Hop", "Hopper-v5", sets=("jobs=64",), environment={})
-    with searches.open_executor(plan.config, Noting().on_notice) as executor:
+    with open_executor(plan.config, Noting().on_notice) as executor:
         assert executor.slots == 64
     assert told == ["64 jobs at once on 1 core: each computes on one thread, so more than 1 gain nothing"]
 
@@ -75,6 +79,17 @@ def test_a_task_without_a_card_needs_a_fitness():
     with pytest.raises(TaskError, match="--fitness"):
         searches.plan_search("Cross the lake", "FrozenLake-v1", environment={})
     assert searches.plan_search("Cross the lake", "FrozenLake-v1", "length", environment={}).task.fitness == "length"
+
+
+def test_captions_help_with_the_task_and_not_with_the_title_of_a_measured_program():
+    told = read_env_options(None, signals=["told = { provider = 'labelled', events = ['torso_height'] }"])
+    titled = searches.plan_search("train hop.py", "hopper", env_options=told, is_title=True, sets=("llm.model=m",))
+    (options,) = labelling.read_labelled_options(titled.task.env).values()
+    assert options.goal == load_task(None, "hopper").text
+    assert titled.task.text == "train hop.py"
+    searched = searches.plan_search("Hop twice", "hopper", env_options=told, sets=("llm.model=m",))
+    (options,) = labelling.read_labelled_options(searched.task.env).values()
+    assert options.goal is None  # the search's own sentence counts
 
 
 def test_a_model_that_cannot_be_asked_leaves_no_directory(tmp_path, monkeypatch):

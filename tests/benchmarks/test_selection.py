@@ -53,8 +53,11 @@ def test_a_difference_that_hangs_on_one_program_has_a_wide_interval() -> None:
     one_seed, two_seeds = selection.list_rules(())[:2]
     records = [selection.ProgramRecord((value,) * 6, (value,) * 6) for value in (9.0, *np.linspace(0.0, 0.1, 29))]
     programs = {f"p{number}": record for number, record in enumerate(records)}
-    assert selection.spread_over_programs(programs, two_seeds, one_seed, 12, 40, 20) > 0.5
-    assert selection.spread_over_programs(programs, one_seed, one_seed, 12, 5, 20) == 0.0
+    drawn = selection.draw_resamples(programs, 40)
+    worth = {rule: selection.play_resamples(drawn, rule, 12, 20) for rule in (one_seed, two_seeds)}
+    low, high = selection.find_interval(worth[two_seeds] - worth[one_seed])
+    assert high - low > 1.0
+    assert selection.find_interval(worth[one_seed] - worth[one_seed]) == (0.0, 0.0)
 
 
 def test_the_improvement_that_a_generation_promises_falls_with_the_incumbent() -> None:

@@ -52,12 +52,19 @@ def rewardsmith(tmp_path, *arguments: str, **environment: str) -> subprocess.Com
         (("design", "x", *HOPPER, *SYMBOLIC, "--signal", LABELLED), "--model labeller=NAME"),
         (("design", "x", *HOPPER, "--model", "m", "--signal", LABELLED, "--executor", "slurm"), "brings no captions"),
         (("envs", "Hoper"), "Hopper"),
+        (("design", "x", *HOPPER, "--population", "1e9"), "'--population': must be a valid integer"),
+        (("design", "x", *HOPPER, *SYMBOLIC, "--population", "9" * 20), "must be at most 1e+06"),
+        (("design", "x", *HOPPER, *SYMBOLIC, "--executor", "ray:host"), "ray:HOST:PORT"),
+        (("design", "x", *HOPPER, "--model", ""), "the name is empty"),
+        (("design", "x", *HOPPER, "--model", "critic="), "the name is empty"),
+        (("desing", "x"), "did you mean 'design'"),
+        (("show", "--nope"), "no such option: --nope"),
     ],
 )
 def test_a_mistake_is_told_in_a_line_and_leaves_nothing(tmp_path, arguments, message):
     answer = rewardsmith(tmp_path, *arguments)
     assert answer.returncode == 2, answer.stdout + answer.stderr
-    assert message in answer.stderr
+    assert message.lower() in answer.stderr.lower()
     assert "Traceback" not in answer.stderr
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
 

@@ -15,7 +15,8 @@ from fakes.paths import REWARDS
 
 from rewardsmith.contract.errors import RunError
 from rewardsmith.report.estimates import CandidateEstimates
-from rewardsmith.report.tables import format_estimate, make_console, print_candidates
+from rewardsmith.report.result_lines import format_estimate
+from rewardsmith.report.tables import make_console, print_candidates
 from rewardsmith.search.storage import Run
 from rewardsmith.search.storage.run import check_is_free
 from rewardsmith.spec.config import Config

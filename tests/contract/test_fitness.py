@@ -102,6 +102,7 @@ def test_names_are_the_signals_in_their_order_without_the_language_s_own():
         ("start", "write start.<signal>", "start"),
         ("x[x]", "whole number", "x"),
         ("x[0.5]", "whole number", "0.5"),
+        ("x[~1]", "whole number", "~1"),
         ("x[99]", "out of bounds", "x[99]"),
         ("1 + x", "shape (5,), not one number", "1 + x"),
         ("x + place", "broadcast", "x + place"),

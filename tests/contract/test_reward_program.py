@@ -8,13 +8,9 @@ from textwrap import dedent
 import pytest
 
 from rewardsmith.contract.errors import ProgramError
-from rewardsmith.contract.reward_program import (
-    MAX_FILE_BYTES,
-    MAX_SOURCE_CHARS,
-    load_reward,
-    parse_program,
-    replace_weights,
-)
+from rewardsmith.contract.program_edits import replace_weights
+from rewardsmith.contract.reward_files import MAX_FILE_BYTES, load_reward
+from rewardsmith.contract.reward_program import MAX_SOURCE_CHARS, parse_program
 
 HOPPER = dedent(
     '''
@@ -195,3 +191,21 @@ def test_an_error_names_a_few_of_thousands_of_findings() -> None:
         parse_program(f"def reward({arguments}):\n    return {{'t': 1}}")
     assert len(error.value.findings) == 13
     assert len(str(error.value)) < 3_000
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "WEIGHTS, K = {'a': 3}, 1\ndef reward(after):\n    return {'a': after.v}",
+        "K = (WEIGHTS := {'a': 3})\ndef reward(after):\n    return {'a': after.v}",
+        "def reward(after):\n    WEIGHTS = {'a': 3}\n    return {'a': after.v}",
+        "def reward(after):\n    return {'a': after.v}\nif True:\n    OBSERVATION = ['v']",
+    ],
+)
+def test_a_declaration_that_would_not_be_read_is_refused(source: str) -> None:
+    with pytest.raises(ProgramError, match="is declared where it is not read; assign it at the top level"):
+        parse_program(source)
+
+
+def test_a_declaration_may_have_a_second_name() -> None:
+    assert parse_program("K = WEIGHTS = {'a': 3}\ndef reward(after):\n    return {'a': after.v}").weights == {"a": 3.0}

@@ -1,7 +1,7 @@
 """Texts of messages, such as the singular for one thing."""
 
 from rewardsmith.contract.records import Baselines, Candidate, ModelUsage, Proposal, Result
-from rewardsmith.report.tables import summarize_result
+from rewardsmith.report.result_lines import summarize_result
 
 
 def test_one_of_a_thing_is_told_in_the_singular():

@@ -32,7 +32,7 @@ class Session:
     def __init__(self, monkeypatch, executor: PlayedExecutor | None = None) -> None:
         self.executor = executor or PlayedExecutor()
         opened = lambda *_: contextlib.nullcontext(self.executor)  # noqa: E731
-        monkeypatch.setattr(search_tools, "open_executor", opened)
+        monkeypatch.setattr(search_tools, "open_run_executor", opened)
         self.jobs = JobRegistry()
         self.searches, self.programs = search_tools.SearchTools(self.jobs), ProgramTools(self.jobs)
 

@@ -131,6 +131,8 @@ NUMPY_DOORS = (
         "return {'a': np.lib.stride_tricks.as_strided(after.x, (8,), (80,)) + 0}",
         Contained(),
     ),
+    attack("a masked array", "return {'a': np.ma.masked_less(after.x, 0.0)}", Refused("shape", "is a masked array")),
+    attack("an error without words", "assert False", Refused("error", "AssertionError$")),
     attack("an array of objects", "return {'a': np.array([object()] * 8)}", Refused("shape", "dtype object")),
     attack("pickled code", "np.frombuffer(b'x', object)", Refused("error", "ValueError")),
 )

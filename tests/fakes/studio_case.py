@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from fakes.paths import make_folder
 from starlette.testclient import TestClient
 
 from rewardsmith.contract import records
@@ -55,7 +56,10 @@ def make_run(path: Path, text: str = "Rise") -> Run:
     heights = rng.standard_normal(64)
     arrays = {"before/height": heights, "after/height": heights + 0.1, "start/height": np.zeros(64)}
     np.savez(
-        run.make_folder("probe") / "transitions.npz", action=rng.standard_normal((64, 1)), step=np.arange(64), **arrays
+        make_folder(run.path, "probe") / "transitions.npz",
+        action=rng.standard_normal((64, 1)),
+        step=np.arange(64),
+        **arrays,
     )
     journal = run.open_journal()
     journal.append("probe/loop", probe)
@@ -94,14 +98,14 @@ def save_candidate(run: Run, one: Candidate) -> Path:
     """Write a candidate with its evaluation; return its folder."""
     run.save_candidate(one)
     folder = run.path / "candidates" / one.id
-    run.make_folder("candidates", one.id, "eval-s0")
+    make_folder(run.path, "candidates", one.id, "eval-s0")
     records.write(one.evaluations[0], folder / "eval-s0" / "result.json")
     return folder
 
 
 def add_video(run: Run, id: str, file: str = "e0-00000000.mp4", content: bytes = b"\0" * 1000) -> Path:
     """Put a file in the place of a candidate's video of episode 0."""
-    videos = run.make_folder("candidates", id, "videos")
+    videos = make_folder(run.path, "candidates", id, "videos")
     (videos / "e0-00000000.mp4").write_bytes(content)
     video = Video(
         "ok", file, 20.0, 11, 1, 64, 64, 0, 10, 1.0, steps=tuple(range(11)), fitness_so_far=(None, *range(10))

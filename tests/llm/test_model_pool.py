@@ -8,7 +8,8 @@ import pytest
 
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.llm import Ledger, Message, ModelAnswer, ModelPool, build_model_pool, find_key
-from rewardsmith.spec.config import dump_config, parse_assignments, resolve_config
+from rewardsmith.spec.config import dump_config, resolve_config
+from rewardsmith.spec.config_layers import parse_assignments
 from rewardsmith.spec.settings import BudgetSettings, LlmSettings
 
 UNLIMITED = BudgetSettings()
@@ -74,6 +75,9 @@ def test_every_role_that_asks_is_checked_before_anything_runs(path: Path) -> Non
     build_model_pool(unnamed, UNLIMITED, path)
     with pytest.raises(ConfigError, match=r"for the critic.*--model critic=NAME"):
         build_model_pool(unnamed, UNLIMITED, path, roles=("designer", "critic"))
+    # A symbolic designer does not label captions.
+    with pytest.raises(ConfigError, match=r"for the labeller; choose one with --model labeller=NAME$"):
+        build_model_pool(unnamed, UNLIMITED, path, roles=("labeller",))
 
 
 def test_a_role_can_have_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

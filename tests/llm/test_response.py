@@ -160,3 +160,19 @@ def test_any_body_of_a_refusal_is_read(reply: object, status: int, wait: str) ->
     assert refusal.status == status
     assert "\n" not in refusal.words
     assert refusal.wait_s is None or refusal.wait_s >= 0.0
+
+
+def test_an_answer_in_the_arguments_of_a_call_is_an_answer() -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "write", "arguments": '{"code": "x = 1"}'}}
+    answer = parse_completion(body({"content": None, "tool_calls": [call]}, "tool_calls"))
+    assert (answer.text, answer.finish) == ('{"code": "x = 1"}', "stop")
+    older = parse_completion(body({"content": "", "function_call": {"name": "f", "arguments": {"code": "y"}}}))
+    assert older.text == '{"code": "y"}'
+    spoken = parse_completion(body({"content": "hi", "tool_calls": [call]}))
+    assert spoken.text == "hi"
+
+
+def test_a_body_that_ends_in_the_middle_is_a_lost_attempt() -> None:
+    with pytest.raises(RequestRefused, match="ends in the middle") as caught:
+        parse_completion(body({"content": "half"})[:-9])
+    assert caught.value.refusal.begun

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from rewardsmith.llm import fences
 from rewardsmith.llm.thoughts import split_thoughts
 
 PAIRS = {
@@ -145,3 +146,15 @@ def test_a_text_is_read_in_linear_time(unit: str) -> None:
         return time.process_time() - started
 
     assert measure(400_000) < 20 * max(measure(100_000), 0.005)
+
+
+def test_a_fence_behind_many_marks_on_its_line_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    find_opening, starts = fences.find_opening, []
+
+    def count_searches(text: str, start: int = 0) -> object:
+        starts.append(start)
+        return find_opening(text, start)
+
+    monkeypatch.setattr(fences, "find_opening", count_searches)
+    assert split_thoughts("</think>" * 500 + "```python\nx = 1\n```").answer.strip() == "```python\nx = 1\n```"
+    assert len(starts) < 5

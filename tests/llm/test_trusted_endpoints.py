@@ -16,7 +16,8 @@ from rewardsmith.llm import trusted_endpoints
 from rewardsmith.search import setup
 from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.storage import Run
-from rewardsmith.spec.config import parse_assignments, resolve_config
+from rewardsmith.spec.config import resolve_config
+from rewardsmith.spec.config_layers import parse_assignments
 from rewardsmith.spec.task_cards import Task
 
 FOREIGN = "https://models.example/v1"

@@ -13,8 +13,10 @@ import pytest
 
 from rewardsmith.contract import shaping
 from rewardsmith.contract.records import Signal
-from rewardsmith.contract.reward_program import load_reward, parse_program
-from rewardsmith.report.export.allow_list import MODULES, find_refused_code
+from rewardsmith.contract.reward_files import load_reward
+from rewardsmith.contract.reward_program import parse_program
+from rewardsmith.report.export.allow_list import MODULES
+from rewardsmith.report.export.refused_code import find_refused_code
 from rewardsmith.search.steps.critic.static_checks import check_source
 
 ROOT = Path(__file__).parents[2]

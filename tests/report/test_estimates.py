@@ -20,8 +20,9 @@ from rewardsmith.contract.text import format_number
 from rewardsmith.report import html
 from rewardsmith.report.estimates import TIE_MARK, build_estimates, load_estimates
 from rewardsmith.report.live import JsonLines, LiveTable
+from rewardsmith.report.result_lines import describe_fitness, summarize_result
 from rewardsmith.report.run_data import load_run_data, write_data
-from rewardsmith.report.tables import describe_fitness, print_candidates, summarize_result
+from rewardsmith.report.tables import print_candidates
 from rewardsmith.search.storage import Run
 
 CLOSE = [

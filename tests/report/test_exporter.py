@@ -16,20 +16,14 @@ import pytest
 
 from rewardsmith.contract.errors import ProgramError, TaskError
 from rewardsmith.contract.records import EnvSpec, LearnedSignal, Limits, Signal
-from rewardsmith.contract.reward_program import (
-    STATES,
-    RewardProgram,
-    Transitions,
-    load_reward,
-    parse_program,
-    read_source,
-)
+from rewardsmith.contract.reward_files import load_reward, read_source
+from rewardsmith.contract.reward_program import STATES, RewardProgram, Transitions, parse_program
 from rewardsmith.report.export import wrapper_template
 from rewardsmith.report.export.exporter import ExportOrigin, export_program, spell_make_call
 from rewardsmith.sandbox import ProgramLayout, open_process
 from rewardsmith.spec.task_cards import load_task
 from rewardsmith.worker.envs import mujoco_fields
-from rewardsmith.worker.envs.catalogue import list_signals
+from rewardsmith.worker.envs.catalogue import survey_environment
 from rewardsmith.worker.envs.make import make_envs
 
 STEPS = 200
@@ -148,7 +142,7 @@ def run_alone(text: str, folder: Path, actions: np.ndarray) -> tuple[np.ndarray,
 def test_an_exported_file_pays_what_a_training_would(env_id: str, source: str, tmp_path: Path):
     program = parse_program(dedent(source))
     spec = EnvSpec(env_id) if env_id in ("Ant-v5", "CartPole-v1") else load_task(None, env_id).env
-    signals = list_signals(spec)
+    signals = survey_environment(spec).signals
     spec = EnvSpec(env_id, spec.kwargs, signals, spec.max_episode_steps)
     rng = np.random.default_rng(0)
     if env_id == "CartPole-v1":

@@ -7,7 +7,8 @@ from rich.console import Console
 
 from rewardsmith.contract.records import Candidate, CurvePoint, EnvSpec, Proposal, Reflection, Training
 from rewardsmith.report.estimates import CandidateEstimates
-from rewardsmith.report.live import JsonLines, LiveTable, PlainLines, ProgressEstimate
+from rewardsmith.report.live import JsonLines, LiveTable, PlainLines
+from rewardsmith.report.progress import ProgressEstimate
 from rewardsmith.report.tables import print_candidates
 from rewardsmith.spec.config import Config
 

@@ -8,7 +8,7 @@ from fakes.played_runs import make_finished_run, write_program
 
 from rewardsmith.contract import records
 from rewardsmith.report.html import write_report
-from rewardsmith.report.tables import summarize_result
+from rewardsmith.report.result_lines import summarize_result
 
 DECLARED = f'OBSERVATION = ["height", "speed"]\n{write_program(up=2.0)}'
 

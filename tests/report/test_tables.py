@@ -9,7 +9,8 @@ from rich.console import Console
 
 from rewardsmith.contract.records import Candidate, CurvePoint, Proposal, Training
 from rewardsmith.report.estimates import build_estimates
-from rewardsmith.report.tables import TableColumn, describe_updates, print_candidates, print_table
+from rewardsmith.report.result_lines import describe_updates
+from rewardsmith.report.tables import TableColumn, print_candidates, print_table
 
 CURVE = tuple(CurvePoint(at * 100, 3, 1.0, 900.0, float(at)) for at in range(12))
 CAUSE = "ValueError: operands could not be broadcast together with shapes (64,) and (64, 3), in line 14"

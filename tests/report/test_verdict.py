@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rewardsmith.contract.records import Baselines, Candidate, Interval, ModelUsage, Proposal, Result
-from rewardsmith.report.tables import summarize_result
+from rewardsmith.report.result_lines import summarize_result
 from rewardsmith.report.text import compare_with_baseline
 from rewardsmith.search.steps.evaluator import confidence_interval
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 import av
 import numpy as np
 import pytest
+from fakes.paths import make_folder
 from typer.testing import CliRunner
 
 from rewardsmith.api import searches
@@ -44,9 +45,9 @@ def template(tmp_path_factory):
     """A run with one evaluated candidate and one that was refused."""
     plan = searches.plan_search("Hop", "hopper", environment={})
     run = Run.create(tmp_path_factory.mktemp("video") / "run", plan.task, plan.config)
-    home = run.make_folder("candidates", "g0c00")
+    home = make_folder(run.path, "candidates", "g0c00")
     hopper_policy(home / "train-s2000", 0)
-    out = run.make_folder("candidates", "g0c00", "eval-s2000")
+    out = make_folder(run.path, "candidates", "g0c00", "eval-s2000")
     job = EvaluateJob(plan.task.env, str(home / "train-s2000"), plan.task.fitness, SEEDS)
     evaluation = evaluate.run(job, out)
     records.write(job, out / "job.json")

@@ -72,3 +72,11 @@ def test_a_member_that_is_no_array_is_refused(tmp_path: Path, header: bytes) -> 
         archive.writestr("a.npy", header)
     with ArrayFile(tmp_path / "file.npz") as arrays, pytest.raises((ValueError, EOFError)):
         arrays["a"]
+
+
+def test_damage_is_an_error_of_the_system_that_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "file.npz"
+    path.write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(OSError, match="is damaged") as error:
+        ArrayFile(path)
+    assert error.value.filename == str(path)

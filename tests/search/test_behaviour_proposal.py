@@ -16,7 +16,7 @@ from rewardsmith.contract.records import BehaviourDescriptor, EvaluateJob, Evalu
 from rewardsmith.search import behaviour_proposal
 from rewardsmith.search.probe import probe_environment
 from rewardsmith.search.storage import Run
-from rewardsmith.search.storage.layout import BEHAVIOUR_KEY
+from rewardsmith.search.storage.journal_keys import BEHAVIOUR_KEY
 from rewardsmith.spec.config import resolve_config
 from rewardsmith.spec.task_cards import load_task
 

@@ -12,7 +12,7 @@ from rewardsmith.api import searches
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import FitnessError, RunError, TaskError
 from rewardsmith.contract.records import Result, TrainJob
-from rewardsmith.report import tables
+from rewardsmith.report import result_lines
 from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.storage import Run, canonical_events
 from rewardsmith.search.storage.journal import read_journal, strip_times
@@ -98,7 +98,7 @@ def test_each_stage_is_a_run_that_the_next_continues(tmp_path: Path) -> None:
         ("Run", 4.0, 60),
     ]
     assert result.env_steps == 2 * (40 + 60 + 100) + 2 * (40 + 60 + 100) + 2 * 200
-    assert "stage 2, 60 steps: Run (selection score 4)" in "\n".join(tables.summarize_result(result))
+    assert "stage 2, 60 steps: Run (selection score 4)" in "\n".join(result_lines.summarize_result(result))
     assert searches.find_complete_result(Run.open(run.path)) is not None
 
 
@@ -150,7 +150,7 @@ CARD = (Path(__file__).parents[2] / "envs/gymnasium_mujoco/hopper_back_flip_land
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("env_steps = 150_000", "env_steps = 0", "stage 1: env_steps is 0; 1 or more is allowed"),
+        ("env_steps = 150_000", "env_steps = 0", "stage 1: env_steps is 0; 1 to 1,000,000,000,000 is allowed"),
         ('text = "Do a back flip: jump', 'text = ""#', "stage 1: text is empty"),
         ('"max(rotations(-torso_pitch, ground_force < 1))"', '"max(rotations(-torso_pitch"', "stage 1: "),
         ("env_steps = 150_000", "steps = 150_000", "steps"),

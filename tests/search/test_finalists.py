@@ -16,7 +16,7 @@ from rewardsmith.search.finalists import read_finalists
 from rewardsmith.search.steps import trainer
 from rewardsmith.search.storage import Run, canonical_events
 from rewardsmith.search.storage.journal import read_journal
-from rewardsmith.search.storage.layout import finalist_round_key
+from rewardsmith.search.storage.journal_keys import finalist_round_key
 from rewardsmith.spec.config import resolve_config
 
 FIRST = trainer.FINALIST_SEEDS

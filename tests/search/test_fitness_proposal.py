@@ -24,7 +24,7 @@ from rewardsmith.search import fitness_proposal
 from rewardsmith.search.brief import build_brief
 from rewardsmith.search.feedback import load_state
 from rewardsmith.search.storage import Run
-from rewardsmith.search.storage.layout import FITNESS_KEY
+from rewardsmith.search.storage.journal_keys import FITNESS_KEY
 from rewardsmith.spec.config import resolve_config
 from rewardsmith.spec.task_cards import load_task
 from rewardsmith.worker import evaluate

@@ -77,7 +77,10 @@ def test_labels_arrive_during_a_training_and_a_second_one_has_them_from_the_star
 
 
 def test_the_text_is_no_number_until_a_signal_asks_for_it() -> None:
-    from rewardsmith.worker.envs.catalogue import list_signals
+    from rewardsmith.worker.envs.catalogue import survey_environment
 
-    assert "message" not in {signal.name for signal in list_signals(EnvSpec(ROOM))}
-    assert Signal("message", (256,), "1", "", "").shape == {s.name: s.shape for s in list_signals(ENV)}["message"]
+    assert "message" not in {signal.name for signal in survey_environment(EnvSpec(ROOM)).signals}
+    assert (
+        Signal("message", (256,), "1", "", "").shape
+        == {s.name: s.shape for s in survey_environment(ENV).signals}["message"]
+    )

@@ -33,7 +33,7 @@ def test_a_program_that_was_added_is_found_as_it_was() -> None:
 
 
 def test_a_file_of_the_library_is_a_reward_file_too(tmp_path: Path) -> None:
-    from rewardsmith.contract.reward_program import load_reward
+    from rewardsmith.contract.reward_files import load_reward
 
     assert load_reward(library.add_entry(ENTRY)).signals == ("height",)
 

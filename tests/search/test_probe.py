@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from rewardsmith.contract.errors import TaskError
-from rewardsmith.contract.records import Probe
-from rewardsmith.search.probe import check_trainer
+from rewardsmith.contract.errors import FitnessError, TaskError
+from rewardsmith.contract.records import Metric, Probe
+from rewardsmith.search.probe import check_task_signals, check_trainer
+from rewardsmith.spec.task_cards import Stage, Task
 
 BOX = Probe((), (1,), (-1.0,), (1.0,), None, (3,), None, 4)
 UNBOUNDED = Probe((), (1,), (-math.inf,), (1.0,), None, (3,), None, 4)
@@ -31,3 +33,19 @@ def test_a_trainer_that_cannot_act_in_the_environment_is_refused_before_the_firs
 def test_ppo_trains_them_all(probe):
     check_trainer("fast", probe)
     check_trainer("sb3", probe)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"fitness": "x_position"}, "not one number"),
+        ({"metrics": (Metric("far", "x_position", "m"),)}, "metric 'far'.*not one number"),
+        ({"stages": (Stage("Jump.", "torso_height > 1", 1000),)}, "stage 1 .*not one number"),
+    ],
+)
+def test_what_is_no_number_is_found_before_the_first_training(change, says):
+    task = Task.load("hopper")
+    known = (*task.env.signals, *task.env.list_learned())
+    check_task_signals(task, known, task.env.privileged_signals)
+    with pytest.raises(FitnessError, match=f"(?s){says}"):
+        check_task_signals(replace(task, **change), known, task.env.privileged_signals)

@@ -27,7 +27,7 @@ from rewardsmith.contract.records import (
     Training,
     TrainJob,
 )
-from rewardsmith.report.tables import summarize_result
+from rewardsmith.report.result_lines import summarize_result
 from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.loop import Search
 from rewardsmith.search.steps import analyzer
@@ -35,7 +35,7 @@ from rewardsmith.search.steps.designer.symbolic import SymbolicDesigner
 from rewardsmith.search.steps.evolution import BehaviourArchive
 from rewardsmith.search.storage import Run, canonical_events
 from rewardsmith.search.storage.journal import read_journal
-from rewardsmith.search.storage.layout import plan_key
+from rewardsmith.search.storage.journal_keys import plan_key
 from rewardsmith.spec.config import resolve_config
 from rewardsmith.spec.task_cards import Task
 
@@ -186,6 +186,9 @@ def test_the_archive_of_a_search_is_that_of_its_candidates_and_its_parents_come_
     assert re.fullmatch(
         r"archive of rise: policies in \d of 20 cells \(\d+%\), QD score [\d.]+ above random actions", line
     )
+    # As of one program that is trained without a search.
+    unmeasured = replace(result, candidates=tuple(replace(one, evaluations=()) for one in result.candidates))
+    assert not any(line.startswith("archive") for line in summarize_result(unmeasured))
 
 
 def test_an_ensemble_is_trained_on_the_final_seeds_and_reported_beside_the_best(tmp_path):

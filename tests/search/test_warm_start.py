@@ -13,7 +13,7 @@ from rewardsmith.api import searches
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import Candidate, Evaluation, Finalist, Proposal, Result, Training, TrainJob
-from rewardsmith.report import tables
+from rewardsmith.report import result_lines
 from rewardsmith.search import finalists, shrinkage
 from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.storage import Run, canonical_events
@@ -87,7 +87,7 @@ def test_the_lineage_has_a_line_of_its_own(tmp_path: Path) -> None:
     assert result.lineage.reached.values == (5.0,)
     folder = run.layout.evaluation_dir("final/lineage-g2c00", 0)
     assert folder.is_dir(), "on episodes of its own, beside the selection's"
-    text = "\n".join(tables.summarize_result(result))
+    text = "\n".join(result_lines.summarize_result(result))
     assert "warm-started lineage, 300 steps" in text
     assert "g0c01 > g1c01 > g2c00: the policies of the search, not trained from nothing" in text
     assert "warm-started" in run.layout.report.read_text()
@@ -100,7 +100,7 @@ def test_without_warm_start_there_is_no_lineage_and_no_initial_policy(tmp_path: 
     _, result = run_warm(tmp_path / "run", executor, warm_start="none")
     assert result.lineage is None
     assert set(executor.initial_policies().values()) == {None}
-    assert "warm-started" not in "\n".join(tables.summarize_result(result))
+    assert "warm-started" not in "\n".join(result_lines.summarize_result(result))
 
 
 def test_a_killed_run_goes_on_to_the_same_result(tmp_path: Path) -> None:

@@ -243,3 +243,67 @@ def test_a_fitness_that_is_no_number_is_found_with_the_card():
     with pytest.raises(FitnessError, match=r"shape \(1000,\), not one number"):
         load_task("Hop", "hopper", "x_position")
     assert load_task("Hop", "hopper", "mean(x_position)").fitness == "mean(x_position)"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("length", "means something else in the fitness"),
+        ("actions", "means something else in the fitness"),
+        ("environment_reward", "means something else in the fitness"),
+        ("class", "no valid Python name"),
+        ("_state", "begins with _"),
+    ],
+)
+def test_a_signal_s_name_is_one_that_programs_and_the_fitness_can_say(tmp_path, name, says):
+    with pytest.raises(TaskError, match=says):
+        load_card(card(tmp_path, "torso_height =", f"{name} ="))
+
+
+@pytest.mark.parametrize("shape", ["[-1]", "[0]", "[1000000000000]"])
+def test_a_shape_that_no_signal_has_is_refused(tmp_path, shape):
+    with pytest.raises(TaskError, match="'torso_height' has the shape"):
+        load_card(card(tmp_path, 'source = "qpos[rootz]",', f'source = "qpos[rootz]", shape = {shape},'))
+
+
+def test_a_source_that_does_not_parse_names_the_file_and_the_signal(tmp_path):
+    with pytest.raises(TaskError, match=r"mine\.toml: signal 'torso_height': signal source 'qpos"):
+        load_card(card(tmp_path, 'source = "qpos[rootz]"', 'source = "qpos["'))
+
+
+@pytest.mark.parametrize("text", ["", "  ", "x" * 10_001])
+def test_a_sentence_says_something_and_is_no_book(tmp_path, text):
+    with pytest.raises(TaskError, match=r"text (is empty|has 10,001 characters)"):
+        load_card(card(tmp_path, "text = ", f'text = "{text}" #'))
+
+
+@pytest.mark.parametrize("steps", [0, -1, 10**20])
+def test_a_time_limit_is_a_number_of_steps(tmp_path, steps):
+    with pytest.raises(TaskError, match=f"max_episode_steps = {steps}; 1 to"):
+        load_card(card(tmp_path, "text = ", f"max_episode_steps = {steps}\ntext = "))
+
+
+@pytest.mark.parametrize("fitness", ["3", "9 ** 9 ** 9", "1 / 0", "pi * limit"])
+def test_a_fitness_that_reads_nothing_is_refused(fitness):
+    with pytest.raises(FitnessError, match="the same for every episode"):
+        load_task("Hop", "hopper", fitness)
+    assert load_task("Hop", "hopper", "length").fitness == "length"
+
+
+def test_a_card_may_begin_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("\ufeff" + HOPPER.read_text(encoding="utf-8"), encoding="utf-8")
+    assert load_card(path).env.env_id == "Hopper-v5"
+
+
+def test_all_missing_keys_of_a_card_are_one_line(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('text = "Hop"\n', encoding="utf-8")
+    with pytest.raises(TaskError) as error:
+        load_card(path)
+    assert str(error.value) == f"{path}: the keys 'about', 'action', 'fitness' and 'signals' are missing"
+
+
+def test_the_keys_of_a_wrapper_are_named(tmp_path):
+    with pytest.raises(TaskError, match=r"there is no key 'wrappers\.0\.nam'; did you mean 'name'"):
+        load_card(card(tmp_path, "text = ", 'wrappers = [{ nam = "x:Y", name = "x:Y" }]\ntext = '))

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from fakes.paths import make_folder
 from fakes.studio_case import PROGRAM, Visitor, add_video, make_candidate, make_run, save_candidate
 
 from rewardsmith.contract import records
@@ -237,7 +238,7 @@ def test_a_running_search_takes_no_feedback_and_says_so(visitor, run):
 
 
 def test_a_running_training_is_followed(visitor, run):
-    folder = run.make_folder("candidates", "g1c01", "train-s0")
+    folder = make_folder(run.path, "candidates", "g1c01", "train-s0")
     point = records.dump(make_candidate("g0c00", 1.0).trainings[0].curve[1])
     (folder / "progress.jsonl").write_text(json.dumps(point) + "\n" + json.dumps(point)[:20])
     journal = run.open_journal()
@@ -298,6 +299,38 @@ def test_a_new_search_has_the_model_the_preset_and_the_seeds_of_the_form(visitor
     assert visitor.post("/new", fields).status_code == 303
     (arguments,) = begun
     assert {"--model=small", "--preset=eureka", "--seeds=2"} <= set(arguments)
+
+
+def test_a_new_search_has_the_strategy_the_behaviours_and_the_signals_of_the_form(visitor, begun):
+    signal = 'reached = { provider = "subgoals", subgoals = [{ text = "up", condition = "cos_angle > 0.9" }] }'
+    behaviour = "speed=mean(angular_velocity):-8:8:4\r\n\r\n height=max(cos_angle):-1:1:4 "
+    fields = {"text": "Swing up", "env": "Pendulum-v1", "fitness": "max(cos_angle)", "search": "map-elites",
+              "behaviour": behaviour, "signal": signal}  # fmt: skip
+    assert visitor.post("/new", fields).status_code == 303
+    (arguments,) = begun
+    assert [one for one in arguments if one.startswith(("--search", "--behaviour", "--signal"))] == [
+        "--search=map-elites",
+        "--behaviour=speed=mean(angular_velocity):-8:8:4",
+        "--behaviour=height=max(cos_angle):-1:1:4",
+        f"--signal={signal}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"behaviour": "speed=mean(angular_velocity)"}, "LOW:HIGH"),
+        ({"signal": "reached = 3"}, "--signal"),
+        ({"search": "mapelites"}, "strategy"),
+    ],
+)
+def test_a_wrong_strategy_behaviour_or_signal_comes_back_with_the_form(visitor, begun, wrong, told):
+    answer = visitor.post("/new", {"text": "Swing up", "env": "Pendulum-v1", **wrong})
+    assert answer.status_code == 422
+    assert told in answer.text
+    assert next(iter(wrong.values())) in answer.text
+    assert "<details open>" in answer.text
+    assert not begun
 
 
 def test_the_form_tells_the_size_and_the_time_without_starting(visitor, begun):

@@ -115,11 +115,11 @@ class JobRegistry:
             job = self._jobs[handle] = BackgroundJob(handle, work)
         return job
 
-    def choose_handle(self, kind: str) -> str:
-        """Return a new handle for a job that has no run directory."""
+    def choose_evaluation_handle(self) -> str:
+        """Return a new handle for an evaluation, which has no run directory."""
         with self._lock:
             self._number += 1
-            return f"{kind}-{self._number}"
+            return f"evaluation-{self._number}"
 
     def find(self, handle: str) -> BackgroundJob | None:
         """Return the job of a handle; None if this server started none."""

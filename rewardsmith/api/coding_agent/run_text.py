@@ -11,13 +11,8 @@ from rewardsmith.contract.errors import RewardsmithError
 from rewardsmith.contract.records import Candidate, Finding, Result, Verdict
 from rewardsmith.contract.text import format_number, pluralize
 from rewardsmith.report.estimates import build_estimates, load_estimates
-from rewardsmith.report.tables import (
-    describe_fitness,
-    format_estimate,
-    make_console,
-    print_candidates,
-    summarize_result,
-)
+from rewardsmith.report.result_lines import describe_fitness, format_estimate, summarize_result
+from rewardsmith.report.tables import make_console, print_candidates
 from rewardsmith.report.text import collect_remarks, replace_control_chars
 from rewardsmith.report.video import FINAL_OWNER
 from rewardsmith.search.storage import Run

@@ -23,6 +23,7 @@ from rewardsmith.api.coding_agent.tools import (
     Env,
     FitnessText,
     RunName,
+    SignalTexts,
     ToolCall,
     WaitTime,
     describe_job,
@@ -32,13 +33,16 @@ from rewardsmith.api.coding_agent.tools import (
 from rewardsmith.api.search_budget import parse_budget
 from rewardsmith.api.speed import describe_time, measure_training_speed
 from rewardsmith.contract.errors import ConfigError, RunError, UserError
-from rewardsmith.executors import open_executor, slots_for
+from rewardsmith.executors import slots_for
 from rewardsmith.llm import PromptDesk, WaitingPrompt
 from rewardsmith.llm.coding_agent import MODEL_NAME, format_answer
 from rewardsmith.search import feedback, trusted_runs
 from rewardsmith.search.callbacks import CallbackList, SearchCallback
+from rewardsmith.search.setup import open_run_executor
 from rewardsmith.search.storage import Run
 from rewardsmith.spec import config as configuration
+from rewardsmith.spec import config_layers
+from rewardsmith.spec.env_options import read_env_options
 
 SETTABLE = ("search", "evolution", "training", "evaluation", "designer", "budget")
 """Sections of the settings that an agent may set: nothing about endpoints, keys, clusters or the sandbox."""
@@ -89,6 +93,11 @@ class SearchTools:
         budget_minutes: Annotated[
             float | None, Field(description="Minutes for the whole search, in place of the three sizes above.")
         ] = None,
+        behaviour: Annotated[
+            list[str] | None,
+            Field(description="Behaviours that an archive tells apart, NAME=EXPRESSION:LOW:HIGH[:BINS], at most 2."),
+        ] = None,
+        signals: SignalTexts = None,
         settings: Annotated[
             list[str] | None, Field(description="Other settings, each 'section.key=value': 'search.final_seeds=5'.")
         ] = None,
@@ -98,12 +107,19 @@ class SearchTools:
         Then call next_prompt and submit_program in turns until the search has its result. Programs are trained while
         you write the next ones.
         """
-        _refuse_fixed_sections(configuration.parse_assignments(settings or ()))
+        _refuse_fixed_sections(config_layers.parse_assignments(settings or ()))
         sizes = {"population": population, "generations": generations, "env_steps": env_steps}
         search: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
         overrides = {"search": {**search, "designer": MODEL_NAME}}
         budget = parse_budget(None, budget_minutes)
-        plan = searches.plan_search(text, env, fitness, overrides=overrides, sets=settings or (), budget=budget)
+        plan = searches.plan_search(
+            *(text, env, fitness),
+            overrides=overrides,
+            sets=settings or (),
+            env_options=read_env_options(None, signals=signals or ()),
+            budget=budget,
+            behaviour=behaviour or (),
+        )
         found = self._start(searches.create_run(plan))
 
         shape, slots = plan.config.search, slots_for(plan.config)
@@ -287,11 +303,7 @@ def _run_search(job: BackgroundJob, run: Run, desk: PromptDesk) -> str:
     job.add_cleanup(desk.close)
     trusted_runs.check_trusted(run)
     callback = CallbackList([_CandidateNames(desk), job.progress])
-    module_folder = trusted_runs.find_module_folder(run)
-    with (
-        discard_unused(run),
-        open_executor(run.config, job.progress.on_notice, module_folder) as executor,
-    ):
+    with discard_unused(run), open_run_executor(run, job.progress.on_notice) as executor:
         job.add_cleanup(executor.close)
         result = searches.continue_run(run, callback, executor, desk)
     return run_text.describe_result(result, run.path)

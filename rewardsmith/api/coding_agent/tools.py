@@ -21,23 +21,23 @@ from rewardsmith.api.coding_agent import run_text
 from rewardsmith.api.coding_agent.jobs import BackgroundJob, JobRegistry
 from rewardsmith.api.exports import BEST, export_candidate, find_candidate
 from rewardsmith.contract.errors import RunError, UserError
-from rewardsmith.contract.records import EvaluateJob, Signal
+from rewardsmith.contract.records import EvaluateJob, Limits, Signal
 from rewardsmith.contract.reward_program import parse_program
-from rewardsmith.executors import open_executor
 from rewardsmith.executors.episode_steps import spread_steps
 from rewardsmith.executors.frames import FrameRenderer
 from rewardsmith.report import video
-from rewardsmith.report.tables import format_estimate
-from rewardsmith.search import trusted_runs
+from rewardsmith.report.result_lines import format_estimate
+from rewardsmith.search import setup, trusted_runs
 from rewardsmith.search.steps import evaluator
 from rewardsmith.search.storage import Run
+from rewardsmith.spec.env_options import read_env_options
 
 WAIT_S = 45.0
 """Seconds that a call waits by default: many clients give up after 60."""
 POLL_S = 0.25
 MAX_FRAMES = 8
 SIGNAL_TOKENS = 3_000
-"""About how long a list of signals may be."""
+"""Approximate length of a list of signals, in tokens."""
 
 RunName = Annotated[str, Field(description="The run directory, such as runs/20261128-101500-Hopper-v5.")]
 Candidate = Annotated[str, Field(description="A candidate's id, such as g0c01; 'best' is the best one.")]
@@ -45,6 +45,10 @@ Program = Annotated[str, Field(description="The text of a reward program.")]
 Env = Annotated[str, Field(description="A task's name (list_tasks), a Gymnasium id, or the file of a task card.")]
 FitnessText = Annotated[
     str | None, Field(description="How success is measured, such as 'x_position[-1]'; left out: as in the task card.")
+]
+SignalTexts = Annotated[
+    list[str] | None,
+    Field(description='Learned signals, as TOML: \'progress = { provider = "demonstrations", demo = ["a.npz"] }\'.'),
 ]
 WaitTime = Annotated[float, Field(ge=0.0, le=600.0, description="Seconds to wait at most.")]
 
@@ -123,12 +127,13 @@ class ProgramTools:
             parts.append(f"Signals for the fitness alone; no program may read them:\n\n{privileged}")
         return "\n\n".join([*parts, _render_rules()])
 
-    def check_program(self, call: ToolCall, program: Program, env: Env) -> str:
+    def check_program(self, call: ToolCall, program: Program, env: Env, signals: SignalTexts = None) -> str:
         """Check a reward program without training: its text, then its terms on transitions of the real environment."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "program.py"
             file.write_text(program, encoding="utf-8")
-            return run_text.describe_verdict(searches.check_reward(file, env, Path(folder)))
+            options = read_env_options(None, signals=signals or ())
+            return run_text.describe_verdict(searches.check_reward(file, env, Path(folder), env_options=options))
 
     def train_program(
         self,
@@ -139,6 +144,7 @@ class ProgramTools:
         env_steps: Annotated[int | None, Field(description="Environment steps per training.")] = None,
         seeds: Annotated[int, Field(ge=1, le=50, description="Training seeds.")] = 1,
         baseline: Annotated[bool, Field(description="Also train on the environment reward, to compare.")] = False,
+        signals: SignalTexts = None,
     ) -> str:
         """Train policies on one reward program and measure them, without a search; returns a job at once.
 
@@ -148,7 +154,9 @@ class ProgramTools:
         search: dict[str, Any] = {"final_seeds": seeds, "baseline": baseline, "designer": "symbolic"}
         search |= {"population": 1, "generations": 1, "seeds": 1}
         search |= {"env_steps": env_steps} if env_steps else {}
-        plan = searches.plan_search("train a program of a coding agent", env, fitness, overrides={"search": search})
+        options = read_env_options(None, signals=signals or ())
+        text, overrides = "train a program of a coding agent", {"search": search}
+        plan = searches.plan_search(text, env, fitness, overrides=overrides, env_options=options, is_title=True)
         run = searches.create_run(plan, measured=parsed)
         job = self._jobs.start(str(run.path), lambda job: measure_run(job, run))
         return (
@@ -205,7 +213,7 @@ class ProgramTools:
         recorded = video.list_episodes(opened, owner)
         trusted_runs.check_trusted(opened, executor_is_given=True)
         folders = {item.training: item.folder for item in recorded}
-        handle = self._jobs.choose_handle("evaluation")
+        handle = self._jobs.choose_evaluation_handle()
         job = self._jobs.start(handle, lambda job: _evaluate_policies(job, opened, list(folders.values()), episodes))
         return f"job: {job.handle}\nstate: running\n{len(folders)} policies of {owner}, {episodes} episodes each"
 
@@ -237,7 +245,7 @@ class ProgramTools:
         steps = spread_steps(list(range(shown.episode.length + 1)), frames)
 
         notices: list[str] = []
-        with open_executor(opened.config, notices.append, trusted_runs.find_module_folder(opened)) as executor:
+        with setup.open_run_executor(opened, notices.append) as executor:
             files = FrameRenderer(executor, notices.append).render_frames(shown.folder, shown.episode, steps)
         if not files:
             raise RunError(notices[-1] if notices else f"no frames of {owner} could be rendered")
@@ -268,11 +276,7 @@ class ProgramTools:
 def measure_run(job: BackgroundJob, run: Run) -> str:
     """Train and measure the one program of a run, or go on with a search that needs no agent."""
     trusted_runs.check_trusted(run)
-    module_folder = trusted_runs.find_module_folder(run)
-    with (
-        discard_unused(run),
-        open_executor(run.config, job.progress.on_notice, module_folder) as executor,
-    ):
+    with discard_unused(run), setup.open_run_executor(run, job.progress.on_notice) as executor:
         job.add_cleanup(executor.close)
         result = searches.continue_run(run, job.progress, executor)
     return run_text.describe_result(result, run.path)
@@ -293,10 +297,7 @@ def _evaluate_policies(job: BackgroundJob, run: Run, folders: Sequence[Path], ep
     """Run the policies of earlier evaluations on the held-out episodes of the report."""
     seeds = evaluator.episode_seeds(run.config, evaluator.REPORT, episodes)
     lines, means = [], []
-    with (
-        tempfile.TemporaryDirectory() as work,
-        open_executor(run.config, job.progress.on_notice, trusted_runs.find_module_folder(run)) as executor,
-    ):
+    with tempfile.TemporaryDirectory() as work, setup.open_run_executor(run, job.progress.on_notice) as executor:
         job.add_cleanup(executor.close)
         for number, folder in enumerate(folders):
             earlier = run.read_record(EvaluateJob, folder / "job.json")
@@ -339,7 +340,6 @@ def _render_signals(signals: Sequence[Signal], card_signal_count: int) -> str:
 
 def _render_rules() -> str:
     """Render the rules for reward programs, as the designer's prompts say them."""
-    from rewardsmith.contract.records import Limits
     from rewardsmith.llm import prompts
     from rewardsmith.search.steps.designer.prompt_builder import PromptOptions
     from rewardsmith.search.steps.designer.shaping_reference import list_shaping_functions

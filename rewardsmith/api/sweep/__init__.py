@@ -6,8 +6,9 @@ aggregate      outcomes by task and preset            statistics   their estimat
 html_report, csv_table   the figures as files         sweeps       the functions behind the command
 """
 
-from rewardsmith.api.sweep.matrix import Cell, RefusedCells, SweepFile, SweepMatrix, build_matrix, load_sweep_file
+from rewardsmith.api.sweep.matrix import Cell, RefusedCells, SweepMatrix, build_matrix
 from rewardsmith.api.sweep.store import CellOutcome, SweepStore
+from rewardsmith.api.sweep.sweep_file import SweepFile, load_sweep_file
 
 __all__ = [
     "Cell",

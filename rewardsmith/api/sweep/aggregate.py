@@ -33,7 +33,7 @@ class TaskSummary:
     """Cells with an outcome."""
     failed: int
     fitness: Interval | None
-    """Over the cells, or over the training seeds where there is one cell; None where none has a reported figure."""
+    """Fitness over the cells, or over the training seeds if there is one cell; None without a reported figure."""
     random: float | None
     environment_reward: float | None
     scores: tuple[float, ...]
@@ -61,29 +61,29 @@ class PresetSummary:
     tasks: int
     """Tasks with a normalised score."""
     interquartile_mean: Estimate | None
-    """Interquartile mean of the normalised scores; None where there are none, as below."""
+    """Interquartile mean of the normalised scores; None if there are none, as below."""
     mean: Estimate | None
     """Mean over tasks of the normalised scores; Eureka's normalised improvement is this less 1."""
     compared: int
     """Tasks with a baseline on the environment reward."""
     solved: int
-    """Those of them on which it is at least as good."""
+    """Of these tasks, those on which it is at least as good as the baseline."""
     profile: tuple[float, ...]
     """Share of cells above each of `THRESHOLDS`; empty where there are no scores."""
     env_steps: int
     wall_s: float
     cost_usd: float | None
-    """None where a price is unknown."""
+    """Cost of the language models; None if a price is unknown."""
     calls: int
 
     @property
     def wall_s_per_solved(self) -> float | None:
-        """Wall time of all its cells over the tasks solved; None where none is."""
+        """Wall time of all its cells over the tasks solved; None if none is."""
         return self.wall_s / self.solved if self.solved else None
 
     @property
     def cost_usd_per_solved(self) -> float | None:
-        """Cost of all its cells over the tasks solved; None where none is, or a price is unknown."""
+        """Cost of all its cells over the tasks solved; None if none is, or a price is unknown."""
         return self.cost_usd / self.solved if self.solved and self.cost_usd is not None else None
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Protocol
 
 from rewardsmith.api import searches
-from rewardsmith.api.sweep.matrix import Cell, SweepBudget
+from rewardsmith.api.sweep.matrix import Cell
 from rewardsmith.api.sweep.shared_jobs import SharedJobExecutor
 from rewardsmith.api.sweep.store import CellOutcome, SweepStore, build_failure, build_outcome
+from rewardsmith.api.sweep.sweep_file import SweepBudget
 from rewardsmith.contract.errors import RewardsmithError, RunError
 from rewardsmith.contract.records import Result
 from rewardsmith.executors.base import Executor

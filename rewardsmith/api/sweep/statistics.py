@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 Scores = Mapping[str, Sequence[float]]
 """Each task's scores, one per run."""
 Statistic = Callable[[Sequence[Array]], Array]
-"""From each task's resampled scores, (resamples, runs), to a figure per resample, (resamples,)."""
+"""Function from each task's resampled scores (resamples, runs) to one figure per resample (resamples,)."""
 
 RESAMPLES = 2_000
 BATCH = 2_000_000
@@ -30,11 +30,11 @@ class Estimate:
 
     value: float
     low: float | None
-    """None where one run for each task leaves nothing to draw from."""
+    """None with one run for each task, as every resample would be the same."""
     high: float | None
 
 
-def interquartile_mean(scores: Scores, seed: int = 0) -> Estimate:
+def interquartile_mean(scores: Scores) -> Estimate:
     """Return the mean of the middle half of all runs, all tasks pooled.
 
     As robust against outliers as the median, and it takes fewer runs to be sure of. Of n runs the int(n / 4) lowest and
@@ -42,17 +42,16 @@ def interquartile_mean(scores: Scores, seed: int = 0) -> Estimate:
 
     Args:
         scores: of at least one task with at least one run.
-        seed: of the bootstrap.
     """
-    return bootstrap_interval(_middle_means, _as_arrays(scores), seed)
+    return bootstrap_interval(_middle_means, _as_arrays(scores))
 
 
-def mean_over_tasks(scores: Scores, seed: int = 0) -> Estimate:
+def mean_over_tasks(scores: Scores) -> Estimate:
     """Return the mean over tasks of each task's mean."""
-    return bootstrap_interval(_task_means, _as_arrays(scores), seed)
+    return bootstrap_interval(_task_means, _as_arrays(scores))
 
 
-def probability_of_improvement(first: Scores, second: Scores, seed: int = 0) -> Estimate | None:
+def probability_of_improvement(first: Scores, second: Scores) -> Estimate | None:
     """Return the probability that a run of the first does better than one of the second, on a task drawn at random.
 
     For each task the share of pairs of runs in which the first is better, a tie counting half (the Mann-Whitney
@@ -64,7 +63,7 @@ def probability_of_improvement(first: Scores, second: Scores, seed: int = 0) -> 
     shared = [task for task in first if task in second and len(first[task]) and len(second[task])]
     if not shared:
         return None
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     values, figures = [], np.zeros(RESAMPLES)
     for task in shared:
         won = _compare_pairs(np.asarray(first[task], dtype=float), np.asarray(second[task], dtype=float))
@@ -86,9 +85,7 @@ def performance_profile(scores: Scores, thresholds: Sequence[float]) -> tuple[fl
     return tuple(float(share) for share in np.mean(shares, axis=0))
 
 
-def bootstrap_interval(
-    statistic: Statistic, scores: Sequence[Array], seed: int = 0, resamples: int = RESAMPLES
-) -> Estimate:
+def bootstrap_interval(statistic: Statistic, scores: Sequence[Array]) -> Estimate:
     """Return a statistic with its 95 % percentile interval, from a stratified bootstrap.
 
     Each resample draws every task's runs again, with replacement; every task is in it once.
@@ -96,8 +93,6 @@ def bootstrap_interval(
     Args:
         statistic: what to estimate.
         scores: each stratum's, of shape (runs,).
-        seed: of the draws.
-        resamples: how many.
 
     Returns:
         Without an interval where no stratum has two runs: every resample would be the same.
@@ -105,11 +100,11 @@ def bootstrap_interval(
     value = float(statistic([array[None] for array in scores])[0])
     if all(len(array) < 2 for array in scores):
         return Estimate(value, None, None)
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     batch = max(1, BATCH // max(1, sum(len(array) for array in scores)))
     figures = []
-    for begin in range(0, resamples, batch):
-        count = min(batch, resamples - begin)
+    for begin in range(0, RESAMPLES, batch):
+        count = min(batch, RESAMPLES - begin)
         drawn = [array[generator.integers(len(array), size=(count, len(array)))] for array in scores]
         figures.append(statistic(drawn))
     return _build_estimate(value, np.concatenate(figures))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from rewardsmith.api.speed import GUESSED_SPEED
 from rewardsmith.api.sweep import html_report, matrix
-from rewardsmith.api.sweep.matrix import Cell, SweepFile, SweepMatrix
-from rewardsmith.api.sweep.runner import Search, SweepCallback, SweepProgress, pending_cells, run_cells
+from rewardsmith.api.sweep.matrix import Cell, SweepMatrix
+from rewardsmith.api.sweep.runner import Search, SweepCallback, pending_cells, run_cells
 from rewardsmith.api.sweep.store import CellOutcome, SweepStore
+from rewardsmith.api.sweep.sweep_file import NESTED, SweepFile, apply_scale, load_sweep_file
 from rewardsmith.contract import import_path
 from rewardsmith.contract.errors import SweepError
 from rewardsmith.contract.text import pluralize
@@ -49,14 +51,10 @@ class CostEstimate:
     steps_per_s: float
     """Speed of one training, on average over the steps that are left."""
     measured: bool
-    """False where no finished cell says how fast trainings are, so that `GUESS` stands in."""
+    """Whether a finished cell gave the speed of trainings; else it is `GUESSED_SPEED`."""
     calls: int
     usd: float | None
-    """None where no finished cell says what a call costs."""
-
-
-GUESS = 3_000.0
-"""Environment steps per second of one training, where nothing is measured: Hopper-v5 on a slow core."""
+    """None if no finished cell gave the cost of a call."""
 
 
 def sweep(
@@ -88,10 +86,10 @@ def sweep(
         TaskError: if cells cannot run; nothing has begun.
         RunError: if the directory cannot be written; a later call goes on.
     """
-    cells = matrix.build_matrix(matrix.apply_scale(load_sweep(file), scale))
+    cells = matrix.build_matrix(apply_scale(load_sweep(file), scale))
     if cells.refused:
         raise SweepError(format_refusals(cells))
-    with open_store(default_folder(file, out, scale)) as store:
+    with closing(SweepStore.open(default_folder(file, out, scale))) as store:
         if not isinstance(file, Mapping):
             store.copy_sweep_file(Path(file))
         return run_pending(cells, store, jobs=jobs, retry=retry, callback=callback, executor=executor)
@@ -114,7 +112,8 @@ def run_pending(
     `where` is configuration over the cells' own that says where their jobs run; `search` runs one cell, in place of
     `runner.run_search`; for `open_searches` see `runner.run_cells`.
     """
-    selected = _select_cells(pending_cells(cells.cells, store), retry)
+    progress = pending_cells(cells.cells, store)
+    selected = (*progress.missing, *progress.failed) if retry else progress.missing
     stopped = None
     if selected:
         shared_executor = nullcontext(executor) if executor else _open_executor(selected[0], jobs, where, callback)
@@ -127,13 +126,13 @@ def run_pending(
 
 
 def load_sweep(file: Path | str | Mapping[str, Any]) -> SweepFile:
-    """Read a sweep from its file or its content; see `matrix.load_sweep_file` for what it raises."""
+    """Read a sweep from its file or its content; see `sweep_file.load_sweep_file` for what it raises."""
     if not isinstance(file, Mapping):
-        return matrix.load_sweep_file(Path(file))
+        return load_sweep_file(Path(file))
     try:
         return SweepFile.model_validate(file)
     except ValidationError as error:
-        faults = [toml_files.describe_fault(fault, SweepFile, matrix.NESTED) for fault in collect_faults(error, file)]
+        faults = [toml_files.describe_fault(fault, SweepFile, NESTED) for fault in collect_faults(error, file)]
         raise SweepError(join_lines([f"the sweep: {line}" for line in faults])) from error
 
 
@@ -179,8 +178,8 @@ def estimate_cost(cells: tuple[Cell, ...], done: tuple[CellOutcome, ...], slots:
     for cell in cells:
         cell_steps = cell.config.search.trainings * cell.config.search.env_steps
         env_steps += cell_steps
-        seconds += cell_steps / (speeds.get(cell.task.env.env_id) or overall or GUESS)
-    steps_per_s = env_steps / seconds if seconds else overall or GUESS
+        seconds += cell_steps / (speeds.get(cell.task.env.env_id) or overall or GUESSED_SPEED)
+    steps_per_s = env_steps / seconds if seconds else overall or GUESSED_SPEED
     hours = seconds / slots / 3600
 
     # Cost, from the mean price of their calls, where the price of each is known.
@@ -197,30 +196,16 @@ def estimate_cost(cells: tuple[Cell, ...], done: tuple[CellOutcome, ...], slots:
 
 
 def _measure_speed(outcomes: Iterable[CellOutcome]) -> float | None:
-    """Return the environment steps per second of one training; None where nothing was trained."""
+    """Return the environment steps per second of one training; None if nothing was trained."""
     outcomes = tuple(outcomes)
     seconds = sum(outcome.train_s for outcome in outcomes)
     return sum(outcome.train_steps for outcome in outcomes) / seconds if seconds else None
 
 
-@contextmanager
-def open_store(path: Path) -> Iterator[SweepStore]:
-    """Open a sweep's directory for writing."""
-    store = SweepStore.open(path)
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-def _select_cells(progress: SweepProgress, retry: bool) -> tuple[Cell, ...]:
-    return (*progress.missing, *progress.failed) if retry else progress.missing
-
-
-@contextmanager
-def _open_executor(cell: Cell, jobs: int, where: Layer | None, callback: SweepCallback | None) -> Iterator[Executor]:
+def _open_executor(
+    cell: Cell, jobs: int, where: Layer | None, callback: SweepCallback | None
+) -> AbstractContextManager[Executor]:
     """Open the executor that the settings name; all cells share it."""
     config = configuration.resolve_config(cell.config.model_dump(), {"jobs": jobs or cell.config.jobs}, where or {})
     notice = callback.on_notice if callback else lambda text: None
-    with open_executor(config, notice, import_path.find_module_folder(("any",), Path.cwd())) as executor:
-        yield executor
+    return open_executor(config, notice, import_path.find_module_folder(("any",), Path.cwd()))

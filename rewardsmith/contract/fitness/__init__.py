@@ -9,13 +9,14 @@ describe_measure   its kind and unit in words
 find_unwrapped_comparisons    remarks on angles that it compares although they go on beyond a turn
 RESERVED           names of the language, which no signal may take
 
-`expression` describes the language.
+`expression` describes the language, `syntax` parses it.
 """
 
 from rewardsmith.contract.fitness.bounds import is_bounded_unit
-from rewardsmith.contract.fitness.expression import RESERVED, Fitness, Rollout
+from rewardsmith.contract.fitness.expression import Fitness, Rollout
 from rewardsmith.contract.fitness.metrics import AuxiliaryMetrics
 from rewardsmith.contract.fitness.state_condition import StateCondition
+from rewardsmith.contract.fitness.syntax import RESERVED
 from rewardsmith.contract.fitness.units import describe_measure, find_unwrapped_comparisons
 
 __all__ = [

@@ -23,30 +23,38 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import math
-import operator
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rewardsmith.contract import python_ast
 from rewardsmith.contract.errors import FitnessError
-from rewardsmith.contract.fitness.functions import FUNCTIONS, OLD_FUNCTIONS, SIGNATURES, list_functions
+from rewardsmith.contract.fitness.functions import FUNCTIONS, SIGNATURES
+from rewardsmith.contract.fitness.syntax import (
+    BINARY,
+    COMPARE,
+    RESERVED,
+    UNARY,
+    build_marked_error,
+    find_signal_name,
+    parse_tree,
+    read_index,
+)
 from rewardsmith.contract.records import Signal
-from rewardsmith.contract.signal_source import current_name
 
 Array = NDArray[np.float64]
 
-MAX_CHARS = 2_000
-"""Longest expression in characters; no fitness needs more."""
-MAX_DEPTH = 100
-"""Deepest nesting of an expression; parsing and computing recurse."""
 TRIAL_STEPS = 1_000
 """Length in steps of the artificial episode on which an expression is tried; long, so that indices like [100] exist."""
+MISSING_CONSTANTS: Mapping[str, str] = {
+    "limit": "the environment has no time limit, so `limit` has no value; write a number of steps",
+    "dt": "the environment does not say how long a step is, so `dt` has no value; write the seconds of a step",
+}
+"""Why a name of the language has no value."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +98,14 @@ class Fitness:
         Raises:
             FitnessError: if the text is no expression of the language, with the place marked.
         """
-        tree = _parse_syntax(text)
-        if _tree_depth(tree) > MAX_DEPTH:
-            raise FitnessError(f"the fitness expression is nested more than {MAX_DEPTH} deep: {text[:60]!r}...")
-        names: dict[str, None] = {}
-        _validate_node(tree, text, names)
-        return cls(text, tree, tuple(names))
+        tree, names = parse_tree(text)
+        return cls(text, tree, names)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it reads nothing of an episode, so that every episode has the same value."""
+        read = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)}
+        return not self.names and not read & {"survived", "length", "actions"}
 
     def check_signals(self, names: Iterable[str]) -> None:
         """Make sure that every signal it reads exists.
@@ -106,9 +116,9 @@ class Fitness:
         signal_names = list(names)
         called = {id(node.func) for node in ast.walk(self.tree) if isinstance(node, ast.Call)}
         for node in ast.walk(self.tree):
-            name = None if id(node) in called else _signal_name(node)
+            name = None if id(node) in called else find_signal_name(node)
             if name is not None and name not in signal_names:
-                raise _error_at(self.text, node, _describe_unknown_signal(name, signal_names))
+                raise build_marked_error(self.text, node, _describe_unknown_signal(name, signal_names))
 
     def try_on(self, signals: Iterable[Signal]) -> None:
         """Make sure that it gives a number on an artificial episode of these signals: names and shapes fit.
@@ -134,157 +144,16 @@ class Fitness:
         self.check_signals(rollout.signals)
         value = _to_scalar(self, _Evaluation(self, rollout).evaluate_node(self.tree))
         if not math.isfinite(value):
-            raise _error_at(self.text, self.tree, f"the result is {value}; guard a division or a root")
+            raise build_marked_error(self.text, self.tree, f"the result is {value}; guard a division or a root")
         return value
 
     def compute_values(self, rollout: Rollout) -> Any:
-        """Return what it comes to before that has to be one number.
+        """Return its value, which may be an array here.
 
         Raises:
             FitnessError: if the shapes do not fit.
         """
         return _Evaluation(self, rollout).evaluate_node(self.tree)
-
-
-RESERVED = ("survived", "length", "actions", "start", "pi", "limit", "dt", *OLD_FUNCTIONS)
-"""Names of the language itself; no signal may take one."""
-
-_BINARY: Mapping[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
-}
-_COMPARE: Mapping[type, Callable[[Any, Any], Any]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-}
-_UNARY: Mapping[type, Callable[[Any], Any]] = {
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-    ast.Not: np.logical_not,
-}
-
-
-MISSING_CONSTANTS: Mapping[str, str] = {
-    "limit": "the environment has no time limit, so `limit` has no value; write a number of steps",
-    "dt": "the environment does not say how long a step is, so `dt` has no value; write the seconds of a step",
-}
-"""Why a name of the language has no value."""
-
-
-# ---------------------------------------------------------------- reading
-
-
-def _parse_syntax(text: str) -> ast.expr:
-    if len(text) > MAX_CHARS:
-        raise FitnessError(f"the fitness expression has {len(text):,} characters, at most {MAX_CHARS:,}")
-    if not text.strip():
-        raise FitnessError("the fitness expression is empty; write e.g. 'mean(x_velocity)'")
-    try:
-        tree = python_ast.parse_expression(_join_lines(text))
-    except SyntaxError as error:
-        place = error.offset - 1 if error.offset else len(text.strip())
-        raise FitnessError(_mark_place(text, f"{error.msg}", place, place + 1)) from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise FitnessError(f"the fitness expression {text!r} cannot be parsed: {error or 'it is too deep'}") from error
-
-    # An expression written for an older version may use the former name of a signal.
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            node.id = current_name(node.id)
-        elif isinstance(node, ast.Attribute):
-            node.attr = current_name(node.attr)
-    return tree
-
-
-def _tree_depth(tree: ast.AST) -> int:
-    depth, level = 0, [tree]
-    while level:
-        depth += 1
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
-    return depth
-
-
-def _validate_node(node: ast.AST, text: str, names: dict[str, None]) -> None:
-    """Refuse what is not of the language, and collect the signals into `names`."""
-    if isinstance(node, ast.Name | ast.Attribute):
-        _validate_name(node, text, names)
-    elif isinstance(node, ast.Call):
-        _validate_call(node, text)
-        for argument in node.args:
-            _validate_node(argument, text, names)
-    elif isinstance(node, ast.List):
-        _validate_list(node, text, names)
-    elif isinstance(node, ast.Subscript):
-        _validate_node(node.value, text, names)
-        _read_index(node.slice, text)
-    elif isinstance(node, ast.Constant):
-        if isinstance(node.value, bool) or not isinstance(node.value, int | float):
-            raise _error_at(text, node, f"only numbers are constants here, not {node.value!r}")
-    elif isinstance(node, ast.BinOp | ast.UnaryOp | ast.Compare | ast.BoolOp):
-        _validate_operators(node, text)
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.expr):
-                _validate_node(child, text, names)
-    else:
-        raise _error_at(text, node, f"the fitness language has no {_describe_node(node)}")
-
-
-def _validate_list(node: ast.List, text: str, names: dict[str, None]) -> None:
-    if not node.elts:
-        raise _error_at(text, node, "an empty list is no vector; write its numbers, e.g. [0.0, 1.0]")
-    for part in node.elts:
-        _validate_node(part, text, names)
-
-
-def _validate_name(node: ast.Name | ast.Attribute, text: str, names: dict[str, None]) -> None:
-    if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "start"):
-        raise _error_at(text, node, "only `start` has attributes: start.<signal>")
-    if isinstance(node, ast.Name) and node.id == "start":
-        raise _error_at(text, node, "`start` alone is no value; write start.<signal>")
-    if isinstance(node, ast.Name) and node.id in OLD_FUNCTIONS:
-        raise _error_at(text, node, f"{node.id} is a function; write {node.id}(...)")
-    name = _signal_name(node)
-    if name is not None:
-        names.setdefault(name)
-
-
-def _validate_call(node: ast.Call, text: str) -> None:
-    name = node.func.id if isinstance(node.func, ast.Name) else None
-    if name is None or name not in FUNCTIONS:
-        message = f"no function {ast.unparse(node.func)!r}; there are {list_functions()}"
-        raise _error_at(text, node.func, message)
-    _, least, most = FUNCTIONS[name]
-    if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
-        raise _error_at(text, node, f"{name}() takes plain values")
-    if not least <= len(node.args) <= most:
-        allowed = str(least) if least == most else f"{least} to {most}"
-        form = f": {SIGNATURES[name]}" if name in SIGNATURES else ""
-        raise _error_at(text, node, f"{name}() takes {allowed} value(s){form}, {len(node.args)} given")
-
-
-def _validate_operators(node: ast.BinOp | ast.UnaryOp | ast.Compare | ast.BoolOp, text: str) -> None:
-    operators = node.ops if isinstance(node, ast.Compare) else [node.op]
-    for op in operators:
-        if not isinstance(op, ast.And | ast.Or) and type(op) not in {**_BINARY, **_COMPARE, **_UNARY}:
-            raise _error_at(text, node, f"the fitness language has no operator {type(op).__name__}")
-
-
-def _signal_name(node: ast.AST) -> str | None:
-    """Return the signal that a node names, if it does."""
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "start":
-        return node.attr
-    if isinstance(node, ast.Name) and node.id not in RESERVED:
-        return node.id
-    return None
 
 
 def _describe_unknown_signal(name: str, signal_names: list[str]) -> str:
@@ -295,35 +164,6 @@ def _describe_unknown_signal(name: str, signal_names: list[str]) -> str:
     hint = f"near it: {', '.join(near)}" if near else f"there are: {', '.join(signal_names) or 'none'}"
     entry = f'{name} = {{ source = "...", unit = "...", meaning = "..." }}'
     return f"no signal {name!r}; {hint}; a task card adds one under [signals]: {entry}"
-
-
-def _read_index(node: ast.expr, text: str) -> Any:
-    """Return an index made of whole numbers and slices."""
-    if isinstance(node, ast.Tuple):
-        return tuple(_read_index(part, text) for part in node.elts)
-    if isinstance(node, ast.Slice):
-        return slice(
-            *(None if part is None else _read_index(part, text) for part in (node.lower, node.upper, node.step))
-        )
-    sign = -1 if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else 1
-    number = node.operand if isinstance(node, ast.UnaryOp) else node
-    if isinstance(number, ast.Constant) and type(number.value) is int:
-        return sign * number.value
-    raise _error_at(text, node, "an index is a whole number or a slice of whole numbers")
-
-
-def _describe_node(node: ast.AST) -> str:
-    names = {
-        "IfExp": "if/else",
-        "Lambda": "lambda",
-        "Tuple": "tuple; write a list, [0.0, 1.0]",
-        "Dict": "dict",
-        "ListComp": "comprehension",
-    }
-    return names.get(type(node).__name__, type(node).__name__)
-
-
-# ---------------------------------------------------------------- computing
 
 
 class _Evaluation:
@@ -339,7 +179,7 @@ class _Evaluation:
             except FitnessError:
                 raise
             except (ArithmeticError, IndexError, TypeError, ValueError) as error:
-                raise _error_at(self.text, node, str(error)) from error
+                raise build_marked_error(self.text, node, str(error)) from error
 
     def _evaluate_checked(self, node: ast.expr) -> Any:
         if isinstance(node, ast.Constant):
@@ -351,7 +191,7 @@ class _Evaluation:
         if isinstance(node, ast.List):
             return np.stack([np.asarray(self.evaluate_node(part), dtype=np.float64) for part in node.elts], axis=-1)
         if isinstance(node, ast.Subscript):
-            return np.asarray(self.evaluate_node(node.value))[_read_index(node.slice, self.text)]
+            return np.asarray(self.evaluate_node(node.value))[read_index(node.slice, self.text)]
         if isinstance(node, ast.Call):
             function = FUNCTIONS[node.func.id][0]  # type: ignore[attr-defined]
             return function(*(np.asarray(self.evaluate_node(argument)) for argument in node.args))
@@ -359,18 +199,15 @@ class _Evaluation:
 
     def _apply_operator(self, node: ast.expr) -> Any:
         if isinstance(node, ast.BinOp):
-            return _BINARY[type(node.op)](
+            return BINARY[type(node.op)](
                 _as_number(self.evaluate_node(node.left)), _as_number(self.evaluate_node(node.right))
             )
         if isinstance(node, ast.UnaryOp):
-            return _UNARY[type(node.op)](_as_number(self.evaluate_node(node.operand)))
+            return UNARY[type(node.op)](_as_number(self.evaluate_node(node.operand)))
         if isinstance(node, ast.BoolOp):
             values = [self.evaluate_node(value) for value in node.values]
             combine = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
-            result = values[0]
-            for value in values[1:]:
-                result = combine(result, value)
-            return result
+            return functools.reduce(combine, values)
         return self._compare(node)
 
     def _compare(self, node: ast.expr) -> Any:
@@ -379,7 +216,7 @@ class _Evaluation:
         values = [self.evaluate_node(value) for value in (node.left, *node.comparators)]
         result: Any = True
         for op, left, right in zip(node.ops, values, values[1:], strict=False):
-            result = np.logical_and(result, _COMPARE[type(op)](left, right))
+            result = np.logical_and(result, COMPARE[type(op)](left, right))
         return result
 
     def _look_up(self, node: ast.Name) -> Any:
@@ -397,7 +234,7 @@ class _Evaluation:
         }
         number = numbers[node.id]
         if number is None:
-            raise _error_at(self.text, node, MISSING_CONSTANTS[node.id])
+            raise build_marked_error(self.text, node, MISSING_CONSTANTS[node.id])
         return np.float64(number)
 
 
@@ -410,26 +247,5 @@ def _to_scalar(fitness: Fitness, value: Any) -> float:
     if np.ndim(value):
         shape = np.shape(value)
         message = f"the result has shape {shape}, not one number; reduce it, e.g. with mean(...) or last(...)"
-        raise _error_at(fitness.text, fitness.tree, message)
+        raise build_marked_error(fitness.text, fitness.tree, message)
     return float(value)
-
-
-# ---------------------------------------------------------------- errors
-
-
-def _join_lines(text: str) -> str:
-    """Return the text with each blank as one space, so that places in it are those of its one line."""
-    return re.sub(r"\s", " ", text.strip())
-
-
-def _error_at(text: str, node: ast.AST, message: str) -> FitnessError:
-    start, end = getattr(node, "col_offset", 0), getattr(node, "end_col_offset", 1)
-    return FitnessError(_mark_place(text, message, start, end))
-
-
-def _mark_place(text: str, message: str, start: int, end: int) -> str:
-    line = _join_lines(text)
-    # ast counts bytes of UTF-8; the mark stands under characters.
-    encoded = line.encode()
-    first, last = len(encoded[:start].decode(errors="ignore")), len(encoded[:end].decode(errors="ignore"))
-    return f"fitness: {message}\n  {line}\n  {' ' * first}{'^' * max(last - first, 1)}"

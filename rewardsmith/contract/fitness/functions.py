@@ -7,11 +7,14 @@ over the last axis           angle distance norm
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rewardsmith.contract.shaping import wrap_angle
 
 Array = NDArray[np.float64]
 
@@ -69,11 +72,6 @@ def measure_distance(a: Array, b: Array) -> Array:
     return np.abs(difference) if max(a.ndim, b.ndim) < 2 and 0 in (a.ndim, b.ndim) else _measure_norm(difference)
 
 
-def wrap_angle(angle: Array) -> Array:
-    """Return the same angle in [-pi, pi)."""
-    return np.asarray((angle + np.pi) % (2.0 * np.pi) - np.pi)
-
-
 def _measure_norm(x: Array) -> Array:
     return np.asarray(np.sqrt(np.sum(np.square(x), axis=-1)))
 
@@ -83,15 +81,8 @@ def _count_nonzero(x: Array) -> Array:
 
 
 def _make_extreme(over_time: Callable[..., Any], of_two: Callable[..., Any]) -> Callable[..., Any]:
-    def extreme(*values: Any) -> Any:
-        if len(values) == 1:
-            return over_time(values[0], axis=0)
-        result = values[0]
-        for value in values[1:]:
-            result = of_two(result, value)
-        return result
-
-    return extreme
+    """Return the function that is an extreme over time of one value, and element by element of several."""
+    return lambda *values: over_time(values[0], axis=0) if len(values) == 1 else functools.reduce(of_two, values)
 
 
 OLD_FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int, int]] = {
@@ -138,8 +129,3 @@ SIGNATURES: Mapping[str, str] = {
     "rotations": "rotations(angle, when)",
 }
 """Functions of which the number of values does not tell the order; the others are written `name(x)`."""
-
-
-def list_functions() -> str:
-    """Return every function, as an error lists them."""
-    return ", ".join(sorted(FUNCTIONS))

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.contract.errors import FitnessError, TaskError
-from rewardsmith.contract.fitness.expression import RESERVED, Fitness, Rollout
+from rewardsmith.contract.fitness.expression import Fitness, Rollout
+from rewardsmith.contract.fitness.syntax import RESERVED
 from rewardsmith.contract.records import Signal
 
 Array = NDArray[np.float64]

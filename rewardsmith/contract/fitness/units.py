@@ -35,18 +35,10 @@ def describe_measure(expression: str, signals: Iterable[Signal]) -> str:
     """
     if is_bounded_unit(expression):
         return "a share in [0, 1]"
-    unit = infer_unit(Fitness.parse(expression), {signal.name: signal.unit for signal in signals})
-    return "" if unit is None else "a number without a unit" if unit == PURE_NUMBER else f"in {unit}"
-
-
-def infer_unit(fitness: Fitness, units: Mapping[str, str]) -> str | None:
-    """Return the unit of an expression's value; "1" for a pure number, None where it cannot be told.
-
-    Args:
-        fitness: the expression.
-        units: signal name to its unit.
-    """
-    return _infer_node(fitness.tree, units)
+    unit = _infer_node(Fitness.parse(expression).tree, {signal.name: signal.unit for signal in signals})
+    if unit is None:
+        return ""
+    return "a number without a unit" if unit == PURE_NUMBER else f"in {unit}"
 
 
 def find_unwrapped_comparisons(fitness: Fitness, signals: Iterable[Signal]) -> tuple[str, ...]:
@@ -84,6 +76,7 @@ def _list_bare_signals(node: ast.AST) -> list[str]:
 
 
 def _infer_node(node: ast.expr, units: Mapping[str, str]) -> str | None:
+    """Return the unit of a node's value, by the units of the signals; "1" for a pure number, None where it is open."""
     match node:
         case ast.Constant() | ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
             return PURE_NUMBER
@@ -127,9 +120,11 @@ def _combine_units(
             return left
         return right if left == right or isinstance(left_node, ast.Constant) else None
     if isinstance(op, ast.Mult):
-        return right if left == PURE_NUMBER else left if right == PURE_NUMBER else None
+        if PURE_NUMBER not in (left, right):
+            return None
+        return right if left == PURE_NUMBER else left
     if isinstance(op, ast.Div):
-        return left if right == PURE_NUMBER else PURE_NUMBER if left == right else _divide_units(left, right)
+        return _divide_units(left, right)
     return None
 
 
@@ -138,4 +133,8 @@ def _is_ratio(node: ast.expr) -> bool:
 
 
 def _divide_units(left: str, right: str) -> str | None:
-    return f"{left}/{right}" if "/" not in left + right and right == "s" else None
+    if right == PURE_NUMBER:
+        return left
+    if left == right:
+        return PURE_NUMBER
+    return f"{left}/s" if right == "s" and "/" not in left else None

@@ -5,13 +5,14 @@ Every record is a frozen dataclass of plain values, so that it travels as JSON (
 
 environment  Signal, LearnedSignal, SignalFacts, Metric, InfoEntry, EnvWrapper, EnvSpec
 programs     Proposal, Finding, TermStats, ScoredSample, TrialScoring, Verdict
-jobs         TrainSettings, OffPolicySettings, Limits, InitialPolicy, Job, ProbeJob, ReferenceScores, TrainJob,
-             EvaluateJob, RenderJob, load_job (in);
-             CurvePoint, Rung, Episode, Probe, Training, Evaluation, Video (out)
+jobs         Job, PolicyJob, ProbeJob, TrainJob, EvaluateJob, RenderJob, ExportJob, load_job; InitialPolicy,
+             ReferenceScores, Rung
+job_settings TrainSettings, OffPolicySettings, Limits
+job_results  Probe, CurvePoint, Training, Episode, Evaluation, Video, PolicyFile
 behaviour    BehaviourDescriptor, BehaviourAim, BehaviourProposal
 judge        Subtask, SubtaskScore, JudgeScore
 subgoals     Subgoal, SubgoalProposal
-search       SlotAssignment, GenerationPlan, TermConstraint, Brief, EpisodeReading, Reflection, Candidate;
+search       SlotAssignment, GenerationPlan, TermConstraint, Example, Brief, EpisodeReading, Reflection, Candidate;
              Interval, Finalist, FinalistRound, ReportedMetric, Baselines, Ensemble, WarmStartLineage, StageOutcome,
              ModelUsage, Result (the outcome); DoctorCheck
 json_files   dump, load, load_from_file, read, write: a record as JSON
@@ -39,20 +40,18 @@ from rewardsmith.contract.records.job_results import (
     Training,
     Video,
 )
+from rewardsmith.contract.records.job_settings import Limits, OffPolicySettings, TrainSettings
 from rewardsmith.contract.records.jobs import (
     EvaluateJob,
     ExportJob,
     InitialPolicy,
     Job,
-    Limits,
-    OffPolicySettings,
     PolicyJob,
     ProbeJob,
     ReferenceScores,
     RenderJob,
     Rung,
     TrainJob,
-    TrainSettings,
     load_job,
 )
 from rewardsmith.contract.records.json_files import dump, load, load_from_file, read, write, write_text

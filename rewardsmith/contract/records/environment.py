@@ -24,7 +24,7 @@ class Signal:
     meaning: str
     """One line for a reader who has never seen the environment."""
     source: str
-    """Where the worker reads it, e.g. "qpos[0]", "obs[3]", "xpos[torso]". Opaque outside `worker/envs`."""
+    """Place where the worker reads it, e.g. "qpos[0]", "obs[3]", "xpos[torso]". Opaque outside `worker/envs`."""
 
     @property
     def is_learned(self) -> bool:
@@ -46,7 +46,7 @@ class LearnedSignal:
     shape: tuple[int, ...] = ()
     """Shape of one transition's value."""
     options: dict[str, JsonValue] = field(default_factory=dict)
-    """Of the provider; checked where a user writes them."""
+    """Options of the provider; checked where a user writes them."""
 
     def describe_signal(self) -> Signal:
         """Return the signal as programs and fitness expressions see it."""
@@ -83,9 +83,9 @@ class Metric:
     expression: str
     """Over one evaluated episode, in the language of the fitness."""
     meaning: str = ""
-    """What its mean over episodes says, in one line."""
+    """Meaning of its mean over episodes, in one line."""
     in_prompts: bool = False
-    """A designer's prompt names it and says what it came to; where the card says so."""
+    """Whether a designer's prompt names it and gives its value, as the card says."""
     better: Literal["higher", "lower"] | None = None
     """The direction in which it agrees with the task, where the card says so: a fitness that falls apart from it
     raises a notice to the user."""
@@ -97,7 +97,7 @@ class InfoEntry:
 
     key: str
     shape: tuple[int, ...]
-    """Of its value; () for a scalar and for what is no number."""
+    """Shape of its value; () for a scalar and for what is no number."""
     decision: Literal["signal", "privileged", "left out"]
     """privileged: only a fitness expression may name it."""
     reason: str

@@ -33,28 +33,28 @@ class Probe:
     status: Status = "ok"
     cause: str | None = None
     privileged_signals: tuple[Signal, ...] = ()
-    """What only a fitness expression or a metric may name; they are not recorded in the transitions."""
+    """Signals that only a fitness expression or a metric may name; they are not recorded in the transitions."""
     info: tuple[InfoEntry, ...] = ()
-    """What the environment reports in `info`, and what is done with each entry."""
+    """Entries that the environment reports in `info`, and how each is used."""
     observation_space: str = ""
     """As Gymnasium writes it."""
     action_space: str = ""
     batched: bool = False
     """All environments are stepped at once on batched physics; else one by one."""
     action_about: str = ""
-    """What an action is, as far as the space tells; for tasks whose card does not say more."""
+    """The action in words, as far as the space tells; for tasks whose card does not say more."""
     action_names: tuple[str, ...] = ()
     """The environment's own names of its choices, or of the numbers of an action; empty where it has none."""
     about: str = ""
     """Docstring of the environment's class, without its sections on rewards; shown in a prompt where the task has no
     card."""
     remarks: tuple[str, ...] = ()
-    """What a user should know about the environment, a line each."""
+    """Remarks about the environment for the user, a line each."""
     robot_options: dict[str, JsonValue] = field(default_factory=dict)
-    """Of a robot from its file: the options of its environment, with what they come to where nothing was said."""
+    """Options of a robot from its file, with the values that hold where the card says nothing; empty for others."""
     unobserved: dict[str, tuple[int, ...]] | None = None
     """Signal name to its components, flattened, that the policy's observation does not tell; None where that is not
-    known. A signal that is missing here is observed, or it was not found out."""
+    known. A signal that is missing here is observed, or it is not known whether it is."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class CurvePoint:
     """How many episodes ended; the means below are None where none did."""
     reward: float | None
     """Mean episode return of the program's total (of the environment's own reward for a baseline). Terms that
-    `training.constraints` holds at limits are not in it."""
+    `training.constraints` holds at limits are not in it, and learned weights neither."""
     length: float | None
     """Mean episode length in environment steps."""
     fitness: float | None
@@ -80,6 +80,8 @@ class CurvePoint:
     """Mean fraction of transitions whose ratio PPO's updates clipped; None for other trainers."""
     multipliers: dict[str, float] = field(default_factory=dict)
     """Limit of a term, "effort <= 0.3", to its Lagrange multiplier at the point; empty without constraints."""
+    weights: dict[str, float] = field(default_factory=dict)
+    """Term to its learned weight at the point, where the environment reward has 1; empty with fixed weights."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class Evaluation:
     metrics: dict[str, float | None] = field(default_factory=dict)
     """The task's metrics by name, each the mean over the episodes; None where one of them has no value."""
     judge: JudgeScore | None = None
-    """What a judge makes of the episodes; None where no judge was asked. Where it judges in place of a fitness
+    """A judge's score of the episodes; None where no judge was asked. Where it judges in place of a fitness
     expression, `fitness` is its score, and the fitness of each episode is still the expression's."""
 
 
@@ -153,23 +155,23 @@ class Video:
     height: int = 0
     seed: int = 0
     length: int = 0
-    """Of the episode, in environment steps."""
+    """Length of the episode, in environment steps."""
     fitness: float | None = None
-    """Of the episode; None where the expression has no value for it."""
+    """Fitness of the episode; None where the expression has no value for it."""
     terminated: bool = False
     """It ended by the environment's rule, not by the time limit."""
     backend: str = ""
-    """What rendered it: "egl", "osmesa", or "disable" where no OpenGL was needed."""
+    """OpenGL backend that rendered it: "egl", "osmesa", or "disable" where no OpenGL was needed."""
     steps: tuple[int, ...] = ()
-    """Which environment step each frame shows; 0 is the start."""
+    """Environment step that each frame shows; 0 is the start."""
     fitness_so_far: tuple[float | None, ...] = ()
-    """Of the episode up to each frame; None where the expression has no value yet."""
+    """Fitness of the episode up to each frame; None where the expression has no value yet."""
     terms: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    """Each term at each frame, before its weight: what the step that led to it was paid, 0 at the start."""
+    """Term name to its value at each frame, before its weight: that of the step that led there, 0 at the start."""
     weights: dict[str, float] = field(default_factory=dict)
     """Weight of each of these terms."""
     note: str | None = None
-    """What the viewer should know: why terms are missing, for instance."""
+    """Remark for those who watch the video: why terms are missing, for instance."""
     cause: str | None = None
     """Why there is no video, unless ok."""
 

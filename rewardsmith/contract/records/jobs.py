@@ -1,4 +1,4 @@
-"""Jobs of a worker, and the settings that they carry; `job_results` has the records that answer them."""
+"""Jobs of a worker; `job_settings` has the settings that they carry, `job_results` the records that answer them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Gt, Le
 
 from rewardsmith.contract.records.environment import EnvSpec
 from rewardsmith.contract.records.fitness import Motion
@@ -22,73 +22,9 @@ from rewardsmith.contract.records.job_results import (
     Training,
     Video,
 )
+from rewardsmith.contract.records.job_settings import Limits, TrainSettings
 from rewardsmith.contract.records.json_files import load
-from rewardsmith.contract.records.types import Count, Fraction, Positive, Status
-
-
-@dataclass(frozen=True)
-class OffPolicySettings:
-    """Settings of SAC and TD3; the defaults are stable-baselines3's, but for the buffer and its first steps."""
-
-    learning_rate: Positive = 3e-4
-    batch_size: Count = 256
-    buffer_size: Count = 300_000
-    """Transitions, of all environments together."""
-    learning_starts: Annotated[int, Ge(0)] = 1_000
-    """Environment steps under random actions before the first update."""
-    n_steps: Count = 1
-    """Environment steps of each environment between updates."""
-    updates_per_step: Positive = 1.0
-    """Updates for each environment step."""
-    tau: Fraction = 0.005
-    action_noise: Annotated[float, Ge(0.0)] = 0.1
-    """Standard deviation of TD3's exploration, in units of half an action's range; SAC learns its own."""
-    net_arch: tuple[Count, ...] = (256, 256)
-    """Widths of the hidden layers, of the actor and of the critics; their activation is relu."""
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """Settings of a training; the defaults are the measured ones (benchmarks/RESULTS.md)."""
-
-    trainer: Literal["fast", "sb3", "sac", "td3"] = "fast"
-    """fast: PPO with the update in NumPy, for standard MLP policies. sb3: stable-baselines3's own PPO update.
-    sac and td3: its SAC and TD3, with `off_policy`, `n_envs`, `gamma` and `checkpoints`; no other key is theirs."""
-    n_envs: Count = 8
-    n_steps: Count = 256
-    """Environment steps of each environment per rollout."""
-    batch_size: Count = 64
-    n_epochs: Count = 10
-    learning_rate: Positive = 3e-4
-    gamma: Fraction = 0.99
-    gae_lambda: Fraction = 0.95
-    clip_range: Positive = 0.2
-    ent_coef: Annotated[float, Ge(0.0)] = 0.0
-    vf_coef: Annotated[float, Ge(0.0)] = 0.5
-    max_grad_norm: Positive = 0.5
-    log_std_init: float = -0.5
-    net_arch: tuple[Count, ...] = (64, 64)
-    """Widths of the hidden layers, of the actor and of the critic."""
-    activation: Literal["tanh", "relu"] = "tanh"
-    """relu needs the trainer "sb3"."""
-    ortho_init: bool = True
-    normalize_obs: bool = True
-    normalize_reward: bool = True
-    checkpoints: Count = 10
-    """How many points of the learning curve to report."""
-    physics_threads: Literal["auto"] | Count = "auto"
-    """Threads that step MuJoCo's simulations, at most one for each environment; no result depends on it. auto: the
-    training's share of the cores, while that is faster than one thread."""
-    observation: Literal["environment"] | Annotated[tuple[str, ...], MinLen(1)] = "environment"
-    """Names of the signals that the policy observes, one after the other; environment: the environment's own vector. A
-    program's OBSERVATION counts before it."""
-    keep: Literal["last", "best_return"] = "last"
-    """Which policy a training gives. last: the one at its end. best_return: that of the checkpoint whose episodes had
-    the highest mean return by the program; the fitness has no part in it."""
-    constraints: tuple[str, ...] = ()
-    """Limits of the program's terms, as in ["effort <= 0.3"]: Lagrange multipliers hold a term's mean per step, before
-    its weight, at the limit, and the other terms are the goal. Trainings on the environment reward have none."""
-    off_policy: OffPolicySettings = OffPolicySettings()
+from rewardsmith.contract.records.types import Status
 
 
 @dataclass(frozen=True)
@@ -102,18 +38,6 @@ class InitialPolicy:
     share: Annotated[float, Gt(0.0), Le(1.0)] = 1.0
     """Share of its parameters: a training begins with share * inherited + (1 - share) * random ones (ROSKA, AAAI 2025,
     arXiv:2412.13492). The normalisation of observations is inherited as a whole."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of a reward process."""
-
-    backend: Literal["auto", "local", "docker"] = "auto"
-    """auto: local where the kernel can seal a process, docker elsewhere."""
-    call_timeout_s: Positive = 10.0
-    """Wall clock of one scoring call."""
-    memory_mib: Annotated[int, Ge(128)] = 512
-    max_terms: Count = 32
 
 
 @dataclass(frozen=True)
@@ -232,12 +156,12 @@ class TrainJob(Job[Training]):
     """Fitness expression, for the learning curve only."""
     seed: int
     env_steps: int
-    settings: TrainSettings = TrainSettings()
-    limits: Limits = Limits()
+    settings: TrainSettings = field(default_factory=TrainSettings)
+    limits: Limits = field(default_factory=Limits)
     rungs: tuple[int, ...] = ()
     """Environment steps, ascending, at which the training reports and waits to be told to go on or to stop."""
     reference: ReferenceScores | None = None
-    """What the program's trial scoring gave: the training fails where its terms differ."""
+    """Scores of the program's trial scoring: the training fails where its terms differ."""
     initial_policy: InitialPolicy | None = None
     """The policy to begin with; one that does not fit is not used, and the training says so in its `cause`."""
     kind: Literal["train"] = "train"
@@ -298,22 +222,22 @@ class RenderJob(PolicyJob[Video]):
 
     fitness: str
     seed: int
-    """Of the episode."""
+    """Seed of the episode."""
     program: str | None = None
     """A program whose terms are shown; it is asked about the recorded signals in its sealed process."""
     title: str = ""
     """First line of the overlay."""
     deterministic: bool = True
     width: int = 480
-    """Of a frame, in pixels; even, as the height."""
+    """Width of a frame, in pixels; even, as the height."""
     height: int = 360
     overlay: bool = True
     """Write step, fitness so far and terms over the picture."""
     fast: bool = True
     """Without shadows, reflections and multisampling, where MuJoCo draws."""
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     stills: tuple[int, ...] = ()
-    """Steps of the episode, 0 the start, of which single frames are wanted instead of a video, in `stills.npz`."""
+    """Steps of the episode (0 is the start) whose single frames are wanted instead of a video, in `stills.npz`."""
     evaluation: str | None = None
     """Folder of the evaluation that recorded the episode, where no other run of it comes out the same: it is drawn
     from the recording. None runs it again."""

@@ -93,7 +93,8 @@ def _describe_misfit(kind: Any, error: ValidationError) -> str:
     where = ".".join(str(part) for part in faults[0]["loc"])[:120] or "the whole"
     more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
     name = getattr(kind, "__name__", "record")
-    return f"it is not a {name}: {where!r}: {faults[0]['msg']}{more}"
+    article = "an" if name[0] in "AEIOU" else "a"
+    return f"it is not {article} {name}: {where!r}: {faults[0]['msg']}{more}"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -50,7 +50,7 @@ class Finding:
     code: str
     """Stable kebab-case name, e.g. "unknown-signal"."""
     message: str
-    """What is wrong and what to do, in one line."""
+    """The fault and the remedy, in one line."""
     severity: Severity = "error"
     line: int | None = None
     """Line in the program, from 1."""

@@ -37,7 +37,7 @@ class GenerationPlan:
 
     slots: tuple[SlotAssignment, ...]
     notes: tuple[str, ...] = ()
-    """What the user should know about it, a restart for instance."""
+    """Remarks for the user, about a restart for instance."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Example:
     """A reward program that worked for another task, shown to a designer."""
 
     task: str
-    """What the agent should do, in a sentence."""
+    """The task in a sentence."""
     env_id: str
     source: str
 
@@ -56,7 +56,7 @@ class TermConstraint:
 
     term: str
     expression: str | None = None
-    """What it computes, over the contract's arguments; None where its program cannot be taken apart."""
+    """Its expression over the contract's arguments; None where its program cannot be taken apart."""
     weight: float = 1.0
     """Its weight in the program where the user saw it."""
     candidate: str | None = None
@@ -71,10 +71,10 @@ class Brief:
     """The user's sentence."""
     env_id: str
     env_about: str
-    """What the environment is, in a few lines; from its card, or its id."""
+    """The environment in a few lines; from its card, or its id."""
     signals: tuple[Signal, ...]
     action: str
-    """What an action is, in a line: its shape, bounds and meaning."""
+    """An action in a line: its shape, bounds and meaning."""
     generation: int
     """From 0."""
     population: int
@@ -89,7 +89,7 @@ class Brief:
     card_signal_count: int = 0
     """How many of `signals`, from the first, come from the task's card; the others were derived."""
     mode: Mode = "refine"
-    """What is asked of the author."""
+    """Kind of program that is asked of the author."""
     incumbent: str | None = None
     """Id of the best candidate of the whole search so far; None where it is the first parent."""
     pins: tuple[TermConstraint, ...] = ()
@@ -113,7 +113,7 @@ class Brief:
     aim: BehaviourAim | None = None
     """The behaviour that is asked for; None where none is."""
     descriptors: tuple[BehaviourDescriptor, ...] = ()
-    """What the behaviours of `aim` are, in expressions; empty where none is asked for."""
+    """Descriptors of the behaviours in `aim`; empty where none is asked for."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class EpisodeReading:
     dropped: int = 0
     """How many of them do not hold."""
     problem: str | None = None
-    """Why there is no reading, if so."""
+    """Why there is no reading; None where there is one."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Candidate:
     repairs: int = 0
     """How often it went back to its author."""
     standing: float | None = None
-    """What it is ranked by where people or a judge compare programs (`feedback.rank`); None where fitness ranks."""
+    """Number that ranks it where people or a judge compare programs (`feedback.rank`); None where fitness ranks."""
 
     @property
     def program(self) -> RewardProgram:
@@ -218,16 +218,17 @@ class ReportedMetric:
     name: str
     expression: str
     meaning: str = ""
-    """What its mean over episodes is, in one line."""
+    """Meaning of its mean over episodes, in one line."""
     reported: Interval | None = None
-    """Of the best program, retrained on fresh seeds."""
+    """The metric of the best program, retrained on fresh seeds."""
     environment_reward: Interval | None = None
-    """Of policies trained on the environment's own reward."""
+    """The metric of policies trained on the environment's own reward."""
     random: float | None = None
-    """Of random actions."""
+    """The metric of random actions."""
     ensemble: Interval | None = None
+    """The metric of the ensemble; None where there is no ensemble."""
     chosen: Interval | None = None
-    """Of the program in the search, over its training seeds."""
+    """The metric of the program in the search, over its training seeds."""
 
 
 @dataclass(frozen=True)
@@ -275,7 +276,7 @@ class StageOutcome:
     reached: float | None
     """Fitness of its best program in its search; biased upwards, as it was chosen by it."""
     env_steps: int
-    """Of each of its trainings."""
+    """Environment steps of each of its trainings."""
 
 
 @dataclass(frozen=True)
@@ -317,7 +318,7 @@ class Result:
     finalists: tuple[Finalist, ...] = ()
     """The candidates that were trained again after the last generation, in the order of the candidates."""
     lineage: WarmStartLineage | None = None
-    """What the search's own policies of the best program are worth, with `search.warm_start`; else None."""
+    """Fitness of the search's own policies of the best program, with `search.warm_start`; else None."""
     stages: tuple[StageOutcome, ...] = ()
     """The stages before the task; the reported trainings go through all of them."""
     observation: tuple[str, ...] = ()
@@ -333,8 +334,8 @@ class DoctorCheck:
     name: str
     ok: bool
     detail: str
-    """What was found."""
+    """The finding in words."""
     fix: str | None = None
-    """What to do where it is not ok."""
+    """The remedy where it is not ok."""
     needed: bool = True
     """False for what rewardsmith can do without."""

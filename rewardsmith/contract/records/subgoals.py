@@ -16,7 +16,7 @@ class Subgoal:
     __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid"}
 
     text: Annotated[str, MinLen(1), MaxLen(300)]
-    """What is reached, in a few words."""
+    """The subgoal in a few words."""
     condition: Annotated[str, MinLen(1), MaxLen(500)]
     """Over the signals of a state, in the language of a robot's `end`."""
 

@@ -19,8 +19,8 @@ never told to the language model as a fault of its program.
 Severity = Literal["error", "objection", "warning"]
 """error: it cannot be trained as it is. objection: a reviewer's; it can, but its author should answer."""
 Mode = Literal["new", "refine", "cross", "user"]
-"""What a slot does: write from the beginning, refine its parents, join a pair of them, change a parent's weights, or
-try a program of the user's."""
+"""Kind of program that a slot tries. new: written from the beginning. refine: an improvement of its parents. cross:
+a pair of parents joined. user: a program of the user's."""
 EnsembleRule = Literal["worst", "cautious"]
 """How an ensemble becomes one figure: the least of its members', or their mean less their standard deviation."""
 Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
@@ -38,7 +38,7 @@ class _BoundInJson:
     """Marker of a number that may be infinite: JSON has no such number, so it is written as "inf" or "-inf"."""
 
     missing: float
-    """What null stands for: earlier versions wrote it for a bound that is infinite."""
+    """Number that null stands for: earlier versions wrote null for a bound that is infinite."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema

@@ -26,8 +26,6 @@ RUN_FOLDER = "robot"
 MAX_BYTES = 256 << 20
 """Largest file of a model; the largest mesh of the MuJoCo Menagerie has 20 MiB."""
 MAX_FILES = 2_000
-Digests = dict[str, str]
-"""Path relative to the model's folder to the SHA-256 of the file."""
 
 
 def find_store(environment: Mapping[str, str] = os.environ) -> Path:

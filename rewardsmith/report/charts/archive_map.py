@@ -50,7 +50,7 @@ class ArchiveRow:
 
     elite: Elite
     ranges: tuple[str, ...]
-    """Of the cell, one for each descriptor."""
+    """Ranges of the cell, one for each descriptor."""
     policy: str
     """Folder of the policy, relative to the run directory."""
 
@@ -68,12 +68,12 @@ class ArchiveMap:
     width: float
     height: float
     rows: tuple[ArchiveRow, ...]
-    """Fittest first."""
+    """Filled cells, the highest fitness first."""
     size: int
     """Number of cells, filled or not."""
     coverage: float
     qd_score: float | None
-    """None while the fitness of random actions is not known."""
+    """QD score; None while the fitness of random actions is not known."""
 
 
 def layout_archive(

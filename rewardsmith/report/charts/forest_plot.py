@@ -60,7 +60,7 @@ class ForestPlot:
 
     marks: tuple[ForestMark, ...]
     levels: tuple[tuple[ReferenceLevel, float], ...]
-    """With their x."""
+    """Reference levels, each with its x."""
     ticks: tuple[AxisTick, ...]
     begin: float
     end: float

@@ -37,7 +37,7 @@ class MapCell:
     sign: str
     """"plus" or "minus"; it decides the colour."""
     opacity: float
-    """From `FAINTEST` to 1."""
+    """Opacity of the cell, from `FAINTEST` to 1."""
     text: str
     """Its value, shown when the pointer is over it."""
 

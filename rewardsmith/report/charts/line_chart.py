@@ -39,9 +39,9 @@ class ChartSize:
 
 
 SMALL = ChartSize(640, 280, 44, LETTER_WIDTH, 18.0, 8)
-"""For a column of a page, and for a phone, where its words are drawn larger."""
+"""Size for a column of a page, and for a phone, where its words are drawn larger."""
 BROAD = ChartSize(1000, 330, 36, 6.4, 14.0, 16)
-"""For the whole width of a report."""
+"""Size for the whole width of a report."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class ChartLine:
     """Number of its colour, by generation."""
     best: bool = False
     live: bool = False
-    """Still being trained."""
+    """Whether it is still being trained."""
     band: tuple[tuple[float, float, float], ...] = ()
-    """x, minimum and maximum of what the line is the mean of."""
+    """x, and minimum and maximum of the values whose mean the line is."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class LineChart:
 
     paths: tuple[CurvePath, ...]
     levels: tuple[tuple[ReferenceLevel, float], ...]
-    """With their heights."""
+    """Reference levels, each with its height."""
     x_ticks: tuple[AxisTick, ...]
     y_ticks: tuple[AxisTick, ...]
     x_name: str

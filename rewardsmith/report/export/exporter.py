@@ -4,7 +4,7 @@ The file holds the program's text, the shaping functions that it uses, the sourc
 `wrapper_template.py`. It imports gymnasium and numpy, and mujoco if a signal comes from there.
 
 The seal ends with the file: whoever runs it runs the program with their own rights. So a program is exported only if
-`allow_list` finds nothing in its text, and the file's header says what was tested.
+`refused_code` finds nothing in its text, and the file's header says what was tested.
 """
 
 from __future__ import annotations
@@ -16,22 +16,26 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from importlib.resources import files
-from textwrap import indent
 
 from rewardsmith.contract import env_families, python_ast
-from rewardsmith.contract import reward_program as contract
 from rewardsmith.contract.errors import ProgramError, TaskError
 from rewardsmith.contract.findings import join_messages
 from rewardsmith.contract.records import EnvSpec, JsonValue, Signal
+from rewardsmith.contract.reward_files import EXPORT_RULE, EXPORTED
 from rewardsmith.contract.reward_program import RewardProgram
 from rewardsmith.contract.signal_source import Constant, FunctionCall, Index, Node, SignedSum, parse
 from rewardsmith.contract.text import flatten_text
-from rewardsmith.report.export.allow_list import find_refused_code, list_defined_names
+from rewardsmith.report.export.program_text import (
+    SHAPING,
+    list_definitions,
+    list_used_shaping,
+    make_standalone,
+    read_package_text,
+    render_shaping,
+)
+from rewardsmith.report.export.refused_code import find_refused_code, list_defined_names
 
-RULE = contract.EXPORT_RULE
-SHAPING = "shaping"
-SHAPING_MODULES = (SHAPING, f"rewardsmith.{SHAPING}")
+RULE = EXPORT_RULE
 FUNCTIONS = {"wrap": "_wrap", "norm": "_norm", "angle": "_angle", "cos": "np.cos", "sin": "np.sin"}
 """Functions in sources of signals, with their names in the exported file."""
 MEANING_CHARS = 80
@@ -39,7 +43,7 @@ MEANING_CHARS = 80
 
 @dataclass(frozen=True)
 class ExportOrigin:
-    """Origin of an exported program: what was measured of it, and where; the file's header says it."""
+    """Origin of an exported program, for the file's header: its measurements and where they were made."""
 
     task: str
     """The sentence that the program was written for."""
@@ -94,14 +98,14 @@ def export_program(
         )
     if not unsafe:
         _refuse_unlisted_code(program)
-    wrapper = _read_package_text("report/export/wrapper_template.py")
+    wrapper = read_package_text("report/export/wrapper_template.py")
     _refuse_name_clashes(program.source, wrapper)
 
-    text = _program_text(program.source)
+    text = make_standalone(program.source)
     parts = [
         _file_header(env, _describe_test(program.source, text, origin), unsafe),
-        _shaping_text(_used_shaping_names(program.source)),
-        f"{RULE}{contract.EXPORTED}\n\n{text}",
+        render_shaping(list_used_shaping(program.source)),
+        f"{RULE}{EXPORTED}\n\n{text}",
         _constants_text(program, [signals_by_name[name] for name in program.signals], env),
         wrapper[wrapper.index(RULE) :],
     ]
@@ -163,10 +167,6 @@ def _refuse_unlisted_code(program: RewardProgram) -> None:
         raise error
 
 
-def _read_package_text(module: str) -> str:
-    return (files("rewardsmith") / module).read_text(encoding="utf-8")
-
-
 def _file_header(env: EnvSpec, tested: Sequence[str], unsafe: bool) -> str:
     rights = describe_rights(unsafe)
     test_lines = "".join(f"{line}\n" for line in tested)
@@ -205,7 +205,7 @@ def _describe_test(source: str, text: str, origin: ExportOrigin | None) -> list[
     exported_hash = _hash_text(f"{text}\n")
     lines = [
         f"Exported by   rewardsmith {metadata.version('rewardsmith')}",
-        f'Program       sha256 {exported_hash}, the part "{contract.EXPORTED}" of this file',
+        f'Program       sha256 {exported_hash}, the part "{EXPORTED}" of this file',
     ]
     if origin is None:
         return lines
@@ -239,7 +239,7 @@ def _constants_text(program: RewardProgram, signals: Sequence[Signal], env: EnvS
     lines.append(f"WRAPPERS: tuple[tuple[str, dict[str, Any]], ...] = {wrappers!r}")
 
     # The program: dictionaries that it does not define itself are empty.
-    defined = _defined_names(python_ast.parse_module(program.source))
+    defined = list_definitions(python_ast.parse_module(program.source))
     lines += [f"{name}: dict[str, float] = {{}}" for name in ("WEIGHTS", "MEMORY") if name not in defined]
     lines.append(f"ARGUMENTS = {program.arguments!r}")
 
@@ -271,62 +271,6 @@ def _signal_expression(node: Node) -> str:
     return f"read({', '.join(spelled)})"
 
 
-# ---------------------------------------------------------------- the program's text
-
-
-def _program_text(source: str) -> str:
-    """Return the program's text with imports that work without rewardsmith."""
-    tree = python_ast.parse_module(source)
-    edits: list[contract.Edit] = []
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Import | ast.ImportFrom):
-            continue
-        statements = _replacement_statements(node)
-        if statements != [ast.unparse(node)]:
-            # Below the top level a block must not become empty.
-            nothing = "" if node in tree.body else "pass"
-            edits.append((node, "instead", "; ".join(statements) or nothing))
-    return contract.apply_edits(source, edits).strip("\n")
-
-
-def _replacement_statements(node: ast.Import | ast.ImportFrom) -> list[str]:
-    """Return the statements that replace an import; in the exported file `shaping` is a variable, not a module."""
-    if isinstance(node, ast.ImportFrom):
-        return _replace_import_from(node)
-    if not any(alias.name == SHAPING for alias in node.names):
-        return [ast.unparse(node)]
-    statements = []
-    for alias in node.names:
-        if alias.name != SHAPING:
-            statements.append(ast.unparse(ast.Import([alias])))
-        elif alias.asname:
-            statements.append(f"{alias.asname} = {SHAPING}")
-    return statements
-
-
-def _replace_import_from(node: ast.ImportFrom) -> list[str]:
-    if node.module == "__future__":
-        return []
-    if node.module not in SHAPING_MODULES:
-        return [ast.unparse(node)]
-    names = [(alias.name, alias.asname or alias.name) for alias in node.names]
-    if names[0][0] == "*":
-        names = [(name, name) for name in _public_shaping_names()]
-    return [f"{new_name} = {SHAPING}.{name}" for name, new_name in names]
-
-
-def _defined_names(tree: ast.Module) -> set[str]:
-    """Return the names that a module defines at its top level, without imports."""
-    names: set[str] = set()
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
-    return names
-
-
 def _refuse_name_clashes(source: str, wrapper: str) -> None:
     """Make sure that the program defines no name that the wrapper's part of the file defines.
 
@@ -336,7 +280,7 @@ def _refuse_name_clashes(source: str, wrapper: str) -> None:
     # What the file defines, without the program's own parts.
     tree = python_ast.parse_module(wrapper)
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    reserved = _defined_names(tree) | imported | {"Any", SHAPING, "_make_shaping"}
+    reserved = list_definitions(tree) | imported | {"Any", SHAPING, "_make_shaping"}
     reserved -= {"reward", "WEIGHTS", "MEMORY"}
 
     # What the program defines, without modules and types that it imports under the names that they have in the file.
@@ -353,87 +297,3 @@ def _refuse_name_clashes(source: str, wrapper: str) -> None:
     if clashes:
         names = ", ".join(clashes)
         raise ProgramError(f"the program defines {names}, as the exported file does; rename it in the program")
-
-
-# ---------------------------------------------------------------- shaping
-
-
-def _used_shaping_names(source: str) -> list[str]:
-    """Return the shaping functions that a program uses, in the order of `shaping`."""
-    tree = python_ast.parse_module(source)
-
-    # Names of the module in the program, and functions imported by name.
-    module_names, used = {SHAPING}, set[str]()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            module_names |= {alias.asname for alias in node.names if alias.name == SHAPING and alias.asname}
-        elif isinstance(node, ast.ImportFrom) and node.module in SHAPING_MODULES:
-            used |= {alias.name for alias in node.names}
-
-    # Functions called as attributes of the module.
-    attribute_bases: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute):
-            attribute_bases.add(id(node.value))
-            if isinstance(node.value, ast.Name) and node.value.id in module_names:
-                used.add(node.attr)
-
-    # The module as a value of its own, or a star import, may use any function.
-    uses_module_as_value = any(
-        isinstance(node, ast.Name) and node.id in module_names and id(node) not in attribute_bases
-        for node in ast.walk(tree)
-    )
-    needs_all = "*" in used or uses_module_as_value
-    return [name for name in _public_shaping_names() if needs_all or name in used]
-
-
-def _public_shaping_names() -> list[str]:
-    tree = python_ast.parse_module(_read_package_text("contract/shaping.py"))
-    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
-
-
-def _shaping_text(names: Sequence[str]) -> str:
-    """Return the text that defines `shaping` with these functions and what they call; empty for none."""
-    if not names:
-        return ""
-    text = _read_package_text("contract/shaping.py")
-    statements = _needed_statements(python_ast.parse_module(text), names)
-    body = "\n\n".join(ast.get_source_segment(text, statement) or "" for statement in statements)
-    members = ", ".join(f"{name}={name}" for name in names)
-    return "\n".join(
-        [
-            f"{RULE}the shaping functions that the program uses",
-            "",
-            "",
-            "def _make_shaping() -> Any:",
-            '    """Return the functions as attributes of one object, as the program calls them."""',
-            indent(body, "    "),
-            "",
-            f"    return types.SimpleNamespace({members})",
-            "",
-            "",
-            f"{SHAPING} = _make_shaping()",
-        ]
-    )
-
-
-def _needed_statements(tree: ast.Module, names: Sequence[str]) -> list[ast.stmt]:
-    """Return the statements that define these names and everything that they use, in the order of the text."""
-    # The statement that defines each name of the module.
-    definitions: dict[str, ast.stmt] = {}
-    for node in tree.body:
-        for name in _defined_names(ast.Module([node], [])):
-            definitions[name] = node
-        if isinstance(node, ast.ImportFrom) and node.module != "__future__":
-            for alias in node.names:
-                definitions[alias.asname or alias.name] = node
-
-    # Follow the names from statement to statement.
-    to_visit, needed = [definitions[name] for name in names], set[ast.stmt]()
-    while to_visit:
-        statement = to_visit.pop()
-        if statement not in needed:
-            needed.add(statement)
-            used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
-            to_visit += [definitions[name] for name in used if name in definitions]
-    return [node for node in tree.body if node in needed]

@@ -30,7 +30,7 @@ class TrainedPolicy:
     owner: str
     """Candidate's id, or "final" or "environment-reward"."""
     seed: int
-    """Of its training."""
+    """Seed of its training."""
     folder: Path
     job: EvaluateJob
     """The job that evaluated it."""

@@ -125,7 +125,7 @@ class _Simulation:
         self._copied = False
 
     def forget_info(self) -> None:
-        """Drop what the `info` of the episode before said; an entry is 0 until it is reported again."""
+        """Drop the entries of the previous episode's `info`; each is 0 until it is reported again."""
         self._info.clear()
 
     def read_signals(self, obs: Any, info: dict[str, Any]) -> types.SimpleNamespace:

@@ -14,7 +14,7 @@ from typing import Any
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import Interval, Result
 from rewardsmith.contract.text import flatten_text, format_number, pluralize
-from rewardsmith.report.tables import format_estimate
+from rewardsmith.report.result_lines import format_estimate
 from rewardsmith.report.text import compare_with_baseline, replace_control_chars
 from rewardsmith.search.storage import Run
 
@@ -66,15 +66,15 @@ def escape_markdown(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", replace_control_chars(flatten_text(text)))
 
 
-def fence_code(source: str, language: str = "python") -> str:
-    """Return a text as a block of code, whatever fences it contains itself.
+def fence_code(source: str) -> str:
+    """Return a program as a block of code, whatever fences it contains itself.
 
     >>> fence_code("x = 1").splitlines()
     ['```python', 'x = 1', '```']
     """
     longest = max((len(run) for run in re.findall(r"`{3,}", source)), default=2)
     fence = "`" * (longest + 1)
-    return f"{fence}{language}\n{replace_control_chars(source.strip())}\n{fence}"
+    return f"{fence}python\n{replace_control_chars(source.strip())}\n{fence}"
 
 
 def _inline_code(text: str) -> str:

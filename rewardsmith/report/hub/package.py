@@ -19,7 +19,7 @@ from rewardsmith.executors.render_job import POLICY_FILES
 from rewardsmith.report import video
 from rewardsmith.report.export.exporter import ExportOrigin, export_program
 from rewardsmith.report.hub.card import CARD_FILE, FILM_STEM, POLICY_FOLDER, PROGRAM_FILE, WRAPPER_FILE, render_card
-from rewardsmith.report.tables import describe_fitness
+from rewardsmith.report.result_lines import describe_fitness
 from rewardsmith.search import library
 from rewardsmith.search.storage import Run
 from rewardsmith.search.storage.layout import final_owner
@@ -34,7 +34,7 @@ class HubPackage:
 
     folder: Path
     files: tuple[str, ...]
-    """Relative to the folder."""
+    """Paths of the files, relative to the folder."""
 
 
 def build_package(

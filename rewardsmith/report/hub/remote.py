@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from rewardsmith.contract.errors import ConfigError, RunFailed
-from rewardsmith.contract.reward_program import MAX_FILE_BYTES
+from rewardsmith.contract.reward_files import MAX_FILE_BYTES
 from rewardsmith.contract.text import flatten_text
 from rewardsmith.report.hub.card import MISSING_PACKAGE, PROGRAM_FILE
 from rewardsmith.report.hub.package import HubPackage
@@ -30,7 +30,7 @@ class FetchedProgram:
     """A program's file that was fetched from the Hub."""
 
     path: Path
-    """In the client's cache; its content is untrusted."""
+    """Path in the client's cache; its content is untrusted."""
     repository: str
     """OWNER/NAME."""
     commit: str

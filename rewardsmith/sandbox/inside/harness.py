@@ -294,6 +294,8 @@ def build_arguments(spec: wire.Spec, inputs: wire.Inputs) -> Step:
 
 def check_column(name: str, value: object, n: int) -> np.ndarray[Any, Any]:
     """Return the value as an array of shape (n,), or () for a constant, which counts for every transition."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise ContractBreach("shape", f"{name!r} is a masked array; say what counts where it is masked: use np.where")
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -345,7 +347,8 @@ def describe_error(error: BaseException) -> bytes:
         return wire.pack_failure("error", "SystemExit: the program ended itself", line)
     if isinstance(error, SyntaxError):
         return wire.pack_failure("error", f"SyntaxError: {error.msg}", line)
-    return wire.pack_failure("error", f"{type(error).__name__}: {error_text(error)}", line)
+    text = error_text(error)
+    return wire.pack_failure("error", f"{type(error).__name__}: {text}" if text else type(error).__name__, line)
 
 
 def error_text(error: BaseException) -> str:
@@ -380,7 +383,7 @@ def end_on_forbidden_call(call: str) -> NoReturn:
 def with_article(value: object) -> str:
     """Return what a value is, for a message."""
     name = type(value).__name__
-    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
+    return f"an {name}" if name[0] in "aeiou" or name == "ndarray" else f"a {name}"
 
 
 def send_message(message: bytes) -> None:

@@ -36,20 +36,20 @@ and "episode". Of memory the first r rows count: what the first step starts with
 program gets it as bool. "episode" is for the harness alone."""
 
 HEADER = struct.Struct("<II")
-"""Of every message of a process: its kind; the length of the payload that follows."""
+"""Header of every message of a process: its kind, and the length of the payload that follows."""
 CALLED = struct.Struct("<III")
 """A call as a whole: CALL, n, r."""
 VERSION = f"{zlib.crc32(b''.join(file.read_bytes() for file in sorted(Path(__file__).parent.glob('*.py')))):08x}"
-"""Of what runs behind the border: a digest of its files, as this process started with them."""
+"""Version of what runs behind the border: a digest of its files, as this process started with them."""
 CALL, SEALED, UNSEALED, READY, SCORED, FAILED = range(1, 7)
 
 MAX_BYTES = 4096
-"""Of a message of the process: PIPE_BUF, so that it is written as a whole."""
+"""Largest message of the process: PIPE_BUF, so that it is written as a whole."""
 MAX_PAYLOAD = MAX_BYTES - HEADER.size
 MAX_NAME = 64
-"""Characters of a term's name."""
+"""Most characters of a term's name."""
 MAX_MESSAGE = 600
-"""Characters of a failure's message."""
+"""Most characters of a failure's message."""
 ITEM = 8
 """Bytes of a float64."""
 

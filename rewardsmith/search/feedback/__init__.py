@@ -2,6 +2,7 @@
 
 events           records of the inputs                      state            inputs in force, from the journal
 record           functions that add an input                prompt_notes     notes, terms and programs of a generation
+references       candidates, episodes and terms by name
 bradley_terry    strengths from comparisons, next pairs     ranking          order of the candidates and its uncertainty
 search_feedback  feedback and judge, as a search uses them  rank_option      `--fitness people` and `--fitness judge`
 llm_judge        a language model that compares             factor_ranking   a reward learned from ranked measures
@@ -32,9 +33,6 @@ from rewardsmith.search.feedback.record import (
     add_preference,
     add_remark,
     ban_term,
-    check_program,
-    find_candidate,
-    list_term_weights,
     pin_term,
     release_term,
     request_generation,
@@ -43,6 +41,7 @@ from rewardsmith.search.feedback.record import (
     submit_weights,
     withdraw_feedback,
 )
+from rewardsmith.search.feedback.references import check_program, find_candidate, list_term_weights
 from rewardsmith.search.feedback.search_feedback import SearchFeedback, is_waiting_reason
 from rewardsmith.search.feedback.state import load_state
 

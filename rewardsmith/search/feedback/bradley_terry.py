@@ -21,7 +21,7 @@ PRIOR_STD = 1.5
 ELO_MEAN, ELO_UNIT = 1500.0, 400.0 / math.log(10.0)
 Z_975 = 1.959964
 MAX_ITERATIONS = 100
-"""Of Newton's method."""
+"""Largest number of iterations of Newton's method."""
 MAX_NEWTON_STEP = 3.0
 """A larger step is scaled down to this size, in log-odds."""
 TOLERANCE = 1e-10
@@ -79,15 +79,12 @@ class SuggestedPair:
     """Expected information gain of the answer."""
 
 
-def fit_strengths(
-    items: Sequence[str], outcomes: Sequence[PairwiseOutcome], prior_std: float = PRIOR_STD
-) -> StrengthEstimate:
+def fit_strengths(items: Sequence[str], outcomes: Sequence[PairwiseOutcome]) -> StrengthEstimate:
     """Fit the strengths by Newton's method; the problem is concave, so that every start leads to the same place.
 
     Args:
         items: all of them, compared or not.
         outcomes: of comparisons of these items; others are left out.
-        prior_std: standard deviation of a strength before any comparison.
     """
     index = {item: position for position, item in enumerate(items)}
     used = [outcome for outcome in outcomes if outcome.a in index and outcome.b in index and outcome.a != outcome.b]
@@ -101,11 +98,11 @@ def fit_strengths(
 
     # Newton's method on the log posterior.
     theta: Array = np.zeros(n)
-    prior_precision = np.eye(n) / prior_std**2
+    prior_precision = np.eye(n) / PRIOR_STD**2
     curvature: Array = prior_precision
     for _ in range(MAX_ITERATIONS):
         probabilities = _sigmoid(design @ theta)
-        gradient = design.T @ (scores - probabilities) - theta / prior_std**2
+        gradient = design.T @ (scores - probabilities) - theta / PRIOR_STD**2
         fisher = probabilities * (1.0 - probabilities)
         curvature = design.T @ (design * fisher[:, None]) + prior_precision
 

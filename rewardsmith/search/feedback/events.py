@@ -133,7 +133,7 @@ class Withdrawal:
     """The undoing of an earlier input: later generations are run as if it had not been given."""
 
     number: int
-    """Of the input."""
+    """Number of the input."""
     by: str = DEFAULT_RATER
     kind: Literal["withdrawal"] = "withdrawal"
 
@@ -165,7 +165,7 @@ class FeedbackEvent:
     """An input with its place in the journal."""
 
     number: int
-    """From 1."""
+    """Number of the input, counted from 1."""
     key: str
     time: str
     """UTC, ISO 8601."""

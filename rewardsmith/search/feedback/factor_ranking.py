@@ -22,7 +22,7 @@ from rewardsmith.contract.records import Candidate
 from rewardsmith.contract.text import pluralize
 from rewardsmith.sandbox.recorded import EpisodeFile
 from rewardsmith.search.feedback import ranking as preference_ranking
-from rewardsmith.search.feedback import record
+from rewardsmith.search.feedback import record, references
 from rewardsmith.search.feedback.bradley_terry import Array
 from rewardsmith.search.feedback.events import FeedbackEvent
 from rewardsmith.search.steps import evolution
@@ -60,7 +60,7 @@ class StepFeature:
 
     name: str
     expression: str
-    """Over the contract's arguments."""
+    """Python expression over the contract's arguments."""
     signal: str | None = None
     """Name of its signal; None for actions and for being alive."""
 
@@ -97,13 +97,12 @@ class LearnedReward:
 # ---------------------------------------------------------------- from a ranking to a program
 
 
-def learn_reward(run: Run, ranking: Sequence[str], seed: int = 0) -> LearnedReward:
+def learn_reward(run: Run, ranking: Sequence[str]) -> LearnedReward:
     """Learn a reward from the recorded episodes of a run.
 
     Args:
         run: with at least three trained candidates.
         ranking: fitness expressions, the most important first; more is better. "EXPRESSION by NUMBER" gives a margin.
-        seed: of the draw of pairs, where there are too many.
 
     Raises:
         FitnessError: if an expression does not parse, or names what was not recorded.
@@ -117,7 +116,7 @@ def learn_reward(run: Run, ranking: Sequence[str], seed: int = 0) -> LearnedRewa
     candidates = preference_ranking.select_rankable(run.read_candidates())
     episodes = load_features(run, candidates, factors)
     margins = _resolve_margins(episodes.factors, factors)
-    pairs = label_pairs(episodes.factors, margins, np.random.default_rng(seed))
+    pairs = label_pairs(episodes.factors, margins, np.random.default_rng(0))
     programs = len(set(episodes.owners))
     if len(pairs) < MIN_PAIRS or programs < MIN_PROGRAMS:
         raise UserError(
@@ -208,7 +207,7 @@ def load_features(run: Run, candidates: Sequence[Candidate], factors: Sequence[R
     owners, rollouts = [owner for owner, _ in owned], [rollout for _, rollout in owned]
     if not rollouts:
         raise UserError(f"{run.path} has no recorded episodes of a trained program; run a generation first")
-    probe_signals = [signal.name for signal in record.load_probe(run).signals]
+    probe_signals = [signal.name for signal in references.load_probe(run).signals]
     recorded = [name for name in probe_signals if all(name in rollout.signals for rollout in rollouts)]
 
     # Measures of each episode, by the user's expressions.

@@ -28,7 +28,7 @@ from rewardsmith.search.feedback.bradley_terry import PairwiseOutcome, Suggested
 from rewardsmith.search.feedback.episode_material import EpisodeMaterial
 from rewardsmith.search.feedback.events import Answer, FeedbackState, Preference
 from rewardsmith.search.feedback.state import build_state
-from rewardsmith.search.storage import Journal, Run, layout
+from rewardsmith.search.storage import Journal, Run, journal_keys
 
 ROLE: Literal["judge"] = "judge"
 Z_975 = 1.959964
@@ -62,7 +62,7 @@ class JudgeCalibration:
 
     agreement: float
     low: float
-    """Of Wilson's 95 % interval."""
+    """Lower end of Wilson's 95 % interval."""
     high: float
     pairs: int
     """Number of pairs of candidates about which both have a preference."""
@@ -71,7 +71,7 @@ class JudgeCalibration:
 def build_judge(
     run: Run, journal: Journal, models: ModelPool | None, frame_renderer: FrameRenderer | None = None
 ) -> Callable[[int, Sequence[Candidate]], None] | None:
-    """Return the judge of a search, as a function of the generation and the candidates; None where none compares."""
+    """Return the judge of a search, as a function of the generation and the candidates; None if none compares."""
     if models is None or run.config.feedback.rank != "judge" or run.config.judges_fitness:
         return None
     return LlmJudge(run, journal, models.for_role(ROLE), frame_renderer).compare_generation
@@ -109,13 +109,13 @@ class LlmJudge:
         """
         by_id = {candidate.id: candidate for candidate in ranking.select_rankable(candidates)}
         select_pairs = partial(self._select_pairs, tuple(by_id))
-        pairs = self._journal.once(layout.judge_pairs_key(generation), tuple[SuggestedPair, ...], select_pairs)
+        pairs = self._journal.once(journal_keys.judge_pairs_key(generation), tuple[SuggestedPair, ...], select_pairs)
 
         state = build_state(tuple(self._journal))
         for number, pair in enumerate(pairs):
             compare = partial(self.compare_pair, by_id[pair.a], by_id[pair.b], state)
             try:
-                self._journal.once(layout.judgement_key(generation, number), Judgement, compare)
+                self._journal.once(journal_keys.judgement_key(generation, number), Judgement, compare)
             except BudgetExhausted:
                 return
 
@@ -170,7 +170,7 @@ class LlmJudge:
 
     def _render_episodes(self, candidate: Candidate) -> str:
         """Return a candidate's episodes as tables, without its name, its program and its fitness."""
-        probe = self._journal.get(layout.PROBE_KEY, Probe)
+        probe = self._journal.get(journal_keys.PROBE_KEY, Probe)
         names = [signal.name for signal in probe.signals] if probe else []
         return self._material.render_tables(self._evaluation_folder(candidate), candidate.evaluations[0], names)
 

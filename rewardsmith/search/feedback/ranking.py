@@ -34,7 +34,7 @@ class RankedCandidate:
     strength: float
     """Log-odds to be preferred to the average candidate."""
     low: float
-    """Of its 95 % interval."""
+    """Lower end of its 95 % interval."""
     high: float
     elo: float
     wins: int

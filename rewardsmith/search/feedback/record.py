@@ -6,15 +6,15 @@ Each opens the journal only for a moment. While a search is running in the run t
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from rewardsmith.contract.errors import ProgramError, RunError, UserError
-from rewardsmith.contract.records import Candidate, Interval, Probe, Verdict
-from rewardsmith.contract.reward_program import build_program_error, replace_weights
+from rewardsmith.contract.errors import RunError, UserError
+from rewardsmith.contract.program_edits import replace_weights
+from rewardsmith.contract.records import Interval
+from rewardsmith.contract.reward_program import build_program_error
 from rewardsmith.llm import prompts
 from rewardsmith.search.feedback.events import (
     DEFAULT_RATER,
@@ -34,14 +34,17 @@ from rewardsmith.search.feedback.events import (
     WeightChange,
     Withdrawal,
 )
+from rewardsmith.search.feedback.references import (
+    check_program,
+    find_candidate,
+    find_comparable,
+    find_term_owner,
+    read_terms,
+)
 from rewardsmith.search.feedback.state import build_state
-from rewardsmith.search.steps import critic, evolution
-from rewardsmith.search.steps.designer.term_expressions import split_terms
-from rewardsmith.search.storage import Event, Journal, Run, layout
+from rewardsmith.search.storage import Event, Journal, Run, journal_keys
 
 MAX_TEXT_CHARS, MAX_NAME_CHARS = 4_000, 60
-ANSWERS = ("a", "b", "equal", "neither")
-_EPISODE = re.compile(r"(g\d{1,4}c\d{1,4})(?:/s(\d{1,9})/(\d{1,6}))?")
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,11 @@ def add_preference(run: Run, a: str, b: str, answer: Answer = "a", *, reason: st
         reason: why; later prompts repeat it.
         by: name of the person.
     """
-    if answer not in ANSWERS:
-        raise UserError(f"{answer!r} is not an answer; choose one of {', '.join(ANSWERS)}")
+    if answer not in get_args(Answer):
+        raise UserError(f"{answer!r} is not an answer; choose one of {', '.join(get_args(Answer))}")
     reason, rater = _clean_text(reason, "the reason"), _clean_rater(by)
 
-    first, second = _resolve_comparable(run, a), _resolve_comparable(run, b)
+    first, second = find_comparable(run, a), find_comparable(run, b)
     if first == second:
         raise UserError(f"{first} is compared with itself; name two")
     return _append_input(run, lambda state: Preference(first, second, answer, reason, rater))
@@ -109,19 +112,19 @@ def pin_term(run: Run, term: str, *, candidate: str | None = None, by: str = "")
     Raises:
         UserError: if no program has such a term.
     """
-    owner = _find_term_owner(run, _validate_term_name(term), candidate)
+    owner = find_term_owner(run, _validate_term_name(term), candidate)
     if owner is None:
-        all_terms = {name for other in run.read_candidates() for name in _read_terms(other)}
+        all_terms = {name for other in run.read_candidates() for name in read_terms(other)}
         where = f" {candidate}" if candidate else ""
         raise UserError(f"no program{where} has a term {term!r}; there are: {', '.join(sorted(all_terms)) or 'none'}")
-    expression, weight = _read_terms(owner)[term]
+    expression, weight = read_terms(owner)[term]
     return _append_input(run, lambda state: Pin(term, owner.id, expression, weight, _clean_rater(by)))
 
 
 def ban_term(run: Run, term: str, *, candidate: str | None = None, by: str = "") -> FeedbackEvent:
     """Require that no later program has a term; see `pin_term`, except that no program needs to have it yet."""
-    owner = _find_term_owner(run, _validate_term_name(term), candidate)
-    expression = _read_terms(owner)[term][0] if owner else None
+    owner = find_term_owner(run, _validate_term_name(term), candidate)
+    expression = read_terms(owner)[term][0] if owner else None
     return _append_input(run, lambda state: Ban(term, owner.id if owner else None, expression, _clean_rater(by)))
 
 
@@ -153,7 +156,7 @@ def submit_weights(run: Run, candidate_id: str, weights: Mapping[str, float], *,
         by: name of the person.
     """
     base = find_candidate(run, candidate_id)
-    terms = _read_terms(base)
+    terms = read_terms(base)
     unknown = [name for name in weights if name not in terms]
     if unknown or not weights:
         problem = f"has no term {unknown[0]!r}" if unknown else "needs at least one weight"
@@ -253,7 +256,7 @@ def request_generation(run: Run, *, by: str = "") -> FeedbackEvent:
         result = run.read_result()
         if result is not None and state.generations_started:
             last_generation = max(candidate.generation for candidate in result.candidates)
-            key = layout.earlier_report_key(last_generation)
+            key = journal_keys.earlier_report_key(last_generation)
             if key not in journal:
                 report = SupersededReport(
                     best=result.best.id,
@@ -267,57 +270,6 @@ def request_generation(run: Run, *, by: str = "") -> FeedbackEvent:
         return _append_event(journal, state, ContinueRequest(state.generations_started + 1, _clean_rater(by)))
 
 
-# ---------------------------------------------------------------- reading
-
-
-def check_program(run: Run, source: str) -> Verdict:
-    """Check a program as the critic checks a candidate's; nothing is written.
-
-    Raises:
-        RunError: if the environment was not probed yet, or the run is damaged.
-        SandboxUnavailable: if reward programs cannot be sealed on this machine.
-        WorkerFailed: if the reward process fails for another reason than the program.
-    """
-    constraints = run.config.training.constraints
-    return critic.check_program(source, load_probe(run), run.transitions, run.config.sandbox, constraints)
-
-
-def load_probe(run: Run) -> Probe:
-    """Load a run's probe: the signals of its environment.
-
-    Raises:
-        RunError: if the environment was not probed yet, or the run is damaged.
-    """
-    probe = run.read_probe()
-    if probe is None or not run.transitions.is_file():
-        raise RunError(f"{run.path} has not probed its environment yet; run `rewardsmith resume {run.path}` first")
-    return probe
-
-
-def find_candidate(run: Run, id: str) -> Candidate:
-    """Find a candidate of a run.
-
-    Args:
-        run: the run.
-        id: such as "g1c03", or "g1c3" for short.
-
-    Raises:
-        UserError: if the run has no such candidate.
-    """
-    candidates = {candidate.id: candidate for candidate in run.read_candidates()}
-    parts = layout.parse_candidate_id(id.strip())
-    full_id = layout.candidate_id(*parts) if parts else None
-    if full_id in candidates:
-        return candidates[full_id]
-    existing = ", ".join(candidates) or "none yet"
-    raise UserError(f"there is no candidate {prompts.to_one_line(id, 40)!r}; there are: {existing}")
-
-
-def list_term_weights(candidate: Candidate) -> dict[str, float]:
-    """Return the terms of a candidate's program with their weights."""
-    return {name: weight for name, (_, weight) in _read_terms(candidate).items()}
-
-
 # ---------------------------------------------------------------- parts
 
 
@@ -326,20 +278,17 @@ def _open_for_feedback(run: Run) -> Iterator[tuple[Journal, FeedbackState]]:
     """Open a run's journal for one input, and check that the run can take it."""
     if not run.layout.journal.is_file():
         raise RunError(f"{run.path} has not started; start it with `rewardsmith resume {run.path}`")
-    journal = run.open_journal()
-    try:
+    with closing(run.open_journal()) as journal:
         events = tuple(journal)
         _require_continuable(run, events)
         yield journal, build_state(events)
-    finally:
-        journal.close()
 
 
 def _require_continuable(run: Run, events: tuple[Event, ...]) -> None:
     """Refuse a run that is not a search, and a search of which this version cannot run another generation."""
     keys = {event.key for event in events}
-    designed = {layout.parse_first_design_key(key) for key in keys} - {None}
-    planned = {layout.parse_plan_key(key) for key in keys}
+    designed = {journal_keys.parse_first_design_key(key) for key in keys} - {None}
+    planned = {journal_keys.parse_plan_key(key) for key in keys}
     if designed - planned:
         raise RunError(
             f"{run.path} was made by an older rewardsmith, whose generations cannot be continued; `show` reads it"
@@ -357,7 +306,7 @@ def _append_input(run: Run, make_input: Callable[[FeedbackState], FeedbackInput]
 
 def _append_event(journal: Journal, state: FeedbackState, input: FeedbackInput) -> FeedbackEvent:
     number = state.last_number + 1
-    key = layout.feedback_key(number)
+    key = journal_keys.feedback_key(number)
     journal.append(key, FeedbackEntry(input))
     written = next(event for event in journal if event.key == key)
     return FeedbackEvent(number, key, written.time, input)
@@ -370,53 +319,6 @@ def _require_trainable(run: Run, source: str) -> str:
     if not verdict.trainable:
         raise build_program_error(verdict.findings)
     return source
-
-
-def _resolve_comparable(run: Run, name: str) -> str:
-    """Return the full name of a candidate or an episode that has something to compare."""
-    match = _EPISODE.fullmatch(name.strip())
-    candidate = find_candidate(run, match[1] if match else name)
-    if candidate.status != "ok" or not candidate.evaluations:
-        raise UserError(f"{candidate.id} has no trained policy to compare ({candidate.status})")
-    if not match or match[2] is None:
-        return candidate.id
-
-    # An episode: its training seed and its index must exist.
-    seed, index = int(match[2]), int(match[3])
-    pairs = zip(candidate.trainings, candidate.evaluations, strict=True)
-    episode_counts = {training.seed: len(evaluation.episodes) for training, evaluation in pairs}
-    if index >= episode_counts.get(seed, 0):
-        existing = ", ".join(f"s{other}/0 to s{other}/{count - 1}" for other, count in episode_counts.items())
-        raise UserError(f"{candidate.id} has no episode s{seed}/{index}; there are {existing}")
-    return f"{candidate.id}/s{seed}/{index}"
-
-
-def _find_term_owner(run: Run, term: str, id: str | None) -> Candidate | None:
-    """Return the candidate whose term is meant: the given one, else the best that has it."""
-    if id is not None:
-        candidate = find_candidate(run, id)
-        return candidate if term in _read_terms(candidate) else None
-    candidates = run.read_candidates()
-    ranked = evolution.rank_candidates(candidates, run.config.evolution.caution)
-    unranked = [candidate for candidate in candidates if candidate not in ranked]
-    return next((candidate for candidate in (*ranked, *unranked) if term in _read_terms(candidate)), None)
-
-
-def _read_terms(candidate: Candidate) -> dict[str, tuple[str | None, float]]:
-    """Return a program's terms: the expression, None where it cannot be extracted, and the weight."""
-    try:
-        parts = split_terms(candidate.proposal.source) or ()
-    except ProgramError:
-        return {}
-    trial_scoring = candidate.verdict.trial_scoring if candidate.verdict else None
-
-    # Trial scoring names every term; the text alone gives the expressions.
-    terms: dict[str, tuple[str | None, float]] = {}
-    for stats in trial_scoring.terms if trial_scoring else ():
-        terms[stats.name] = (None, stats.weight)
-    for part in parts:
-        terms[part.name] = (part.expression, part.weight)
-    return terms
 
 
 def _validate_term_name(name: str) -> str:

@@ -24,7 +24,7 @@ from rewardsmith.llm.structured_output import AnswerForm, request_form
 from rewardsmith.search.feedback.episode_material import MAX_COLUMNS, EpisodeMaterial
 from rewardsmith.search.feedback.llm_judge import ROLE
 from rewardsmith.search.steps import trainer
-from rewardsmith.search.storage import Journal, Run, layout
+from rewardsmith.search.storage import Journal, Run, journal_keys, layout
 
 MOMENTS = 12
 """Moments of each episode in its table: a score by itself needs more of them than a comparison."""
@@ -147,7 +147,7 @@ class ScoringJudge:
             RunError: if an answer could not be recorded.
         """
         with self._lock:
-            return self._journal.once(layout.JUDGE_SUBTASKS_KEY, tuple[Subtask, ...], self._ask_for_subtasks)
+            return self._journal.once(journal_keys.JUDGE_SUBTASKS_KEY, tuple[Subtask, ...], self._ask_for_subtasks)
 
     def score_evaluation(self, owner: str, seed: int | None, evaluation: Evaluation) -> Evaluation:
         """Return an evaluation with the judge's score; where the judge gives the fitness, with that as its fitness.
@@ -269,4 +269,4 @@ def number_sample(owner: str, seed: int | None, attempt: int) -> int:
         seed: of its training; None acts at random.
         attempt: 0 for the first answer, 1 for the second.
     """
-    return 1 + ANSWERS * (zlib.crc32(layout.evaluator_key(owner, seed).encode()) % 1_000_000) + attempt
+    return 1 + ANSWERS * (zlib.crc32(journal_keys.evaluator_key(owner, seed).encode()) % 1_000_000) + attempt

@@ -22,7 +22,7 @@ from rewardsmith.search.feedback.events import (
     Release,
     Withdrawal,
 )
-from rewardsmith.search.storage import Event, Run, layout
+from rewardsmith.search.storage import Event, Run, journal_keys
 
 
 def load_state(run: Run) -> FeedbackState:
@@ -42,12 +42,12 @@ def build_state(events: Iterable[Event]) -> FeedbackState:
     generations_started = last_number = 0
 
     for event in events:
-        generation = layout.parse_plan_key(event.key)
+        generation = journal_keys.parse_plan_key(event.key)
         if generation is not None:
             # A plan takes up every input before it.
             generations_started = max(generations_started, generation + 1)
             pending = []
-        elif layout.parse_feedback_key(event.key) is not None:
+        elif journal_keys.parse_feedback_key(event.key) is not None:
             added = _parse_event(event)
             last_number = added.number
             if isinstance(added.input, Withdrawal):
@@ -57,7 +57,7 @@ def build_state(events: Iterable[Event]) -> FeedbackState:
             else:
                 inputs.append(added)
                 pending.append(added)
-        elif layout.is_judgement_key(event.key):
+        elif journal_keys.is_judgement_key(event.key):
             judge_preferences += records.load(tuple[Preference, ...], event.data["answers"])
 
     # The last word counts: about each term, and about who ranks. Of requests to continue, the furthest counts.
@@ -80,14 +80,14 @@ def build_state(events: Iterable[Event]) -> FeedbackState:
 
 def state_before(events: Sequence[Event], generation: int) -> FeedbackState:
     """Build the state that a generation uses: before its plan, or the latest one where it has no plan yet."""
-    plan_key = layout.plan_key(generation)
+    plan_key = journal_keys.plan_key(generation)
     plan_index = next((index for index, event in enumerate(events) if event.key == plan_key), len(events))
     return build_state(events[:plan_index])
 
 
 def _parse_event(event: Event) -> FeedbackEvent:
     try:
-        number = layout.parse_feedback_key(event.key)
+        number = journal_keys.parse_feedback_key(event.key)
         if number is None:
             raise ValueError("the key has no number")
         entry = records.load(FeedbackEntry, event.data)

@@ -71,7 +71,7 @@ def evaluate_policy(
 
 
 def confidence_interval(values: Sequence[float], expression: str | None = None) -> Interval | None:
-    """Return the mean with its 95 % confidence interval by Student's t; None where there are no values.
+    """Return the mean with its 95 % confidence interval by Student's t; None without values.
 
     >>> confidence_interval([1.0, 2.0, 3.0])
     Interval(mean=2.0, low=-0.484..., high=4.484..., values=(1.0, 2.0, 3.0))

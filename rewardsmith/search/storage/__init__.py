@@ -1,6 +1,7 @@
 """Storage of a run: its directory, and the journal that is the only source of truth.
 
-layout       paths, journal keys and ids, spelled only there
+layout       paths and ids, spelled only there
+journal_keys keys of the journal, spelled only there
 run          one run directory: configuration, task, candidates' files, result
 journal      append-only, fsynced events; `once` makes a step of the loop durable
 provenance   the format of the directory, and the versions behind its numbers

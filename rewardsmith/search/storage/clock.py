@@ -15,7 +15,7 @@ from rewardsmith.contract import records
 from rewardsmith.contract.bounded_files import read_json
 
 EVERY_S = 5.0
-"""How often the time is written: a kill loses no more."""
+"""Seconds between two writes of the time: a kill loses no more than that."""
 
 
 class Clock:

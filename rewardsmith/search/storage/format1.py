@@ -41,7 +41,8 @@ from rewardsmith.contract.records import (
     Video,
 )
 from rewardsmith.search.storage.journal import Event, format_event
-from rewardsmith.search.storage.layout import PROBE_KEY, RunLayout, parse_plan_key
+from rewardsmith.search.storage.journal_keys import PROBE_KEY, parse_plan_key
+from rewardsmith.search.storage.layout import RunLayout
 from rewardsmith.spec.removed_settings import drop_removed_settings
 from rewardsmith.spec.task_cards import Anchor, Task
 
@@ -59,7 +60,7 @@ NEW_NAMES: Mapping[type, Mapping[str, str]] = {
     Task: {"figures": "metrics"},
     Verdict: {"dry_run": "trial_scoring"},
 }
-"""Record to the fields of format 1 that have another name now."""
+"""Record to its fields that had another name in format 1."""
 
 STEP_RECORDS: Mapping[str, type] = {
     "designer": Proposal,

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from rewardsmith.contract import bounded_files, records
 from rewardsmith.contract.bounded_files import DamagedFile
 from rewardsmith.contract.errors import RunError
-from rewardsmith.search.storage.layout import step_of_key
+from rewardsmith.search.storage.journal_keys import step_of_key
 
 R = TypeVar("R")
 

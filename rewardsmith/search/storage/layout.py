@@ -1,4 +1,4 @@
-"""Layout of a run directory: its paths, the keys of its journal and the ids of its candidates, spelled only here.
+"""Layout of a run directory: its paths, the ids of its candidates and the owners of trainings, spelled only here.
 
 ```
 config.toml       the resolved configuration        task.json   the task
@@ -17,7 +17,7 @@ ablation/<id>/    a program and the same without one of its terms: complete/, wi
 previous-stage/   the run that this one continues, where the task's card has stages
 reward.py         the best program                  result.json the outcome
 ensemble.py       the best programs joined          report.html the report
-labels/           what a language model said of captions, a file for each labelled signal
+labels/           a language model's labels of captions, a file for each labelled signal
 tensorboard/      logs, where asked for             log.txt     jobs, retries, decisions and warnings, for people
 ```
 
@@ -43,6 +43,8 @@ ABLATION = "ablation"
 """Folder of what is trained after the search, to see what each term of a program is worth."""
 PREVIOUS_STAGE = "previous-stage"
 """Folder of the run that this one continues, where the task's card has stages."""
+SUBGOALS = "subgoals"
+"""Folder of the random actions on which a model's subgoals were tried; first part of their keys."""
 RANDOM = "random"
 """Name of the evaluation of random actions, which has no training seed."""
 ENSEMBLE, LINEAGE = "ensemble", "lineage"
@@ -57,14 +59,8 @@ TOP_LEVEL_FILES = (CONFIG_FILE, "task.json", "provenance.json", JOURNAL_FILE, RE
 """Files that a reader of a run opens."""
 FOLDERS = (PROBE, CANDIDATES, FINALISTS, FINAL, BASELINE, ABLATION)
 
-STEPS = ("designer", "critic", "trainer", "evaluator", "analyzer", "evolution", "feedback")
-"""The steps that keys of the journal name; whatever names none of them belongs to the loop."""
-
 _CANDIDATE_ID = re.compile(r"g(\d{1,6})c(\d{1,6})")
-_PLAN_KEY = re.compile(r"g(\d+)/evolution/plan")
-_FIRST_DESIGN_KEY = re.compile(r"g(\d+)c\d+/designer/0")
-_JUDGEMENT_KEY = re.compile(r"g\d+/judge/\d+")
-_TRAINING, _EVALUATION, _VIDEOS, _FEEDBACK = "train-s", "eval-", "videos", "user/feedback/"
+_TRAINING, _EVALUATION, _VIDEOS = "train-s", "eval-", "videos"
 
 
 # ---------------------------------------------------------------- ids
@@ -90,7 +86,7 @@ def parse_candidate_id(text: str) -> tuple[int, int] | None:
 
 
 def generation_name(generation: int) -> str:
-    """Return what a generation is called in keys and messages.
+    """Return the name of a generation in keys and messages.
 
     >>> generation_name(2)
     'g2'
@@ -148,154 +144,6 @@ def is_finalist(owner: str) -> bool:
 def is_ablation(owner: str) -> bool:
     """Return whether an owner's trainings show what a term is worth; they are no part of the search."""
     return owner.split("/")[0] == ABLATION
-
-
-# ---------------------------------------------------------------- keys of the journal
-
-PROBE_KEY = f"{PROBE}/loop"
-FITNESS_KEY = "fitness/loop"
-"""The fitness that a model proposed and the user accepted."""
-BEHAVIOUR_KEY = "behaviour/loop"
-"""The behaviour descriptors that a model proposed."""
-SUBGOALS = "subgoals"
-"""Folder of the random actions on which a model's subgoals were tried; first part of their keys."""
-RANDOM_EVALUATION_KEY = f"{BASELINE}/evaluator/{RANDOM}"
-JUDGE_SUBTASKS_KEY = "judge/subtasks"
-
-
-def subgoals_key(signal: str) -> str:
-    """Return the key of the subgoals that a model wrote for a learned signal."""
-    return f"{SUBGOALS}/{signal}"
-
-
-def randomisation_key(owner: str, part: str) -> str:
-    """Return the key of what was found about domain randomisation for an owner's policy: "prior" or "ranges"."""
-    return f"randomisation/{owner}/{part}"
-
-
-def designer_key(id: str, attempt: int) -> str:
-    """Return the key of a candidate's proposal; attempt 0 is the first, the others are repairs."""
-    return f"{id}/designer/{attempt}"
-
-
-def critic_key(id: str, attempt: int) -> str:
-    """Return the key of the verdict on a candidate's proposal."""
-    return f"{id}/critic/{attempt}"
-
-
-def trainer_key(owner: str, seed: int) -> str:
-    """Return the key of a training.
-
-    >>> trainer_key("g1c03", 0)
-    'g1c03/trainer/s0'
-    """
-    return f"{owner}/trainer/s{seed}"
-
-
-def evaluator_key(owner: str, seed: int | None) -> str:
-    """Return the key of the evaluation of a training's policy; of random actions without a seed."""
-    return f"{owner}/evaluator/{_evaluation_name(seed)}"
-
-
-def analyzer_key(id: str) -> str:
-    """Return the key of a candidate's reflection."""
-    return f"{id}/analyzer"
-
-
-def plan_key(generation: int) -> str:
-    """Return the key of a generation's plan."""
-    return f"{generation_name(generation)}/evolution/plan"
-
-
-def rung_key(generation: int, env_steps: int) -> str:
-    """Return the key of the decision at a rung of successive halving."""
-    return f"{generation_name(generation)}/evolution/{env_steps}"
-
-
-def finalist_round_key(number: int) -> str:
-    """Return the key of the decision which candidates get a fresh training seed next.
-
-    >>> finalist_round_key(0)
-    'finalists/evolution/0'
-    """
-    return f"{FINALISTS}/evolution/{number}"
-
-
-def judge_pairs_key(generation: int) -> str:
-    """Return the key of the pairs that the judge compares after a generation."""
-    return f"{generation_name(generation)}/judge/pairs"
-
-
-def judgement_key(generation: int, number: int) -> str:
-    """Return the key of the judge's answer about one of its pairs."""
-    return f"{generation_name(generation)}/judge/{number}"
-
-
-def earlier_report_key(generation: int) -> str:
-    """Return the key of the report that stood when a search was told to go on after a generation."""
-    return f"{generation_name(generation)}/loop/reported"
-
-
-def feedback_key(number: int) -> str:
-    """Return the key of something that a person said.
-
-    >>> feedback_key(7)
-    'user/feedback/0007'
-    """
-    return f"{_FEEDBACK}{number:04d}"
-
-
-def step_of_key(key: str) -> str:
-    """Return the step that a key names, else "loop".
-
-    >>> step_of_key("g1c03/trainer/s0"), step_of_key("probe/loop")
-    ('trainer', 'loop')
-    """
-    return next((part for part in key.split("/") if part in STEPS), "loop")
-
-
-def parse_plan_key(key: str) -> int | None:
-    """Return which generation's plan a key names; None where it is no plan's."""
-    match = _PLAN_KEY.fullmatch(key)
-    return int(match[1]) if match else None
-
-
-def parse_first_design_key(key: str) -> int | None:
-    """Return the generation of the candidate whose first proposal a key names; None for any other key."""
-    match = _FIRST_DESIGN_KEY.fullmatch(key)
-    return int(match[1]) if match else None
-
-
-def is_judgement_key(key: str) -> bool:
-    """Return whether a key names an answer of the judge."""
-    return _JUDGEMENT_KEY.fullmatch(key) is not None
-
-
-def parse_feedback_key(key: str) -> int | None:
-    """Return the number of what a person said; None where the key names something else.
-
-    >>> parse_feedback_key("user/feedback/0007"), parse_feedback_key("probe/loop")
-    (7, None)
-    """
-    return int(key.removeprefix(_FEEDBACK)) if key.startswith(_FEEDBACK) else None
-
-
-def is_training_of_search(key: str) -> bool:
-    """Return whether a key names a training of the search, its report included; those of an ablation are not.
-
-    >>> is_training_of_search("g1c03/trainer/s0"), is_training_of_search("ablation/g1c03/complete/trainer/s500000000")
-    (True, False)
-    """
-    return step_of_key(key) == "trainer" and not is_ablation(key)
-
-
-def owner_of_training(key: str) -> str:
-    """Return the owner in a training's key.
-
-    >>> owner_of_training("final/g1c03/trainer/s1000")
-    'final/g1c03'
-    """
-    return key.partition("/trainer/")[0]
 
 
 # ---------------------------------------------------------------- paths
@@ -378,7 +226,7 @@ class RunLayout:
         return self.path / REPORT_FILE
 
     def label_table(self, signal: str) -> Path:
-        """Return the file of what a language model said of captions, for a learned signal."""
+        """Return the file of a language model's labels of captions, for a learned signal."""
         return self.path / LABELS_FOLDER / f"{signal}.jsonl"
 
     @property
@@ -455,7 +303,7 @@ class RunLayout:
 
     def evaluation_dir(self, owner: str, seed: int | None) -> Path:
         """Return the folder of the evaluation of a training's policy; of random actions without a seed."""
-        return self.owner_dir(owner) / f"{_EVALUATION}{_evaluation_name(seed)}"
+        return self.owner_dir(owner) / f"{_EVALUATION}{name_evaluation(seed)}"
 
     def list_evaluations(self, owner: str) -> list[tuple[int, Path]]:
         """Return the training seeds whose policies were evaluated, ascending, with the folders."""
@@ -490,5 +338,6 @@ class RunLayout:
         return sorted(self.path.glob(f"{owners}/{_TRAINING}*/{RESULT_FILE}"))
 
 
-def _evaluation_name(seed: int | None) -> str:
+def name_evaluation(seed: int | None) -> str:
+    """Return the name of an evaluation in paths and keys; None: of random actions."""
     return RANDOM if seed is None else f"s{seed}"

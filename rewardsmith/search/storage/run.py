@@ -1,4 +1,4 @@
-"""One run directory: opening it, and reading and writing what is in it; `layout.py` says what lies where."""
+"""One run directory: opening it, and reading and writing what is in it; `layout.py` has the paths."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from rewardsmith.contract.records import BehaviourDescriptor, Candidate, EnvSpec
 from rewardsmith.contract.robots import store
 from rewardsmith.search.storage import foreign_entries, format1
 from rewardsmith.search.storage.journal import RESTORE, Event, Journal, load_event, read_journal, unreadable_error
-from rewardsmith.search.storage.layout import BEFORE_CONFIG, PROBE_KEY, RunLayout
+from rewardsmith.search.storage.journal_keys import PROBE_KEY
+from rewardsmith.search.storage.layout import BEFORE_CONFIG, RunLayout
 from rewardsmith.search.storage.provenance import FORMAT, Provenance, collect_provenance
 from rewardsmith.spec import config as configuration
 from rewardsmith.spec.config import Config
@@ -274,12 +275,6 @@ class Run:
         self.format = FORMAT
         backup = self.layout.journal_of_format_1.name
         self._notices.append(f"{self.path} was converted to format {FORMAT}; its journal of before is kept as {backup}")
-
-    def make_folder(self, *parts: str) -> Path:
-        """Return a folder of the run, made if needed."""
-        path = self.path.joinpath(*parts)
-        path.mkdir(parents=True, exist_ok=True)
-        return path
 
     def save_candidate(self, candidate: Candidate) -> None:
         """Write what a person looks for in a candidate's folder; the journal stays the source of truth."""

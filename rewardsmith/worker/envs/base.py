@@ -8,9 +8,9 @@ Signals travel packed: one (n, width) float64 array, whose columns a `SignalLayo
 one copy per vector step, and `SignalLayout.unpack_signals` gives the named views of a whole buffer of any leading
 shape.
 
-    env = make(spec, n=8, gather=("x_velocity", "torso_height"))
+    env = make_envs(spec, n=8, gather=("x_velocity", "torso_height"))
     obs = env.reset(seeds)
-    values = env.read_signals().copy()                 # signals that `before` of the first step names
+    values = env.read_signals().copy()            # the signals before the first step
     step = env.step(actions)                      # step.after: the signals after it
     for i in step.ended: ...                      # rows whose episode ended: final_obs, after and start differ
 """
@@ -111,8 +111,8 @@ class ActionSpec:
     n: int | None = None
     """Number of choices of a discrete space; None for a box."""
     parts: tuple[int, ...] = ()
-    """Of several choices at once: how many there are in each. Their n combinations are numbered with the last part
-    changing fastest, as `np.unravel_index` counts; empty for a single choice and for a box."""
+    """Number of choices in each part of an action that is several choices at once. Their n combinations are numbered
+    with the last part changing fastest, as `np.unravel_index` counts; empty for a single choice and for a box."""
 
     @property
     def width(self) -> int:
@@ -184,6 +184,12 @@ class ActionSpec:
 
 def _join_words(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+
+
+def order_by_env(array: Array) -> Array:
+    """Return the steps (T, n, ...) of n environments as (n * T, ...), one environment after the other."""
+    steps, n, *rest = array.shape
+    return np.ascontiguousarray(np.swapaxes(array, 0, 1)).reshape(steps * n, *rest)
 
 
 def count_step(elapsed: Array, limit: float, terminated: Bools, truncated: Bools) -> Indices:

@@ -5,8 +5,7 @@ A MuJoCo model names its bodies, joints, sites, sensors and actuators. Of other 
 environment pays or counts as success is never a signal for programs, be it reported in `info` or in the observation:
 it is a privileged signal, which only a fitness expression may name.
 
-survey_environment   signals, privileged signals, and what is done with each entry of `info`
-list_signals         the signals alone
+survey_environment   signals, privileged signals, and how each entry of `info` is used
 """
 
 from __future__ import annotations
@@ -55,12 +54,12 @@ class EnvironmentSurvey:
     privileged_signals: tuple[Signal, ...]
     """For fitness alone: the card's first."""
     info: tuple[InfoEntry, ...]
-    """What was found in `info`, in its order."""
+    """Entries that were found in `info`, in its order."""
     observation_space: str
     """As Gymnasium writes it."""
     action_space: str
     about: str = ""
-    """What the environment's class says about itself."""
+    """Docstring of the environment's class."""
     action_names: tuple[str, ...] = ()
     """The environment's own names of its choices, or of the numbers of an action; empty where it has none."""
     reported: tuple[str, ...] = ()
@@ -68,7 +67,7 @@ class EnvironmentSurvey:
     space: Any = None
     """The observation space."""
     remarks: tuple[str, ...] = ()
-    """What a user should know, a line each."""
+    """Remarks for the user, a line each."""
 
 
 def survey_environment(spec: EnvSpec) -> EnvironmentSurvey:
@@ -203,11 +202,6 @@ def _list_remarks(
     for entry in entries:
         if entry.key in faults and entry.decision == "left out":
             yield f"info[{entry.key!r}] is left out: {entry.reason}"
-
-
-def list_signals(spec: EnvSpec) -> tuple[Signal, ...]:
-    """Return the signals of an environment, the card's first; see `survey_environment`."""
-    return survey_environment(spec).signals
 
 
 def classify_info(

@@ -78,11 +78,12 @@ def reset_checked(env: Any, env_id: str, seed: int | None = None) -> tuple[Any, 
     """
     with explain_faults(env_id, "fails in `reset`"):
         result = env.reset(seed=seed)
-    if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], dict):
+    if not isinstance(result, tuple) or len(result) != 2:
         raise TaskError(
             f"environment {env_id!r}: `reset` returns {_describe_type(result)}, not (observation, info), as before"
             f" Gymnasium 0.26; {OWN_MODULE} that returns both {SEE_DOCS}"
         )
+    _check_info(result[1], env_id, "reset")
     return result
 
 
@@ -101,11 +102,12 @@ def step_checked(env: Any, env_id: str, action: Any) -> tuple[Any, Any, bool, bo
             if count is None:
                 raise
             result = (None,) * int(count[1])
-    if not isinstance(result, tuple) or len(result) != 5 or not isinstance(result[4], dict):
+    if not isinstance(result, tuple) or len(result) != 5:
         raise TaskError(
             f"environment {env_id!r}: `step` returns {_describe_type(result)}, not (observation, reward, terminated,"
             f" truncated, info), as before Gymnasium 0.26; {OWN_MODULE} that returns all five {SEE_DOCS}"
         )
+    _check_info(result[4], env_id, "step")
     if np.size(result[1]) > 1:
         raise TaskError(
             f"environment {env_id!r} pays a vector of {np.size(result[1])} numbers at each step, and a policy learns"
@@ -113,6 +115,14 @@ def step_checked(env: Any, env_id: str, action: Any) -> tuple[Any, Any, bool, bo
             f" {{ weights = [...] }} }}] weighs them {SEE_DOCS}"
         )
     return result
+
+
+def _check_info(info: Any, env_id: str, call: str) -> None:
+    if not isinstance(info, dict):
+        raise TaskError(
+            f"environment {env_id!r}: the info that `{call}` returns is of type {type(info).__name__}, not a dict;"
+            f" {OWN_MODULE} that returns {{}} where there is none {SEE_DOCS}"
+        )
 
 
 def _describe_type(value: Any) -> str:

@@ -51,6 +51,7 @@ class GenericEnv:
         Raises:
             TaskError: if the environment cannot be built, its spaces cannot be used, or a signal cannot be read.
         """
+        # The environments and their spaces
         first = open_env(spec) if first is None else first
         self._envs = [first, *others, *(open_env(spec) for _ in range(n - 1 - len(others)))]
         self.n = n
@@ -66,6 +67,8 @@ class GenericEnv:
         self.max_episode_steps = first.spec.max_episode_steps
         self.step_s: float | None = read_step_time(first.unwrapped)
         self.layout = layout
+
+        # Buffers of a step, and the reader of the signals
         self._obs: Array = np.zeros((n, self.obs_dim), get_observation_dtype(self.image))
         self._own = np.zeros(n)
         self._ends = np.zeros((3, n), dtype=np.bool_)

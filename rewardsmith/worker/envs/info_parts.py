@@ -16,7 +16,7 @@ MAX_DEPTH = 4
 MAX_PARTS = 64
 """Most parts of an entry: one with more is a collection, whose members change."""
 MISSING = object()
-"""What `find_part` returns where `info` does not report a part."""
+"""Returned by `find_part` where `info` does not report a part."""
 
 
 def flatten_info(info: Mapping[Any, Any]) -> dict[Any, Any]:

@@ -61,18 +61,19 @@ def make_envs(
     fault = find_observation_fault(observation, layout.signals)
     if fault:
         raise TaskError(f"the policy's observation: {fault}")
-    providers = _open_providers(spec, n, layout, available, use)
-    simulated = _list_simulated(layout, available, providers.values())
+    simulated = tuple(signal for signal in available if not signal.is_learned)
+    providers = _open_providers(spec, n, layout, simulated, use)
+    gathered = _list_gathered(layout, simulated, providers.values())
 
     # Learned signals come around everything else; where one looks at pictures, the environments are drawn.
     strides = [provider.frame_stride for provider in providers.values() if provider.frame_stride is not None]
     recorder = FrameRecorder(strides) if strides else None
     if recorder is None:
-        env = _build_envs(spec, n, simulated, open_env(spec) if opened is None else opened, threads)
+        env = _build_envs(spec, n, gathered, open_env(spec) if opened is None else opened, threads)
     else:
         from rewardsmith.worker.learned_signals.drawn_envs import build_drawn_envs
 
-        env = build_drawn_envs(spec, n, simulated, recorder, opened)
+        env = build_drawn_envs(spec, n, gathered, recorder, opened)
     env = SignalObservationEnv(env, observation) if observation else env
     if not providers:
         return env
@@ -81,11 +82,10 @@ def make_envs(
 
 
 def _open_providers(
-    spec: EnvSpec, n: int, layout: SignalLayout, available: Sequence[Signal], use: JobUse
+    spec: EnvSpec, n: int, layout: SignalLayout, simulated: tuple[Signal, ...], use: JobUse
 ) -> dict[Signal, SignalProvider]:
-    """Return the learned signals of a layout with their providers; {} for most."""
+    """Return the learned signals of a layout with their providers, which may read the simulated ones; {} for most."""
     definitions = {signal.name: signal for signal in spec.learned_signals}
-    simulated = tuple(signal for signal in available if not signal.is_learned)
     return {
         signal: open_provider(ProviderContext(definitions[signal.name], spec, simulated, n, use))
         for signal in layout.signals
@@ -93,15 +93,13 @@ def _open_providers(
     }
 
 
-def _list_simulated(
-    layout: SignalLayout, available: Sequence[Signal], providers: Iterable[SignalProvider]
+def _list_gathered(
+    layout: SignalLayout, simulated: tuple[Signal, ...], providers: Iterable[SignalProvider]
 ) -> SignalLayout:
-    """Return the signals that the simulator gives: those of the layout, then what the providers read beside them."""
+    """Return the signals that the simulator has to give: those of the layout, then further ones that providers read."""
     shown = tuple(signal for signal in layout.signals if not signal.is_learned)
-    reads = tuple(name for provider in providers for name in provider.reads)
-    simulated = tuple(signal for signal in available if not signal.is_learned)
-    beside = select_signals(simulated, reads).signals
-    return SignalLayout(tuple(dict.fromkeys((*shown, *beside))))
+    reads = [name for provider in providers for name in provider.reads]
+    return SignalLayout(tuple(dict.fromkeys((*shown, *select_signals(simulated, reads).signals))))
 
 
 def _build_envs(

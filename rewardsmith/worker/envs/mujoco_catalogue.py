@@ -12,7 +12,8 @@ import numpy as np
 from rewardsmith.contract.records import Signal
 from rewardsmith.worker.envs.mujoco_fields import count_joint_numbers, list_element_names
 
-_BARE = re.compile(r"[A-Za-z_][\w.:/]*")
+BARE_NAME = re.compile(r"[A-Za-z_][\w.:/]*")
+"""Names of elements that sources can write without quotes."""
 
 
 def list_model_signals(model: Any) -> Iterator[Signal]:
@@ -27,7 +28,7 @@ def list_model_signals(model: Any) -> Iterator[Signal]:
 def _iterate_elements(model: Any, element: str) -> Iterator[tuple[int, str, str]]:
     """Yield each element's number, its name (or a stable one) and how a source refers to it."""
     for number, name in enumerate(list_element_names(model, element)):
-        yield number, name or f"{element}{number}", name if _BARE.fullmatch(name) else str(number)
+        yield number, name or f"{element}{number}", name if BARE_NAME.fullmatch(name) else str(number)
 
 
 def _list_body_signals(model: Any) -> Iterator[Signal]:

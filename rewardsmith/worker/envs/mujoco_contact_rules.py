@@ -1,4 +1,4 @@
-"""Observation, reward and ending of the Gymnasium MuJoCo v5 tasks that observe contact forces; see `rules`."""
+"""Observation, reward and ending of the Gymnasium MuJoCo v5 tasks that observe contact forces; see `mujoco_rules`."""
 
 from __future__ import annotations
 

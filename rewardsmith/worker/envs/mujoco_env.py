@@ -84,10 +84,8 @@ class MujocoEnv:
         shape = (self.n, self.layout.width)
         self._signals, self._signals_before, self._start = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         roots = model.body_rootid
-        self._gather = reader.bind_fields(_make_getter(self._physics.current_buffer, self._obs, self._own), roots)
-        self._gather_one = reader.bind_fields(
-            _make_getter(self._mirror.get_buffer, self._first_obs, np.zeros(1)), roots
-        )
+        self._gather = reader.bind_fields(make_getter(self._physics.current_buffer, self._obs, self._own), roots)
+        self._gather_one = reader.bind_fields(make_getter(self._mirror.get_buffer, self._first_obs, np.zeros(1)), roots)
 
     def reset(self, seeds: Sequence[int] | None = None) -> Array:
         """Start an episode everywhere; see `BatchedEnv.reset`."""
@@ -165,6 +163,13 @@ class MujocoEnv:
         return find_rows(self._original.model, field, name) if is_field(field) else refuse_row_name(field, name)
 
 
-def _make_getter(get: Callable[[str], Array], obs: Array, own: Array) -> Callable[[str], Array]:
+def make_getter(get: Callable[[str], Array], obs: Array, own: Array) -> Callable[[str], Array]:
+    """Return the function from a field that sources read to its buffer: the physics' own, or one of `PLAIN_FIELDS`.
+
+    Args:
+        get: gives the buffers (n, ...) of the physics.
+        obs: (n, obs_dim), the observations.
+        own: (n,), the environment's own rewards.
+    """
     plain = dict(zip(PLAIN_FIELDS, (obs, own), strict=True))
     return lambda name: plain[name] if name in plain else get(name)

@@ -129,6 +129,19 @@ def list_element_names(model: Any, element: str) -> list[str]:
     return [mujoco.mj_id2name(model, kind, number) or "" for number in range(getattr(model, _COUNTS[element]))]
 
 
+def name_element(model: Any, kind: str, number: int) -> str:
+    """Return the name of a body, joint or other element, or a stable one where it has none."""
+    name = mujoco.mj_id2name(model, getattr(mujoco.mjtObj, f"mjOBJ_{kind.upper()}"), number)
+    return str(name or f"{kind}{number}")
+
+
+def find_free_joint(model: Any, body: int) -> int | None:
+    """Return the free joint of a body; None without one."""
+    joint = int(model.body_jntadr[body])
+    is_free = joint >= 0 and int(model.jnt_type[joint]) == int(mujoco.mjtJoint.mjJNT_FREE)
+    return joint if is_free else None
+
+
 def count_joint_numbers(model: Any, joint: int) -> tuple[int, int]:
     """Return how many numbers of qpos and of qvel a joint has."""
     free, ball = int(mujoco.mjtJoint.mjJNT_FREE), int(mujoco.mjtJoint.mjJNT_BALL)

@@ -33,14 +33,14 @@ DIVERGED = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mj
 
 
 class Physics(Protocol):
-    """n simulations; the arrays of `stepped` and `current` stay the same objects."""
+    """n simulations; the arrays of `stepped_buffer` and `current_buffer` stay the same objects."""
 
     def stepped_buffer(self, field: str) -> Array:
         """Return the buffer (n, ...) of a field as the step leaves it: derived fields lag by one substep."""
         ...
 
     def current_buffer(self, field: str) -> Array:
-        """Return the buffer (n, ...) of a field that `refresh` makes current."""
+        """Return the buffer (n, ...) of a field that `refresh_current` makes current."""
         ...
 
     def step(self, ctrl: NDArray[np.floating]) -> None:
@@ -48,7 +48,7 @@ class Physics(Protocol):
         ...
 
     def refresh_current(self) -> None:
-        """Make the buffers of `current` current; the simulations are left as they are."""
+        """Make the buffers of `current_buffer` current; the simulations are left as they are."""
         ...
 
     def restore_row(self, row: int, data: Any) -> None:
@@ -174,7 +174,7 @@ class BatchPhysics:
         self._batch.warning[row] = 0
 
     def find_diverged(self) -> Bools | None:
-        """Read the warning counters, which `restore` sets back."""
+        """Read the warning counters, which `restore_row` sets back."""
         # Comparing bytes takes a tenth of the time of any() on so small an array, and this runs every step.
         if self._failed is None and self._warnings.tobytes() == self._quiet:
             return None
@@ -296,7 +296,7 @@ class LoopPhysics:
             buffer[row] = getattr(data, name)
 
     def find_diverged(self) -> Bools | None:
-        """Read the warning counters, which `restore` sets back."""
+        """Read the warning counters, which `restore_row` sets back."""
         np.concatenate(self._counters, out=self._warnings.reshape(-1))
         if self._warnings.tobytes() == self._quiet and not self._failed.any():
             return None

@@ -111,11 +111,14 @@ def map_actions(model: Any, mode: Mode, home: Array, options: RobotOptions, wher
     low, high = np.full(model.nu, -np.inf), np.full(model.nu, np.inf)
     centre, scale, moving = home.copy(), np.zeros(model.nu), np.zeros(model.nu, np.bool_)
     for number in range(model.nu):
+        # Range of the control
         if model.actuator_ctrllimited[number]:
             low[number], high[number] = model.actuator_ctrlrange[number]
         elif int(model.actuator_dyntype[number]) == int(mujoco.mjtDyn.mjDYN_MUSCLE):
             low[number], high[number] = 0.0, 1.0  # to which MuJoCo clips a muscle's control
         width = high[number] - low[number]
+
+        # Centre and scale: around the start for a position actuator, else over the range, or up to the force limit
         if mode != "torque" and classify_actuator(model, number) == "position":
             width = width if np.isfinite(width) else _find_joint_width(model, number)
             scale[number] = width * (options.action_scale or SCALES[mode])
@@ -153,15 +156,15 @@ def _add_actuators(spec: Any, mode: Mode, where: str) -> None:
     single = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
     joints = [joint for joint in spec.joints if joint.type in single]
     limited = [joint for joint in joints if joint.actfrcrange[0] < joint.actfrcrange[1]]
-    if not limited:
-        if not joints:
-            raise TaskError(
-                f"{where}: nothing of the model can be moved: it has no joint that turns or slides; add <joint>"
-            )
-        missing = "its joints have no force limits"
+    if not joints:
         raise TaskError(
-            f"{where}: the model has no actuators, and {missing}; add <actuator> with a <motor> or <position> for each"
-            ' joint, or actuatorfrcrange="LOW HIGH" (in a URDF: <limit effort="..."/>) to the joints'
+            f"{where}: nothing of the model can be moved: it has no joint that turns or slides; add <joint>"
+        )
+    if not limited:
+        raise TaskError(
+            f"{where}: the model has no actuators, and its joints have no force limits; add <actuator> with a <motor>"
+            ' or <position> for each joint, or actuatorfrcrange="LOW HIGH" (in a URDF: <limit effort="..."/>) to the'
+            " joints"
         )
     for joint in limited:
         force = float(max(abs(joint.actfrcrange)))
@@ -196,7 +199,7 @@ def _turn_into_servo(actuator: Any, model: Any, number: int, where: str) -> None
             f"{where}: actuator {_name_actuator(model, number)!r} has no force limit, from which its stiffness as a"
             ' position actuator would follow; add ctrlrange="LOW HIGH" to it, or choose --action torque'
         )
-    gear = abs(float(model.actuator_gear[number, 0])) or 1.0
+    gear = _read_gear(model, number)
     gain = abs(float(model.actuator_gainprm[number, 0]))
     joint = int(model.actuator_trnid[number, 0])
     low, high = model.jnt_range[joint] if model.jnt_limited[joint] else (0.0, 0.0)
@@ -206,7 +209,7 @@ def _turn_into_servo(actuator: Any, model: Any, number: int, where: str) -> None
 def _turn_into_motor(actuator: Any, model: Any, number: int, where: str) -> None:
     limited, force_range = model.actuator_forcelimited[number], model.actuator_forcerange[number]
     joint = int(model.actuator_trnid[number, 0])
-    gear = abs(float(model.actuator_gear[number, 0])) or 1.0
+    gear = _read_gear(model, number)
     if limited:
         force = float(max(abs(force_range)))
     elif model.jnt_actfrclimited[joint]:
@@ -230,7 +233,7 @@ def _find_force_limit(model: Any, number: int) -> float | None:
 
 def _iterate_control_limits(model: Any, number: int) -> Iterator[float]:
     gain = abs(float(model.actuator_gainprm[number, 0])) or 1.0
-    gear = abs(float(model.actuator_gear[number, 0])) or 1.0
+    gear = _read_gear(model, number)
     if model.actuator_ctrllimited[number]:
         yield float(max(abs(model.actuator_ctrlrange[number])))
     if model.actuator_forcelimited[number]:
@@ -238,6 +241,11 @@ def _iterate_control_limits(model: Any, number: int) -> Iterator[float]:
     joint = int(model.actuator_trnid[number, 0])
     if _find_joint_kind(model, number) == "single" and model.jnt_actfrclimited[joint]:
         yield float(max(abs(model.jnt_actfrcrange[joint]))) / (gain * gear)
+
+
+def _read_gear(model: Any, number: int) -> float:
+    """Return the size of an actuator's gear; 1 where it is 0."""
+    return abs(float(model.actuator_gear[number, 0])) or 1.0
 
 
 def _find_joint_kind(model: Any, number: int) -> str:

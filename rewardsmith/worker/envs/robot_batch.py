@@ -23,7 +23,7 @@ Bools = NDArray[np.bool_]
 Rows = NDArray[np.intp]
 
 CURRENT = int(mujoco.mjtStage.mjSTAGE_VEL)
-"""What is computed after a step; a persistent batch begins the next step with it, so that it costs nothing."""
+"""Stage that is computed after a step; a persistent batch begins the next step with it, so that it costs nothing."""
 
 
 def check_batch() -> None:

@@ -6,21 +6,19 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import mujoco
 import numpy as np
 
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import Signal
 from rewardsmith.contract.signal_source import FieldReference, list_field_references, parse
 from rewardsmith.worker.envs.catalogue import rename_distinct
-from rewardsmith.worker.envs.mujoco_catalogue import list_model_signals
-from rewardsmith.worker.envs.mujoco_fields import CONTACT, FIELDS
-from rewardsmith.worker.envs.robot_model import ContactPair, Robot, list_objects, name_contact_sensor, name_element
+from rewardsmith.worker.envs.mujoco_catalogue import BARE_NAME, list_model_signals
+from rewardsmith.worker.envs.mujoco_fields import CONTACT, FIELDS, name_element
+from rewardsmith.worker.envs.robot_model import ContactPair, Robot, list_objects, name_contact_sensor
 from rewardsmith.worker.envs.robot_observation import RobotObservation
 
 GROUND = "world"
-_BARE = re.compile(r"[A-Za-z_][\w.:/]*")
-_NAME = r"""\s*("[^"]*"|'[^']*'|[A-Za-z_][\w.:/]*)\s*"""
+_NAME = rf"""\s*("[^"]*"|'[^']*'|{BARE_NAME.pattern})\s*"""
 _CONTACT = re.compile(rf"\bcontact\[{_NAME},{_NAME}\]")
 
 
@@ -38,7 +36,7 @@ def _list_posture(robot: Robot, observation: RobotObservation) -> Iterator[Signa
         return
     body = name_element(robot.model, "body", robot.root)
     ref = _quote(body)
-    height = float(_start_data(robot).xpos[robot.root, 2])
+    height = float(robot.pose_start().xpos[robot.root, 2])
     yield Signal("height", (), "m", f"height of {body!r}, {height:.3g} at the start", f"xpos[{ref},2]")
     yield Signal("upright", (), "1", f"cosine of the tilt of {body!r}: 1 upright, 0 on its side", f"xmat[{ref},8]")
     heading = f"direction of the x axis of {body!r} seen from above, 0 along the world's x, positive to the left"
@@ -61,9 +59,10 @@ def _list_joint_vectors(observation: RobotObservation) -> Iterator[Signal]:
         "joint_velocities": ("rad/s", "velocities of these joints"),
     }
     for name, (unit, meaning) in units.items():
-        part = observation.parts.get(name)
-        if part is not None and part.size > 1:
-            yield Signal(name, (part.size,), unit, meaning, f"obs[{part.start}:{part.start + part.size}]")
+        part = observation.parts.get(name, slice(0, 0))
+        size = part.stop - part.start
+        if size > 1:
+            yield Signal(name, (size,), unit, meaning, f"obs[{part.start}:{part.stop}]")
 
 
 # ---------------------------------------------------------------- contacts
@@ -72,8 +71,7 @@ def _list_joint_vectors(observation: RobotObservation) -> Iterator[Signal]:
 def list_contact_pairs(robot: Robot) -> list[ContactPair]:
     """Return the pairs of bodies whose contacts tasks name: robot or object with the ground, robot with an object."""
     model = robot.model
-    objects = [body for body in list_objects(model, robot.root)]
-    object_roots = np.isin(model.body_rootid, objects)
+    object_roots = np.isin(model.body_rootid, list_objects(model, robot.root))
     moving = model.body_weldid != 0
     robot_bodies = np.flatnonzero(moving & ~object_roots).tolist()
     object_bodies = np.flatnonzero(moving & object_roots).tolist()
@@ -99,7 +97,7 @@ def _make_contact_signal(robot: Robot, pair: ContactPair) -> Signal:
 
 
 def _quote(name: str) -> str:
-    return name if _BARE.fullmatch(name) else f'"{name}"'
+    return name if BARE_NAME.fullmatch(name) else f'"{name}"'
 
 
 def find_contacts(signals: Iterable[Signal]) -> tuple[ContactPair, ...]:
@@ -153,10 +151,3 @@ def _is_pair(ref: FieldReference) -> bool:
 
 def _is_added_sensor(signal: Signal) -> bool:
     return signal.source.startswith('sensordata["contact ')
-
-
-def _start_data(robot: Robot) -> Any:
-    data = mujoco.MjData(robot.model)
-    data.qpos[:] = robot.start
-    mujoco.mj_kinematics(robot.model, data)
-    return data

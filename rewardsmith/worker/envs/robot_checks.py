@@ -11,6 +11,7 @@ import numpy as np
 
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.robots import Randomisation, RobotOptions
+from rewardsmith.worker.envs.mujoco_fields import find_free_joint, name_element
 
 NARROW = math.radians(12.0)
 """Widest range of a joint of a model whose radians were read as degrees: a range of 2 turns becomes 0.22 rad."""
@@ -28,7 +29,7 @@ def check_numbers(model: Any, where: str) -> None:
         values = getattr(model, f"body_{field}").reshape(model.nbody, -1)
         wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
         if wrong.size:
-            name = _name(model, "body", int(wrong[0]))
+            name = name_element(model, "body", int(wrong[0]))
             raise TaskError(
                 f"{where}: the {what} of the body {name!r} is no finite number; look for nan and inf in the file"
             )
@@ -48,7 +49,7 @@ def check_angles(model: Any, where: str) -> None:
     far = limited[np.abs(model.jnt_range[limited]).max(axis=1) > WIDE]
     if far.size:
         low, high = model.jnt_range[far[0]]
-        name = _name(model, "joint", int(far[0]))
+        name = name_element(model, "joint", int(far[0]))
         raise TaskError(
             f"{where}: joint {name!r} has the range {low:.4g} to {high:.4g} rad, which looks like"
             ' degrees; write <compiler angle="degree"/>, or the range in radians'
@@ -66,11 +67,11 @@ def check_keyframe(model: Any, key: int, where: str) -> None:
     Raises:
         TaskError: if an angle is out of all bounds.
     """
-    name = _name(model, "key", key)
+    name = name_element(model, "key", key)
     for joint in np.flatnonzero(model.jnt_type == int(mujoco.mjtJoint.mjJNT_HINGE)).tolist():
         angle = float(model.key_qpos[key, model.jnt_qposadr[joint]])
         if not abs(angle) <= 4.0 * math.pi:
-            joint_name = _name(model, "joint", joint)
+            joint_name = name_element(model, "joint", joint)
             raise TaskError(
                 f"{where}: the keyframe {name!r} puts joint {joint_name!r} at {angle:g} rad, which looks like"
                 " degrees; a keyframe's qpos is in radians whatever <compiler angle> says"
@@ -84,7 +85,7 @@ def check_model(model: Any, root: int, options: RobotOptions, where: str) -> Non
         TaskError: if there is nothing below a free robot, or a fixed one is to be pushed.
     """
     drawn = options.randomisation or Randomisation()
-    is_free = root > 0 and _is_free(model, root)
+    is_free = root > 0 and find_free_joint(model, root) is not None
     if drawn.pushes is not None and not is_free:
         raise TaskError(
             f"{where}: pushes move a robot's free joint, and this one has a fixed base; leave pushes out, or add"
@@ -106,8 +107,8 @@ def list_remarks(model: Any, root: int, options: RobotOptions) -> Iterator[str]:
         )
     bound = list_bound_joints(model)
     if bound and options.start_noise:
-        names = ", ".join(_name(model, "joint", joint) for joint in bound[:4]) + (", ..." if len(bound) > 4 else "")
-        yield f"the start's noise leaves out the joints that equality constraints bind: {names}"
+        names = [name_element(model, "joint", joint) for joint in bound[:4]] + ["..."] * (len(bound) > 4)
+        yield f"the start's noise leaves out the joints that equality constraints bind: {', '.join(names)}"
     if model.ntendon:
         yield (
             f"the model has {model.ntendon} tendons: they work as in MuJoCo; an actuator of a tendon takes its control"
@@ -115,7 +116,7 @@ def list_remarks(model: Any, root: int, options: RobotOptions) -> Iterator[str]:
         )
     if model.nplugin:
         yield "the model has plugins of MuJoCo's own, which work as in MuJoCo"
-    keys = [_name(model, "key", number) for number in range(model.nkey)]
+    keys = [name_element(model, "key", number) for number in range(model.nkey)]
     if keys and options.start not in keys:
         yield f"the start is the model's rest, as no keyframe is 'home'; start = {keys[0]!r} in a card takes that"
 
@@ -148,12 +149,3 @@ def _has_ground(model: Any) -> bool:
     fixed = model.body_weldid[model.geom_bodyid] == 0
     collides = (model.geom_contype != 0) | (model.geom_conaffinity != 0)
     return bool((fixed & collides).any())
-
-
-def _is_free(model: Any, body: int) -> bool:
-    joint = int(model.body_jntadr[body])
-    return joint >= 0 and int(model.jnt_type[joint]) == int(mujoco.mjtJoint.mjJNT_FREE)
-
-
-def _name(model: Any, kind: str, number: int) -> str:
-    return str(mujoco.mj_id2name(model, getattr(mujoco.mjtObj, f"mjOBJ_{kind.upper()}"), number) or f"{kind}{number}")

@@ -22,6 +22,7 @@ from rewardsmith.contract.robots import RobotOptions
 from rewardsmith.contract.signal_source import Index
 from rewardsmith.worker.envs import robot_catalogue as catalogue
 from rewardsmith.worker.envs.base import NONE_ENDED, ActionSpec, Array, Bools, EnvStep, SignalLayout, count_step
+from rewardsmith.worker.envs.mujoco_env import make_getter
 from rewardsmith.worker.envs.mujoco_fields import expand_fields, find_rows, is_field
 from rewardsmith.worker.envs.mujoco_physics import DIVERGED
 from rewardsmith.worker.envs.robot_actuators import SCALES
@@ -74,7 +75,8 @@ class RobotEnvs:
         self.step_s = self.robot.step_s
         self._restarts = restarts
         self._limit = math.inf if limit is None else limit
-        self.actions = ActionSpec((-1.0,) * len(self.robot.actions.names), (1.0,) * len(self.robot.actions.names))
+        width = len(self.robot.actions.names)
+        self.actions = ActionSpec((-1.0,) * width, (1.0,) * width)
         self._batch = RobotBatch(self.robot.model, n, threads)
         self._start_rules = RobotStart(self.robot)
         self._observation = RobotObservation(self.robot)
@@ -99,9 +101,7 @@ class RobotEnvs:
         simulated = [name for reader in readers for name in reader.fields if is_field(name)]
         names = dict.fromkeys(expand_fields([*RobotObservation.fields, *simulated, "ctrl", "qpos", "qvel", "act"]))
         self._bound = {name: self._batch.bind(name) for name in names if name != "act" or self.robot.model.na}
-        plain = {"obs": self._obs, "environment_reward": self._own}
-        roots = self.robot.model.body_rootid
-        get = lambda name: plain[name] if name in plain else self._bound[name]  # noqa: E731 - two readers share it
+        get, roots = make_getter(self._bound.__getitem__, self._obs, self._own), self.robot.model.body_rootid
         self._gather, self._gather_end = (reader.bind_fields(get, roots) for reader in readers)
         self._warnings = self._batch.warning
         self._quiet = bytes(self._warnings.nbytes)
@@ -253,7 +253,7 @@ def load_with_contacts(
     if text.strip():
         end = StateCondition(text, f"{options.model}: end =")
         end.try_on(signals)
-        end_layout = select_signals(tuple(signals), end.names)
+        end_layout = select_signals(signals, end.names)
     contacts = catalogue.find_contacts((*layout.signals, *end_layout.signals))
     return load_robot(options, contacts) if contacts else robot, end, end_layout
 
@@ -262,9 +262,7 @@ def default_end(robot: Robot) -> str:
     """Return the condition that ends an episode unless the options say it; "" for a robot with a fixed base."""
     if not robot.is_free:
         return ""
-    data = mujoco.MjData(robot.model)
-    data.qpos[:] = robot.start
-    mujoco.mj_kinematics(robot.model, data)
+    data = robot.pose_start()
     height, upright = float(data.xpos[robot.root, 2]), float(data.xmat[robot.root, 8])
     parts = [f"height < {0.5 * height:.3g}"] if height > 0.0 else []
     parts += [f"upright < {MAX_TILT:g}"] if upright > MAX_TILT else []

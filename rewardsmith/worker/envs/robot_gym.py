@@ -17,9 +17,10 @@ from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import Signal
 from rewardsmith.contract.robots import RobotOptions, read_robot_options
 from rewardsmith.worker.envs.base import Array, EnvStep, SignalLayout
+from rewardsmith.worker.envs.mujoco_fields import name_element
 from rewardsmith.worker.envs.robot_actuators import describe_actions
 from rewardsmith.worker.envs.robot_envs import RobotEnvs
-from rewardsmith.worker.envs.robot_model import Robot, name_element
+from rewardsmith.worker.envs.robot_model import Robot
 
 ENV_ID = "rewardsmith/Robot-v0"
 """Id under which a robot is made without rewardsmith's own names for robots."""
@@ -168,11 +169,10 @@ def check_start(rows: RobotEnvs) -> None:
     for step in range(steps + 1):
         if rows.end is not None and quiet.has_ended(0):
             where = f"after {step * robot.step_s:.2g} s" if step else "at the start"
-            key = f"the keyframe {robot.options.start!r}" if _has_key(robot) else "the model's rest"
             raise TaskError(
-                f"{robot.options.model}: {key} ends the episode {where}: {rows.end.text}, with {quiet.describe_end()};"
-                " raise the keyframe until the feet touch the ground, choose another with `start`, or write another"
-                " `end`"
+                f"{robot.options.model}: {name_start(robot)} ends the episode {where}: {rows.end.text}, with"
+                f" {quiet.describe_end()}; raise the keyframe until the feet touch the ground, choose another with"
+                " `start`, or write another `end`"
             )
         with np.errstate(all="ignore"):
             broken = quiet.step(np.zeros((1, quiet.actions.width))).broken[0]
@@ -188,8 +188,10 @@ def _without_noise(robot: Robot) -> RobotOptions:
     return replace(robot.options, start_noise=0.0, start_ranges={}, randomisation=None)
 
 
-def _has_key(robot: Robot) -> bool:
-    return bool(mujoco.mj_name2id(robot.model, mujoco.mjtObj.mjOBJ_KEY, robot.options.start) >= 0)
+def name_start(robot: Robot) -> str:
+    """Return the pose in which a robot's episodes start, in words."""
+    has_key = mujoco.mj_name2id(robot.model, mujoco.mjtObj.mjOBJ_KEY, robot.options.start) >= 0
+    return f"the keyframe {robot.options.start!r}" if has_key else "the model's rest"
 
 
 def describe_robot(rows: RobotEnvs) -> str:
@@ -200,15 +202,14 @@ def describe_robot(rows: RobotEnvs) -> str:
         kind = f"with the main body {name_element(model, 'body', robot.root)!r}"
     else:
         kind = "on a fixed base"
-    start = f"the keyframe {robot.options.start!r}" if _has_key(robot) else "the model's rest"
     drawn = ", ".join(f"{name} in [{low:g}, {high:g}]" for name, (low, high) in robot.options.start_ranges.items())
+    ending = f" It ends when {rows.end.text}." if rows.end else " Only the time limit ends it."
     lines = [
         f"A simulated robot (MuJoCo) {kind}: {joints} joints that turn or slide; lengths are in m, the world's z axis"
         " points up.",
         f"An action is {describe_actions(robot.actions)}. It holds for {robot.step_s:.3g} s.",
-        f"An episode starts at {start}{f', with {drawn}' if drawn else ''}, each joint off by at most"
-        f" {robot.options.start_noise:g}."
-        + (f" It ends when {rows.end.text}." if rows.end else " Only the time limit ends it."),
+        f"An episode starts at {name_start(robot)}{f', with {drawn}' if drawn else ''}, each joint off by at most"
+        f" {robot.options.start_noise:g}.{ending}",
     ]
     return "\n".join(lines)
 
@@ -249,9 +250,7 @@ def choose_camera(robot: Robot) -> int | None:
 
 def _measure_tree(robot: Robot) -> float:
     """Return the size of the robot at its start, in m: the largest distance of a body from the root, at least 0.3."""
-    data = mujoco.MjData(robot.model)
-    data.qpos[:] = robot.start
-    mujoco.mj_kinematics(robot.model, data)
+    data = robot.pose_start()
     own = robot.model.body_rootid == robot.model.body_rootid[robot.root]
     distances = np.linalg.norm(data.xpos[own] - data.xpos[robot.root], axis=1)
     return max(0.3, float(distances.max()))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.robots import RobotOptions, store
 from rewardsmith.worker.envs import robot_checks
+from rewardsmith.worker.envs.mujoco_fields import find_free_joint, name_element
 from rewardsmith.worker.envs.open_env import silence_mujoco
 from rewardsmith.worker.envs.robot_actuators import ActionMap, Mode, map_actions, prepare_actuators
 
@@ -45,7 +46,7 @@ class Robot:
     sensor_numbers: int
     """How many numbers the sensors of the file have."""
     remarks: tuple[str, ...]
-    """What a user should know, a line each."""
+    """Remarks for the user, a line each."""
 
     @property
     def is_free(self) -> bool:
@@ -56,6 +57,13 @@ class Robot:
     def step_s(self) -> float:
         """Duration of a control step in seconds."""
         return float(self.model.opt.timestep) * self.substeps
+
+    def pose_start(self) -> Any:
+        """Return an MjData in the pose of the start, with the places of its bodies computed."""
+        data = mujoco.MjData(self.model)
+        data.qpos[:] = self.start
+        mujoco.mj_kinematics(self.model, data)
+        return data
 
 
 def name_contact_sensor(pair: ContactPair) -> str:
@@ -97,22 +105,9 @@ def load_robot(options: RobotOptions, contacts: Sequence[ContactPair] = ()) -> R
     )
 
 
-def find_free_joint(model: Any, body: int) -> int | None:
-    """Return the free joint of a body; None without one."""
-    joint = int(model.body_jntadr[body])
-    is_free = joint >= 0 and int(model.jnt_type[joint]) == int(mujoco.mjtJoint.mjJNT_FREE)
-    return joint if is_free else None
-
-
 def list_objects(model: Any, root: int) -> list[int]:
     """Return the bodies other than the root that have a free joint: things that the robot can move."""
     return [body for body in range(1, model.nbody) if body != root and find_free_joint(model, body) is not None]
-
-
-def name_element(model: Any, kind: str, number: int) -> str:
-    """Return the name of a body or joint, or a stable one."""
-    name = mujoco.mj_id2name(model, getattr(mujoco.mjtObj, f"mjOBJ_{kind.upper()}"), number)
-    return str(name or f"{kind}{number}")
 
 
 def find_root(model: Any, name: str | None, where: str) -> int:

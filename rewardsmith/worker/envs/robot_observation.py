@@ -9,31 +9,16 @@ sensors of the model, the last action
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from rewardsmith.worker.envs.robot_model import Robot, find_free_joint, list_objects, name_element
+from rewardsmith.worker.envs.mujoco_fields import find_free_joint, name_element
+from rewardsmith.worker.envs.robot_model import Robot, list_objects
 
 Array = NDArray[np.float64]
 Getter = Callable[[str], Array]
-
-
-@dataclass(frozen=True)
-class FeltPart:
-    """A named stretch of the observation."""
-
-    name: str
-    start: int
-    size: int
-
-
-def list_free_joints(model: Any) -> list[int]:
-    """Return the free joints of a model."""
-    return np.flatnonzero(model.jnt_type == int(mujoco.mjtJoint.mjJNT_FREE)).tolist()
 
 
 class RobotObservation:
@@ -45,7 +30,9 @@ class RobotObservation:
     def __init__(self, robot: Robot) -> None:
         """Lay the parts of a robot's observation one after the other."""
         self._robot, model = robot, robot.model
-        free = list_free_joints(model)
+
+        # Places in qpos and qvel: of the joints that are not free, of the objects, of a free root
+        free = np.flatnonzero(model.jnt_type == int(mujoco.mjtJoint.mjJNT_FREE)).tolist()
         self._qpos = _leave_out(model.nq, [(int(model.jnt_qposadr[joint]), 7) for joint in free])
         self._qvel = _leave_out(model.nv, [(int(model.jnt_dofadr[joint]), 6) for joint in free])
         objects = {body: find_free_joint(model, body) or 0 for body in list_objects(model, robot.root)}
@@ -54,17 +41,19 @@ class RobotObservation:
         self._root_dof = None if root is None else int(model.jnt_dofadr[root])
         self._root_qpos = None if root is None else int(model.jnt_qposadr[root])
 
+        # Sizes of the parts, in their order
         sizes = [("gravity", 3), ("body_velocity", 3), ("body_angular_velocity", 3)] if root is not None else []
         sizes += [("joint_positions", self._qpos.size), ("joint_velocities", self._qvel.size)]
         for body in objects:
             name = name_element(model, "body", body)
             sizes += [(f"{name}_seen_position", 3), (f"{name}_seen_orientation", 4), (f"{name}_seen_velocity", 6)]
         sizes += [("sensors", robot.sensor_numbers), ("last_action", len(robot.actions.names))]
-        self.parts: dict[str, FeltPart] = {}
+        self.parts: dict[str, slice] = {}
+        """Name of a part to its place in the observation; a part without numbers is left out."""
         place = 0
         for name, size in sizes:
             if size:
-                self.parts[name] = FeltPart(name, place, size)
+                self.parts[name] = slice(place, place + size)
             place += size
         self.size = place
 

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.contract.robots import Randomisation
+from rewardsmith.worker.envs.mujoco_fields import find_free_joint
 from rewardsmith.worker.envs.robot_batch import RobotBatch
-from rewardsmith.worker.envs.robot_model import Robot, find_free_joint
+from rewardsmith.worker.envs.robot_model import Robot, list_objects
 
 Array = NDArray[np.float64]
 
@@ -78,15 +79,15 @@ class RobotRandomiser:
         self._sent[0] = actions
         return np.asarray(self._sent[self._delays, self._rows])
 
-    def push(self, elapsed: Array, velocities: Array) -> bool:
-        """Push the robots whose time has come; return whether there were any.
+    def push(self, elapsed: Array, velocities: Array) -> None:
+        """Push the robots whose time has come.
 
         Args:
             elapsed: (n,), steps of each episode so far.
             velocities: (n, nv), changed in place.
         """
         if self._drawn.pushes is None:
-            return False
+            return
         due = np.flatnonzero(elapsed == self._next_push)
         for row in due.tolist():
             rng = self._rngs[row]
@@ -94,7 +95,6 @@ class RobotRandomiser:
             velocities[row, self._root_dof] += speed * np.cos(direction)
             velocities[row, self._root_dof + 1] += speed * np.sin(direction)
             self._next_push[row] += self._interval
-        return bool(due.size)
 
 
 def _list_tree(model: Any, root: int) -> NDArray[np.intp]:
@@ -102,6 +102,5 @@ def _list_tree(model: Any, root: int) -> NDArray[np.intp]:
     if root:
         inside = model.body_rootid == model.body_rootid[root]
     else:
-        free = [body for body in range(1, model.nbody) if find_free_joint(model, body) is not None]
-        inside = ~np.isin(model.body_rootid, free)
+        inside = ~np.isin(model.body_rootid, list_objects(model, root))
     return np.flatnonzero(inside & (model.body_mass > 0.0))

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.contract.errors import TaskError
+from rewardsmith.worker.envs.mujoco_fields import name_element
 from rewardsmith.worker.envs.robot_checks import list_bound_joints
-from rewardsmith.worker.envs.robot_model import Robot, name_element
+from rewardsmith.worker.envs.robot_model import Robot
 
 Array = NDArray[np.float64]
 
 COORDINATES = ("x", "y", "z", "yaw")
-"""What of a free joint can be drawn."""
+"""Coordinates of a free joint that can be drawn."""
 
 
 class RobotStart:
@@ -67,20 +68,20 @@ def _find_place(model: Any, name: str, where: str) -> tuple[int, str]:
         TaskError: if there is no such joint, or it takes another name.
     """
     names = [name_element(model, "joint", number) for number in range(model.njnt)]
-    is_whole = name in names
-    joint_name, coordinate = (name, "") if is_whole else name.rpartition(".")[::2]
+    joint_name, coordinate = (name, "") if name in names else name.rpartition(".")[::2]
     free, ball = int(mujoco.mjtJoint.mjJNT_FREE), int(mujoco.mjtJoint.mjJNT_BALL)
     if joint_name not in names:
         raise TaskError(f"{where}: start_ranges names no joint {joint_name or name!r}; there are {', '.join(names)}")
     joint = names.index(joint_name)
     kind = int(model.jnt_type[joint])
     if kind == ball or (kind == free) != (coordinate in COORDINATES):
-        ways = (
-            f"its coordinates {', '.join(f'{joint_name}.{part}' for part in COORDINATES)}"
-            if kind == free
-            else ("no part of a ball joint" if kind == ball else f"the joint {joint_name!r} itself")
-        )
-        raise TaskError(f"{where}: start_ranges.{name}: there can be drawn {ways}")
+        if kind == free:
+            drawable = f"the coordinates {', '.join(f'{joint_name}.{part}' for part in COORDINATES)} can be drawn"
+        elif kind == ball:
+            drawable = "no part of a ball joint can be drawn"
+        else:
+            drawable = f"only the joint {joint_name!r} itself can be drawn"
+        raise TaskError(f"{where}: start_ranges.{name}: {drawable}")
     return int(model.jnt_qposadr[joint]), coordinate
 
 

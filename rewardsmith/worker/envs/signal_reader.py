@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -92,19 +92,19 @@ class SignalReader:
         return lambda: compute().reshape(-1, width)
 
 
-def select_signals(catalogue: Mapping[str, Signal] | tuple[Signal, ...], gather: tuple[str, ...]) -> SignalLayout:
+def select_signals(catalogue: Iterable[Signal], names: Sequence[str]) -> SignalLayout:
     """Return the layout of the named signals.
 
     Raises:
         TaskError: if a name is not in the catalogue, with the nearest.
     """
-    known = catalogue if isinstance(catalogue, Mapping) else {signal.name: signal for signal in catalogue}
-    for name in gather:
+    known = {signal.name: signal for signal in catalogue}
+    for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=3)
             hint = f"; near it: {', '.join(near)}" if near else f"; it has {', '.join(known) or 'no signals'}"
             raise TaskError(f"the environment has no signal {name!r}{hint}")
-    return SignalLayout(tuple(known[name] for name in dict.fromkeys(gather)))
+    return SignalLayout(tuple(known[name] for name in dict.fromkeys(names)))
 
 
 def _resolve_node(node: Node, resolve: Resolve) -> Node:

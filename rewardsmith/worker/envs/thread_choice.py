@@ -16,7 +16,7 @@ ROUND = 256
 TRIAL_STEPS = 8
 """Steps on one thread, and as many on several, of which the median times are compared."""
 ROUNDS_BETWEEN_TRIALS = 16
-"""Where a step on several threads takes 15 times as long, which was measured, trials cost 0.7 % of the simulation."""
+"""Trials cost 0.7 % of the simulation even where a step on several threads takes 15 times as long, as was measured."""
 
 
 class ThreadChoice(Protocol):

@@ -39,7 +39,7 @@ Indices = NDArray[np.intp]
 Frame = NDArray[np.uint8]
 """(height, width, 3), RGB."""
 Purpose = Literal["train", "evaluate", "probe", "film"]
-"""What the environments are stepped for."""
+"""Kinds of jobs that step environments."""
 
 
 class Piece(NamedTuple):

@@ -24,9 +24,9 @@ class TakenPicture:
 
     env: int
     time: int
-    """Key of the moment in the running rollout; see `env._ArrangedMoments`."""
+    """Key of the moment in the running rollout; see `arranged_moments.ArrangedMoments`."""
     step: int
-    """Of its episode; 0 at the start."""
+    """Step of its episode; 0 at the start."""
     is_last: bool
     """Whether the episode ended there."""
     frame: Frame

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BATCH = 32
 """Pictures that go through the model at once."""
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-"""Of the pictures that CLIP was trained on, by channel; used where the weights come without their own."""
+"""Mean and deviation of CLIP's training pictures, by channel; used where the weights come without their own."""
 INSTALL = "pip install 'rewardsmith[vlm]'"
 
 

@@ -25,7 +25,7 @@ from rewardsmith.worker.mjlab.settings import apply_settings, build_learner_dict
 from rewardsmith.worker.mjlab.tasks import LabTask, load_lab_task, make_lab_env, read_lab_actions
 from rewardsmith.worker.training.episode_stats import EpisodeStatistics
 from rewardsmith.worker.training.policy import Policy
-from rewardsmith.worker.training.reward_scoring import EnvironmentReward, ProgramReward, RewardSource, ScoredRollout
+from rewardsmith.worker.training.reward_scoring import EnvironmentReward, ProgramReward, ScoredRollout
 from rewardsmith.worker.training.running_stats import RewardScaling
 from rewardsmith.worker.training.training_loop import TrainingCallback, TrainingLoop
 
@@ -90,10 +90,9 @@ class LabLearner(TrainingLoop):
         self._obs = self._wrapped.get_observations()
         self.algorithm = self._build_algorithm(job.seed)
         self.rollout = DeviceRollout(task.learner_config.num_steps_per_env, self.env, self._gatherer, self._recorder)
-        actions = read_lab_actions(self.env, task.learner_config.clip_actions)
-        self.actions = actions
+        self.actions = read_lab_actions(self.env, task.learner_config.clip_actions)
         self._initial_problem = self._inherit_policy(job.initial_policy) if job.initial_policy else None
-        self._open_scoring(program, actions)
+        self._open_scoring(program)
         self.times = PhaseTimes()
 
     def _wrap_env(self, program: RewardProgram | None, fitness: Fitness) -> tuple[Any, SignalLayout]:
@@ -119,10 +118,10 @@ class LabLearner(TrainingLoop):
         made.train_mode()
         return made
 
-    def _open_scoring(self, program: RewardProgram | None, actions: ActionSpec) -> None:
+    def _open_scoring(self, program: RewardProgram | None) -> None:
         job, n = self._job, self.n_envs
-        envs: Any = ScoredEnvs(n, self.layout, actions)
-        self.reward_source: RewardSource = ProgramReward(program, envs, job) if program else EnvironmentReward()
+        envs: Any = ScoredEnvs(n, self.layout, self.actions)
+        self.reward_source = ProgramReward(program, envs, job) if program else EnvironmentReward()
         # mjlab's own reward has the scale that its settings were made for; a program's is unknown.
         is_scaled = program is not None and job.settings.normalize_reward
         self._scaling = RewardScaling(n, self.algorithm.gamma, is_scaled)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.worker.envs.base import ActionSpec
 from rewardsmith.worker.policy_export.torch_module import PolicyModule
-from rewardsmith.worker.training.policy import VARIANCE_FLOOR, Policy, PolicySpec
+from rewardsmith.worker.training.policy import NORMALISATION, VARIANCE_FLOOR, Policy, PolicySpec
 from rewardsmith.worker.training.ppo import name_layers
 
 ACTIVATIONS = ("elu", "relu", "tanh")
@@ -52,8 +52,7 @@ def extract_policy(algorithm: Any, config: Any, actions: ActionSpec) -> Policy:
     tensors = {name: _to_numpy(tensor) for name, tensor in name_parameters(algorithm).items() if name != "std"}
     tensors["log_std"] = _to_numpy(_read_log_std(actor))
     if config.actor.obs_normalization:
-        mean, variance, count = _read_statistics(actor.obs_normalizer)
-        tensors |= {"obs_mean": mean, "obs_var": variance, "obs_count": count}
+        tensors |= dict(zip(NORMALISATION, _read_statistics(actor.obs_normalizer), strict=True))
     if config.critic.obs_normalization:
         tensors |= dict(zip(CRITIC_STATISTICS, _read_statistics(critic.obs_normalizer), strict=True))
     spec = PolicySpec(
@@ -86,7 +85,7 @@ def inherit_policy(algorithm: Any, inherited: Policy, share: float) -> None:
         deviation = tensors["log_std"] if is_log else np.exp(tensors["log_std"])
         parameter.copy_(share * _to_tensor(deviation, parameter) + (1.0 - share) * parameter)
         if inherited.spec.normalize_obs:
-            _write_statistics(algorithm.actor.obs_normalizer, *(tensors[f"obs_{x}"] for x in ("mean", "var", "count")))
+            _write_statistics(algorithm.actor.obs_normalizer, *(tensors[name] for name in NORMALISATION))
         if CRITIC_STATISTICS[0] in tensors and hasattr(algorithm.critic.obs_normalizer, "_mean"):
             _write_statistics(algorithm.critic.obs_normalizer, *(tensors[name] for name in CRITIC_STATISTICS))
 

@@ -13,7 +13,7 @@ import torch
 from rewardsmith.contract.records import Probe, ProbeJob
 from rewardsmith.contract.reward_program import STATES, Transitions
 from rewardsmith.sandbox.recorded import TransitionFile
-from rewardsmith.worker.envs.base import SignalLayout
+from rewardsmith.worker.envs.base import SignalLayout, order_by_env
 from rewardsmith.worker.envs.catalogue import EnvironmentSurvey
 from rewardsmith.worker.mjlab.catalogue import count_observed, survey_lab_task
 from rewardsmith.worker.mjlab.fields import SignalGatherer
@@ -43,14 +43,14 @@ def run(job: ProbeJob, out: Path) -> Probe:
         env.close()
     count = job.transitions
     signals = {
-        state: layout.unpack_signals(_env_major(packed)[:count])
+        state: layout.unpack_signals(order_by_env(packed)[:count])
         for state, packed in zip(STATES, (host.before, host.after, host.start), strict=True)
     }
-    transitions = Transitions(_env_major(host.clipped_actions)[:count], **signals, terminated=None)
-    steps = _env_major(_count_steps(host.ended))[:count]
-    terminated = _env_major(host.mark_terminations().astype(np.float64))[:count]
+    transitions = Transitions(order_by_env(host.clipped_actions)[:count], **signals, terminated=None)
+    steps = order_by_env(_count_steps(host.ended))[:count]
+    terminated = order_by_env(host.mark_terminations().astype(np.float64))[:count]
     TransitionFile.in_folder(out).write(transitions, steps, terminated)
-    unobserved = find_unobserved(survey.signals, transitions.after, _env_major(observation)[:count])
+    unobserved = find_unobserved(survey.signals, transitions.after, order_by_env(observation)[:count])
     return replace(_describe_task(task, env, survey, count), unobserved=unobserved)
 
 
@@ -84,11 +84,6 @@ def _count_steps(ended: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         row[:] = elapsed
         elapsed = np.where(is_last, 0.0, elapsed + 1.0)
     return index
-
-
-def _env_major(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return (steps, n, ...) as (n * steps, ...), one environment after the other."""
-    return np.ascontiguousarray(np.swapaxes(array, 0, 1)).reshape(-1, *array.shape[2:])
 
 
 def _describe_task(task: LabTask, env: Any, survey: EnvironmentSurvey, transitions: int) -> Probe:

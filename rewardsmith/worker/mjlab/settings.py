@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 from rewardsmith.contract.errors import ConfigError
@@ -43,6 +44,9 @@ def apply_settings(task: LabTask, settings: TrainSettings, program: RewardProgra
         raise ConfigError(f"training.trainer = {settings.trainer!r}: tasks of mjlab are trained by rsl_rl's PPO alone")
     if choose_observation(program, settings):
         raise ConfigError("training.observation: in a task of mjlab a policy observes what the task gives it")
+    _check_blend(settings)
+
+    # The algorithm, the length of a rollout and the minibatches
     config, n_envs = task.learner_config, choose_env_count(task, settings)
     for key, theirs in ALGORITHM_KEYS.items():
         value = getattr(settings, key)
@@ -53,6 +57,8 @@ def apply_settings(task: LabTask, settings: TrainSettings, program: RewardProgra
     if settings.batch_size != DEFAULTS.batch_size:
         batches = config.num_steps_per_env * n_envs / settings.batch_size
         config.algorithm.num_mini_batches = max(1, round(batches))
+
+    # The networks
     for model in (config.actor, config.critic):
         if settings.net_arch != DEFAULTS.net_arch:
             model.hidden_dims = tuple(settings.net_arch)
@@ -65,6 +71,16 @@ def apply_settings(task: LabTask, settings: TrainSettings, program: RewardProgra
     return n_envs
 
 
+def _check_blend(settings: TrainSettings) -> None:
+    """Refuse learned weights.
+
+    Raises:
+        ConfigError: if `training.blend` is not "fixed".
+    """
+    if settings.blend != "fixed":
+        raise ConfigError(f"training.blend = {settings.blend!r} is not for tasks of mjlab; leave it at 'fixed'")
+
+
 def choose_env_count(task: LabTask, settings: TrainSettings) -> int:
     """Return the number of environments of a training: at the setting's default as many as suit the device."""
     return settings.n_envs if settings.n_envs != DEFAULTS.n_envs else task.default_envs
@@ -72,8 +88,6 @@ def choose_env_count(task: LabTask, settings: TrainSettings) -> int:
 
 def build_learner_dict(config: Any) -> dict[str, Any]:
     """Return the learner's configuration as rsl_rl takes it, without what it takes for none."""
-    from dataclasses import asdict
-
     made = asdict(config)
     for model in ("actor", "critic"):
         unset = ("cnn_cfg", "rnn_type", "rnn_hidden_dim", "rnn_num_layers")

@@ -41,7 +41,7 @@ class LabTask:
     """mjlab's RslRlOnPolicyRunnerCfg."""
     device: str
     remarks: tuple[str, ...] = ()
-    """What a user should know about the device."""
+    """Remarks about the device for the user, a line each."""
 
     @property
     def default_envs(self) -> int:
@@ -85,11 +85,6 @@ def load_lab_task(spec: EnvSpec) -> LabTask:
     task = LabTask(spec, registry.load_env_cfg(name), registry.load_rl_cfg(name), device, remarks)
     _adjust_configuration(task)
     return task
-
-
-def list_lab_tasks() -> tuple[str, ...]:
-    """Return the ids of the registered tasks, as `--env` takes them."""
-    return tuple(f"mjlab:{name}" for name in _import_registry().list_tasks())
 
 
 def _import_registry() -> Any:

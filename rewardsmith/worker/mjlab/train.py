@@ -14,7 +14,7 @@ from rewardsmith.worker.mjlab.learner import LabLearner
 from rewardsmith.worker.mjlab.settings import choose_env_count
 from rewardsmith.worker.mjlab.tasks import is_out_of_memory, load_lab_task
 from rewardsmith.worker.training import policy
-from rewardsmith.worker.training.train import format_failure
+from rewardsmith.worker.training.train import build_training, format_failure
 from rewardsmith.worker.training.training_loop import NullTrainingCallback, TrainingCallback
 
 
@@ -58,7 +58,7 @@ def free_memory() -> None:
 
 
 def _train(job: TrainJob, out: Path, callback: TrainingCallback, n_envs: int, notes: tuple[str, ...]) -> Training:
-    wall, cpu = time.perf_counter(), time.process_time()
+    start_times = time.perf_counter(), time.process_time()
     learner = LabLearner(job, callback, n_envs)
     try:
         status, cause = learner.run(), None
@@ -70,16 +70,5 @@ def _train(job: TrainJob, out: Path, callback: TrainingCallback, n_envs: int, no
         policy.save(learner.kept_policy(), out)
         cause = learner.stop_reason
     warnings = "; ".join((*notes, *learner.list_warnings()))
-    return Training(
-        status=status,
-        seed=job.seed,
-        env_steps=learner.num_timesteps,
-        curve=tuple(learner.curve),
-        wall_s=time.perf_counter() - wall,
-        cpu_s=time.process_time() - cpu,
-        reward_s=learner.reward_source.waited_s,
-        cause="; ".join(filter(None, (cause or learner.stop_reason, warnings))) or None,
-        layers=learner.reward_source.layers,
-        kept_env_steps=learner.kept_env_steps,
-        inherited_from=learner.inherited_from,
-    )
+    causes = "; ".join(filter(None, (cause or learner.stop_reason, warnings)))
+    return build_training(job, learner, status, causes or None, start_times)

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 from rewardsmith.contract.records import ExportJob, PolicyFile, dump
-from rewardsmith.contract.records.job_results import PolicyFormat
 from rewardsmith.worker.training import policy as policies
 from rewardsmith.worker.training.policy import Policy
-
-Write = Callable[[Policy, ExportJob, str, Path], None]
-"""Writes the policy of a job with its description (JSON) to a file."""
 
 
 def run(job: ExportJob, out: Path) -> PolicyFile:
@@ -23,8 +18,7 @@ def run(job: ExportJob, out: Path) -> PolicyFile:
         ConfigError: if a package that writes the format is missing.
     """
     policy = policies.load(Path(job.policy))
-    write, name = _choose_writer(job.format)
-    write(policy, job, describe_policy(policy, job), out / name)
+    name = _write_policy(policy, job, out)
     return PolicyFile("ok", name, policy.obs_dim, policy.observed_names)
 
 
@@ -43,19 +37,23 @@ def describe_policy(policy: Policy, job: ExportJob) -> str:
     )
 
 
-def _choose_writer(format: PolicyFormat) -> tuple[Write, str]:
-    """Return the function that writes a format, and the name of its file."""
-    # Each imports its own packages: ONNX needs no torch.
-    if format == "onnx":
+def _write_policy(policy: Policy, job: ExportJob, out: Path) -> str:
+    """Write a policy into a folder in the format of a job; return the name of the file."""
+    description = describe_policy(policy, job)
+    # Each writer imports its own packages: ONNX needs no torch.
+    if job.format == "onnx":
         from rewardsmith.worker.policy_export import onnx_graph
 
-        return lambda policy, _, description, path: onnx_graph.write_onnx(policy, description, path), "policy.onnx"
-    if format == "torchscript":
+        name = "policy.onnx"
+        onnx_graph.write_onnx(policy, description, out / name)
+    elif job.format == "torchscript":
         from rewardsmith.worker.policy_export import torch_module
 
-        return lambda policy, _, description, path: torch_module.write_torchscript(
-            policy, description, path
-        ), "policy.pt"
-    from rewardsmith.worker.policy_export import sb3_model
+        name = "policy.pt"
+        torch_module.write_torchscript(policy, description, out / name)
+    else:
+        from rewardsmith.worker.policy_export import sb3_model
 
-    return lambda policy, job, description, path: sb3_model.write_sb3(policy, job.env, description, path), "policy.zip"
+        name = "policy.zip"
+        sb3_model.write_sb3(policy, job.env, description, out / name)
+    return name

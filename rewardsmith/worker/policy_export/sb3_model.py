@@ -61,6 +61,8 @@ def build_sb3_model(policy: Policy) -> Any:
             "--policy sb3 writes no policy that sees images beside numbers, as its network is rewardsmith's own;"
             " --policy onnx and --policy torchscript do"
         )
+
+    # An untrained model of the same algorithm and sizes
     n = None if spec.action == "box" else int(policy.tensors[f"actor.{len(spec.net_arch)}.bias"].shape[0])
     actions = ActionSpec(spec.action_low, spec.action_high, n)
     if spec.squash:
@@ -73,6 +75,7 @@ def build_sb3_model(policy: Policy) -> Any:
         model = _build_ppo(policy, actions)
         named = ppo.name_parameters(model)
 
+    # The policy's parameters in it
     with torch.no_grad():
         for name, parameter in named.items():
             if name in policy.tensors:

@@ -36,13 +36,14 @@ class EpisodeStatistics:
         """Return, length and fitness of the episodes that ended since the last point."""
         self._terms: dict[str, list[float]] = {}
         self._multipliers: dict[str, float] = {}
+        self._weights: dict[str, float] = {}
         self._updates: list[tuple[float, float]] = []
         """approx_kl and clip_fraction of the updates since the last point."""
 
     def add_rollout(self, rollout: RolloutStorage, scored: ScoredRollout) -> None:
         """Add a scored rollout."""
         self._steps += rollout.steps * rollout.n
-        self._multipliers = dict(scored.multipliers)
+        self._multipliers, self._weights = dict(scored.multipliers), dict(scored.weights)
         for name, mean in scored.terms.items():
             self._terms.setdefault(name, []).append(mean)
         rewards = scored.total if scored.goal is None else scored.goal
@@ -77,6 +78,7 @@ class EpisodeStatistics:
             approx_kl=_mean_or_none(approx_kl for approx_kl, _ in updates),
             clip_fraction=_mean_or_none(clip_fraction for _, clip_fraction in updates),
             multipliers=self._multipliers,
+            weights=self._weights,
         )
 
     def compute_recent_fitness(self) -> float | None:

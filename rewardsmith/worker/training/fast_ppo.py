@@ -19,15 +19,9 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.utils import explained_variance
 from torch import nn
 
+from rewardsmith.worker.training.minibatches import Coefficients, EpochRecord, RolloutSamples
 from rewardsmith.worker.training.mlp import FlatParameters, PolicyShape
-from rewardsmith.worker.training.ppo_update import (
-    BETAS,
-    EPSILON,
-    Coefficients,
-    EpochRecord,
-    PPOUpdate,
-    RolloutSamples,
-)
+from rewardsmith.worker.training.ppo_update import BETAS, EPSILON, PPOUpdate
 
 
 class FastPPO(PPO):

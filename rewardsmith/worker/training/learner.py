@@ -20,7 +20,7 @@ from rewardsmith.worker.training import initial_policy, policy, ppo
 from rewardsmith.worker.training.actor import Actor, make_actor
 from rewardsmith.worker.training.episode_stats import EpisodeStatistics
 from rewardsmith.worker.training.images import ImageScaling
-from rewardsmith.worker.training.reward_scoring import Array, EnvironmentReward, ProgramReward, RewardSource
+from rewardsmith.worker.training.reward_scoring import Array, EnvironmentReward, ProgramReward
 from rewardsmith.worker.training.rollout import RolloutCollector, RolloutStorage
 from rewardsmith.worker.training.running_stats import ObsScaling, PictureScaling, RewardScaling
 from rewardsmith.worker.training.training_loop import TrainingCallback, TrainingLoop
@@ -49,8 +49,11 @@ class Learner(TrainingLoop):
         )
         self.observed_signals = list_observed_signals(env, observation)
         fitness = fitness.bind_environment(env.max_episode_steps, env.step_s)
-        self.reward_source: RewardSource = ProgramReward(program, env, job) if program else EnvironmentReward()
+        self.reward_source = ProgramReward(program, env, job) if program else EnvironmentReward()
         self.scaling, actor, n_steps = self._build_model(settings, job.seed)
+        self._blend = self.reward_source.blend
+        if self._blend:
+            self._blend.bind_policy(self.model.policy, self.scaling.scale)
         self.collector = RolloutCollector(env, actor, self.scaling, job.seed)
         self.rollout = RolloutStorage(n_steps, env)
 
@@ -80,7 +83,8 @@ class Learner(TrainingLoop):
         self.collect_rollout()
         scored = self.reward_source.score(self.rollout)
         self._episodes.add_rollout(self.rollout, scored)
-        self._update_model(scored.total)
+        if self._blend is None or not self._blend.is_watching:
+            self._update_model(scored.total)
 
     def collect_rollout(self) -> None:
         """Fill the rollout."""
@@ -103,14 +107,17 @@ class Learner(TrainingLoop):
         """Return the policy in its present state."""
         settings, env = self._job.settings, self.env
         return ppo.extract_policy(
-            *(self.model, settings, env.actions, self.scaling, env.image),
-            observation=self.observed_signals,
-            image_parts=env.image_parts,
+            self.model, settings, env.actions, self.scaling, env.image, self.observed_signals, env.image_parts
         )
 
     def warning(self) -> str | None:
         """Return what the user should know about a training that finished, e.g. that the simulation broke."""
         warnings = [*self.list_warnings(), *describe_faults(self.env.faults)]
+        if self._blend and not self._blend.has_seen_reward:
+            warnings.append(
+                "the environment paid nothing that differed: training.blend = 'barfi' learned no weights, and the"
+                " program's were used"
+            )
         broken = self.collector.broken_episodes
         if broken:
             episodes = pluralize(broken, "episode")

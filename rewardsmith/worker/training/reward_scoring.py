@@ -18,6 +18,7 @@ from rewardsmith.contract.reward_program import RewardProgram, Scores, Transitio
 from rewardsmith.contract.term_limits import parse_limits
 from rewardsmith.sandbox.reference_scores import read_reference
 from rewardsmith.worker.envs.base import BatchedEnv, SignalLayout
+from rewardsmith.worker.training.learned_blend import LearnedBlend
 from rewardsmith.worker.training.rollout import RolloutStorage
 from rewardsmith.worker.training.score_checks import ScoreChecker
 from rewardsmith.worker.training.term_multipliers import LimitedTotal
@@ -38,9 +39,11 @@ class ScoredRollout:
     terms: Mapping[str, float] = field(default_factory=dict)
     """Mean of each term over the rollout, before its weight."""
     goal: Array | None = None
-    """(T, n): the total of the terms without a limit; None where no term has one."""
+    """(T, n): the total of the terms without a limit, or under fixed weights; None where it is `total`."""
     multipliers: Mapping[str, float] = field(default_factory=dict)
     """Limit of a term to its multiplier, which the totals are made with."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Term to its learned weight, which the totals are made with; empty where weights are fixed."""
 
 
 class RewardSource(Protocol):
@@ -50,6 +53,8 @@ class RewardSource(Protocol):
     """Wall time spent waiting for the reward process."""
     layers: tuple[str, ...]
     """Layers of the seal that hold it; empty while it has not scored."""
+    blend: LearnedBlend | None
+    """Learned weights of the terms, which need the policy (`LearnedBlend.bind_policy`); None where they are fixed."""
 
     def score(self, rollout: RolloutStorage) -> ScoredRollout:
         """Return the rewards of a rollout.
@@ -69,6 +74,7 @@ class EnvironmentReward:
 
     waited_s = 0.0
     layers: tuple[str, ...] = ()
+    blend: LearnedBlend | None = None
 
     def score(self, rollout: RolloutStorage) -> ScoredRollout:
         """Return the rewards that the environments gave.
@@ -107,7 +113,9 @@ class ProgramReward:
         self._memory: Mapping[str, Array] = {name: np.full(env.n, value) for name, value in program.memory.items()}
         limits = parse_limits(job.settings.constraints)
         self._limited = LimitedTotal(program, limits) if limits else None
-        self.waited_s = self.checks_s = 0.0
+        is_learned = job.settings.blend == "barfi"
+        self.blend = LearnedBlend(program, job.env_steps, job.settings.gamma) if is_learned else None
+        self.waited_s = 0.0
         self.layers: tuple[str, ...] = ()
 
     def score(self, rollout: RolloutStorage) -> ScoredRollout:
@@ -126,14 +134,16 @@ class ProgramReward:
             self._memory = scores.memory
         else:
             scores = process.score(transitions)
-        scored_time = time.perf_counter()
         self._checker.check_scores(process, transitions, rollout.ended, scores)
-        end_time = time.perf_counter()
-        self.waited_s += end_time - start_time
-        self.checks_s += end_time - scored_time
+        self.waited_s += time.perf_counter() - start_time
         _check_magnitude(self._program, scores)
+
+        # Totals by the weights, or by the multipliers of the limits
         means = {name: float(term.mean()) for name, term in scores.terms.items()}
         shape = (rollout.steps, rollout.n)
+        if self.blend is not None:
+            total = self.blend.compute_total(scores.terms, rollout)
+            return ScoredRollout(total.reshape(shape), means, scores.total.reshape(shape), weights=self.blend.weights)
         if self._limited is None:
             return ScoredRollout(scores.total.reshape(shape), means)
         goal = self._limited.compute_goal(scores.terms)

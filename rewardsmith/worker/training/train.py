@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 
 from rewardsmith.contract.errors import RewardFailed
-from rewardsmith.contract.records import Training, TrainJob
+from rewardsmith.contract.records import Status, Training, TrainJob
 from rewardsmith.worker.envs.env_faults import describe_faults
 from rewardsmith.worker.training import policy
 from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.off_policy import OffPolicyLearner
-from rewardsmith.worker.training.training_loop import NullTrainingCallback, TrainingCallback
+from rewardsmith.worker.training.training_loop import NullTrainingCallback, TrainingCallback, TrainingLoop
 
 LEARNERS: dict[str, type[Learner]] = {"sac": OffPolicyLearner, "td3": OffPolicyLearner}
 """Learner by the trainer's name; every other trainer has PPO's, `Learner`."""
@@ -30,7 +30,7 @@ def run(job: TrainJob, out: Path, callback: TrainingCallback | None = None) -> T
         ProgramError: if the text is not a reward program.
         SandboxUnavailable: if programs cannot be sealed on this machine.
     """
-    wall, cpu = time.perf_counter(), time.process_time()
+    start_times = time.perf_counter(), time.process_time()
     learner = LEARNERS.get(job.settings.trainer, Learner)(job, callback or NullTrainingCallback())
     try:
         status, cause = learner.run(), None
@@ -42,15 +42,31 @@ def run(job: TrainJob, out: Path, callback: TrainingCallback | None = None) -> T
     if status in ("ok", "pruned"):
         policy.save(learner.kept_policy(), out)
         cause = learner.stop_reason or learner.warning()
+    return build_training(job, learner, status, cause or learner.stop_reason, start_times)
+
+
+def build_training(
+    job: TrainJob, learner: TrainingLoop, status: Status, cause: str | None, start_times: tuple[float, float]
+) -> Training:
+    """Return the record of a training that has ended.
+
+    Args:
+        job: what was trained.
+        learner: after its last step.
+        status: how it ended.
+        cause: why, or what the user should know; None for nothing.
+        start_times: of the wall clock and of the process at the training's start, in seconds.
+    """
+    start_wall, start_cpu = start_times
     return Training(
         status=status,
         seed=job.seed,
         env_steps=learner.num_timesteps,
         curve=tuple(learner.curve),
-        wall_s=time.perf_counter() - wall,
-        cpu_s=time.process_time() - cpu,
+        wall_s=time.perf_counter() - start_wall,
+        cpu_s=time.process_time() - start_cpu,
         reward_s=learner.reward_source.waited_s,
-        cause=cause or learner.stop_reason,
+        cause=cause,
         layers=learner.reward_source.layers,
         kept_env_steps=learner.kept_env_steps,
         inherited_from=learner.inherited_from,

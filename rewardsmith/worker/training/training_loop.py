@@ -12,6 +12,7 @@ from rewardsmith.worker.training import initial_policy
 from rewardsmith.worker.training.checkpoints import BestCheckpoint
 from rewardsmith.worker.training.episode_stats import EpisodeStatistics
 from rewardsmith.worker.training.policy import Policy
+from rewardsmith.worker.training.reward_scoring import RewardSource
 
 
 class TrainingCallback(Protocol):
@@ -54,7 +55,9 @@ class TrainingLoop(ABC):
     """Base of trainings: `run` drives it, `run_iteration` is one rollout of it."""
 
     _episodes: EpisodeStatistics
-    """Of the training's episodes; set by the subclass."""
+    """Statistics of the training's episodes; set by the subclass."""
+    reward_source: RewardSource
+    """Source of the rewards; set by the subclass."""
 
     def __init__(self, job: TrainJob, callback: TrainingCallback) -> None:
         self._job, self._callback = job, callback

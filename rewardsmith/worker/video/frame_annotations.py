@@ -14,7 +14,7 @@ from rewardsmith.contract.errors import FitnessError, ProgramError, RewardFailed
 from rewardsmith.contract.fitness import Fitness, Rollout
 from rewardsmith.contract.records import Limits
 from rewardsmith.contract.reward_program import RewardProgram, Transitions
-from rewardsmith.sandbox.recorded import mark_last_step
+from rewardsmith.sandbox.recorded_scores import mark_last_step
 from rewardsmith.worker.envs.base import SignalLayout
 from rewardsmith.worker.evaluate import Trajectory
 

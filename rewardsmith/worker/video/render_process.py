@@ -15,7 +15,7 @@ from rewardsmith.contract import bounded_files, env_families, import_path, job_m
 from rewardsmith.contract import reward_program as programs
 from rewardsmith.contract.errors import SandboxUnavailable, UserError
 from rewardsmith.contract.fitness import Fitness
-from rewardsmith.contract.records import EvaluateJob, RenderJob, Video
+from rewardsmith.contract.records import RenderJob, Video
 from rewardsmith.contract.robots import select_evaluation_options
 from rewardsmith.worker.video.render_job import DONE, NO_FRAMES, REFUSED, VIDEO_RECORD
 
@@ -102,6 +102,7 @@ def _record_frames(job: RenderJob, most: int) -> tuple[Reel, Fraction, int, Fram
     from rewardsmith.worker.learned_signals.base import JobUse
     from rewardsmith.worker.video import camera, frame_annotations
 
+    # Open the environment with a camera around it
     fitness = Fitness.parse(job.fitness)
     reads = programs.parse_program(job.program).signals if job.program else ()
     spec = select_evaluation_options(job.env)
@@ -109,22 +110,19 @@ def _record_frames(job: RenderJob, most: int) -> tuple[Reel, Fraction, int, Fram
     camera.configure_renderer(rendering_env, job.width, job.height, job.fast)
     stride, fps = camera.choose_frame_rate(rendering_env, most)
     filming_env = camera.Camera(rendering_env, stride, job.stills)
+
+    # Run the episode
     policy = evaluate.load_policy(job)
     observation = policy.observed_names if policy else ()
     env = make_envs(spec, 1, reads, fitness.names, filming_env, observation, use=JobUse("film"))
     fitness = fitness.bind_environment(env.max_episode_steps, env.step_s)
     filming_env.film_next_episode()
-    (trajectory,) = evaluate.record_trajectories(env, _make_evaluate_job(job), policy)
+    trajectory = evaluate.record_rendered_episode(env, job, job.seed, policy)
     annotations = frame_annotations.annotate_frames(
         trajectory, env.layout, filming_env.reel.steps, fitness, job.program, job.limits
     )
     env.close()
     return filming_env.reel, fps, stride, annotations, trajectory.terminated
-
-
-def _make_evaluate_job(job: RenderJob) -> EvaluateJob:
-    """Return the evaluation job that runs the same episode."""
-    return EvaluateJob(job.env, job.policy, job.fitness, (job.seed,), deterministic=job.deterministic)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import mujoco
 from rewardsmith.contract import bounded_files, import_path, records
 from rewardsmith.contract.errors import FitnessError, TaskError, UserError, WorkerFailed
 from rewardsmith.contract.fitness import Fitness
-from rewardsmith.contract.records import EnvSpec, EvaluateJob, RenderJob
+from rewardsmith.contract.records import EnvSpec, RenderJob
 from rewardsmith.contract.text import format_number, pluralize
 from rewardsmith.worker import evaluate
 from rewardsmith.worker.envs.make import make_envs
@@ -144,9 +144,8 @@ def play_episodes(job: RenderJob) -> None:
         env = make_envs(job.env, 1, (), fitness.names, viewed, observation, use=JobUse("film"))
         fitness = fitness.bind_environment(env.max_episode_steps, env.step_s)
         for seed in count(job.seed):
-            asked = EvaluateJob(job.env, job.policy, job.fitness, (seed,), deterministic=job.deterministic)
             try:
-                (trajectory,) = evaluate.record_trajectories(env, asked, policy)
+                trajectory = evaluate.record_rendered_episode(env, job, seed, policy)
             except WindowClosed:
                 return
             rollout = evaluate.make_rollout(trajectory, env.layout)

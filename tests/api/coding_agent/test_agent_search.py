@@ -208,6 +208,37 @@ def test_an_agent_may_not_name_endpoints_or_the_sandbox(tmp_path, monkeypatch):
     assert not (tmp_path / "runs").exists()
 
 
+REACHED = 'reached = { provider = "subgoals", subgoals = [{ text = "up", condition = "cos_angle > 0.9" }] }'
+
+
+def test_an_agent_gives_behaviours_and_learned_signals(tmp_path, monkeypatch):
+    session, plans = Session(monkeypatch), []
+    monkeypatch.setattr(
+        searches, "create_run", lambda plan, **_: plans.append(plan) or create_agent_run(tmp_path / str(len(plans)))
+    )
+    speed, settings = "speed=mean(angular_velocity):-8:8:4", ["search.strategy=map-elites"]
+    session.searches.start_search(
+        ToolCall(), "Swing up", "Pendulum-v1", behaviour=[speed], signals=[REACHED], settings=settings
+    )
+    program = "def reward(before, after):\n    return {'news': after.reached - before.reached}\n"
+    session.programs.train_program(ToolCall(), program, "Pendulum-v1", signals=[REACHED])
+    session.jobs.cancel_all()
+    assert [[signal.name for signal in plan.task.env.learned_signals] for plan in plans] == [["reached"], ["reached"]]
+    assert [one.name for one in plans[0].task.behaviour] == ["speed"]
+    assert session.programs.check_program(ToolCall(), program, "Pendulum-v1", [REACHED]).startswith("accepted")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [({"behaviour": ["speed"]}, "LOW:HIGH"), ({"signals": ["reached = 3"]}, "is no signal with a table of keys")],
+)
+def test_a_wrong_behaviour_or_signal_of_an_agent_starts_nothing(tmp_path, monkeypatch, wrong, told):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=told):
+        Session(monkeypatch).searches.start_search(ToolCall(), "Swing up", "Pendulum-v1", **wrong)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_new_search_without_its_agent_is_refused_before_anything_is_done(tmp_path):
     run, executor = create_agent_run(tmp_path / "run"), PlayedExecutor()
     with pytest.raises(UserError, match="by start_search on the server `rewardsmith mcp`; without an agent take"):

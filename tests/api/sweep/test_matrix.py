@@ -8,7 +8,8 @@ from fakes.paths import CHECKOUT
 
 from rewardsmith.api.searches import SearchPlan
 from rewardsmith.api.sweep import SweepFile, build_matrix, load_sweep_file
-from rewardsmith.api.sweep.matrix import SweepMatrix, apply_scale, build_cells, dump_identity, find_tasks
+from rewardsmith.api.sweep.matrix import SweepMatrix, build_cells, dump_identity, find_tasks
+from rewardsmith.api.sweep.sweep_file import apply_scale
 from rewardsmith.contract.errors import ConfigError, SweepError
 from rewardsmith.contract.records import EnvSpec, Metric, Signal
 from rewardsmith.spec.config import resolve_config

@@ -10,9 +10,9 @@ import pytest
 
 from rewardsmith.api.sweep import Cell, CellOutcome, SweepFile, SweepStore, build_matrix
 from rewardsmith.api.sweep.csv_table import write_csv
-from rewardsmith.api.sweep.matrix import SweepBudget
 from rewardsmith.api.sweep.runner import pending_cells, run_cells
 from rewardsmith.api.sweep.store import build_outcome
+from rewardsmith.api.sweep.sweep_file import SweepBudget
 from rewardsmith.api.sweep.sweeps import estimate_cost
 from rewardsmith.contract.errors import RunError, RunFailed, SweepError
 from rewardsmith.contract.records import Baselines, Candidate, Interval, ModelUsage, Proposal, Result

@@ -9,7 +9,7 @@ from fakes.played_runs import PlayedExecutor, make_proposal, make_run, write_pro
 from rewardsmith.contract.errors import BudgetExhausted, ConfigError, ModelRefused
 from rewardsmith.contract.records import ModelUsage, Subtask
 from rewardsmith.llm import Completion
-from rewardsmith.report.tables import summarize_result
+from rewardsmith.report.result_lines import summarize_result
 from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.feedback.scoring_judge import NO_FRAMES, number_sample
 from rewardsmith.search.loop import Search

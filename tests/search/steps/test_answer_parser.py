@@ -190,6 +190,17 @@ def test_the_mark_of_a_thought_named_inside_of_it_loses_no_answer() -> None:
         "a snippet of it again": fence(PROGRAM) + fence('return {"v": after.v}') + fence("v = after.v"),
         "its weights as whole numbers again": fence(PROGRAM) + fence('WEIGHTS = {"v": 1}'),
         "a fence in JSON": json.dumps({"answer": f"Go.\n```python\n{PROGRAM}```"}),
+        "JSON behind a fence on its line": f"```json\n{json.dumps({'code': PROGRAM})}```",
+        "a call of a tool": f"<tool_call>\n{json.dumps({'name': 'x', 'arguments': {'code': PROGRAM}})}\n</tool_call>",
+        "a call in a list": f"[TOOL_CALLS] [{json.dumps({'name': 'x', 'arguments': {'program': PROGRAM}})}]",
+        "arguments as text": json.dumps({"function": {"arguments": json.dumps({"code": PROGRAM})}}),
+        "parts of a content": json.dumps([{"type": "text", "text": f"Go.\n```python\n{PROGRAM}```"}]),
+        "a notebook": fence(json.dumps({"cells": [{"source": PROGRAM.splitlines(keepends=True)}]}), "json"),
+        "a literal of Python": repr({"code": PROGRAM}),
+        "parameters of a call": f"<function=write>\n<parameter=code>\n{PROGRAM}</parameter>\n</function>",
+        "character data": f"<program><![CDATA[\n{PROGRAM}]]></program>",
+        "two tags on a line": f'<pre><code class="python">{PROGRAM}</code></pre>',
+        "a heading": f"**Thinking:**\n{fence(DRAFT)}**Answer:**\n{fence(PROGRAM)}",
         "answer tags": f"<answer>\n{PROGRAM}</answer>",
         "code tags": f"Go. \n<code>{PROGRAM}</code>",
         "a fence in answer tags": f"<think>a\n{fence(DRAFT)}<answer>\n{fence(PROGRAM)}</answer>",
@@ -332,6 +343,10 @@ def test_the_part_for_a_script_of_its_own_is_left_out() -> None:
         (json.dumps({"WEIGHTS": {"v": 2.0}, "code": WEIGHTLESS}), "WEIGHTS outside of the fenced block"),
         (fence('{"v": 2.0}', "json") + fence(WEIGHTLESS), "a dict of numbers in a block of its own"),
         (f"A draft:\n{fence(PROGRAM)}The final program:\n{fence(WEIGHTLESS)}", "WEIGHTS in another block"),
+        (fence("[weights]\nv = 2.0", "toml") + fence(WEIGHTLESS), "weights in a block of its own"),
+        (fence("weights:\n  v: 2.0", "yaml") + fence(WEIGHTLESS), "weights in a block of its own"),
+        (fence('{"WEIGHTS": {"v": 2.0}}', "json") + fence(WEIGHTLESS), "weights in a block of its own"),
+        ('WEIGHTS: {"v": 2}\n\n' + fence(WEIGHTLESS), "WEIGHTS outside of the fenced block"),
         (fence("K = 1") + fence("K = 2") + fence("def reward(after):\n    return {'v': K * after.v}"), "defines K in"),
     ],
 )
@@ -402,3 +417,22 @@ def test_a_hostile_answer_is_read_in_linear_time(unit: str) -> None:
         return time.process_time() - started
 
     assert measure(400_000) < 20 * max(measure(100_000), 0.005)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (fence(PROGRAM.replace("\n", "\\n")), "escaped"),
+        (fence("".join(f"{n} {line}\n" for n, line in enumerate(PROGRAM.splitlines(), 1))), "begins with a number"),
+        (fence("".join(f"+{line}\n" for line in PROGRAM.splitlines()), "diff"), "diff"),
+        (fence("class R:\n    def reward(self, after):\n        return {}\n"), "inside of another statement"),
+        (fence("reward = lambda after: {'v': after.v}"), "lambda"),
+        (fence(PROGRAM.replace("def reward", "def\u200b reward")), "invisible"),
+        (fence(PROGRAM.replace("reward(after)", "reward\uff08after)")), "full-width"),
+        (fence(PROGRAM.replace("reward", "compute_reward")), "it defines 'compute_reward'"),
+    ],
+)
+def test_a_form_that_comes_near_to_a_program_is_named(answer: str, reason: str) -> None:
+    parsed = parse_answer(answer)
+    assert parsed.source is None
+    assert reason in str(parsed.problem)

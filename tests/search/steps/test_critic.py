@@ -465,3 +465,27 @@ def test_a_text_has_a_largest_size(recording: Path):
     assert [finding.message for finding in verdict.findings] == [
         "the program has 120,000 characters; at most 50,000 are allowed"
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("WEIGHTS = {'a': 3}\ndef reward(after):\n    return {'a': WEIGHTS['a'] * after.height}", "weights-applied"),
+        (
+            "WEIGHTS = {'a': 3}\ndef reward(after):\n    return {k: w * after.height for k, w in WEIGHTS.items()}",
+            "weights-applied",
+        ),
+        ("weights = {'a': 3}\ndef reward(after):\n    return {'a': after.height}", "unread-weights"),
+        ("SCALES = {'a': -3.5}\ndef reward(after):\n    return {'a': after.height}", "unread-weights"),
+        ("from numpy import *\ndef reward(after):\n    return {'a': after.height}", "import"),
+    ],
+)
+def test_weights_that_count_twice_or_not_at_all_are_found(source: str, code: str) -> None:
+    assert [finding.code for finding in check_source(source, SIGNALS)[1]] == [code]
+
+
+def test_a_dict_of_numbers_that_is_read_is_no_fault() -> None:
+    source = "SCALES = {'a': 3}\ndef reward(after):\n    return {'a': after.height / SCALES['a']}"
+    assert check_source(source, SIGNALS)[1] == []
+    named = "WEIGHTS = {'a': 3}\ndef reward(after):\n    return {name: after.height for name in WEIGHTS}"
+    assert check_source(named, SIGNALS)[1] == []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes.paths import make_folder
 from fakes.scripted_model import Script
 
 from rewardsmith.contract.errors import BudgetExhausted, ModelRefused
@@ -79,7 +80,7 @@ def trained(tmp_path: Path) -> tuple[Candidate, list[Path], Run]:
         start = {"speed": np.array(0.0), "tilt": np.zeros(2), "height": np.array(1.0)}
         rollouts.append(Rollout(signals, start, np.zeros((length, 1)), index % 2 == 0))
         episodes.append(Episode(index, fitness, length, terminated=index % 2 == 0))
-    folder = run.make_folder("candidates", "g0c02", "eval-s0")
+    folder = make_folder(run.path, "candidates", "g0c02", "eval-s0")
     EpisodeFile.in_folder(folder).write(rollouts)
     evaluation = Evaluation("ok", tuple(episodes), 6.0, 0.1)
     found = Candidate("g0c02", 0, 2, Proposal(SOURCE, "test"), "ok", evaluations=(evaluation,), fitness=6.0)

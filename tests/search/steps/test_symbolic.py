@@ -10,7 +10,7 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
-from rewardsmith.contract import reward_program
+from rewardsmith.contract import program_edits, reward_program
 from rewardsmith.contract.records import (
     Brief,
     Candidate,
@@ -188,7 +188,7 @@ def test_a_parent_that_cannot_be_split_has_its_weights_changed():
     for child in children:
         weight = reward_program.parse_program(child.source).weights["speed"]
         assert weight != 2.0
-        assert reward_program.replace_weights(child.source, {"speed": 2.0}) == dedent(BRANCHING)
+        assert program_edits.replace_weights(child.source, {"speed": 2.0}) == dedent(BRANCHING)
 
 
 def test_weights_are_written_into_a_text_that_has_none():

@@ -17,7 +17,7 @@ from rewardsmith.contract.signal_source import parse
 from rewardsmith.report.export.exporter import export_program
 from rewardsmith.worker import evaluate, probe
 from rewardsmith.worker.envs import generic
-from rewardsmith.worker.envs.catalogue import list_signals, survey_environment
+from rewardsmith.worker.envs.catalogue import survey_environment
 from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.training import train
 
@@ -48,7 +48,7 @@ def trained(name: str, folder, program: str | None = PROGRAM, **settings: Any):
 
 
 def test_the_entries_of_a_nested_observation_keep_their_names_shapes_and_meanings():
-    signals = {signal.name: signal for signal in list_signals(spec("Docking"))}
+    signals = {signal.name: signal for signal in survey_environment(spec("Docking")).signals}
     assert {name: signal.shape for name, signal in signals.items()} == {
         "ship": (4,),
         "ship_docked": (2,),
@@ -81,8 +81,8 @@ def test_the_entries_of_a_nested_observation_are_read_from_their_places(tmp_path
 
 
 def test_an_environment_of_another_package_gets_no_names_of_gymnasium_s():
-    assert [signal.name for signal in list_signals(spec("LunarLander"))] == ["obs", "spread"]
-    assert list_signals(EnvSpec("CartPole-v1"))[0].name == "cart_position"
+    assert [signal.name for signal in survey_environment(spec("LunarLander")).signals] == ["obs", "spread"]
+    assert survey_environment(EnvSpec("CartPole-v1")).signals[0].name == "cart_position"
 
 
 # ---------------------------------------------------------------- info
@@ -134,7 +134,7 @@ def test_a_fitness_that_names_such_an_entry_fails_with_the_entry_s_name(tmp_path
 
 
 def test_lists_and_small_numbers_of_numpy_are_numbers():
-    shapes = {signal.name: signal.shape for signal in list_signals(spec("ListInfo"))}
+    shapes = {signal.name: signal.shape for signal in survey_environment(spec("ListInfo")).signals}
     assert shapes == {"obs": (4,), "position": (2,), "f32": (), "tally": ()}
 
 
@@ -317,7 +317,7 @@ def test_a_card_s_signal_that_copies_the_reward_stays_with_a_remark(tmp_path):
 )
 def test_an_exported_reward_pays_what_training_pays_over_several_episodes(name, expression, signal, tmp_path):
     names = signal.split()
-    catalogue = (*list_signals(spec(name)), Signal("ttc", (), "1", "time", "info[ttc]"))
+    catalogue = (*survey_environment(spec(name)).signals, Signal("ttc", (), "1", "time", "info[ttc]"))
     program = parse_program(f"def reward(before, after):\n    return {{'it': {expression}}}\n")
     module = types.ModuleType("exported")
     exec(export_program(program, catalogue, spec(name)), module.__dict__)

@@ -16,7 +16,7 @@ from rewardsmith.report.export.exporter import export_program, spell_make_call
 from rewardsmith.spec.class_docs import describe_class
 from rewardsmith.spec.new_card import render_card
 from rewardsmith.worker import probe
-from rewardsmith.worker.envs.catalogue import list_signals, survey_environment
+from rewardsmith.worker.envs.catalogue import survey_environment
 from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.open_env import open_env
 from rewardsmith.worker.training import train
@@ -68,7 +68,7 @@ def test_a_part_whose_path_tells_the_reward_is_privileged():
 
 def test_nested_parts_are_read_in_training_and_in_an_exported_file_alike():
     env_spec = spec("NestedInfo")
-    signals = list_signals(env_spec)
+    signals = survey_environment(env_spec).signals
     names = ("ship_fuel", "ship_place", "pair_1", "side", "ship_fuel_max")
     env = make_envs(env_spec, 1, names)
     env.reset((3,))
@@ -115,11 +115,11 @@ def test_named_columns_of_an_observation_are_signals_with_the_numbers_of_every_r
     values = env.layout.unpack_signals(env.step(np.zeros((1, 1))).after)
     np.testing.assert_array_equal(values["x"][0], np.arange(12.0).reshape(4, 3)[:, 1] + 1)
     assert "Rows of things around the point" in survey_environment(spec("Rows")).about
-    assert [signal.name for signal in list_signals(spec("OtherCount"))] == ["obs", "spread"]
+    assert [signal.name for signal in survey_environment(spec("OtherCount")).signals] == ["obs", "spread"]
 
 
 def test_bounds_that_differ_are_said_one_by_one():
-    assert list_signals(spec("Bounded"))[0].meaning.endswith("between [-9, 0, -1, -1] and [9, inf, 1, 1]")
+    assert survey_environment(spec("Bounded")).signals[0].meaning.endswith("between [-9, 0, -1, -1] and [9, inf, 1, 1]")
 
 
 def test_what_a_class_says_about_its_reward_stays_out_of_card_and_prompt(tmp_path):
@@ -192,7 +192,7 @@ def test_a_wrapper_of_a_card_acts_in_training_and_in_the_exported_file():
     np.testing.assert_allclose(env.reset((1, 2)), 10.0 * plain.reset((1, 2)))
     program = parse_program("def reward(after):\n    return {'a': after.obs[:, 0]}\n")
     space: dict[str, Any] = {}
-    exec(compile(export_program(program, list_signals(env_spec), env_spec), "exported", "exec"), space)
+    exec(compile(export_program(program, survey_environment(env_spec).signals, env_spec), "exported", "exec"), space)
     theirs = space["make"]()
     assert theirs.reset(seed=1)[0] == pytest.approx(10.0 * plain.read_signals()[0])
     assert spell_make_call(env_spec) == f"{FAKES}.Scaled(gymnasium.make('foreign/Point-v0'), scale=10.0)"
@@ -200,7 +200,7 @@ def test_a_wrapper_of_a_card_acts_in_training_and_in_the_exported_file():
 
 def test_a_wrapped_environment_of_gymnasium_keeps_no_names_that_the_wrapper_may_have_changed():
     wrapped = EnvSpec("CartPole-v1", wrappers=(EnvWrapper(f"{FAKES}:Scaled"),))
-    assert [signal.name for signal in list_signals(wrapped)] == ["obs"]
+    assert [signal.name for signal in survey_environment(wrapped).signals] == ["obs"]
     hopper = EnvSpec("Hopper-v5", wrappers=(EnvWrapper(f"{FAKES}:Scaled"),))
     assert not probe_is_batched(hopper)
 

@@ -11,7 +11,7 @@ from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import EnvSpec, EvaluateJob, ProbeJob, Signal, TrainJob
 from rewardsmith.contract.reward_program import parse_program
 from rewardsmith.worker import evaluate, probe
-from rewardsmith.worker.envs.catalogue import list_signals, survey_environment
+from rewardsmith.worker.envs.catalogue import survey_environment
 from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.training import reward_scoring
 
@@ -130,7 +130,7 @@ def test_a_failed_measurement_s_cause_does_not_quote_the_fitness(reaching, tmp_p
 
 def test_no_catalogue_offers_what_its_environment_pays(reaching):
     assert not {"success", "environment_reward", "reward_near"} & {
-        signal.name for signal in list_signals(EnvSpec(reaching))
+        signal.name for signal in survey_environment(EnvSpec(reaching)).signals
     }
 
 

@@ -351,7 +351,7 @@ SERVOS_IN_DEGREES = (
         ({}, {"end": "hight < 1"}, "no signal 'hight'; near it: height"),
         ({}, {"end": "mean(height) < 1"}, r"mean\(\) looks along an episode"),
         ({}, {"start_ranges": {"rare": [0, 1]}}, "start_ranges names no joint 'rare'; there are root, front, rear"),
-        ({}, {"start_ranges": {"root": [0, 1]}}, "its coordinates root.x, root.y, root.z, root.yaw"),
+        ({}, {"start_ranges": {"root": [0, 1]}}, "the coordinates root.x, root.y, root.z, root.yaw can be drawn"),
         ({}, {"control_hz": 500}, "more actions than the physics has steps"),
         ({"free": '<freejoint name="root"/><site name="a"/>', "actuators": "<actuator><oops/></actuator>"}, {}, "oops"),
         ({"world": '<body name="front"/>'}, {}, "repeated name 'front' in body"),

@@ -16,7 +16,7 @@ from rewardsmith.contract.reward_program import parse_program
 from rewardsmith.report.export.exporter import export_program
 from rewardsmith.worker import evaluate, probe
 from rewardsmith.worker.envs.base import ActionSpec
-from rewardsmith.worker.envs.catalogue import list_signals
+from rewardsmith.worker.envs.catalogue import survey_environment
 from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.training import train
 
@@ -152,7 +152,7 @@ def test_observations_that_cannot_be_trained_say_why(name):
 
 
 def test_the_parts_of_a_tuple_are_signals():
-    shapes = {signal.name: signal.shape for signal in list_signals(echo(observation="tuple"))}
+    shapes = {signal.name: signal.shape for signal in survey_environment(echo(observation="tuple")).signals}
     assert shapes["part_0"] == (2,)
     assert shapes["part_1"] == (3,)
 

@@ -145,6 +145,7 @@ def test_settings_at_their_default_leave_the_task_s_own_and_others_replace_them(
     [
         (TrainSettings(trainer="sac"), None, "trained by rsl_rl's PPO alone"),
         (TrainSettings(observation=("angle",)), None, "a policy observes what the task gives it"),
+        (TrainSettings(blend="barfi"), None, "training.blend = 'barfi' is not for tasks of mjlab"),
         (
             TrainSettings(),
             parse_program('OBSERVATION = ["angle"]\ndef reward(after):\n    return {"x": after.angle}\n'),

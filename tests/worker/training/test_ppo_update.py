@@ -13,7 +13,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 
 from rewardsmith.worker.training.fast_ppo import FastPPO, find_supported_shape, flatten_rollout, pair_parameters
-from rewardsmith.worker.training.ppo_update import Coefficients, PPOUpdate
+from rewardsmith.worker.training.minibatches import Coefficients
+from rewardsmith.worker.training.ppo_update import PPOUpdate
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size of:UserWarning")
 

@@ -9,7 +9,7 @@ from fakes.paths import REWARDS
 
 from rewardsmith.contract.env_families import is_family_installed
 from rewardsmith.contract.records import EvaluateJob, TrainJob, TrainSettings, load
-from rewardsmith.contract.reward_program import load_reward
+from rewardsmith.contract.reward_files import load_reward
 from rewardsmith.spec.task_cards import load_task
 from rewardsmith.worker import evaluate
 

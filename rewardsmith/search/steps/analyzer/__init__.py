@@ -67,7 +67,7 @@ class Analyzer:
         Args:
             candidate: a program with its trainings and evaluations.
             folders: of its evaluations, in their order.
-            reads: whether somebody is told what a model makes of the episodes; nobody is after the last generation.
+            reads: whether a later prompt uses a model's reading of the episodes; not after the last generation.
 
         Raises:
             SandboxUnavailable: if reward programs cannot be sealed on this machine.
@@ -107,13 +107,13 @@ def write_reflection(
     reading: EpisodeReading | None = None,
     context: ReflectionContext | None = None,
 ) -> Reflection:
-    """Write what helped and what failed, where and why.
+    """Write the reflection on a candidate: what helped, what failed, and why.
 
     Args:
         candidate: a program with its trainings and evaluations.
         folders: of its evaluations, in their order, with the recorded episodes. One that is missing is passed over.
-        reading: what a model made of the episodes; None where none was asked.
-        context: the card's signals, the probe and what was measured of the terms; None where nothing is known.
+        reading: a model's reading of the episodes; None if none was asked.
+        context: the card's signals, the probe and the use of the terms; None if nothing is known.
     """
     context = context or ReflectionContext()
     curves = read_curves(candidate.trainings)

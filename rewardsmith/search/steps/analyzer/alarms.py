@@ -24,13 +24,13 @@ CONSTANT_RANGE = 0.01
 MINOR_SHARE, MAJOR_SHARE = 0.5, 0.8
 """A term that grows from below the one to above the other part of the total's size has taken over."""
 PINNED_SHARE = 0.2
-"""Part of the total's size below which a term at its bound is no matter."""
+"""Part of the total's size below which a term at its bound raises no alarm."""
 PINNED_RANGE = 0.03
 """Part of the range under random actions within which a term is at its bound."""
 LEAST_POINTS = 4
-"""Fewer points show no trend."""
+"""Smallest number of points of a trend."""
 STUCK = 1e-6
-"""Size of fitness below which it has not left 0."""
+"""Size of fitness below which it counts as 0."""
 IDLE_ACTION = 0.05
 """Root mean square of actions, in units of half their range, below which a policy does next to nothing."""
 
@@ -108,9 +108,10 @@ def _find_diverging_return(curves: TrainingCurves) -> str | None:
 def _find_falling_return(curves: TrainingCurves) -> str | None:
     """Return an alarm where the program's own return falls over training: it is not learnt from.
 
-    Where terms are held at limits the goal may have to give way to them.
+    Where terms are held at limits the goal may have to give way to them, and where weights are learned the return under
+    the program's own is not what the policy is trained on.
     """
-    if curves.multipliers:
+    if curves.multipliers or curves.has_learned_weights:
         return None
     if relative_trend(curves.reward) > -RISES or relative_trend(curves.fitness) > FLAT:
         return None

@@ -28,11 +28,11 @@ NEAR_ZERO = 1e-9
 
 @dataclass(frozen=True)
 class EpisodeSummary:
-    """All evaluated episodes of a candidate; None where there are none."""
+    """All evaluated episodes of a candidate; None if there are none."""
 
     count: int
     terminated: int
-    """How many ended before the time limit."""
+    """Number of episodes that ended before the time limit."""
     length: float | None
     """Mean length in environment steps."""
     shortest: int | None
@@ -69,7 +69,7 @@ class TermUse:
     """Share of the steps in which it was at the least value that it had, where that is not 0."""
 
     def describe(self) -> str:
-        """Return what is remarkable of it; "" where nothing is."""
+        """Return the shares of 20 % or more in words; "" without one."""
         edges = (("0", self.zero), ("at its greatest value", self.top), ("at its least value", self.bottom))
         return ", ".join(
             f"{what} in {share:.0%} of the steps".replace("%", " %") for what, share in edges if share >= 0.2

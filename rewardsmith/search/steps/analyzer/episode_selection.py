@@ -9,7 +9,8 @@ from pathlib import Path
 from rewardsmith.contract.records import Episode, Evaluation, Limits, Probe
 from rewardsmith.contract.reward_program import Array, RewardProgram
 from rewardsmith.executors.episode_steps import select_telling_steps
-from rewardsmith.sandbox.recorded import EpisodeFile, RecordedScores
+from rewardsmith.sandbox.recorded import EpisodeFile
+from rewardsmith.sandbox.recorded_scores import RecordedScores
 from rewardsmith.search.steps.analyzer.trajectory_tables import read_table_columns
 
 FAILURE, NEAR, DECEPTIVE = "failure", "near-success", "well paid, badly done"
@@ -29,7 +30,7 @@ class ScoredEpisode:
     paid: Mapping[str, Array]
     """"reward", and "reward[<term>]" for each weighted term, to (T,); empty where it could not be scored."""
     folder: Path | None = None
-    """Of the evaluation that ran it."""
+    """Folder of the evaluation that ran it."""
 
     @property
     def earned(self) -> float | None:
@@ -37,14 +38,14 @@ class ScoredEpisode:
         return float(self.paid["reward"].sum()) if self.paid else None
 
     def select_steps(self, most: int) -> list[int]:
-        """Return the steps that tell the most, at most so many; see `select_telling_steps`."""
+        """Return the most informative steps, at most `most`; see `select_telling_steps`."""
         return select_telling_steps(self.episode, self.signals, self.paid.get("reward"), most)
 
 
 def score_episodes(
     program: RewardProgram, evaluations: Sequence[Evaluation], folders: Sequence[Path], probe: Probe, limits: Limits
 ) -> list[ScoredEpisode]:
-    """Read every recorded episode of a candidate, and score it again.
+    """Read every recorded episode of a candidate, and score it with the program.
 
     Args:
         program: the candidate's.
@@ -80,7 +81,7 @@ def _weighted_rewards(program: RewardProgram, scores: RecordedScores) -> dict[st
 
 
 def select_informative(scored: Sequence[ScoredEpisode]) -> dict[str, ScoredEpisode]:
-    """Return the episodes that tell the most, by the reason why each is shown: different ones, in the order above.
+    """Return the most informative episodes, by the reason why each is shown: different ones, in the order above.
 
     The failure has the lowest fitness. The near-success is the best of those in the lower half of the range: it almost
     did what the best ones do. The deceptive one has a high rank by its reward and a low rank by fitness. Of episodes

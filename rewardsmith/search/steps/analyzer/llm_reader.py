@@ -168,7 +168,7 @@ def _describe_claim(claim: Claim) -> str:
 
 
 def _render_table(name: str, reason: str, scored: ScoredEpisode) -> str:
-    """Return an episode as text: a heading, then its signals and rewards at the steps that tell the most."""
+    """Return an episode as text: a heading, then its signals and rewards at the most informative steps."""
     # The heading.
     episode = scored.episode
     end = "ended by the environment's rule" if episode.terminated else "ran to the time limit"

@@ -16,7 +16,7 @@ class TermCurve:
 
     name: str
     values: tuple[float | None, ...]
-    """At most `POINTS`, evenly spaced, the first and the last included; None where no episode ended."""
+    """At most `POINTS` values, evenly spaced, the first and the last included; None where no episode ended."""
 
     @property
     def known(self) -> tuple[float, ...]:
@@ -67,6 +67,8 @@ class TrainingCurves:
     """Mean episode length in environment steps."""
     multipliers: tuple[TermCurve, ...] = ()
     """Lagrange multipliers, by the limit that each holds: "effort <= 0.3"; empty without constraints."""
+    has_learned_weights: bool = False
+    """Whether the policy was trained under other weights than the program's."""
 
 
 def read_curves(trainings: Sequence[Training]) -> TrainingCurves:
@@ -86,6 +88,7 @@ def read_curves(trainings: Sequence[Training]) -> TrainingCurves:
         fitness=_average("fitness while training", groups, lambda point: point.fitness),
         length=_average("episode length", groups, lambda point: point.length),
         multipliers=tuple(_average(limit, groups, _read_multiplier(limit)) for limit in limits),
+        has_learned_weights=any(point.weights for curve in curves for point in curve),
     )
 
 

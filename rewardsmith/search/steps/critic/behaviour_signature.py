@@ -20,7 +20,8 @@ from rewardsmith.contract.errors import ProgramError, RewardFailed
 from rewardsmith.contract.records import Limits, Probe
 from rewardsmith.contract.reward_program import STATES, Array, Transitions
 from rewardsmith.sandbox import open_process
-from rewardsmith.sandbox.recorded import RecordedTransitions, TransitionFile, build_layout, score_recording
+from rewardsmith.sandbox.recorded import TransitionFile
+from rewardsmith.sandbox.recorded_scores import RecordedTransitions, build_layout, score_recording
 from rewardsmith.search.steps.critic import starc
 from rewardsmith.search.storage import Run
 

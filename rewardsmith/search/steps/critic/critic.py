@@ -91,7 +91,7 @@ def is_trainable(candidate: Candidate) -> bool:
 
 
 def find_trainable(tried: Sequence[Candidate]) -> Candidate | None:
-    """Return the last of these programs that can be trained as it is; None where none can."""
+    """Return the last of these programs that can be trained as it is; None if none can."""
     return next((candidate for candidate in reversed(tried) if is_trainable(candidate)), None)
 
 
@@ -108,6 +108,6 @@ def _accept_unchanged(unchanged: Sequence[Candidate]) -> Verdict:
 
 
 def _drop_balance_findings(verdict: Verdict) -> Verdict:
-    """Drop what is said of the balance of terms, where the weights are fixed and terms are signs."""
+    """Drop the findings about the balance of terms, where the weights are fixed and terms are signs."""
     kept = tuple(finding for finding in verdict.findings if finding.code != "drowning-term")
     return replace(verdict, findings=kept)

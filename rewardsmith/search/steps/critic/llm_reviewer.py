@@ -129,7 +129,7 @@ def _build_finding(finding: ReviewFinding, severity: Literal["objection", "warni
 
 
 def _find_contradiction(source: str, trial_scoring: TrialScoring | None, review: ReviewAnswer) -> str | None:
-    """Return what a review says that cannot be, a line that does not exist for instance; None where nothing is."""
+    """Return a claim of a review that cannot be true, such as a line that does not exist; None without one."""
     if review.verdict == "revise" and not review.findings:
         return 'the verdict is "revise", but there is no finding'
     line_count = source.rstrip().count("\n") + 1

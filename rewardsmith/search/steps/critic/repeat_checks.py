@@ -17,7 +17,7 @@ from rewardsmith.contract.errors import RewardFailed
 from rewardsmith.contract.records import Finding
 from rewardsmith.contract.reward_program import RewardProgram
 from rewardsmith.sandbox import RewardProcess
-from rewardsmith.sandbox.recorded import Indices, RecordedScores, RecordedTransitions, score_recording
+from rewardsmith.sandbox.recorded_scores import Indices, RecordedScores, RecordedTransitions, score_recording
 from rewardsmith.sandbox.reference_scores import find_different_term
 from rewardsmith.search.steps.critic.source_lines import find_term_line
 
@@ -123,7 +123,7 @@ def _draw_size(rng: np.random.Generator, most: int) -> int:
 
 
 def _score_part(process: RewardProcess, part: RecordedTransitions) -> RecordedScores:
-    """Score a part alone; a failure says that it is one of a smaller call."""
+    """Score a part alone; the message of a failure says that the call was a smaller one."""
     try:
         return score_recording(process, part)
     except RewardFailed as failure:

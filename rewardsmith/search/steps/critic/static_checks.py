@@ -14,7 +14,7 @@ from rewardsmith.contract.errors import ProgramError
 from rewardsmith.contract.findings import MAX_PER_CODE, count_others, limit_findings
 from rewardsmith.contract.observation import DECLARATION, find_observation_fault
 from rewardsmith.contract.records import Finding, Signal
-from rewardsmith.contract.reward_program import ARGUMENTS, STATES, RewardProgram, parse_program
+from rewardsmith.contract.reward_program import ARGUMENTS, DECLARATIONS, STATES, RewardProgram, parse_program
 from rewardsmith.contract.state_reads import find_state_parameters, find_state_reads
 
 IMPORTABLE = ("numpy", "math", "numpy.linalg", "numpy.fft", "numpy.polynomial", "__future__", "typing")
@@ -145,7 +145,10 @@ def _check_imports(text: _ParsedText) -> Iterator[Finding]:
 
 def _check_numpy_imports(node: ast.ImportFrom) -> Iterator[Finding]:
     for alias in node.names:
-        if node.module == "numpy" and alias.name in NUMPY_MISFITS:
+        if node.module == "numpy" and alias.name == "*":
+            message = "from numpy import *: name what is needed, or write np.<function>; np is there without an import"
+            yield Finding("import", message, line=node.lineno)
+        elif node.module == "numpy" and alias.name in NUMPY_MISFITS:
             yield Finding("forbidden-name", f"numpy.{alias.name}: {NUMPY_MISFITS[alias.name]}", line=node.lineno)
 
 
@@ -324,7 +327,7 @@ def _check_argument(text: _ParsedText, node: ast.Name) -> Iterator[Finding]:
 
 
 def _reads_signal(text: _ParsedText, node: ast.Name) -> bool:
-    """Return whether a state stands before a dot, or goes to a function of the program."""
+    """Return whether a state is used before a dot, or passed to a function of the program."""
     parent = text.find_parent(node)
     if isinstance(parent, ast.keyword):
         parent = text.find_parent(parent)
@@ -366,11 +369,49 @@ def _check_memory(text: _ParsedText) -> Iterator[Finding]:
 
 
 def _check_weights(text: _ParsedText) -> Iterator[Finding]:
-    """Find terms that a weight of 0 switches off."""
+    """Find weights that would count twice or not at all, and terms that a weight of 0 switches off."""
     for name, weight in (text.program.weights if text.program else {}).items():
         if weight == 0.0:
             message = f"the weight of {name!r} is 0: the term does nothing; drop it or give it a weight"
             yield Finding("weight-zero", message, "warning")
+    if "WEIGHTS" in text.globals:
+        yield from _find_applied_weights(text)
+    else:
+        yield from _find_misnamed_weights(text)
+
+
+def _find_applied_weights(text: _ParsedText) -> Iterator[Finding]:
+    """Find values of WEIGHTS that a function reads: the total is weighted outside of the program."""
+    for function in text.functions.values():
+        for node in ast.walk(function):
+            reads_value = isinstance(node, ast.Subscript) or (
+                isinstance(node, ast.Attribute) and node.attr in ("get", "items", "values")
+            )
+            if reads_value and isinstance(node.value, ast.Name) and node.value.id == "WEIGHTS":  # type: ignore[attr-defined]
+                message = (
+                    "the values of WEIGHTS are used in a function: each term is weighted once more outside of the "
+                    "program; return the terms without their weights"
+                )
+                yield Finding("weights-applied", message, line=node.lineno)  # type: ignore[attr-defined]
+
+
+def _find_misnamed_weights(text: _ParsedText) -> Iterator[Finding]:
+    """Find a dict of numbers at the top level that nothing reads, in a program without WEIGHTS."""
+    read = {node.id for node in text.nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    for node in text.tree.body:
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Dict):
+            continue
+        for target in node.targets:
+            if isinstance(target, ast.Name) and target.id not in {*read, *DECLARATIONS} and _holds_numbers(node.value):
+                message = f"{target.id} is a dict of numbers that nothing reads; if these are weights, call it WEIGHTS"
+                yield Finding("unread-weights", message, line=node.lineno)
+
+
+def _holds_numbers(literal: ast.Dict) -> bool:
+    """Return whether a dict's values are plain numbers, at least one."""
+    values = [value.operand if isinstance(value, ast.UnaryOp) else value for value in literal.values]
+    numbers = [value.value for value in values if isinstance(value, ast.Constant)]
+    return bool(values) and len(numbers) == len(values) and all(type(number) in (int, float) for number in numbers)
 
 
 CHECKS: tuple[Callable[[_ParsedText], Iterator[Finding]], ...] = (

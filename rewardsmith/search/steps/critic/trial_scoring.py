@@ -18,13 +18,8 @@ from rewardsmith.contract.findings import MAX_PER_CODE, count_others, limit_find
 from rewardsmith.contract.records import Finding, Limits, Probe, TermStats, TrialScoring
 from rewardsmith.contract.reward_program import RewardProgram
 from rewardsmith.sandbox import RewardProcess, open_process
-from rewardsmith.sandbox.recorded import (
-    RecordedScores,
-    RecordedTransitions,
-    TransitionFile,
-    build_layout,
-    score_recording,
-)
+from rewardsmith.sandbox.recorded import TransitionFile
+from rewardsmith.sandbox.recorded_scores import RecordedScores, RecordedTransitions, build_layout, score_recording
 from rewardsmith.sandbox.reference_scores import choose_sample
 from rewardsmith.search.steps.critic.repeat_checks import build_absence_finding, find_other_scores
 from rewardsmith.search.steps.critic.source_lines import find_failure_line

@@ -1,4 +1,4 @@
-"""Pieces of code in a model's answer: fenced blocks, code without fences, and code wrapped in JSON.
+"""Pieces of code in a model's answer: fenced blocks, and code without fences.
 
 Each is parsed once; nothing is executed.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import json
 import re
 import textwrap
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from rewardsmith.contract import python_ast
 from rewardsmith.contract.reward_program import ARGUMENTS, MAX_SOURCE_CHARS
 from rewardsmith.llm import fences
 
-DECLARATIONS = ("WEIGHTS", "MEMORY", "OBSERVATION")
 PROVIDED_NAMES = {*dir(builtins), *ARGUMENTS, "np", "math", "shaping"}
 """Names that a program has without defining them."""
 
@@ -31,7 +29,8 @@ _CODE_LINE = re.compile(
 _BARE_START = re.compile(r"^(?:>>> )?[ \t]*(?:def[ \t]+\w+[ \t]*\(|(?:WEIGHTS|MEMORY)\b[^=\n]{0,80}=)", re.MULTILINE)
 _PROMPT = re.compile(r"^(?:>>>|\.\.\.)(?: |$)", re.MULTILINE)
 _TAG_LINE = re.compile(
-    r"^[ \t]*</?(?:code|pre|program|python|answer|response|solution|reward|reward_program)\b[^<>\n]{0,80}>[ \t]*",
+    r"^[ \t]*(?:(?:</?(?:code|pre|program|python|answer|response|solution|reward|reward_program|tool_call|function"
+    r"|parameter|invoke)\b[^<>\n]{0,80}>|<!\[CDATA\[|\]\]>)[ \t]*)+",
     re.IGNORECASE | re.MULTILINE,
 )
 _WORTH_PARSING = re.compile(r"=|\b(?:def|import|WEIGHTS|MEMORY)\b")
@@ -144,43 +143,6 @@ def _blank_fenced_blocks(text: str) -> str:
         parts.append(text[position : block.start])
         position = block.end
     return _BREAK.join([*parts, text[position:]])
-
-
-def read_json_block(text: str, functions: tuple[str, ...]) -> tuple[list[CodeBlock], str] | None:
-    """Read a text that is one JSON object: its texts with a program, and its other texts as words.
-
-    Returns:
-        None where the text is no such object, or none of its texts has a program.
-    """
-    text = text.strip()
-    if not text.startswith("{") or not text.endswith("}"):
-        return None
-    try:
-        values = json.loads(text, strict=False)
-    except (ValueError, RecursionError):
-        return None
-
-    blocks: list[CodeBlock] = []
-    words: list[str] = []
-    for key, value in values.items():
-        if key in DECLARATIONS:
-            words.append(f"{key} = {value}")
-        elif isinstance(value, dict):
-            blocks.append(CodeBlock(json.dumps(value), None))
-        elif isinstance(value, str):
-            value_blocks, value_words = _read_json_text(value.replace("\r\n", "\n"), functions)
-            blocks += value_blocks
-            words.append(value_words)
-    return (blocks, "\n".join(words)) if any(block.defines(functions) for block in blocks) else None
-
-
-def _read_json_text(text: str, functions: tuple[str, ...]) -> tuple[list[CodeBlock], str]:
-    """Read a text of a JSON object: its fenced blocks, the program that it is as a whole, or words."""
-    blocks, words = read_fenced_blocks(text)
-    if blocks:
-        return blocks, words
-    whole = build_block((textwrap.dedent(text),))
-    return ([whole], "") if whole.tree is not None or whole.defines(functions) else ([], text)
 
 
 def list_free_names(tree: ast.AST, *, at_once: bool = False) -> set[str]:

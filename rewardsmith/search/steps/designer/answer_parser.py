@@ -1,12 +1,12 @@
-"""Parser of a model's answer: takes the program out of it, exactly as it stands there, or says why not.
+"""Parser of a model's answer: extracts the program exactly as written, or says why there is none.
 
-`llm.thoughts` drops what a model thinks, `answer_blocks` reads the pieces of code, `join_blocks` makes a program of
-them. Nothing is executed; whether the program keeps the contract is checked by the critic. The rules:
+`llm.thoughts` drops what a model thinks, `answer_blocks` and `json_blocks` read the pieces of code, `join_blocks` makes
+a program of them. Nothing is executed; whether the program keeps the contract is checked by the critic. The rules:
 
 - Thoughts never count. Only where an answer holds nothing else, and a thought was opened and never closed although the
   model stopped by itself, its last whole program counts.
 - Fenced blocks come before code without fences. Code without fences is the run of code lines around a function or a
-  declaration. An answer or a block that is one JSON object is read in its texts.
+  declaration. An answer or a block that is JSON, and the arguments of a call of a tool, are read in their texts.
 - A program is a block that defines the function. Of several, equal ones count once, and one that the answer calls a
   draft or an alternative gives way. The one that is introduced as the final or complete one counts, or the one that has
   all statements of the others. Where several remain, or the last one is no Python, the answer is unclear.
@@ -27,16 +27,16 @@ from dataclasses import dataclass
 
 from rewardsmith.contract import python_ast
 from rewardsmith.contract.reward_program import MAX_SOURCE_CHARS
-from rewardsmith.llm import fences
 from rewardsmith.llm.thoughts import SplitText, split_thoughts
 from rewardsmith.search.steps.designer.answer_blocks import (
     CodeBlock,
     UnclearAnswer,
     read_bare_blocks,
     read_fenced_blocks,
-    read_json_block,
 )
 from rewardsmith.search.steps.designer.join_blocks import assemble_source
+from rewardsmith.search.steps.designer.json_blocks import find_json_blocks, read_json_block
+from rewardsmith.search.steps.designer.program_absence import describe_absence
 
 MAX_RATIONALE_CHARS = 2000
 MAX_ANSWER_CHARS = 16 * 2**20
@@ -82,17 +82,8 @@ def parse_answer(text: str, *, cut_off: bool = False, functions: tuple[str, ...]
         return ParsedAnswer(None, _shorten_rationale(split.answer), problem)
 
 
-def format_function_names(functions: tuple[str, ...]) -> str:
-    """Return the names of functions for a prompt.
-
-    >>> format_function_names(("sparse", "dense"))
-    '`sparse` and `dense`'
-    """
-    return " and ".join(f"`{name}`" for name in functions)
-
-
 def _parse_split_text(split: SplitText, cut_off: bool, functions: tuple[str, ...]) -> ParsedAnswer:
-    """Return the program of what a model says; of what it thinks only where it says nothing else.
+    """Return the program of a model's answer; of its thoughts only if there is nothing else.
 
     Raises:
         UnclearAnswer: if it is not certain which program is meant.
@@ -112,7 +103,7 @@ def _parse_split_text(split: SplitText, cut_off: bool, functions: tuple[str, ...
             kept = [block for block in whole if block is programs[-1] or not block.defines(functions)]
             return _build_answer(kept, thought_words, functions, cut_off)
 
-    problem = _describe_absence(split.answer, cut_off, functions)
+    problem = describe_absence(split.answer, cut_off, functions)
     return ParsedAnswer(None, _shorten_rationale(words), problem)
 
 
@@ -124,12 +115,15 @@ def _read_blocks(text: str, functions: tuple[str, ...]) -> tuple[list[CodeBlock]
     if wrapped is not None:
         return wrapped
     blocks, words = read_fenced_blocks(text)
-    if any(block.defines(functions) and not block.code.startswith("{") for block in blocks):
+    if any(block.defines(functions) and not block.code.startswith(("{", "[")) for block in blocks):
         return blocks, words
     unwrapped = [read_json_block(block.code, functions) for block in blocks]
     wrapped_blocks = [block for wrapped in unwrapped if wrapped is not None for block in wrapped[0]]
     if wrapped_blocks:
         return wrapped_blocks, "\n".join([words, *(wrapped[1] for wrapped in unwrapped if wrapped is not None)])
+    embedded = find_json_blocks(text, functions)
+    if embedded is not None:
+        return embedded
     bare, words_before = read_bare_blocks(text)
     if any(block.defines(functions) for block in bare):
         return bare, words_before
@@ -205,7 +199,7 @@ def _shorten_rationale(text: str) -> str:
 
 
 def _find_idea(words: str) -> str:
-    """Return the idea that stands on a line of its own, `IDEA: ...`; "" where there is no such line."""
+    """Return the idea on a line of its own, `IDEA: ...`; "" without such a line."""
     match = _IDEA.search(words[: 20 * MAX_RATIONALE_CHARS])
     return " ".join(match[1].strip("*_` ").split()) if match else ""
 
@@ -213,15 +207,3 @@ def _find_idea(words: str) -> str:
 def _end_sentence(line: str) -> str:
     line = line.rstrip("*_` \t")
     return line if line.endswith((".", "!", "?", ":")) else f"{line}."
-
-
-def _describe_absence(text: str, cut_off: bool, functions: tuple[str, ...]) -> str:
-    """Say why there is no program."""
-    if cut_off:
-        return "your answer was cut off by the length limit before any program"
-    if not text.strip():
-        return "your answer holds no text besides its reasoning"
-    if fences.find_opening(text) is not None:
-        names = format_function_names(functions)
-        return f"your answer has a fenced block, but none that defines a function named {names}"
-    return "your answer has no program, only prose"

@@ -10,8 +10,8 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
+from rewardsmith.contract.reward_program import DECLARATIONS
 from rewardsmith.search.steps.designer.answer_blocks import (
-    DECLARATIONS,
     CodeBlock,
     UnclearAnswer,
     is_function,
@@ -26,7 +26,8 @@ _FINAL_ADJECTIVE = (
 )
 _FINAL = re.compile(
     rf"\b{_FINAL_ADJECTIVE}\s+{_PROGRAM_NOUN}|^\W*{_FINAL_ADJECTIVE}\W*$"
-    r"|\b(?:all|everything|it|them|this)\s+(?:all\s+)?together\b|<(?:answer|solution|response)>",
+    r"|\b(?:all|everything|it|them|this)\s+(?:all\s+)?together\b|<(?:answer|solution|response)>"
+    r"|^\W*(?:answer|solution)\W*$",
     re.IGNORECASE | re.MULTILINE,
 )
 _DISOWNED = re.compile(
@@ -40,8 +41,12 @@ INTRODUCTION_LINES = 2
 """Lines before a block that say what it is."""
 INTRODUCTION_LINE_CHARS = 80
 _WORDED_DECLARATION = re.compile(
-    r"\b(?P<name>WEIGHTS|MEMORY)\b[^=\n]{0,60}=\s{0,9}(?P<dict>\{[^{}]{0,4000}\})", re.MULTILINE
+    r"\b(?P<name>WEIGHTS|MEMORY)\b[^=:\n]{0,60}[=:]\s{0,9}(?P<dict>\{[^{}]{0,4000}\})", re.MULTILINE
 )
+_WEIGHTS_HEADING = re.compile(
+    r"^[ \t\[{\"'*#]{0,20}weights?[\"'*\]]{0,4}[ \t]*(?:[:=]|$)", re.IGNORECASE | re.MULTILINE
+)
+"""The key, in TOML, YAML or JSON, that weights are given under."""
 _LINE_MARKS = " \t>*`-"
 """Characters before a declaration on a line of words that begins with it."""
 
@@ -283,6 +288,7 @@ def _check_left_out_weights(
     """Refuse a program without weights where another block has some, in a draft or as plain JSON."""
     if "WEIGHTS" in _scan_declared_names(source) or "reward" not in functions:
         return
+    needed = list_free_names(core.tree) if core.tree is not None else set()
     for block in blocks:
         if block is core:
             continue
@@ -290,6 +296,8 @@ def _check_left_out_weights(
             raise UnclearAnswer("your answer has WEIGHTS in another block than the final program, which has none")
         if _is_dict_of_numbers(block.code):
             raise UnclearAnswer("your answer has a dict of numbers in a block of its own, and its program no WEIGHTS")
+        if not block.defines(functions) and not needed & set(block.definitions) and _WEIGHTS_HEADING.search(block.code):
+            raise UnclearAnswer("your answer has weights in a block of its own, and its program no WEIGHTS")
 
 
 def _is_dict_of_numbers(code: str) -> bool:

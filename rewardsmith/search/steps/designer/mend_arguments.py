@@ -6,7 +6,8 @@ import ast
 import re
 
 from rewardsmith.contract import python_ast
-from rewardsmith.contract.reward_program import ARGUMENTS, apply_edits
+from rewardsmith.contract.program_edits import apply_edits
+from rewardsmith.contract.reward_program import ARGUMENTS
 
 
 def add_missing_arguments(source: str, functions: tuple[str, ...] = ("reward",)) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from rewardsmith.contract.records import TIMED_FINDINGS, Brief, Candidate, Example, Finding, Limits, Proposal
 from rewardsmith.llm import Message, prompts
 from rewardsmith.search.steps.designer import sparse_dense
-from rewardsmith.search.steps.designer.answer_parser import format_function_names
 from rewardsmith.search.steps.designer.class_view import render_class
 from rewardsmith.search.steps.designer.history_table import (
     describe_noise,
@@ -19,6 +18,7 @@ from rewardsmith.search.steps.designer.history_table import (
     render_failure,
     render_history,
 )
+from rewardsmith.search.steps.designer.program_absence import format_function_names
 from rewardsmith.search.steps.designer.shaping_reference import list_shaping_functions
 from rewardsmith.search.steps.designer.signal_table import CATALOGUE_TOKENS, NOT_SEEN, render_signal_table
 from rewardsmith.spec.settings import DesignerSettings
@@ -35,7 +35,7 @@ class PromptOptions:
     settings: DesignerSettings = field(default_factory=DesignerSettings)
     max_terms: int = Limits.max_terms
     catalogue_tokens: int = CATALOGUE_TOKENS
-    """About how long the list of signals may be."""
+    """Approximate length of the list of signals, in tokens."""
     examples: tuple[Example, ...] = ()
 
     @property
@@ -153,7 +153,7 @@ def _parent_index(brief: Brief, slot: int) -> int:
 
 
 def _task_values(options: PromptOptions, brief: Brief) -> dict[str, object]:
-    """Return what every first prompt says: the task, the environment, examples."""
+    """Return the part of every first prompt: the task, the environment, examples."""
     if options.settings.view == "class":
         signals = render_class(brief.signals, brief.card_signal_count, options.catalogue_tokens)
     else:

@@ -25,11 +25,11 @@ FIGURES_HEADER = "name | shape | unit | start; at random least..greatest, mean |
 NOT_SEEN = "not seen"
 WHOLE_OBSERVATION = "obs"
 CHARS_PER_TOKEN = 3.0
-"""Of such tables, full of names with underscores; on the careful side."""
+"""Characters per token in such tables, which are full of names with underscores; a careful estimate."""
 CATALOGUE_TOKENS = 1_500
-"""Length of a list unless a setting says otherwise."""
+"""Default length of a list, in tokens."""
 CLOSING_CHARS = 320
-"""Kept free for the line that counts what is left out."""
+"""Characters that are kept free for the line that counts what is left out."""
 CLOSING_PATTERNS = 6
 """Greatest number of patterns that this line names."""
 _QUOTED = re.compile(r"'([^']+)'")
@@ -51,7 +51,7 @@ class _Member:
     """One signal of a family."""
 
     prefix: str
-    """Text that the star stands for."""
+    """Text in place of the star."""
     meaning_end: str
     """End of its meaning, after the element's name: a joint's range."""
 
@@ -63,7 +63,7 @@ class _Block:
     rows: tuple[str, ...]
     suffixes: tuple[str, ...]
     members: tuple[str, ...]
-    """Texts that the star stands for, each with its note."""
+    """Texts in place of the star, each with its note."""
 
     @property
     def example(self) -> str:

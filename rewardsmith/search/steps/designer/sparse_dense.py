@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from rewardsmith.contract import python_ast, reward_program
+from rewardsmith.contract import program_edits, python_ast, reward_program
 
 FUNCTIONS = ("sparse", "dense")
 
@@ -56,8 +56,8 @@ def strip_harness(source: str) -> str:
     tree = _parse_or_none(source)
     if tree is None:
         return source
-    removals: list[reward_program.Edit] = [(node, "instead", "") for node in tree.body if _is_harness(node)]
-    return reward_program.apply_edits(source, removals).strip() + "\n"
+    removals: list[program_edits.Edit] = [(node, "instead", "") for node in tree.body if _is_harness(node)]
+    return program_edits.apply_edits(source, removals).strip() + "\n"
 
 
 def _parse_or_none(source: str) -> ast.Module | None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rewardsmith.contract import reward_program
+from rewardsmith.contract import program_edits
 from rewardsmith.contract.records import Brief, Candidate, Finding, Proposal
 from rewardsmith.search.steps.designer import term_templates
 from rewardsmith.search.steps.designer.term_expressions import (
@@ -257,7 +257,7 @@ def _change_weight_in_text(parent: Candidate, rng: Rng) -> Draft | None:
     name = names[int(rng.integers(len(names)))]
     old = WeightedTerm(name, program.weight(name), "")
     new = _change_weight(old, rng)
-    source = reward_program.replace_weights(parent.proposal.source, {name: new.weight})
+    source = program_edits.replace_weights(parent.proposal.source, {name: new.weight})
     origin = f"From {parent.id}: weight of {name} {old.weight:g} to {new.weight:g}"
     return Draft((), origin, (parent.id,), source)
 

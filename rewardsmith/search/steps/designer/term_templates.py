@@ -49,7 +49,7 @@ class SignalComponent:
 
     @property
     def is_place(self) -> bool:
-        """Whether it says where or how something stands."""
+        """Whether it is the position or the posture of something."""
         return self.unit in ("m", "rad")
 
 

@@ -25,7 +25,7 @@ class Elite:
     candidate: str
     """Id of its program's candidate."""
     seed: int
-    """Of its training."""
+    """Seed of its training."""
     fitness: float
     behaviour: tuple[float, ...]
     """Value of each descriptor."""

@@ -15,7 +15,7 @@ Distance = Callable[[Candidate, Candidate], float]
 
 
 def behaviour_distance(unlike: Callable[[str, str], float | None]) -> Distance:
-    """Return the distance by what programs pay, and by what they are made of where that cannot be told.
+    """Return the distance between what programs pay, and between their texts if that is not known.
 
     Args:
         unlike: of two programs' texts, in [0, 1]; None where one of them cannot be scored.

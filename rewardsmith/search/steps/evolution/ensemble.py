@@ -40,7 +40,7 @@ class MemberScale:
     zero: float
     """The total under random actions."""
     unit: float
-    """How much more the trained policy earns; above 0."""
+    """Rise of the total from random actions to the trained policy; above 0."""
 
 
 def join_programs(candidates: Sequence[Candidate], rule: EnsembleRule) -> str:

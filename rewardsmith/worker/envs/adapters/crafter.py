@@ -26,15 +26,15 @@ UNSEEN = 16.0
 """Distance of what is not in view; the farthest cell in view is 7 steps away."""
 MAX_SEED = 2**32
 KINDS = ("unknown", *constants.materials, "player", "cow", "zombie", "skeleton", "arrow", "plant")
-"""What a cell can hold, in the order of its numbers."""
+"""Contents of a cell, in the order of their numbers."""
 SOUGHT = (
     *("water", "grass", "stone", "path", "sand", "tree", "lava", "coal", "iron", "diamond", "table", "furnace"),
     *("cow", "zombie", "skeleton", "arrow", "plant"),
 )
-"""What distances are reported of."""
+"""Things whose distances are reported."""
 VITALS = ("health", "food", "drink", "energy")
 EQUIPMENT = {"wood_pickaxe": 1, "stone_pickaxe": 1, "iron_pickaxe": 1, "iron_sword": 1, "stone": 9}
-"""What an equipped player starts with."""
+"""Inventory of an equipped player at the start."""
 
 _ROWS, _COLUMNS = np.indices(VIEW[::-1])
 _OFFSETS = np.stack([_COLUMNS.ravel() - VIEW[0] // 2, _ROWS.ravel() - VIEW[1] // 2], axis=1).astype(np.float64)

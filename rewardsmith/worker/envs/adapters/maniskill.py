@@ -34,7 +34,7 @@ SEED_RANGE = 2**31 - 1
 # Its tensors have one row: more threads than one only wait for each other.
 torch.set_num_threads(1)
 NO_DEVICE = "device"
-"""What SAPIEN's complaint says where there is no Vulkan device."""
+"""Word in SAPIEN's complaint where there is no Vulkan device."""
 
 
 class ManiSkillEnv(gymnasium.Env[Any, Any]):

@@ -26,7 +26,7 @@ Floats = NDArray[np.float32]
 Info = dict[str, Any]
 
 KEYS = ("glyphs", "chars", "colors", "blstats", "message", "inv_letters", "inv_strs", "screen_descriptions")
-"""What is read of the game."""
+"""Parts of the game's observation that are read."""
 VIEW = 9
 """Cells that the observation covers, across and down, the player in the middle."""
 UNSEEN = 80.0
@@ -35,13 +35,13 @@ KINDS = (
     *("unknown", "floor", "wall", "closed_door", "open_door", "stairs_down", "stairs_up", "water", "lava", "boulder"),
     *("item", "monster"),
 )
-"""What a cell of the map shows, in the order of its numbers; the player's own cell counts as a monster's."""
+"""Contents of a cell of the map, in the order of their numbers; the player's own cell counts as a monster's."""
 SOUGHT = ("closed_door", "open_door", "stairs_down", "water", "lava", "boulder", "item", "monster")
-"""What distances are reported of."""
+"""Things whose distances are reported."""
 EXTRAS = 6 + 3
 """Numbers of the observation beside the cells."""
 ON_STAIRS = 4
-"""Place of that among what the game tells of itself."""
+"""Place of the flag for stairs down below the player among the numbers that the game tells of itself."""
 SEED_RANGE = 2**31 - 1
 _SHOWN = {
     **dict.fromkeys(".#", "floor"),
