@@ -23,7 +23,7 @@ from rewardsmith.search.callbacks import CallbackList, NullCallback, SearchCallb
 from rewardsmith.search.storage import Journal, Run, RunLayout
 from rewardsmith.search.storage.run import choose_run_path
 from rewardsmith.spec import config as configuration
-from rewardsmith.spec import config_layers, labelling, subgoals, task_warnings
+from rewardsmith.spec import config_layers, labelling, learned_signals, subgoals, task_warnings
 from rewardsmith.spec.config import Config, Layer
 from rewardsmith.spec.env_options import NO_ENV_OPTIONS, EnvOptions, check_variables_set
 from rewardsmith.spec.task_cards import Task, adjust_environment, find_env, load_task
@@ -83,7 +83,8 @@ def plan_search(
         env_options: keyword arguments and environment variables for the environment, besides the card's.
         budget: what the whole search may take; it decides programs, generations and seeds.
         behaviour: descriptors of behaviour in place of the card's, as `--behaviour` takes them.
-        is_title: `text` names a program that is measured; what captions are to help with is then the card's sentence.
+        is_title: `text` names a program that is measured; language models are then told the card's sentence as the goal
+            of learned signals.
 
     Raises:
         UserError: if the task, the fitness or a setting is wrong, an override and an assignment contradict, or the
@@ -106,7 +107,7 @@ def plan_search(
         task = load_task(text, env, rank_option.select_metric(ranking, env) if ranking else fitness)
     task = set_descriptors(adjust_environment(task, env_options), behaviour)
     if is_title:
-        task = replace(task, env=labelling.set_goals(task.env, _find_sentence(env)))
+        task = replace(task, env=learned_signals.set_goals(task.env, _find_sentence(env)))
     check_variables_set(task.env, environment)
     env_families.require_packages(task.env.env_id)
 

@@ -29,6 +29,11 @@ class ProviderOptions(BaseModel):
         """Line that prompts and reports show where the user wrote no meaning."""
         raise NotImplementedError
 
+    @property
+    def lacks_goal(self) -> bool:
+        """Whether a language model is asked with a goal that is not written here."""
+        return False
+
     def check_contents(self, where: str) -> None:
         """Refuse options that no environment could use.
 
@@ -71,8 +76,15 @@ class SubgoalOptions(ProviderOptions):
 
     subgoals: tuple[Subgoal, ...] | Literal["auto"] = "auto"
     """auto: the designer's model writes them, once, before the search."""
+    goal: str | None = None
+    """Goal that the model splits into subgoals; None: the task's sentence."""
     most: int = Field(default=6, ge=1, le=20)
     """Largest number of subgoals that the model may write."""
+
+    @property
+    def lacks_goal(self) -> bool:
+        """Whether a model is to write the subgoals and no goal is written here."""
+        return self.subgoals == "auto" and self.goal is None
 
     def check_contents(self, where: str) -> None:
         """Refuse an empty list, and conditions that do not parse.
@@ -134,6 +146,11 @@ class LabelledOptions(ProviderOptions):
         if self.text is None and not self.events:
             raise ValueError('say what captions are made of: text = "message" or events = ["NAME", ...]')
         return self
+
+    @property
+    def lacks_goal(self) -> bool:
+        """Whether no goal is written here."""
+        return self.goal is None
 
     @property
     def default_meaning(self) -> str:

@@ -101,7 +101,7 @@ def _build_messages(run: Run, probe: Probe, options: SubgoalOptions) -> list[Mes
     task = run.task
     request = prompts.render_prompt(
         "subgoals/ask",
-        task=task.text,
+        task=options.goal or task.text,
         environment=f"{task.env.env_id}\n{task.env_about}",
         signals=render_signal_table(probe.signals, len(task.env.signals), run.config.llm.catalogue_tokens),
         action=task.action or probe.action_about,

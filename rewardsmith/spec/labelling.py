@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rewardsmith.contract.captions import CAPTION_CHARS, REPORT_STEPS
-from rewardsmith.contract.errors import ConfigError, TaskError
+from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.learned_signals import LabelledOptions, read_options
 from rewardsmith.contract.records import EnvSpec, EnvWrapper
 from rewardsmith.spec.config import Config
@@ -27,25 +27,6 @@ def read_labelled_options(env: EnvSpec) -> dict[str, LabelledOptions]:
         for signal in env.learned_signals
         if signal.provider == PROVIDER
     }
-
-
-def set_goals(env: EnvSpec, sentence: str | None) -> EnvSpec:
-    """Return the environment with a sentence as the goal of the labelled signals that have none of their own.
-
-    Raises:
-        TaskError: if one is needed and the sentence is None.
-    """
-    without = {name for name, options in read_labelled_options(env).items() if options.goal is None}
-    if without and sentence is None:
-        raise TaskError(
-            f'the signal {min(without)!r}: no task card says what {env.env_id!r} is for; say with goal = "..." among'
-            " the signal's keys what its captions are to help with"
-        )
-    signals = (
-        replace(one, options=one.options | {"goal": sentence}) if one.name in without else one
-        for one in env.learned_signals
-    )
-    return replace(env, learned_signals=tuple(signals))
 
 
 def add_text_wrapper(env: EnvSpec) -> EnvSpec:

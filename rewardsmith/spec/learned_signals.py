@@ -16,7 +16,7 @@ from typing import Any
 
 from rewardsmith.contract.env_families import is_resident
 from rewardsmith.contract.errors import TaskError
-from rewardsmith.contract.learned_signals import OPTIONS, check_provider, parse_options
+from rewardsmith.contract.learned_signals import OPTIONS, check_provider, parse_options, read_options
 from rewardsmith.contract.records import EnvSpec, LearnedSignal
 from rewardsmith.spec.env_options import check_import_name, check_kwargs
 
@@ -142,3 +142,25 @@ def add_learned_signals(env: EnvSpec, signals: Sequence[LearnedSignal], where: s
     from rewardsmith.spec.labelling import add_text_wrapper
 
     return add_text_wrapper(replace(env, learned_signals=tuple(by_name.values())))
+
+
+def set_goals(env: EnvSpec, sentence: str | None) -> EnvSpec:
+    """Return the environment with a sentence as the goal of the signals that a language model needs one for.
+
+    Raises:
+        TaskError: if one is needed and the sentence is None.
+    """
+    signals = tuple(_set_goal(signal, sentence, env.env_id) for signal in env.learned_signals)
+    return replace(env, learned_signals=signals)
+
+
+def _set_goal(signal: LearnedSignal, sentence: str | None, env_id: str) -> LearnedSignal:
+    kind = OPTIONS.get(signal.provider)
+    if kind is None or not read_options(kind, signal).lacks_goal:
+        return signal
+    if sentence is None:
+        raise TaskError(
+            f"the signal {signal.name!r}: no task card says what {env_id!r} is for; write the task in a sentence, "
+            'goal = "...", among the signal\'s keys'
+        )
+    return replace(signal, options={**signal.options, "goal": sentence})

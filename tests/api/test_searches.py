@@ -4,7 +4,6 @@ from rewardsmith.api import searches
 from rewardsmith.contract.errors import ConfigError, TaskError
 from rewardsmith.executors import open_executor
 from rewardsmith.search.callbacks import NullCallback
-from rewardsmith.spec import labelling
 from rewardsmith.spec.env_options import read_env_options
 from rewardsmith.spec.task_cards import load_task
 
@@ -81,15 +80,17 @@ def test_a_task_without_a_card_needs_a_fitness():
     assert searches.plan_search("Cross the lake", "FrozenLake-v1", "length", environment={}).task.fitness == "length"
 
 
-def test_captions_help_with_the_task_and_not_with_the_title_of_a_measured_program():
-    told = read_env_options(None, signals=["told = { provider = 'labelled', events = ['torso_height'] }"])
-    titled = searches.plan_search("train hop.py", "hopper", env_options=told, is_title=True, sets=("llm.model=m",))
-    (options,) = labelling.read_labelled_options(titled.task.env).values()
-    assert options.goal == load_task(None, "hopper").text
+@pytest.mark.parametrize("asks", ["provider = 'labelled', events = ['torso_height']", "provider = 'subgoals'"])
+def test_a_model_is_told_the_task_and_not_the_title_of_a_measured_program(asks):
+    def read_goal(plan):
+        return plan.task.env.learned_signals[0].options.get("goal")
+
+    asked = read_env_options(None, signals=[f"told = {{ {asks} }}"])
+    titled = searches.plan_search("train hop.py", "hopper", env_options=asked, is_title=True, sets=("llm.model=m",))
+    assert read_goal(titled) == load_task(None, "hopper").text
     assert titled.task.text == "train hop.py"
-    searched = searches.plan_search("Hop twice", "hopper", env_options=told, sets=("llm.model=m",))
-    (options,) = labelling.read_labelled_options(searched.task.env).values()
-    assert options.goal is None  # the search's own sentence counts
+    searched = searches.plan_search("Hop twice", "hopper", env_options=asked, sets=("llm.model=m",))
+    assert read_goal(searched) is None  # the search's own sentence counts
 
 
 def test_a_model_that_cannot_be_asked_leaves_no_directory(tmp_path, monkeypatch):

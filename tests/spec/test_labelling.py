@@ -10,8 +10,6 @@ from rewardsmith.spec.labelling import (
     check_executor,
     describe_label_costs,
     list_roles,
-    read_labelled_options,
-    set_goals,
 )
 from rewardsmith.spec.learned_signals import add_learned_signals, parse_signal_options
 
@@ -57,15 +55,6 @@ def test_executors_that_bring_no_captions_are_refused_in_one_line(kind: str) -> 
         check_executor(config, label(TOLD))
     check_executor(config, EnvSpec("Room-v0"))
     check_executor(resolve_config(), label(TOLD))
-
-
-def test_captions_are_to_help_with_the_goal_that_is_written_else_with_the_sentence() -> None:
-    own = "own = { provider = 'labelled', text = 'message', goal = 'Find gold.' }"
-    goals = read_labelled_options(set_goals(label(TOLD, own), "Take the key."))
-    assert {name: options.goal for name, options in goals.items()} == {"told": "Take the key.", "own": "Find gold."}
-    assert set_goals(label(own), None) == label(own)
-    with pytest.raises(TaskError, match="'told': no task card says what 'Room-v0' is for; say with goal = "):
-        set_goals(label(TOLD, own), None)
 
 
 def test_a_wrong_option_is_named() -> None:

@@ -8,7 +8,7 @@ import pytest
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import EnvSpec, Signal
 from rewardsmith.spec.env_options import read_env_options
-from rewardsmith.spec.learned_signals import add_learned_signals, parse_signal_options
+from rewardsmith.spec.learned_signals import add_learned_signals, parse_signal_options, set_goals
 from rewardsmith.spec.task_cards import adjust_environment, load_card, load_task
 
 CARD = """
@@ -113,3 +113,16 @@ def test_the_folder_of_a_model_is_relative_to_the_card(tmp_path: Path) -> None:
     assert [one.options["model"] for one in env.learned_signals if one.name == "seen"] == [str(tmp_path / "clip")]
     with pytest.raises(TaskError, match=r"signal 'seen': there is no folder './klip'"):
         load_card(write_card(tmp_path, f"{CARD}\n{entry.replace('clip', 'klip')}"))
+
+
+def test_models_are_told_the_goal_that_is_written_else_the_sentence() -> None:
+    told = 'told = { provider = "labelled", text = "message" }'
+    own = 'own = { provider = "labelled", text = "message", goal = "Find gold." }'
+    steps = 'steps = { provider = "subgoals" }'
+    env = add_learned_signals(EnvSpec("Room-v0"), parse_signal_options([told, own, steps, SUBGOALS]), "--signal")
+    goals = {signal.name: signal.options.get("goal") for signal in set_goals(env, "Take the key.").learned_signals}
+    assert goals == {"told": "Take the key.", "own": "Find gold.", "steps": "Take the key.", "reached": None}
+    with pytest.raises(TaskError, match=r"'told': no task card says what 'Room-v0' is for; write the task .* goal = "):
+        set_goals(env, None)
+    settled = add_learned_signals(EnvSpec("Room-v0"), parse_signal_options([own, SUBGOALS]), "--signal")
+    assert set_goals(settled, None) == settled
