@@ -28,7 +28,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evidence_tables import KINDS, Row, print_table, print_tables, read_rows
+from evidence_tables import KINDS, Row, print_table, print_tables
+from row_files import read_rows
 
 from rewardsmith.api.speed import GUESSED_SPEED
 from rewardsmith.api.sweep import Cell, CellOutcome, SweepMatrix, SweepStore, build_matrix, load_sweep_file, sweeps

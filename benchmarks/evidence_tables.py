@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -32,11 +30,6 @@ ARMS = ("smith", "best_of_n", "eureka", "no_reflection", "reviewed")
 """Order of the arms in the tables."""
 RANDOM, ENVIRONMENT = "random", "environment reward"
 Row = Mapping[str, Any]
-
-
-def read_rows(data: Path) -> list[Row]:
-    """Return the rows of the data file; none where there is no file."""
-    return [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines()] if data.is_file() else []
 
 
 def complete_rows(rows: Iterable[Row]) -> list[Row]:

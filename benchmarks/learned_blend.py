@@ -14,7 +14,6 @@ training's episodes, mean over its checkpoints.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 from pathlib import Path
@@ -22,6 +21,8 @@ from statistics import fmean, stdev
 from typing import Any
 
 os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+
+from row_files import append_row, read_rows
 
 from rewardsmith.contract.records import EnvSpec, EvaluateJob, Signal, TrainJob, TrainSettings
 from rewardsmith.worker import evaluate
@@ -95,28 +96,21 @@ def measure_arm(task: str, arm: str, seed: int) -> Row:
     }
 
 
-def read_rows() -> list[Row]:
-    """Return the trainings that were measured."""
-    lines = TABLE.read_text(encoding="utf-8").splitlines() if TABLE.exists() else []
-    return [json.loads(line) for line in lines]
-
-
 def measure(seeds: int, tasks: list[str]) -> None:
     """Measure what the table lacks, seed by seed."""
-    done = {(row["task"], row["arm"], row["seed"]) for row in read_rows()}
+    done = {(row["task"], row["arm"], row["seed"]) for row in read_rows(TABLE)}
     for seed in range(seeds):
         for task in tasks:
             for arm in ARMS:
                 if (task, arm, seed) not in done:
                     row = measure_arm(task, arm, seed)
-                    with TABLE.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(row) + "\n")
+                    append_row(TABLE, row)
                     print(row, flush=True)
 
 
 def print_table() -> None:
     """Print each arm's mean over seeds with its 95 % interval, and the learned weights."""
-    rows = read_rows()
+    rows = read_rows(TABLE)
     print("| task | arm | seeds | fitness | while training | learned weights, seed by seed |")
     print("|---|---|---|---|---|---|")
     for task in TASKS:

@@ -32,6 +32,7 @@ from statistics import NormalDist, fmean
 from typing import Any
 
 import numpy as np
+from row_files import append_row, drop_torn_line, read_rows
 
 from rewardsmith.search.finalists import ROUND_SIZE
 from rewardsmith.search.shrinkage import Variances, allocate_trainings, estimate_variances, shrink_fitness
@@ -119,8 +120,8 @@ def train_table(table: Path, jobs: int, seeds: int) -> None:
                 except queue.Empty:
                     return
                 row = trainer.train_cell(cell, programs[cell.task, cell.preset][cell.program])
-                with lock, table.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
+                with lock:
+                    append_row(table, row)
                     print(f"{cell.name}: {row['status']}, {left.qsize()} left", flush=True)
 
         threads = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
@@ -173,21 +174,6 @@ class TableTrainer:
             row |= {"selection": fmean(values[:10]), "report": fmean(values[10:])}
         shutil.rmtree(out, ignore_errors=True)
         return row
-
-
-def read_rows(table: Path) -> list[dict[str, Any]]:
-    """Return the lines of a table; a torn last one is left out."""
-    if not table.is_file():
-        return []
-    whole, _, _ = table.read_text(encoding="utf-8").rpartition("\n")
-    return [json.loads(line) for line in whole.splitlines()]
-
-
-def drop_torn_line(table: Path) -> None:
-    """Cut off a last line that an interrupt left without its end, so that the next one begins a line."""
-    if table.is_file():
-        whole, newline, _ = table.read_text(encoding="utf-8").rpartition("\n")
-        table.write_text(whole + newline, encoding="utf-8")
 
 
 # ---------------------------------------------------------------- simulated searches

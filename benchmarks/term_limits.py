@@ -12,7 +12,6 @@ speed and effort of the last checkpoint's training steps, and of ten fresh episo
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
 
 import numpy as np
+from row_files import append_row, read_rows
 
 from rewardsmith.contract.records import EvaluateJob, TrainJob, TrainSettings
 from rewardsmith.sandbox.recorded import EpisodeFile
@@ -73,28 +73,21 @@ def measure_arm(arm: str, seed: int, env_steps: int) -> Row:
     }
 
 
-def read_rows() -> list[Row]:
-    """Return the trainings that were measured."""
-    lines = TABLE.read_text(encoding="utf-8").splitlines() if TABLE.exists() else []
-    return [json.loads(line) for line in lines]
-
-
 def measure(env_steps: int, seeds: int) -> None:
     """Measure what the table lacks, seed by seed."""
-    done = {(row["arm"], row["seed"], row["env_steps"]) for row in read_rows()}
+    done = {(row["arm"], row["seed"], row["env_steps"]) for row in read_rows(TABLE)}
     for seed in range(seeds):
         for arm in ARMS:
             if (arm, seed, env_steps) in done:
                 continue
             row = measure_arm(arm, seed, env_steps)
-            with TABLE.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+            append_row(TABLE, row)
             print(row, flush=True)
 
 
 def print_table() -> None:
     """Print the mean and the range over seeds of each arm."""
-    rows = read_rows()
+    rows = read_rows(TABLE)
     print("| arm | seeds | effort in training | speed in training | effort of the policy | speed of the policy |")
     print("|---|---|---|---|---|---|")
     for arm in ARMS:

@@ -22,3 +22,15 @@ def parse_expression(source: str) -> ast.expr:
     """Parse the text of one expression; raises what `ast.parse` raises."""
     with _LOCK:
         return ast.parse(source, mode="eval").body
+
+
+def read_literal(text: str) -> object:
+    """Return the value of a Python literal, such as a printed dict; None where the text is none.
+
+    >>> read_literal("{'a': (1, None)}"), read_literal("f()")
+    ({'a': (1, None)}, None)
+    """
+    try:
+        return ast.literal_eval(parse_expression(text.strip()))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None

@@ -6,13 +6,13 @@ provider's error as text within its own), and pages of proxies, of which the tit
 
 from __future__ import annotations
 
-import ast
 import html
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from rewardsmith.contract import python_ast
 from rewardsmith.llm.bounded_json import get_field, parse_json
 from rewardsmith.llm.prompts import to_one_line
 from rewardsmith.llm.retry import parse_duration_s, read_wait_header_s
@@ -206,8 +206,8 @@ def _parse_quoted(text: str) -> object:
         pass
     try:
         # Printed again as JSON, so that its depth is checked.
-        return parse_json(json.dumps(ast.literal_eval(text[:end]), default=str))
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return parse_json(json.dumps(python_ast.read_literal(text[:end]), default=str))
+    except (ValueError, TypeError, RecursionError):
         return None
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fakes.small_search import SMALL_SEARCH
 
 import rewardsmith
 from rewardsmith.contract.records import CurvePoint, Training
@@ -17,17 +18,7 @@ from rewardsmith.search.storage import Run
 from rewardsmith.search.training_facts import describe_training
 from rewardsmith.spec.config import resolve_config
 
-SETTINGS = {
-    "search.designer": "symbolic",
-    "search.population": 1,
-    "search.generations": 1,
-    "search.env_steps": 2_048,
-    "search.final_seeds": 1,
-    "search.baseline": False,
-    "evaluation.episodes": 2,
-    "evaluation.final_episodes": 2,
-    "training.blend": "barfi",
-}
+SETTINGS = SMALL_SEARCH | {"training.blend": "barfi"}
 
 
 def make_training(weights: dict[str, float]) -> Training:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes.small_search import SMALL_SEARCH
 from typer.testing import CliRunner
 
 import rewardsmith
@@ -21,16 +22,7 @@ from rewardsmith.report.term_maps import CELLS, TOTAL, ScoredStates, TermMaps
 from rewardsmith.search.storage import Run
 
 X, Y = GridAxis("x", 0.0, 2.0), GridAxis("y", -1.0, 1.0)
-SETTINGS = {
-    "search.designer": "symbolic",
-    "search.population": 1,
-    "search.generations": 1,
-    "search.env_steps": 2_048,
-    "search.final_seeds": 1,
-    "search.baseline": False,
-    "evaluation.episodes": 2,
-    "evaluation.final_episodes": 3,
-}
+SETTINGS = SMALL_SEARCH | {"evaluation.episodes": 2, "evaluation.final_episodes": 3}
 
 
 # ---------------------------------------------------------------- one map

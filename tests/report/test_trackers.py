@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fakes.small_search import SMALL_SEARCH
 
 import rewardsmith
 from rewardsmith.contract.errors import ConfigError
@@ -14,16 +15,7 @@ from rewardsmith.report import trackers
 from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.storage import Run
 
-SETTINGS = {
-    "search.designer": "symbolic",
-    "search.population": 1,
-    "search.generations": 1,
-    "search.env_steps": 4_096,
-    "search.final_seeds": 2,
-    "search.baseline": False,
-    "evaluation.episodes": 1,
-    "evaluation.final_episodes": 1,
-}
+SETTINGS = SMALL_SEARCH | {"search.env_steps": 4_096, "search.final_seeds": 2}
 
 
 class Noted(NullCallback):

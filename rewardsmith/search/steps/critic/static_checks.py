@@ -384,15 +384,15 @@ def _find_applied_weights(text: _ParsedText) -> Iterator[Finding]:
     """Find values of WEIGHTS that a function reads: the total is weighted outside of the program."""
     for function in text.functions.values():
         for node in ast.walk(function):
-            reads_value = isinstance(node, ast.Subscript) or (
-                isinstance(node, ast.Attribute) and node.attr in ("get", "items", "values")
-            )
-            if reads_value and isinstance(node.value, ast.Name) and node.value.id == "WEIGHTS":  # type: ignore[attr-defined]
+            if not isinstance(node, ast.Subscript | ast.Attribute) or not isinstance(node.value, ast.Name):
+                continue
+            reads_value = isinstance(node, ast.Subscript) or node.attr in ("get", "items", "values")
+            if reads_value and node.value.id == "WEIGHTS":
                 message = (
                     "the values of WEIGHTS are used in a function: each term is weighted once more outside of the "
                     "program; return the terms without their weights"
                 )
-                yield Finding("weights-applied", message, line=node.lineno)  # type: ignore[attr-defined]
+                yield Finding("weights-applied", message, line=node.lineno)
 
 
 def _find_misnamed_weights(text: _ParsedText) -> Iterator[Finding]:

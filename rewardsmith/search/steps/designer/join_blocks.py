@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
+from rewardsmith.contract import python_ast
 from rewardsmith.contract.reward_program import DECLARATIONS
 from rewardsmith.search.steps.designer.answer_blocks import (
     CodeBlock,
@@ -214,7 +215,7 @@ def _normalize(statement: ast.stmt) -> str:
         target, value = statement.targets[0], statement.value
     else:
         return ast.dump(statement)
-    literal = _read_literal(ast.unparse(value)) if isinstance(value, ast.Dict) else None
+    literal = python_ast.read_literal(ast.unparse(value)) if isinstance(value, ast.Dict) else None
     if isinstance(literal, dict) and all(type(number) in (int, float) for number in literal.values()):
         numbers = sorted((str(key), float(number)) for key, number in literal.items())
         return f"{ast.dump(target)} = {numbers}"
@@ -314,8 +315,8 @@ def _check_worded_declarations(source: str, words: str, functions: tuple[str, ..
     """Refuse a program where the words around it declare other weights or another memory than it has."""
     for match in _WORDED_DECLARATION.finditer(words):
         name = match["name"]
-        declared = _read_literal(match["dict"])
-        in_program = [_read_literal(found) for found in _find_dicts(source, name)]
+        declared = python_ast.read_literal(match["dict"])
+        in_program = [python_ast.read_literal(found) for found in _find_dicts(source, name)]
         is_needed = name != "WEIGHTS" or "reward" in functions
         if not declared or declared in in_program or not is_needed:
             continue
@@ -331,10 +332,3 @@ def _line_before(text: str, index: int) -> str:
 
 def _find_dicts(source: str, name: str) -> list[str]:
     return re.findall(rf"^{name}\b[^=\n]{{0,80}}=\s{{0,9}}(\{{[^{{}}]*\}})", source, re.MULTILINE)
-
-
-def _read_literal(text: str) -> object:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return None

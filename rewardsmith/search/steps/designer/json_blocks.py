@@ -5,12 +5,12 @@ The texts of all its values are read, at any depth; a text may be JSON again. No
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import textwrap
 from collections.abc import Iterator
 
+from rewardsmith.contract import python_ast
 from rewardsmith.contract.reward_program import DECLARATIONS, MAX_SOURCE_CHARS
 from rewardsmith.search.steps.designer.answer_blocks import CodeBlock, build_block, read_fenced_blocks
 
@@ -63,13 +63,7 @@ def _decode(text: str) -> object:
     try:
         return _DECODER.decode(text)
     except (ValueError, RecursionError):
-        pass
-    if len(text) > MAX_SOURCE_CHARS:
-        return None
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return None
+        return python_ast.read_literal(text) if len(text) <= MAX_SOURCE_CHARS else None
 
 
 def _read_value(value: object, functions: tuple[str, ...], depth: int) -> Found:
