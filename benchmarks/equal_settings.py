@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import statistics
 import time
@@ -28,7 +27,7 @@ from throughput import describe_machine
 from time_to_return import measure_return
 
 from rewardsmith.contract.records import EnvSpec, TrainJob, TrainSettings
-from rewardsmith.search.steps.evaluator import T_975
+from rewardsmith.search.intervals import difference_interval
 from rewardsmith.spec.config import resolve_config
 from rewardsmith.spec.config_layers import parse_assignments
 from rewardsmith.worker.training.learner import Learner
@@ -133,16 +132,10 @@ def format_difference(first: Sequence[float], second: Sequence[float]) -> str:
     gap = statistics.mean(first) - statistics.mean(second)
     if min(len(first), len(second)) < 2:
         return f"{gap:+,.0f}"
-    parts = [statistics.variance(side) / len(side) for side in (first, second)]
-    if sum(parts) == 0.0:
+    if len(set(first)) == 1 and len(set(second)) == 1:
         return f"{gap:+,.0f}"
-    freedom = sum(parts) ** 2 / sum(
-        part**2 / (len(side) - 1) for part, side in zip(parts, (first, second), strict=True)
-    )
-    # Rounded down, which makes the interval a little wider than it is.
-    index = math.floor(freedom) - 1
-    half = (T_975[index] if index < len(T_975) else 1.96) * math.sqrt(sum(parts))
-    return f"{gap:+,.0f} [{gap - half:+,.0f}, {gap + half:+,.0f}]"
+    low, high = difference_interval(first, second)
+    return f"{gap:+,.0f} [{low:+,.0f}, {high:+,.0f}]"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from rewardsmith.api.sweep.statistics import (
     probability_of_improvement,
 )
 from rewardsmith.report.text import format_duration
-from rewardsmith.search.steps.evaluator import confidence_interval
+from rewardsmith.search.intervals import confidence_interval
 
 KINDS = {
     **dict.fromkeys(("half_cheetah", "hopper", "walker2d", "ant", "swimmer"), "locomotion"),

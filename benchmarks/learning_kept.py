@@ -109,7 +109,7 @@ class UnitTrainer:
 
     def __init__(self, task: str, folder: Path) -> None:
         """Probe the task's environment."""
-        from rewardsmith.api.searches import plan_search
+        from rewardsmith.api.planning import plan_search
         from rewardsmith.contract.records import ProbeJob
         from rewardsmith.worker import probe
 

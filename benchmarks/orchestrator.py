@@ -23,7 +23,7 @@ from pathlib import Path
 from throughput import describe_machine
 
 import rewardsmith
-from rewardsmith.api import searches
+from rewardsmith.api import planning, searches
 from rewardsmith.api.sweep import Cell, SweepFile, SweepStore, build_matrix, html_report
 from rewardsmith.api.sweep.runner import pending_cells, run_cells
 from rewardsmith.contract import records
@@ -105,7 +105,7 @@ def measure_search(folder: Path, arguments: argparse.Namespace) -> None:
     for name, value in {**shape, **wide}.items():
         section, key = name.split(".")
         layer.setdefault(section, {})[key] = value  # type: ignore[index]
-    plan = searches.plan_search(text, arguments.env, overrides=layer)
+    plan = planning.plan_search(text, arguments.env, overrides=layer)
     started = searches.create_run(plan, folder / "run")
     gc.collect()
     memory, cpu, wall = read_resident_mib(), time.process_time(), time.monotonic()

@@ -10,17 +10,21 @@ policies beside the one of policies trained on the environment reward, in step, 
 from __future__ import annotations
 
 import argparse
+from io import StringIO
 from pathlib import Path
 
 import av
 from PIL import Image, ImageDraw, ImageFont
+from rich.console import Console
 
 from rewardsmith.api.demo import FITNESS_MEANING, film_demo
-from rewardsmith.report.demo_result import render_demo_svg
+from rewardsmith.report.demo_result import print_demo_result
 from rewardsmith.report.video import ENVIRONMENT_REWARD, FINAL_OWNER, render_video
 from rewardsmith.search.storage import Run
 
 DOCS = Path(__file__).parents[1] / "docs"
+SVG_WIDTH = 104
+"""Width of the terminal in the picture, in letters."""
 SIZE, CROP, SHOWN = (640, 480), (130, 60, 550, 480), (300, 300)
 """Width and height of each film, the part that is shown (left, top, right, bottom), and its size in the picture."""
 BAND, GAP = 30, 6
@@ -40,7 +44,10 @@ def main() -> None:
         raise SystemExit(f"{run.path} has no result yet")
 
     svg = DOCS / "demo.svg"
-    svg.write_text(render_demo_svg(result, run.path, film_demo(run), FITNESS_MEANING), encoding="utf-8")
+    console = Console(file=StringIO(), record=True, width=SVG_WIDTH, force_terminal=True, highlight=False)
+    console.print("$ rewardsmith demo", markup=False, style="bold")
+    print_demo_result(result, console, run.path, film_demo(run), FITNESS_MEANING)
+    svg.write_text(console.export_svg(title="rewardsmith"), encoding="utf-8")
 
     labels = (
         f"reward found by the demo: {result.reported.mean:.2f}",

@@ -85,7 +85,7 @@ def read_programs(task: str, preset: str) -> dict[int, str]:
 
 def train_table(table: Path, jobs: int, seeds: int) -> None:
     """Train what the table lacks, seed by seed, so that an unfinished table can be used too."""
-    from rewardsmith.api.searches import plan_search
+    from rewardsmith.api.planning import plan_search
     from rewardsmith.executors import open_executor
     from rewardsmith.report.text import format_duration
 

@@ -17,10 +17,10 @@ from rewardsmith.contract.program_edits import replace_weights
 from rewardsmith.contract.records import Candidate, Interval
 from rewardsmith.contract.term_limits import parse_limits
 from rewardsmith.executors.base import Executor
-from rewardsmith.report.significance import difference_interval
 from rewardsmith.search import setup, trusted_runs
 from rewardsmith.search.callbacks import NullCallback, SearchCallback
 from rewardsmith.search.concurrency import results_or_raise, run_in_threads
+from rewardsmith.search.intervals import confidence_interval, difference_interval
 from rewardsmith.search.probe import probe_environment
 from rewardsmith.search.steps import evaluator, trainer
 from rewardsmith.search.storage import Event, Run
@@ -227,7 +227,7 @@ def _measure_fitness(trials: TrialRunner, plan: AblationPlan, term: str | None) 
         if trial.fitness is None:
             trials.callback.on_notice(f"{trainer_key(owner, trial.training.seed)} gave no fitness: {trial.cause}")
     values = [trial.fitness for trial in outcome if trial.fitness is not None]
-    return evaluator.confidence_interval(values, trials.run.task.fitness)
+    return confidence_interval(values, trials.run.task.fitness)
 
 
 def _compare_programs(

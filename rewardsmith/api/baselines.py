@@ -38,6 +38,7 @@ from rewardsmith.executors.base import Executor, R
 from rewardsmith.executors.local import LocalExecutor
 from rewardsmith.executors.probe import run_probe
 from rewardsmith.search.concurrency import results_or_raise, run_in_threads
+from rewardsmith.search.intervals import confidence_interval
 from rewardsmith.search.steps import evaluator, trainer
 from rewardsmith.spec.card_format import current_policy
 from rewardsmith.spec.config import Config
@@ -204,7 +205,7 @@ def _build_anchor(
     metrics: Sequence[Mapping[str, float | None]],
     packages: Sequence[str],
 ) -> MeasuredAnchor:
-    interval = evaluator.confidence_interval(values, task.fitness)
+    interval = confidence_interval(values, task.fitness)
     assert interval is not None  # there is at least one value
     std = statistics.stdev(values) if len(values) > 1 else None
     versions = ", ".join(_list_versions(task, packages))
@@ -218,7 +219,7 @@ def _summarize_metrics(task: Task, metrics: Sequence[Mapping[str, float | None]]
     for name, expression in task.metric_expressions.items():
         values = [value for row in metrics if (value := row.get(name)) is not None]
         if len(values) == len(metrics):
-            interval = evaluator.confidence_interval(values, expression)
+            interval = confidence_interval(values, expression)
             if interval is not None:
                 intervals[name] = interval
     return intervals

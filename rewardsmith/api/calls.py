@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rewardsmith.api import fitness_proposals, searches
+from rewardsmith.api.planning import plan_search
 from rewardsmith.api.results import SearchResult
 from rewardsmith.api.search_budget import parse_budget
-from rewardsmith.contract.errors import ConfigError, RunError, UserError
+from rewardsmith.contract.errors import ConfigError, RunError
 from rewardsmith.search import feedback, setup, trusted_runs
 from rewardsmith.search.callbacks import NullCallback, SearchCallback
 from rewardsmith.search.storage import Run
@@ -70,16 +71,13 @@ def design(
     file = Path(config) if config else None
     learned = tuple(make_learned_signal(name, keys, "signals", Path.cwd()) for name, keys in (signals or {}).items())
     options = EnvOptions(signals=learned)
-    plan = searches.plan_search(
+    plan = plan_search(
         sentence, target, fitness, file, overrides, env_options=options, budget=budget, behaviour=behaviour
     )
     run = searches.create_run(plan, Path(out) if out else None, Path(seed_reward) if seed_reward else None)
-    try:
+    with searches.discard_unused(run):
         fitness_proposals.settle_fitness(run, accept_fitness, callback)
         return _continue_with_view(run, callback)
-    except UserError:
-        run.discard_if_unused()
-        raise
 
 
 def refine(

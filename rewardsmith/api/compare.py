@@ -13,22 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
-from rewardsmith.api import searches
+from rewardsmith.api.checks import record_transitions
 from rewardsmith.api.exports import BEST, find_candidate
-from rewardsmith.contract import import_path
 from rewardsmith.contract.errors import ProgramError, RewardFailed, RunError
 from rewardsmith.contract.records import Interval, Probe, ReportedMetric, TermStats
 from rewardsmith.contract.reward_files import load_reward
 from rewardsmith.contract.reward_program import Array, parse_program
-from rewardsmith.executors import open_executor
+from rewardsmith.contract.text import suggest_names
 from rewardsmith.sandbox import open_process
 from rewardsmith.sandbox.recorded import TransitionFile
 from rewardsmith.sandbox.recorded_scores import build_layout, score_recording
-from rewardsmith.search.callbacks import NullCallback
-from rewardsmith.search.probe import probe_environment
-from rewardsmith.search.steps import evaluator
+from rewardsmith.search.intervals import confidence_interval
+from rewardsmith.search.reported_metrics import report_metrics
 from rewardsmith.search.steps.critic.behaviour_signature import BehaviourDistance, Equivalence
-from rewardsmith.search.steps.critic.static_checks import suggest_names
 from rewardsmith.search.steps.critic.trial_scoring import compute_term_stats
 from rewardsmith.search.storage import Run
 from rewardsmith.spec.config import Config
@@ -128,12 +125,10 @@ def find_program(text: str) -> ComparedProgram:
         env_id=run.task.env.env_id,
         fitness=run.fitness_name,
         reported=result.reported if result and is_best else None,
-        chosen=evaluator.confidence_interval(search_fitness, run.fitness_name),
+        chosen=confidence_interval(search_fitness, run.fitness_name),
         environment_reward=result.baselines.environment_reward if result else None,
         env_steps=run.config.search.env_steps,
-        metrics=result.metrics
-        if result and is_best
-        else evaluator.report_metrics(run.task, chosen=candidate.evaluations),
+        metrics=result.metrics if result and is_best else report_metrics(run.task, chosen=candidate.evaluations),
     )
 
 
@@ -224,15 +219,8 @@ def _find_transitions(
     # Else they are recorded now.
     if env is None:
         raise RunError("these are files alone: --env says on which environment's transitions to compare them")
-    plan = searches.plan_probe("compare", env, env_options=env_options)
-    run = Run.create(folder / "run", plan.task, plan.config)
-    module_folder = import_path.find_module_folder(plan.task.env.modules, Path.cwd())
-    with (
-        searches.open_journal(run) as journal,
-        open_executor(run.config, NullCallback().on_notice, module_folder) as executor,
-    ):
-        probe = probe_environment(run, journal, executor)
-        return probe, run.transitions, run.config, plan.task.env.env_id
+    run, probe = record_transitions("compare", env, folder, env_options=env_options)
+    return probe, run.transitions, run.config, run.task.env.env_id
 
 
 def _score_terms(

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rewardsmith.api import searches
-from rewardsmith.api.searches import RUNS, SearchPlan
+from rewardsmith.api.planning import SearchPlan, plan_search
+from rewardsmith.api.searches import RUNS
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.package_data import find_data_folder
 from rewardsmith.report import html
 from rewardsmith.report.video import ENVIRONMENT_REWARD, FINAL_OWNER, VideoClip, render_video
 from rewardsmith.search.storage import Run
-from rewardsmith.spec.task_cards import load_task
 
 if TYPE_CHECKING:
     from rewardsmith.executors.base import Executor
@@ -77,7 +77,7 @@ def plan_demo(
     machine = {name: value for name, value in environment.items() if name.startswith(MACHINE_VARIABLES)}
     if symbolic:
         search = {"designer": "symbolic", "seed": seed, "env_steps": env_steps or SYMBOLIC_ENV_STEPS}
-        return searches.plan_search(SYMBOLIC_TEXT, SYMBOLIC_TASK, overrides={"search": search}, environment=machine)
+        return plan_search(SYMBOLIC_TEXT, SYMBOLIC_TASK, overrides={"search": search}, environment=machine)
 
     overrides: dict[str, Any] = {
         "preset": PRESET,
@@ -91,7 +91,7 @@ def plan_demo(
         },
         "llm": {"replay": str(find_recorded_answers()), "replay_by": "position"},
     }
-    return searches.plan_search(load_task(None, TASK).text, TASK, overrides=overrides, environment=machine)
+    return plan_search(None, TASK, overrides=overrides, environment=machine)
 
 
 def open_demo(plan: SearchPlan, path: Path) -> Run:

@@ -76,7 +76,7 @@ def record_actor(task: Task, actor: str, episodes: int, out: Path, least_fitness
     """
     check_import_name(actor, "--act", "wrappers")
     probe = run_probe(task.env)
-    env = replace(task.env, signals=probe.signals, privileged_signals=probe.privileged_signals)
+    env = probe.complete_env(task.env)
     # The card's signals are those that a person chose; of an environment without a card all are recorded.
     recorded = tuple(signal.name for signal in task.env.signals or probe.signals if not signal.is_learned)
     job = EvaluateJob(env, None, task.fitness, _choose_seeds(episodes), recorded, actor=actor)

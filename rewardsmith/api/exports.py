@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rewardsmith.contract.errors import RunError
 from rewardsmith.contract.records import Candidate
 from rewardsmith.search.steps.evolution import find_incumbent
 from rewardsmith.search.storage import Run
-
-if TYPE_CHECKING:
-    from rewardsmith.report.export.exporter import ExportOrigin
 
 BEST = "best"
 """Name of the best candidate of a run, whichever it is."""
@@ -48,27 +43,10 @@ def export_candidate(run: Run, id: str, unsafe: bool = False) -> str:
         ProgramError: if the program does more than compute on arrays.
         RunError: if there is no such candidate, or the environment was not probed yet.
     """
-    from rewardsmith.report.export.exporter import export_program
+    from rewardsmith.report.export.exporter import describe_origin, export_program
 
     candidate, probe = find_candidate(run, id), run.read_probe()
     if probe is None:
         raise RunError(f"{run.path} has not probed its environment yet; resume it with: rewardsmith resume {run.path}")
     origin = describe_origin(run, candidate)
     return export_program(candidate.program, probe.signals, run.task.env, origin, unsafe)
-
-
-def describe_origin(run: Run, candidate: Candidate) -> ExportOrigin:
-    """Return what a run knows about the test of one of its candidates."""
-    from rewardsmith.contract.fitness.judged import describe_fitness_source
-    from rewardsmith.report.export.exporter import ExportOrigin
-    from rewardsmith.report.result_lines import describe_fitness
-
-    provenance = run.read_provenance()
-    return ExportOrigin(
-        task=run.task.text,
-        candidate=candidate.id,
-        fitness=describe_fitness(candidate, run.read_result()),
-        expression=describe_fitness_source(run.fitness_name),
-        version=provenance.versions.get("rewardsmith"),
-        seal=provenance.sandbox,
-    )

@@ -11,26 +11,10 @@ from rewardsmith.contract.records.fitness import AUTO_FITNESS, FitnessProposal
 from rewardsmith.search import setup, trusted_runs
 from rewardsmith.search.callbacks import NullCallback, SearchCallback
 from rewardsmith.search.storage import Run
-from rewardsmith.spec.config import Config
 
 if TYPE_CHECKING:
     from rewardsmith.executors.base import Executor
     from rewardsmith.search.fitness_proposal import AcceptFitness
-
-
-def check_designer(fitness: str, config: Config) -> None:
-    """Make sure that there is a model to propose the fitness, where one is to be proposed.
-
-    Raises:
-        ConfigError: if there is none, or the fitness would rank nothing.
-    """
-    if fitness != AUTO_FITNESS:
-        return
-    if config.search.designer != "llm":
-        raise ConfigError(
-            f"--fitness auto asks the designer's language model, and the designer is {config.search.designer!r}; name a"
-            " --model, or write the fitness yourself: --fitness 'EXPRESSION'"
-        )
 
 
 def settle_fitness(
@@ -67,7 +51,7 @@ def settle_fitness(
         setup.open_models(run, callback) as models,
         setup.open_run_executor(run, callback.on_notice, executor) as opened,
     ):
-        assert models is not None  # `check_designer` has refused every other designer
+        assert models is not None  # a plan with another designer is refused
         model = models.for_role("designer")
         return fitness_proposal.settle_fitness(run, journal, opened, model, accept)
 

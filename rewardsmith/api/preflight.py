@@ -14,6 +14,7 @@ from rewardsmith.search.probe import check_task_signals, check_trainer
 from rewardsmith.search.storage.run import check_is_free
 from rewardsmith.spec.labelling import list_roles
 from rewardsmith.spec.subgoals import drop_open_signals, list_open_signals
+from rewardsmith.spec.task_cards import is_made_as_shipped
 
 if TYPE_CHECKING:
     from rewardsmith.spec.config import Config
@@ -25,8 +26,8 @@ def preflight_check(
 ) -> tuple[str, ...]:
     """Raise whatever would end a search before its first call or training; nothing is asked, trained or written.
 
-    The environment is made, in a worker, only if the card does not name the signals that the fitness reads, or there
-    is no card. Then what a user should know about it is returned.
+    The environment is made, in a worker, unless it is that of a card which ships, and this card names the signals that
+    the fitness reads. Then what a user should know about it is returned.
 
     Args:
         task: the task of the search.
@@ -55,7 +56,9 @@ def preflight_check(
         listed = (*task.env.signals, *task.env.list_learned())
         check_task_signals(task, listed, task.env.privileged_signals)
         is_open = task.fitness == AUTO_FITNESS
-        needs_probe = not task.env.signals or is_open or config.training.observation != "environment"
+        observes_signals = config.training.observation != "environment"
+        is_tried = bool(task.env.signals) and is_made_as_shipped(task.env)
+        needs_probe = not is_tried or is_open or observes_signals
     except FitnessError:
         needs_probe = True
     if not needs_probe:

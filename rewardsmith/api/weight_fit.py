@@ -15,7 +15,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -82,8 +82,8 @@ class WeightFit:
     demonstrations: int
     """Number of episodes."""
     others: int
-    fitness: tuple[float, ...]
-    """Mean fitness of random actions, then of the policy of each round."""
+    fitness: tuple[float | None, ...]
+    """Mean fitness of random actions, then of the policy of each round; None where it has no value."""
 
 
 def fit_program(
@@ -216,21 +216,33 @@ class _Episodes:
         terms = score_recording(self._process, recording).terms
         return {name: np.array([values[rows].sum() for rows in recording.in_order]) for name, values in terms.items()}
 
-    def run_policy(self, label: str, policy: Path | None) -> tuple[TermSums, float]:
+    def run_policy(self, label: str, policy: Path | None) -> tuple[TermSums, float | None]:
         """Return the sums over fresh episodes of a policy, or of random actions, and their mean fitness."""
-        seeds = evaluator.episode_seeds(self._config, evaluator.SELECTION, EPISODES)
-        folder = None if policy is None else str(policy)
-        job = EvaluateJob(self._env, folder, self._task.fitness, seeds, self._process.program.signals)
+        job = EvaluateJob(
+            env=self._env,
+            policy=None if policy is None else str(policy),
+            fitness=self._task.fitness,
+            seeds=evaluator.episode_seeds(self._config, evaluator.SELECTION, EPISODES),
+            record=self._process.program.signals,
+        )
         evaluation = self._run_checked(job, label)
         file = EpisodeFile.in_folder(self._folder / label)
         rollouts = [file.read_rollout(place, one.terminated) for place, one in enumerate(evaluation.episodes)]
-        return self.sum_terms([(file.path, rollout) for rollout in rollouts]), evaluation.fitness or 0.0
+        return self.sum_terms([(file.path, rollout) for rollout in rollouts]), evaluation.fitness
 
     def train(self, source: str, number: int) -> Path:
         """Train on a program, and return the policy's folder."""
-        config, label = self._config, f"train{number}"
-        sizes = (trainer.SEARCH_SEEDS + number, config.search.env_steps, config.training, config.sandbox)
-        self._run_checked(TrainJob(self._env, source, self._task.fitness, *sizes), label)
+        label = f"train{number}"
+        job = TrainJob(
+            env=self._env,
+            program=source,
+            fitness=self._task.fitness,
+            seed=trainer.SEARCH_SEEDS + number,
+            env_steps=self._config.search.env_steps,
+            settings=self._config.training,
+            limits=self._config.sandbox,
+        )
+        self._run_checked(job, label)
         return self._folder / label
 
     def _run_checked(self, job: Job[R], label: str) -> R:
@@ -244,7 +256,7 @@ class _Episodes:
 def _open_episodes(program: RewardProgram, task: Task, config: Config, folder: Path) -> Iterator[_Episodes]:
     """Open what runs and scores episodes; the program runs in its sealed process alone."""
     probe = run_probe(task.env)
-    env = replace(task.env, signals=probe.signals, privileged_signals=probe.privileged_signals)
+    env = probe.complete_env(task.env)
     modules = import_path.find_module_folder(task.env.modules, Path.cwd())
     executor = LocalExecutor(1, config.limits.job_s, config.limits.memory_mib, modules)
     try:

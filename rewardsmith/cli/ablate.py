@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.console import confirm_run, open_run_view, print_error, print_json, print_line
+from rewardsmith.cli.console import print_json, print_line
 from rewardsmith.cli.options import (
+    DryRunOption,
     ExecutorOption,
     JobsOption,
     JsonLinesOption,
@@ -17,6 +18,7 @@ from rewardsmith.cli.options import (
     drop_unset,
     parse_executor,
 )
+from rewardsmith.cli.runs import confirm_run, open_run_view, say_how_to_continue
 from rewardsmith.contract.text import format_number, pluralize
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def ablate(
     jobs: JobsOption = None,
     executor: ExecutorOption = None,
     trust: TrustRunOption = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; run nothing.")] = False,
+    dry_run: DryRunOption = False,
     json_: JsonLinesOption = False,
 ) -> None:
     """Train RUN's best program without each of its terms, and compare it with the complete program.
@@ -44,7 +46,6 @@ def ablate(
     """
     from rewardsmith.api import ablation
     from rewardsmith.contract import records
-    from rewardsmith.contract.errors import RunFailed
     from rewardsmith.search.storage import Run
 
     opened = Run.open(run, drop_unset({"jobs": jobs}), parse_executor(executor))
@@ -54,15 +55,8 @@ def ablate(
         return
 
     confirm_run(opened, trust)
-    try:
-        with open_run_view(opened, json_) as callback:
-            outcome = ablation.run_ablation(opened, plan, callback)
-    except KeyboardInterrupt:
-        print_error("interrupted; progress saved. The same command continues it.")
-        raise typer.Exit(130) from None
-    except RunFailed as error:
-        print_error(f"{error}\nProgress saved. The same command continues it.")
-        raise typer.Exit(1) from None
+    with say_how_to_continue("The same command continues it."), open_run_view(opened, json_) as callback:
+        outcome = ablation.run_ablation(opened, plan, callback)
     if json_:
         verdicts = {term.term: term.verdict for term in outcome.terms}
         print_json({"event": "ablation", **records.dump(outcome), "verdicts": verdicts})

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.console import print_json, print_line, print_progress
+from rewardsmith.cli.console import print_json, print_line, print_progress, print_rows
 from rewardsmith.cli.options import (
     EnvKwargsOption,
     FitnessOption,
@@ -47,15 +46,17 @@ def baseline(
     json_: JsonLinesOption = False,
 ) -> None:
     """Measure random actions (100 episodes), and policies trained on the environment reward, for each task."""
-    from rewardsmith.api import baselines, searches
+    from rewardsmith.api import baselines
+    from rewardsmith.api.planning import plan_search
     from rewardsmith.contract import records
     from rewardsmith.spec.env_options import read_env_options
 
     # Everything that can be wrong is checked before the first training.
-    overrides = drop_unset({"search": {"env_steps": steps, "final_seeds": seeds}, "jobs": jobs})
+    search = {"env_steps": steps, "final_seeds": seeds, "designer": "symbolic"}
+    overrides = drop_unset({"search": search, "jobs": jobs})
     options = read_env_options(env_kwargs, pass_env or (), signals=signal or ())
     plans = [
-        searches.plan_search("", task, fitness, overrides=overrides, sets=set_ or (), env_options=options)
+        plan_search(None, task, fitness, None, overrides, set_ or (), env_options=options, title="baseline")
         for task in tasks
     ]
     cards = [_find_card(task, fitness, bool(options.kwargs)) for task in tasks] if write else []
@@ -97,23 +98,16 @@ def _find_card(task: str, fitness: str | None, has_other_kwargs: bool) -> Path:
 
 
 def _print_table(measured: list[MeasuredAnchor]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from rewardsmith.report.tables import make_console
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("task", "policy", "steps", "over", "quantity", "mean", "95 % interval", "measured with"):
-        table.add_column(column, no_wrap=column in ("task", "policy", "quantity"))
+    columns = ("task", "policy", "steps", "over", "quantity", "mean", "95 % interval", "measured with")
+    rows = []
     for item in measured:
         anchor = item.anchor
-        samples = pluralize(anchor.seeds, "episode" if anchor.policy == "random" else "seed")
         steps = f"{anchor.env_steps:,}" if anchor.env_steps else "-"
+        samples = pluralize(anchor.seeds, "episode" if anchor.policy == "random" else "seed")
         for name, interval in {"fitness": item.interval, **item.metrics}.items():
-            cells = (item.task, anchor.policy, steps, samples, name)
-            numbers = (format_number(interval.mean), _format_bounds(interval))
-            table.add_row(*map(Text, (*cells, *numbers, anchor.versions)))
-    make_console(sys.stdout).print(table)
+            figures = (format_number(interval.mean), _format_bounds(interval))
+            rows.append((item.task, anchor.policy, steps, samples, name, *figures, anchor.versions))
+    print_rows(columns, rows, unwrapped=("policy", "quantity"))
 
 
 def _format_bounds(interval: Interval) -> str:

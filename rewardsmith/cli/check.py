@@ -26,14 +26,14 @@ def check(
     json_: JsonOption = False,
 ) -> None:
     """Check FILE: statically, then on transitions of the real environment, in the sandbox."""
-    from rewardsmith.api import searches
+    from rewardsmith.api import checks
     from rewardsmith.contract import records
     from rewardsmith.spec.env_options import read_env_options
 
     overrides = {"sandbox": {"backend": sandbox}} if sandbox else {}
     with tempfile.TemporaryDirectory() as folder:
         options = read_env_options(env_kwargs, pass_env or (), signals=signal or ())
-        verdict = searches.check_reward(file, env, Path(folder), overrides, options)
+        verdict = checks.check_reward(file, env, Path(folder), overrides, options)
     if json_:
         print_json(records.dump(verdict))
     else:

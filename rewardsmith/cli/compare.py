@@ -24,7 +24,7 @@ from rewardsmith.cli.options import (
 from rewardsmith.contract.text import format_number
 
 if TYPE_CHECKING:
-    from rewardsmith.api.compare import ProgramComparison
+    from rewardsmith.api.compare import ComparedProgram, ProgramComparison
     from rewardsmith.contract.records import Interval, TermStats
 
 ESTIMATE_COLUMNS = ("retrained", "environment reward", "selection score")
@@ -69,31 +69,38 @@ def compare(
     if json_:
         print_json(records.dump(comparison))
     else:
-        _print_comparison(comparison, diff)
-
-    # Programs that could not be run on the transitions.
-    problems = []
-    for program, terms in zip(comparison.programs, comparison.terms, strict=True):
-        if terms.problem:
-            problems.append(f"{program.name}: {terms.problem}")
-    for problem in problems:
-        print_error(problem)
-    if problems:
+        _print_comparison(comparison)
+        if diff:
+            _print_difference(*comparison.programs[:2])
+    if _print_problems(comparison):
         raise typer.Exit(2)
 
 
-def _print_comparison(comparison: ProgramComparison, diff: bool) -> None:
+def _print_comparison(comparison: ProgramComparison) -> None:
     count = len(comparison.programs)
     letters = list(string.ascii_uppercase[:count]) if count <= 26 else [str(number) for number in range(count)]
     _print_fitness(comparison, letters)
     _print_metrics(comparison, letters)
     _print_distances(comparison, letters)
     _print_terms(comparison, letters)
-    if diff:
-        first, second = comparison.programs[:2]
-        texts = (first.source.splitlines(), second.source.splitlines())
-        lines = difflib.unified_diff(*texts, first.name, second.name, lineterm="")
-        print_line("\n" + "\n".join(lines))
+
+
+def _print_difference(first: ComparedProgram, second: ComparedProgram) -> None:
+    """Print the lines in which the texts of two programs differ."""
+    texts = (first.source.splitlines(), second.source.splitlines())
+    print_line("\n" + "\n".join(difflib.unified_diff(*texts, first.name, second.name, lineterm="")))
+
+
+def _print_problems(comparison: ProgramComparison) -> bool:
+    """Print why programs could not be run on the transitions; return whether there are some."""
+    problems = [
+        f"{program.name}: {terms.problem}"
+        for program, terms in zip(comparison.programs, comparison.terms, strict=True)
+        if terms.problem
+    ]
+    for problem in problems:
+        print_error(problem)
+    return bool(problems)
 
 
 def _print_fitness(comparison: ProgramComparison, letters: Sequence[str]) -> None:

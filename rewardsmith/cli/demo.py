@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.console import discard_unused, print_error, print_line, print_progress, run_with_view
+from rewardsmith.cli.console import print_error, print_line, print_progress
+from rewardsmith.cli.options import DryRunOption
+from rewardsmith.cli.runs import run_with_view
 
 if TYPE_CHECKING:
     from rewardsmith.report.video import VideoClip
@@ -35,7 +37,7 @@ def demo(
     steps: Annotated[
         int | None, typer.Option(help="Environment steps per training. [default: 100000, with --symbolic 120000]")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; run nothing.")] = False,
+    dry_run: DryRunOption = False,
     out: Annotated[Path | None, typer.Option(help="Run directory. [default: runs/demo]")] = None,
 ) -> None:
     """Teach a robot a back flip in minutes: a recorded search of a language model, trained for real.
@@ -44,7 +46,7 @@ def demo(
     """
     from rewardsmith.api import demo as demos
     from rewardsmith.api import searches
-    from rewardsmith.cli.design import show_plan
+    from rewardsmith.cli.plan_view import show_plan
     from rewardsmith.report.demo_result import print_demo_result
     from rewardsmith.report.tables import make_console
 
@@ -61,7 +63,7 @@ def demo(
         print_progress(f"{run.path} is finished. To train again with another seed: rewardsmith demo --seed {seed + 1}")
     else:
         print_progress(introduction)
-        with discard_unused(run):
+        with searches.discard_unused(run):
             result = run_with_view(run, json_=False)
     meaning = "" if symbolic else demos.FITNESS_MEANING
     print_demo_result(result, make_console(sys.stdout), run.path, _film(run), meaning)

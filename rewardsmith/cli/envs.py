@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.console import confirm_run, print_json, print_line, print_rows
+from rewardsmith.cli.console import print_json, print_line, print_rows
 from rewardsmith.cli.options import (
     ActionOption,
     EnvKwargsOption,
     JsonOption,
     PassEnvOption,
+    PolicyOption,
     RobotOption,
     RunArgument,
     SignalOption,
@@ -30,20 +31,18 @@ from rewardsmith.cli.options import (
     complete_env,
     select_env,
 )
+from rewardsmith.cli.runs import choose_default_owner, confirm_run, open_run
 from rewardsmith.contract.text import format_number, pluralize
 
 if TYPE_CHECKING:
     from rewardsmith.contract.records import EnvSpec, Probe, Signal
     from rewardsmith.contract.records.randomisation import RandomisationPrior, RandomisationProposal
 
-OptionalEnvArgument = Annotated[
-    str | None,
-    typer.Argument(help="A Gymnasium id, the name of a task, or the file of a task card.", autocompletion=complete_env),
-]
-EnvArgument = Annotated[
-    str,
-    typer.Argument(help="A Gymnasium id, the name of a task, or the file of a task card.", autocompletion=complete_env),
-]
+_ENV = typer.Argument(
+    help="A Gymnasium id, the name of a task, or the file of a task card.", autocompletion=complete_env
+)
+EnvArgument = Annotated[str, _ENV]
+OptionalEnvArgument = Annotated[str | None, _ENV]
 
 ABOUT_LINES = 40
 """Lines of a class's docstring that are printed."""
@@ -169,18 +168,21 @@ def new(
     from rewardsmith.spec.task_cards import describe_unnamed_signals, find_card_file, find_env
 
     env, arguments = select_env(env, robot, action)
-    spec, card = find_env(env)
-    plain = spec
-    spec = read_env_options(env_kwargs, pass_env or (), arguments).apply(spec)
+    plain, card = find_env(env)
+    spec = read_env_options(env_kwargs, pass_env or (), arguments).apply(plain)
     check_variables_set(spec, os.environ)
     path = out or new_card.default_card_path(spec)
     new_card.check_card_path(path)
+
+    # The environment's own card, where the user asks for nothing else.
     card_file = find_card_file(env) if card and spec == plain else None
     if card and card_file:
         new_card.write_card(new_card.adapt_card(card_file.read_text(encoding="utf-8"), card.name), path)
         made = f"made from the card {card.name!r}; change its text and fitness"
         print_line(f'{path}: {made}, then: rewardsmith design "..." --env {path}')
         return
+
+    # A card to fill in, with what a probe finds.
     probe = run_probe(spec)
     is_file = names_robot(env)
     text = render_robot_card(spec, probe, env, path.parent) if is_file else new_card.render_card(spec, probe)
@@ -194,19 +196,12 @@ def new(
 @app.command("randomise")
 def randomise(
     run: RunArgument,
-    candidate: Annotated[
-        str | None,
-        typer.Option(
-            help="A candidate's id, or final, environment-reward. [default: the best program, retrained if it was]"
-        ),
-    ] = None,
+    candidate: PolicyOption = None,
     trust: TrustRunOption = False,
     json_: JsonOption = False,
 ) -> None:
     """Propose [randomisation] for the card of RUN's robot: measured on its policy, chosen by the run's model."""
     from rewardsmith.api import randomisation_proposals
-    from rewardsmith.cli.show import open_run
-    from rewardsmith.cli.video import choose_default_owner
     from rewardsmith.contract import records
     from rewardsmith.report.export.trained_policy import choose_policy
     from rewardsmith.report.live import PlainLines

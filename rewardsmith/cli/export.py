@@ -9,6 +9,7 @@ import typer
 
 from rewardsmith.cli.console import print_line
 from rewardsmith.cli.options import RunArgument
+from rewardsmith.cli.runs import choose_default_owner, open_run
 
 if TYPE_CHECKING:
     from rewardsmith.contract.records.job_results import PolicyFormat
@@ -42,7 +43,6 @@ def export(
     The seal ends with the file: the program runs with the rights of whoever runs it. A policy is numbers alone.
     """
     from rewardsmith.api import exports
-    from rewardsmith.cli.show import open_run
     from rewardsmith.contract.errors import ConfigError
     from rewardsmith.report.export.exporter import describe_rights, spell_make_call
     from rewardsmith.report.result_lines import describe_fitness
@@ -73,7 +73,6 @@ def export_policy(run: Run, form: PolicyFormat, out: Path | None, owner: str | N
         owner: whose policy; None takes that of the best program, retrained if it was.
         force: overwrite an existing file.
     """
-    from rewardsmith.cli.video import choose_default_owner
     from rewardsmith.contract.observation import describe_observation
     from rewardsmith.contract.text import format_number, pluralize
     from rewardsmith.report.export import trained_policy

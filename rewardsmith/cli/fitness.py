@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rewardsmith.cli.console import is_terminal, print_error, print_note, print_progress
+from rewardsmith.cli.console import is_terminal, print_note, print_progress
+from rewardsmith.cli.runs import say_how_to_continue
 from rewardsmith.contract.text import format_number
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ def settle_fitness(run: Run, yes: bool) -> None:
         UserError: if the user can correct what is wrong, or does not accept it.
     """
     from rewardsmith.api import fitness_proposals
-    from rewardsmith.contract.errors import RunFailed
 
     can_ask = is_terminal(sys.stdin) and is_terminal(sys.stderr)
     show = print_progress if yes else print_note
@@ -41,11 +41,8 @@ def settle_fitness(run: Run, yes: bool) -> None:
             show(line)
         return yes or typer.confirm("Use it for the whole search?", err=True)
 
-    try:
+    with say_how_to_continue(f"Resume with: rewardsmith resume {run.path}"):
         fitness_proposals.settle_fitness(run, accept if yes or can_ask else None)
-    except RunFailed as error:
-        print_error(f"{error}\nProgress saved. Resume with: rewardsmith resume {run.path}")
-        raise typer.Exit(1) from None
 
 
 def describe_proposal(proposal: FitnessProposal) -> list[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.console import print_json, print_line
+from rewardsmith.cli.console import print_json, print_line, print_rows
 from rewardsmith.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -93,12 +92,8 @@ def remove_program(name: Annotated[str, typer.Argument(help="A program of yours.
 
 
 def _print_entries(entries: Sequence[LibraryEntry], json_: bool) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
     from rewardsmith.contract import records
     from rewardsmith.contract.text import format_number
-    from rewardsmith.report.tables import make_console
 
     if json_:
         print_json([records.dump(entry) for entry in entries])
@@ -106,9 +101,5 @@ def _print_entries(entries: Sequence[LibraryEntry], json_: bool) -> None:
     if not entries:
         print_line("The library has no such program.")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("program", "environment", "fitness", "task"):
-        table.add_column(column, no_wrap=column == "program")
-    for entry in entries:
-        table.add_row(*map(Text, (entry.name, entry.env_id, format_number(entry.value), entry.task)))
-    make_console(sys.stdout).print(table)
+    rows = [(entry.name, entry.env_id, format_number(entry.value), entry.task) for entry in entries]
+    print_rows(("program", "environment", "fitness", "task"), rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -91,6 +90,13 @@ DemoOption = Annotated[
     ),
 ]
 
+PolicyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--candidate",
+        help="A candidate's id, or final, environment-reward. [default: the best program, retrained if it was]",
+    ),
+]
 FitnessOption = Annotated[
     str | None, typer.Option("--fitness", help="How success is measured. [default: as in the task card]")
 ]
@@ -135,6 +141,7 @@ TrustRunOption = Annotated[
         "cluster, send the API key to its endpoint.",
     ),
 ]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan; run nothing.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Take the fitness of --fitness auto without asking.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 JsonLinesOption = Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")]
@@ -164,17 +171,6 @@ def select_env(env: str | None, robot: str | None, action: str | None) -> tuple[
     if action is not None and not names_robot(chosen) and not chosen.endswith(".toml"):
         raise ConfigError("--action belongs to a robot (--robot FILE), or to a robot's task card")
     return chosen, {} if action is None else {"action": action}
-
-
-def join_signals(signals: Sequence[str] | None, demos: Sequence[str] | None) -> list[str]:
-    """Return the learned signals of `--signal`, and the one that `--demo` adds.
-
-    >>> join_signals(None, ["demo.npz"])
-    ['progress = { provider = "demonstrations", demo = ["demo.npz"] }']
-    """
-    listed = ", ".join(json.dumps(file) for file in demos or ())
-    progress = [f'progress = {{ provider = "demonstrations", demo = [{listed}] }}'] if demos else []
-    return [*(signals or ()), *progress]
 
 
 def parse_executor(text: str | None) -> dict[str, Any]:
@@ -248,11 +244,14 @@ def make_absolute(path: Path | None) -> str | None:
 class VerbOrNameGroup(TyperGroup):
     """A group of verbs in which no verb means `list`, and a name instead of a verb means `show NAME`."""
 
+    verb_alone: str | None = "list"
+    verb_of_names = "show"
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert the verb where it is left out."""
         first = next((argument for argument in args if not argument.startswith("-")), None)
-        if first is None and "--help" not in args:
-            args = ["list", *args]
+        if first is None and "--help" not in args and self.verb_alone:
+            args = [self.verb_alone, *args]
         elif first is not None and first not in self.commands:
-            args = ["show", *args]
+            args = [self.verb_of_names, *args]
         return super().parse_args(ctx, args)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from rewardsmith.cli.console import confirm_run, print_error, print_line
-from rewardsmith.cli.options import RunArgument, TrustRunOption
+from rewardsmith.cli.console import print_error, print_line
+from rewardsmith.cli.options import PolicyOption, RunArgument, TrustRunOption
+from rewardsmith.cli.runs import choose_default_owner, confirm_run, open_run
 
 if TYPE_CHECKING:
     from rewardsmith.report.export.trained_policy import TrainedPolicy
@@ -16,20 +15,13 @@ if TYPE_CHECKING:
 
 def play(
     run: RunArgument,
-    candidate: Annotated[
-        str | None,
-        typer.Option(
-            help="A candidate's id, or final, environment-reward. [default: the best program, retrained if it was]"
-        ),
-    ] = None,
+    candidate: PolicyOption = None,
     trust: TrustRunOption = False,
 ) -> None:
     """Show RUN's policy in a window until it is closed: in MuJoCo's viewer, or the environment's own.
 
     Without a screen it is filmed, as `rewardsmith video` does.
     """
-    from rewardsmith.cli.show import open_run
-    from rewardsmith.cli.video import choose_default_owner
     from rewardsmith.contract.text import format_number
     from rewardsmith.executors import viewer
     from rewardsmith.executors.render_job import render_job_for_episode

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from rewardsmith.cli.console import confirm_run, print_error, print_line
+from rewardsmith.cli.console import print_error, print_line
 from rewardsmith.cli.options import RunArgument, TrustRunOption
+from rewardsmith.cli.runs import confirm_run
 
 
 def push(
@@ -41,4 +42,4 @@ def push(
             print_line(f"{package.folder / name}")
         print_line(f"Dry run: nothing was sent to {repository}.")
         return
-    print_line(push_package(package, repository, private, f"{opened.task.text} ({opened.task.env.env_id})"))
+    print_line(push_package(package, repository, private, f"{opened.task.heading} ({opened.task.env.env_id})"))

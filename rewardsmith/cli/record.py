@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.console import confirm_run, print_json, print_line
+from rewardsmith.cli.console import print_json, print_line
 from rewardsmith.cli.options import (
     EnvKwargsOption,
     FitnessOption,
@@ -18,7 +18,11 @@ from rewardsmith.cli.options import (
     TrustRunOption,
     complete_run,
 )
+from rewardsmith.cli.runs import choose_default_owner, confirm_run, open_run
 from rewardsmith.contract.text import format_number, pluralize
+
+if TYPE_CHECKING:
+    from rewardsmith.api.demonstrations import Recording
 
 
 def record(
@@ -46,9 +50,8 @@ def record(
     json_: JsonOption = False,
 ) -> None:
     """Record episodes into FILE: of a run's policy (--run), or of a function of yours (--env, --act)."""
-    from rewardsmith.api import demonstrations, searches
-    from rewardsmith.cli.show import open_run
-    from rewardsmith.cli.video import choose_default_owner
+    from rewardsmith.api import demonstrations
+    from rewardsmith.api.planning import plan_search
     from rewardsmith.contract import records
     from rewardsmith.contract.errors import ConfigError
     from rewardsmith.spec.env_options import read_env_options
@@ -63,11 +66,18 @@ def record(
     else:
         assert env is not None and act is not None  # checked above
         options = read_env_options(env_kwargs, pass_env or ())
-        task = searches.plan_search("record", env, fitness, env_options=options).task
+        symbolic = {"search": {"designer": "symbolic"}}
+        task = plan_search(None, env, fitness, overrides=symbolic, env_options=options, title="record").task
         recording = demonstrations.record_actor(task, act, episodes, out, min_fitness)
+
     if json_:
         print_json({"file": str(out), **records.dump(recording)})
-        return
+    else:
+        _print_recording(recording, out)
+
+
+def _print_recording(recording: Recording, out: Path) -> None:
+    """Print a line for each episode that was kept, and one about the file."""
     for number, episode in enumerate(recording.kept):
         length = pluralize(episode.length, "step")
         print_line(f"episode {number}: fitness {format_number(episode.fitness)}, {length}")

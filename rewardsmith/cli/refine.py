@@ -7,32 +7,38 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.console import confirm_run, print_error, run_search
+from rewardsmith.cli.console import print_error
 from rewardsmith.cli.options import RunArgument, TrustOption, TrustRunOption
+from rewardsmith.cli.runs import confirm_run, open_run, run_search
 
 if TYPE_CHECKING:
     from rewardsmith.cli.refine_commands import RefineSession
-    from rewardsmith.search.storage import Run
 
 PROMPT = "refine> "
 QUIT_WORDS = ("quit", "exit", "q")
 
+FeedbackOption = Annotated[
+    list[str] | None, typer.Option(help="Feedback in words; may be given several times.", metavar="TEXT")
+]
+PreferOption = Annotated[
+    list[str] | None,
+    typer.Option(help="The first is better than the second: g0c0:g0c1, or 'g0c0:g0c1 because …'.", metavar="A:B"),
+]
+PinOption = Annotated[list[str] | None, typer.Option(help="Every program must have this term.", metavar="TERM")]
+BanOption = Annotated[list[str] | None, typer.Option(help="No program may have this term.", metavar="TERM")]
+WeighOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Try a program with other weights: 'g0c0 speed=2'.", metavar="ID TERM=NUMBER"),
+]
+
 
 def refine(
     run: RunArgument,
-    feedback: Annotated[
-        list[str] | None, typer.Option(help="Feedback in words; may be given several times.", metavar="TEXT")
-    ] = None,
-    prefer: Annotated[
-        list[str] | None,
-        typer.Option(help="The first is better than the second: g0c0:g0c1, or 'g0c0:g0c1 because …'.", metavar="A:B"),
-    ] = None,
-    pin: Annotated[list[str] | None, typer.Option(help="Every program must have this term.", metavar="TERM")] = None,
-    ban: Annotated[list[str] | None, typer.Option(help="No program may have this term.", metavar="TERM")] = None,
-    weigh: Annotated[
-        list[str] | None,
-        typer.Option(help="Try a program with other weights: 'g0c0 speed=2'.", metavar="ID TERM=NUMBER"),
-    ] = None,
+    feedback: FeedbackOption = None,
+    prefer: PreferOption = None,
+    pin: PinOption = None,
+    ban: BanOption = None,
+    weigh: WeighOption = None,
     by: Annotated[str, typer.Option(help="Your name, if several people rate.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Run the next generation without asking.")] = False,
     trust_endpoint: TrustOption = False,
@@ -44,8 +50,8 @@ def refine(
     With options, the feedback is recorded without questions, and --yes runs the generation. Without options, commands
     are read line by line.
     """
+    from rewardsmith.api.searches import request_generation
     from rewardsmith.cli.refine_commands import HELP, RefineSession, print_overview
-    from rewardsmith.cli.show import open_run
     from rewardsmith.report.tables import make_console
     from rewardsmith.search import setup
 
@@ -68,11 +74,12 @@ def refine(
 
     if should_run:
         confirm_run(opened, trust)
-        run_next_generation(opened, by, json_)
-    else:
-        for notice in opened.take_notices():
-            session.print_line(notice)
-        session.print_line(f"feedback saved; `rewardsmith refine {run} --yes` runs the next generation")
+        request_generation(opened, by=by)
+        run_search(opened, json_)
+        return
+    for notice in opened.take_notices():
+        session.print_line(notice)
+    session.print_line(f"feedback saved; `rewardsmith refine {run} --yes` runs the next generation")
 
 
 def read_commands(session: RefineSession) -> bool:
@@ -86,16 +93,6 @@ def read_commands(session: RefineSession) -> bool:
         except (UserError, RunFailed) as error:
             print_error(str(error))
     return False
-
-
-def run_next_generation(run: Run, by: str, json_: bool) -> None:
-    """Run the next generation with a view of its progress, and print the result."""
-    from rewardsmith.search import feedback, setup, trusted_runs
-
-    trusted_runs.check_trusted(run)
-    setup.check_endpoints(run)
-    feedback.request_generation(run, by=by)
-    run_search(run, json_)
 
 
 def _read_line(question: str) -> str | None:

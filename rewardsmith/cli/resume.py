@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from rewardsmith.cli.console import confirm_run, run_search
 from rewardsmith.cli.options import (
     ExecutorOption,
     JsonLinesOption,
@@ -17,6 +16,7 @@ from rewardsmith.cli.options import (
     drop_unset,
     parse_executor,
 )
+from rewardsmith.cli.runs import confirm_run, run_search
 
 CHANGEABLE_SECTIONS = ("budget", "llm", "jobs", "limits", "executor")
 """Sections of the settings that change no result: budgets, the model's endpoint, and the machine's limits."""

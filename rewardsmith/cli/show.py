@@ -10,6 +10,7 @@ import typer
 
 from rewardsmith.cli.console import print_error, print_json, print_line
 from rewardsmith.cli.options import JsonOption, complete_run
+from rewardsmith.cli.runs import open_run
 
 if TYPE_CHECKING:
     from rewardsmith.contract.records import Result
@@ -65,21 +66,6 @@ def check_options(run: Path | None, candidate: str | None, prompt: bool, svg: Pa
         raise ConfigError("--svg draws a run's result; leave --candidate out")
 
 
-def open_run(path: Path) -> Run:
-    """Open a run directory.
-
-    Raises:
-        RunError: if it is not one; a sweep's directory is named as such.
-    """
-    from rewardsmith.api.sweep.store import is_sweep
-    from rewardsmith.contract.errors import RunError
-    from rewardsmith.search.storage import Run
-
-    if is_sweep(path):
-        raise RunError(f"{path} is a sweep, not a run; `rewardsmith sweep status {path}` shows it")
-    return Run.open(path)
-
-
 # ---------------------------------------------------------------- a list of runs
 
 
@@ -87,7 +73,6 @@ def list_runs(json_: bool) -> None:
     """List the runs and the sweeps below `runs/`."""
     from rewardsmith.api.searches import RUNS
     from rewardsmith.api.sweep.store import is_sweep
-    from rewardsmith.report.result_lines import describe_fitness
     from rewardsmith.report.tables import TableColumn, make_console, print_table
     from rewardsmith.search.storage import RunLayout
 
@@ -96,17 +81,14 @@ def list_runs(json_: bool) -> None:
     sweeps = [folder for folder in folders if is_sweep(folder)]
     if json_:
         for run, result in runs:
-            about = {"run": str(run.path), "task": run.task.text, "env": run.task.env.env_id}
+            about = {"run": str(run.path), "task": run.task.heading, "env": run.task.env.env_id}
             print_json(about | {"done": result is not None})
         return
     if not runs and not sweeps:
         print_line("no runs in runs/; `rewardsmith design` starts one")
         return
 
-    rows = []
-    for run, result in runs:
-        fitness = describe_fitness(result.best, result) if result else "not finished"
-        rows.append((str(run.path), fitness, run.task.env.env_id, run.task.text))
+    rows = [_describe_run(run, result) for run, result in runs]
     rows += [(str(sweep), "a sweep", "", f"see `rewardsmith sweep status {sweep}`") for sweep in sweeps]
     if not sys.stdout.isatty():
         for row in rows:
@@ -119,6 +101,14 @@ def list_runs(json_: bool) -> None:
         TableColumn("task", cut=True),
     )
     print_table(columns, rows, make_console(sys.stdout))
+
+
+def _describe_run(run: Run, result: Result | None) -> tuple[str, str, str, str]:
+    """Return the row of a run in the list of runs: directory, fitness, environment, task."""
+    from rewardsmith.report.result_lines import describe_fitness
+
+    fitness = describe_fitness(result.best, result) if result else "not finished"
+    return str(run.path), fitness, run.task.env.env_id, run.task.heading
 
 
 def _read_results(folders: list[Path]) -> list[tuple[Run, Result | None]]:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from rewardsmith.cli.console import print_error, print_json, print_line, print_rows, verbosity
-from rewardsmith.cli.options import ExecutorOption, JsonOption, complete_run, parse_executor
+from rewardsmith.cli.options import ExecutorOption, JsonOption, VerbOrNameGroup, complete_run, parse_executor
 from rewardsmith.contract.text import pluralize
 
 if TYPE_CHECKING:
@@ -38,15 +37,11 @@ SkipOption = Annotated[bool, typer.Option("--skip", help="Leave out the cells th
 ModelsOption = Annotated[list[str] | None, typer.Option("--model", help="Language models, instead of the file's.")]
 
 
-class _SweepGroup(TyperGroup):
+class _SweepGroup(VerbOrNameGroup):
     """A group of verbs in which a file instead of a verb means `run FILE`."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Insert the verb `run` where it is left out."""
-        first = next((argument for argument in args if not argument.startswith("-")), None)
-        if first is not None and first not in self.commands:
-            args = ["run", *args]
-        return super().parse_args(ctx, args)
+    verb_alone = None
+    verb_of_names = "run"
 
 
 app = typer.Typer(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from rewardsmith.cli.console import run_new_search
 from rewardsmith.cli.options import (
     ConfigOption,
     DemoOption,
@@ -23,10 +22,11 @@ from rewardsmith.cli.options import (
     StepsOption,
     TrainerConfigOption,
     TrainerOption,
+    YesOption,
     drop_unset,
-    join_signals,
     parse_models,
 )
+from rewardsmith.cli.runs import run_new_search
 
 
 def train(
@@ -42,35 +42,37 @@ def train(
     jobs: JobsOption = None,
     baseline: Annotated[bool, typer.Option("--baseline", help="Also train on the environment reward.")] = False,
     model: Annotated[
-        list[str] | None, typer.Option(help="Name of the language model, where a signal is labelled by one.")
+        list[str] | None,
+        typer.Option(help="Name of the language model, where a signal is labelled, or the fitness proposed, by one."),
     ] = None,
     trainer: TrainerOption = None,
     trainer_config: TrainerConfigOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
+    yes: YesOption = False,
     out: OutOption = None,
     json_: JsonLinesOption = False,
 ) -> None:
     """Train policies on FILE and measure them on held-out seeds."""
-    from rewardsmith.api import searches
+    from rewardsmith.api.planning import plan_training
+    from rewardsmith.api.searches import create_run
+    from rewardsmith.contract.records.fitness import AUTO_FITNESS
     from rewardsmith.contract.reward_files import load_reward
     from rewardsmith.spec.env_options import read_env_options
 
     program = load_reward(file)
-    # The run is a search of one program, of which only the final evaluation takes place.
-    search: dict[str, Any] = {"env_steps": steps, "final_seeds": seeds, "baseline": baseline}
-    search |= {"population": 1, "generations": 1, "seeds": 1, "designer": "symbolic"}
-    llm = parse_models(model or ())
-    overrides = drop_unset({"search": search, "training": {"trainer": trainer}, "llm": llm, "jobs": jobs})
-    plan = searches.plan_search(
-        f"train {file.name}",
-        env,
-        fitness,
-        config,
-        overrides,
-        set_ or (),
+    plan = plan_training(
+        title=f"train {file.name}",
+        env=env,
+        fitness=fitness,
+        env_steps=steps,
+        seeds=seeds,
+        baseline=baseline,
+        designer="llm" if fitness == AUTO_FITNESS else "symbolic",
+        overrides=drop_unset({"training": {"trainer": trainer}, "llm": parse_models(model or ()), "jobs": jobs}),
+        file=config,
+        sets=set_ or (),
         trainer_config=trainer_config,
-        env_options=read_env_options(env_kwargs, pass_env or (), signals=join_signals(signal, demo)),
-        is_title=True,
+        env_options=read_env_options(env_kwargs, pass_env or (), signals=signal or (), demo=demo or ()),
     )
-    run_new_search(searches.create_run(plan, out, measured=program), json_)
+    run_new_search(create_run(plan, out, measured=program), json_, yes)

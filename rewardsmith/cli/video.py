@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardsmith.cli.console import confirm_run, print_error, print_json, print_line
+from rewardsmith.cli.console import print_error, print_json, print_line
 from rewardsmith.cli.options import JsonLinesOption, RunArgument, TrustRunOption
+from rewardsmith.cli.runs import choose_default_owner, confirm_run, open_run
 from rewardsmith.contract.text import format_number, pluralize
 
 if TYPE_CHECKING:
@@ -38,7 +42,6 @@ def video(
     json_: JsonLinesOption = False,
 ) -> None:
     """Render an episode of RUN as its evaluation ran it; the video is kept beside the policy and made once."""
-    from rewardsmith.cli.show import open_run
     from rewardsmith.contract.errors import ConfigError, UserError
     from rewardsmith.report import video as videos
     from rewardsmith.search import setup
@@ -51,47 +54,26 @@ def video(
     confirm_run(opened, trust, executor_is_given=True)
     owners = videos.list_filmable_candidates(opened) if all_ else (candidate or choose_default_owner(opened),)
 
+    with _print_notices(opened), setup.open_local_worker(opened) as executor:
+        render = partial(videos.render_video, opened, size=pixels, overlay=not plain, fast=not fine, executor=executor)
+        for owner in owners:
+            try:
+                _print_clip(render(owner, episode), out, json_)
+            except UserError as error:
+                # With --all, the others may still work.
+                if owner == owners[0]:
+                    raise
+                print_error(str(error))
+
+
+@contextmanager
+def _print_notices(run: Run) -> Iterator[None]:
+    """Print what a run has to say about its files, when the block has ended."""
     try:
-        with setup.open_local_worker(opened) as executor:
-            for owner in owners:
-                try:
-                    clip = videos.render_video(
-                        opened, owner, episode, size=pixels, overlay=not plain, fast=not fine, executor=executor
-                    )
-                except UserError as error:
-                    # With --all, the others may still work.
-                    if not all_ or owner == owners[0]:
-                        raise
-                    print_error(str(error))
-                    continue
-                _print_clip(clip, out, json_)
+        yield
     finally:
-        for notice in opened.take_notices():
+        for notice in run.take_notices():
             print_error(notice)
-
-
-def choose_default_owner(run: Run) -> str:
-    """Return the owner that is filmed by default: the best program, retrained if it was.
-
-    Raises:
-        RunError: if nothing has been evaluated yet.
-    """
-    from rewardsmith.contract.errors import RunError
-    from rewardsmith.report import video as videos
-
-    result = run.read_result()
-    if result is not None:
-        from rewardsmith.search.storage.layout import final_owner
-
-        is_retrained = bool(run.layout.list_evaluations(final_owner(result.best.id)))
-        return videos.FINAL_OWNER if is_retrained else result.best.id
-    filmable = videos.list_filmable_candidates(run)
-    evaluated = [
-        candidate for candidate in run.read_candidates() if candidate.fitness is not None and candidate.id in filmable
-    ]
-    if not evaluated:
-        raise RunError(f"{run.path} has no evaluated candidate yet, so there is nothing to film")
-    return max(evaluated, key=lambda candidate: candidate.fitness or 0.0).id
 
 
 def _parse_size(text: str) -> tuple[int, int]:

@@ -7,6 +7,7 @@ wrong is a `DamagedFile`, whose message is one line; an `OSError` says that ther
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
@@ -42,6 +43,15 @@ class DamagedFile(ValueError):
     def __init__(self, path: Path, reason: str, line: int | None = None) -> None:
         super().__init__(f"{path}{f', line {line}' if line else ''} is damaged: {reason}")
         self.reason = reason
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Return whether an error, or one that led to it, is that of a full disk or of an exhausted quota."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 # ---------------------------------------------------------------- reading

@@ -1,8 +1,7 @@
 """Families of environments that need further packages, and the command that installs them.
 
 A family is known by its environments' ids, so nothing is imported to tell what is missing. `FAMILIES` is the table;
-another family is another row, an extra of the same name in `pyproject.toml`, and, where an import does not register its
-ids, a line in `worker/envs/register_families.py`.
+what another family needs beside its row is listed in docs/design.md, "Add a family of environments".
 """
 
 from __future__ import annotations

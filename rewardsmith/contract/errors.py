@@ -6,6 +6,7 @@ UserError           the user can fix it: a message and exit code 2, never a trac
   FitnessError        a fitness expression
   ProgramError        a reward program, with the findings
   RunError            a run directory
+    UnwritableRun       its files cannot be written, as the disk is full for instance: it is resumed when that is mended
 RunFailed           the search ended without a result: exit code 1
   NoValidCandidate    no candidate of the whole search could be scored
   ModelError          the language model's endpoint
@@ -47,6 +48,11 @@ class TaskError(UserError):
 class FitnessError(UserError):
     """Raised when a fitness expression does not parse, or names what the episode does not have."""
 
+    @property
+    def cause(self) -> str:
+        """The message in one line, without the expression that it quotes."""
+        return str(self).partition("\n")[0].removeprefix("fitness: ")
+
 
 class ProgramError(UserError):
     """Raised when the text of a reward program breaks the contract.
@@ -60,6 +66,10 @@ class ProgramError(UserError):
 
 class RunError(UserError):
     """Raised when a run directory is missing, unreadable, busy or of another version."""
+
+
+class UnwritableRun(RunError):
+    """Raised when the files of a run directory cannot be written; what is in it stays as it is."""
 
 
 class SweepError(UserError):

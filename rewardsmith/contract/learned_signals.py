@@ -5,7 +5,6 @@ Each provider has a model whose fields are the keys of `[signals.<name>]` beside
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import LearnedSignal, Subgoal
 from rewardsmith.contract.records.demonstrations import DemonstratedStages
+from rewardsmith.contract.text import suggest_names
 
 if TYPE_CHECKING:
     from rewardsmith.contract.fitness.state_condition import StateCondition
@@ -224,17 +224,15 @@ def check_provider(name: str, where: str) -> None:
     """
     if name in OPTIONS or ":" in name:
         return
-    near = difflib.get_close_matches(name, OPTIONS, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(OPTIONS)}."
-    raise TaskError(f'{where}: there is no provider {name!r}; {hint} One of your own is "module:Class"')
+    hint = suggest_names(name, OPTIONS)
+    raise TaskError(f'{where}: there is no provider {name!r} (one of your own is "module:Class"); {hint}')
 
 
 def _describe_fault(kind: type[ProviderOptions], fault: Any) -> str:
     place = ".".join(str(part) for part in fault["loc"])
     known = list(kind.model_fields)
     if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1:
-        near = difflib.get_close_matches(place, known, n=1)
-        return f"there is no option {place!r}; {f'near it: {near[0]}' if near else 'there are ' + ', '.join(known)}"
+        return f"there is no option {place!r}; {suggest_names(place, known)}"
     if fault["type"] == "missing":
         return f"the option {place!r} is missing"
     return f"{place} = {fault['input']!r}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"

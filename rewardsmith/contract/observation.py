@@ -10,20 +10,18 @@ privileged signals and the fitness are refused.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import Signal, TrainSettings
+from rewardsmith.contract.text import suggest_names
 
 if TYPE_CHECKING:
     from rewardsmith.contract.reward_program import RewardProgram
 
 DECLARATION = "OBSERVATION"
 """Name that a program assigns its list to."""
-MAX_LISTED = 12
-"""Names that a message lists, at most."""
 IMAGE_AXES = 3
 """A signal with so many axes is a picture; the policy over signals is for vectors."""
 
@@ -59,7 +57,7 @@ def find_observation_fault(
         if name in privileged_names:
             return f"{name!r} tells the reward or the success, which no policy may see; name signals of the catalogue"
         if name not in by_name:
-            return f"there is no signal {name!r}; {_suggest_names(name, list(by_name))}"
+            return f"there is no signal {name!r}; {suggest_names(name, by_name)}"
         if by_name[name].is_learned:
             return f"{name!r} is a learned signal, whose values are computed after a rollout: name the simulator's own"
         shape = by_name[name].shape
@@ -67,15 +65,6 @@ def find_observation_fault(
             size = "x".join(map(str, shape))
             return f"{name!r} is a picture ({size}): name signals that are numbers or vectors"
     return None
-
-
-def _suggest_names(name: str, known: Sequence[str]) -> str:
-    """Return the part of a message that helps with a name that does not exist."""
-    near = difflib.get_close_matches(name, known, n=3)
-    if near:
-        return f"did you mean {' or '.join(map(repr, near))}?"
-    more = f" and {len(known) - MAX_LISTED} more" if len(known) > MAX_LISTED else ""
-    return f"there are {', '.join(known[:MAX_LISTED]) or 'none'}{more}"
 
 
 def check_observation(settings: TrainSettings, signals: Sequence[Signal], privileged: Sequence[Signal]) -> None:

@@ -1,6 +1,12 @@
-"""Text for people: one format for values, one for counts with their noun, and text of others made one line."""
+"""Text for people: formats of values and of counts with their noun, help with wrong names, text of others in a line."""
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+MAX_LISTED_NAMES = 12
+"""Names that a message lists, at most."""
 
 
 def pluralize(number: int, word: str, words: str | None = None) -> str:
@@ -28,6 +34,29 @@ def format_number(value: float | None, digits: int = 4) -> str:
     if value != 0 and abs(value) >= 10 ** (digits - 1):
         return f"{value:.0f}"
     return f"{value:.{digits}g}"
+
+
+def suggest_names(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """Return the part of a message that helps with a name that does not exist.
+
+    >>> suggest_names("heigth", ["height", "pitch"])
+    "did you mean 'height'?"
+    >>> suggest_names("mass", ["height", "pitch"]), suggest_names("mass", [])
+    ('there are height, pitch', 'there are none')
+
+    Args:
+        name: as it was written.
+        known: the names that exist, in the order in which they are listed where none is near.
+        otherwise: what to say where none is near; None lists the names.
+    """
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3)
+    if near:
+        return f"did you mean {' or '.join(map(repr, near))}?"
+    if otherwise is not None:
+        return otherwise
+    more = f" and {len(names) - MAX_LISTED_NAMES} more" if len(names) > MAX_LISTED_NAMES else ""
+    return f"there are {', '.join(names[:MAX_LISTED_NAMES]) or 'none'}{more}"
 
 
 def flatten_text(text: str, limit: int = 600) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from rewardsmith.contract import bounded_files, records
-from rewardsmith.contract.errors import ConfigError, RunError
+from rewardsmith.contract.errors import ConfigError, UnwritableRun
 from rewardsmith.contract.records import CurvePoint, Job, JobResult, Rung, TrainJob
 
 R = TypeVar("R", bound=JobResult)
@@ -85,7 +85,7 @@ def prepare_folder(job: Job[JobResult], out: Path) -> None:
     """Remove what an earlier job left in a folder, and write job.json.
 
     Raises:
-        RunError: if it cannot be written.
+        UnwritableRun: if it cannot be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -93,4 +93,15 @@ def prepare_folder(job: Job[JobResult], out: Path) -> None:
             (out / name).unlink(missing_ok=True)
         records.write(job, out / "job.json")
     except OSError as error:
-        raise RunError(f"cannot write a job to {str(out)!r}: {error.strerror}") from error
+        raise unwritable_job_error(out, error) from error
+
+
+def unwritable_job_error(out: Path, error: OSError) -> UnwritableRun:
+    """Return the error of a job whose folder cannot be written.
+
+    Args:
+        out: the job's folder.
+        error: what writing raised.
+    """
+    reason = "the disk is full" if bounded_files.is_disk_full(error) else error.strerror
+    return UnwritableRun(f"cannot write a job to {str(out)!r}: {reason}; mend that, then resume the run")

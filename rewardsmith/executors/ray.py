@@ -23,7 +23,15 @@ from rewardsmith.contract.build_id import RUNNING_BUILD
 from rewardsmith.contract.errors import ConfigError, RunError, WorkerFailed
 from rewardsmith.contract.records import CurvePoint, Job
 from rewardsmith.executors import remote_node
-from rewardsmith.executors.base import Decide, OnEvent, R, load_finished, prepare_folder, refuse_rungs
+from rewardsmith.executors.base import (
+    Decide,
+    OnEvent,
+    R,
+    load_finished,
+    prepare_folder,
+    refuse_rungs,
+    unwritable_job_error,
+)
 from rewardsmith.executors.local import is_resident
 
 logger = logging.getLogger(__name__)
@@ -157,7 +165,7 @@ class RayExecutor:
         try:
             remote_node.write_files(files, out)
         except OSError as error:
-            raise RunError(f"cannot write a job to {str(out)!r}: {error.strerror}") from error
+            raise unwritable_job_error(out, error) from error
         return load_finished(job, out) or records.load(job.result_type, result)
 
     def _receive_messages(self, task: Any) -> Iterator[remote_node.RemoteMessage]:

@@ -268,6 +268,8 @@ class Endpoint:
             return error_messages.timeout_error(self.settings, attempts)
         if not isinstance(error, RequestRefused):
             cause = self._clean(str(error.__cause__ or error))
+            if _was_sent(error):
+                return error_messages.broken_connection_error(self.settings, cause, attempts)
             return error_messages.unreachable_error(self.settings, cause, self._proxy)
         location = error.refusal.location and self._clean(error.refusal.location)
         refusal = dataclasses.replace(error.refusal, words=self._clean(error.refusal.words), location=location)

@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 
 from rewardsmith.contract.errors import ModelError, ModelRejected, ModelUnavailable
 from rewardsmith.contract.text import pluralize
+from rewardsmith.llm import retry
 from rewardsmith.llm.endpoint import NO_MODEL_NEEDED, URL_VARIABLE, find_address, redact_address
 from rewardsmith.llm.prompts import to_one_line
 from rewardsmith.llm.refusals import Refusal
@@ -52,6 +53,20 @@ def unreachable_error(settings: ModelSettings, cause: str, proxy: Proxy | None =
     )
 
 
+def broken_connection_error(settings: ModelSettings, cause: str, attempts: int) -> ModelUnavailable:
+    """Build the error for an endpoint that was reached, and whose answer did not come whole.
+
+    Args:
+        settings: where it is.
+        cause: of the failure.
+        attempts: how many times it was asked.
+    """
+    return ModelUnavailable(
+        f"no whole answer from {redact_address(settings)} after {pluralize(attempts, 'attempt')}: {cause.rstrip('.')}; "
+        "look at the endpoint, or wait"
+    )
+
+
 def timeout_error(settings: ModelSettings, attempts: int) -> ModelUnavailable:
     """Build the error for an endpoint that accepts the request and does not answer in time."""
     return ModelUnavailable(
@@ -83,7 +98,7 @@ def refusal_error(
     where = f"{redact_address(settings)} ({status})"
     said = f": {refusal.words}" if refusal.words else ""
     if 300 <= refusal.status < 400:
-        return _redirect_error(where, _find_target(settings, refusal))
+        return _redirect_error(where, _find_target(settings, refusal) if refusal.location else "")
     if refusal.status in (401, 403):
         reason = said if refusal.status == 403 else ""
         return ModelRejected(
@@ -98,22 +113,25 @@ def refusal_error(
     if refusal.status in (404, 405) or is_wrong_address(settings, refusal):
         return _not_found_error(settings, where + said, known_models)
     if refusal.status == 429:
+        too_long = refusal.wait_s is not None and refusal.wait_s > retry.MAX_RETRY_AFTER_S
+        asked = f"; it asks to wait {refusal.wait_s:,.0f} s" if too_long else ""
         return ModelUnavailable(
-            f"rate limit of {where} after {pluralize(attempts, 'attempt')}{said}; wait, or ask for fewer programs at "
-            "once with --population"
+            f"rate limit of {where} after {pluralize(attempts, 'attempt')}{said}{asked}; wait, or ask for fewer "
+            "programs at once with --population"
         )
     if refusal.status >= 500 or refusal.status in (408, 409, 425):
         return ModelUnavailable(
             f"no answer from {where} after {pluralize(attempts, 'attempt')}{said}; look at the endpoint, or wait"
         )
-    return ModelRejected(f"the request was refused by {where}{said}; change the llm settings that it names")
+    step = "change the llm settings that it names" if said else "it gives no reason; look at the endpoint's log"
+    return ModelRejected(f"the request was refused by {where}{said}; {step}")
 
 
 def is_too_long(refusal: Refusal) -> bool:
     """Return whether a prompt and the longest answer do not fit into the model's window; waiting does not help."""
     if refusal.status in (401, 402, 403, 404, 429) or refusal.begun:
         return False
-    return bool(_CONTEXT.search(refusal.details) or _ANSWER_LENGTH.search(refusal.details))
+    return refusal.status == 413 or bool(_CONTEXT.search(refusal.details) or _ANSWER_LENGTH.search(refusal.details))
 
 
 def is_wrong_address(settings: ModelSettings, refusal: Refusal) -> bool:
@@ -147,6 +165,8 @@ def _find_target(settings: ModelSettings, refusal: Refusal) -> str:
 
 
 def _redirect_error(where: str, target: str) -> ModelRejected:
+    if not target:
+        return ModelRejected(f"the address {where} leads elsewhere and does not say to where; correct {URL_VARIABLE}")
     base, moved = _REQUEST_PATH.subn("", target)
     step = f"if you trust it, set {URL_VARIABLE} to {base!r}" if moved else f"correct {URL_VARIABLE}"
     return ModelRejected(f"the address {where} leads elsewhere, to {target!r}; prompts are not sent on; {step}")

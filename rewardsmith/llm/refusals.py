@@ -114,15 +114,16 @@ def build_refusal_error(status: int, data: object) -> RequestRefused:
     )
 
 
-def build_lost_answer_error(error: object, finish: str) -> RequestRefused:
+def build_lost_answer_error(error: object, finish: str | None = None) -> RequestRefused:
     """Build the error for an answer that broke off, under the status of a success.
 
     Args:
         error: what the endpoint says of it; None where it says nothing.
-        finish: its word for the end of the answer.
+        finish: its word for the end of the answer; None where the response ends in the middle.
     """
     words = find_words(error) if error else ""
-    said = f"the answer broke off (finish reason {finish!r})" + (f": {words}" if words else "")
+    how = "the response ends in the middle" if finish is None else f"finish reason {finish!r}"
+    said = f"the answer broke off ({how})" + (f": {words}" if words else "")
     return RequestRefused(
         Refusal(
             status=LOST_STATUS,

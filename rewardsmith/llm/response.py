@@ -9,11 +9,13 @@ import json
 import re
 
 from rewardsmith.llm.bounded_json import get_field, parse_json
+from rewardsmith.llm.event_stream import join_events
 from rewardsmith.llm.messages import ModelAnswer
 from rewardsmith.llm.prompts import to_one_line
 from rewardsmith.llm.refusals import build_lost_answer_error, build_refusal_error, shorten_page
 
 SHOWN_CHARS = 200
+_EVENT_START = re.compile(r"(data|event|id|retry):")
 _COMPLETION_START = re.compile(r'\s*\{\s*"(?:id|object|created|model|choices)"\s*:')
 MAX_TOKENS = 10**9
 """Largest count of tokens that is believed."""
@@ -57,12 +59,16 @@ def parse_completion(body: str) -> ModelAnswer:
         NoCompletion: if the body is no chat completion.
         RequestRefused: if it is an error under the status of a success, or an answer that broke off.
     """
+    text = _skip_comments(body)
+    is_stream = _EVENT_START.match(text) is not None
     try:
-        data = parse_json(_skip_comments(body))
+        data = join_events(text) if is_stream else parse_json(text)
     except ValueError as error:
-        if isinstance(error, json.JSONDecodeError) and _is_cut_off(body):
-            raise build_lost_answer_error(None, "none: the response ends in the middle") from None
+        if isinstance(error, json.JSONDecodeError) and (is_stream or _is_cut_off(body)):
+            raise build_lost_answer_error(None) from None
         raise NoCompletion(f"{shorten_page(body, SHOWN_CHARS)!r}") from None
+    if is_stream and data is None:
+        raise build_lost_answer_error(None)
     choices = get_field(data, "choices")
     if isinstance(choices, list) and choices:
         return _parse_choice(choices[0], get_field(data, "usage"))

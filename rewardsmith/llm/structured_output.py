@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rewardsmith.contract.errors import ModelRefused
 from rewardsmith.llm import prompts
-from rewardsmith.llm.messages import Completion, LanguageModel, Message
+from rewardsmith.llm.messages import Completion, LanguageModel, Message, Picture
 from rewardsmith.llm.thoughts import Span, split_thoughts
 
 MAX_CHARS = 100_000
@@ -33,21 +33,25 @@ F = TypeVar("F", bound=AnswerForm)
 
 def request_form(
     model: LanguageModel,
-    messages: Sequence[Message],
+    system: str,
+    question: str,
     form: type[F],
     *,
     role: str,
     sample: int,
+    pictures: Sequence[Picture] = (),
     check: Callable[[F], str | None] = lambda _: None,
 ) -> F:
     """Ask a model to fill in a form; if its answer does not fit the form, say so and ask once more.
 
     Args:
         model: the model to ask.
-        messages: the conversation; its last message describes the form.
+        system: the system's message.
+        question: the user's message, which describes the form.
         form: what is wanted.
         role: who asks, for the ledger.
         sample: index of the sample.
+        pictures: after the question.
         check: says what is wrong with a form beside its types; None where nothing is.
 
     Raises:
@@ -56,6 +60,7 @@ def request_form(
         BudgetExhausted: if a call might pass a limit.
         RunError: if an answer could not be recorded.
     """
+    messages = [Message("system", system), Message("user", question, tuple(pictures))]
     completion = model.complete(messages, role=role, sample=sample)
     filled = _parse_form(completion, form, check)
     if isinstance(filled, str):

@@ -186,8 +186,8 @@ class BoundedTransport(httpx2.BaseTransport):
             response.close()
 
         # What described the bytes on the wire does not describe these.
-        described = ("content-encoding", "content-length", "transfer-encoding")
-        headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in described]
+        described = (b"content-encoding", b"content-length", b"transfer-encoding")
+        headers = [(name, value) for name, value in response.headers.raw if name.lower() not in described]
         return httpx2.Response(response.status_code, headers=headers, content=content, request=request)
 
 

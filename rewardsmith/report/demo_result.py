@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,6 @@ from rewardsmith.search.storage.layout import RunLayout
 if TYPE_CHECKING:
     from rich.console import Console
 
-SVG_WIDTH = 104
 LABEL_WIDTH = 26
 
 
@@ -57,16 +55,6 @@ def print_demo_result(
     console.print("\nWhat to try next:", markup=False, style="bold")
     for command, purpose in _list_next_commands(path):
         console.print(f"  {command}\n      {purpose}", markup=False, soft_wrap=True)
-
-
-def render_demo_svg(result: Result, path: Path, clips: Sequence[VideoClip] = (), meaning: str = "") -> str:
-    """Render what `print_demo_result` shows on a terminal as an SVG picture, below the command that showed it."""
-    from rich.console import Console
-
-    console = Console(file=StringIO(), record=True, width=SVG_WIDTH, force_terminal=True, highlight=False)
-    console.print("$ rewardsmith demo", markup=False, style="bold")
-    print_demo_result(result, console, path, clips, meaning)
-    return console.export_svg(title="rewardsmith")
 
 
 def _print_numbers(result: Result, console: Console) -> None:

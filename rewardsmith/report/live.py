@@ -57,7 +57,7 @@ class JsonLines(SearchCallback):
 
     def __init__(self, stream: TextIO, run: Run) -> None:
         self.stream, self.lock = stream, threading.Lock()
-        self._write("run", path=str(run.path), task=run.task.text)
+        self._write("run", path=str(run.path), task=run.task.heading)
 
     def on_search_start(self, trainings: int, env_steps: int) -> None:
         self._write("started", trainings=trainings, env_steps=env_steps)
@@ -105,7 +105,7 @@ class PlainLines(SearchCallback):
         self.stream, self.lock = stream, threading.Lock()
         self.progress, self.last_notice = ProgressEstimate(), ""
         self.final_seeds, self.final_trainings = run.config.search.final_seeds, dict[str, int]()
-        self._write(f"{run.path}: {run.task.text!r} on {run.task.env.env_id}")
+        self._write(f"{run.path}: {run.task.heading!r} on {run.task.env.env_id}")
         self._write(f"fitness = {describe_fitness_source(run.fitness_name)}")
 
     def on_search_start(self, trainings: int, env_steps: int) -> None:
@@ -260,7 +260,7 @@ class LiveTable(SearchCallback):
         from rich.text import Text
 
         task = self.run.task
-        title = f"{replace_control_chars(task.text)}  [{task.env.env_id}]  {self.headline}"
+        title = f"{replace_control_chars(task.heading)}  [{task.env.env_id}]  {self.headline}"
         fraction, left = self.progress.fraction_done(), self.progress.seconds_left()
         ahead = f", about {format_duration(left)} left" if left else ""
         return [

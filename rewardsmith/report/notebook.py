@@ -37,22 +37,18 @@ class NotebookView(SearchProgress):
         self._handle: Any = display(self._make_html(self.render()), display_id=True)  # type: ignore[no-untyped-call]
 
     def on_generation_start(self, brief: Brief) -> None:
-        """See `SearchCallback.on_generation_start`."""
         super().on_generation_start(brief)
         self.draw()
 
     def on_curve_point(self, training: str, point: CurvePoint) -> None:
-        """See `SearchCallback.on_curve_point`."""
         super().on_curve_point(training, point)
         self.draw()
 
     def on_candidate_end(self, candidate: Candidate) -> None:
-        """See `SearchCallback.on_candidate_end`."""
         super().on_candidate_end(candidate)
         self.draw(at_once=True)
 
     def on_search_end(self, result: Result) -> None:
-        """See `SearchCallback.on_search_end`."""
         super().on_search_end(result)
         self.draw(at_once=True)
 

@@ -127,35 +127,29 @@ class SearchProgress(SearchCallback):
             self.changed.notify_all()
 
     def on_search_start(self, trainings: int, env_steps: int) -> None:
-        """See `SearchCallback.on_search_start`."""
         self._estimate.set_plan(trainings, env_steps)
         self.add_event(f"at most {trainings} trainings of {env_steps:,} environment steps")
 
     def on_generation_start(self, brief: Brief) -> None:
-        """See `SearchCallback.on_generation_start`."""
         self.add_event(f"generation {brief.generation} starts: {brief.population} programs")
 
     def on_stage(self, candidate: str, stage: str) -> None:
-        """See `SearchCallback.on_stage`."""
         with self.changed:
             self.stages[candidate] = stage
             self.changed.notify_all()
 
     def on_curve_point(self, training: str, point: CurvePoint) -> None:
-        """See `SearchCallback.on_curve_point`."""
         with self.changed:
             self._estimate.record_point(training, point)
             self.changed.notify_all()
 
     def on_training_end(self, training: str) -> None:
-        """See `SearchCallback.on_training_end`."""
         with self.changed:
             self._estimate.record_end(training)
             self.stages.pop(owner_of_training(training), None)
             self.changed.notify_all()
 
     def on_candidate_end(self, candidate: Candidate) -> None:
-        """See `SearchCallback.on_candidate_end`."""
         with self.changed:
             self.stages.pop(candidate.id, None)
             self.ended[candidate.id] = candidate
@@ -163,9 +157,7 @@ class SearchProgress(SearchCallback):
         self.add_event(f"{candidate.id} {candidate.status}: {outcome}")
 
     def on_notice(self, text: str) -> None:
-        """See `SearchCallback.on_notice`."""
         self.add_event(f"note: {text}")
 
     def on_search_end(self, result: Result) -> None:
-        """See `SearchCallback.on_search_end`."""
         self.add_event(f"the search ends: the best program is {result.best.id}")

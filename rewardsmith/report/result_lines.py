@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rewardsmith.contract.fitness.judged import describe_fitness_source
 from rewardsmith.contract.observation import describe_observation
 from rewardsmith.contract.records import Candidate, EnsembleRule, Interval, ReportedMetric, Result
 from rewardsmith.contract.text import format_number, pluralize
 from rewardsmith.report.estimates import CandidateEstimates, build_estimates
-from rewardsmith.report.text import (
-    collect_remarks,
-    compare_with_baseline,
-    replace_control_chars,
-)
+from rewardsmith.report.text import collect_remarks, compare_with_baseline, replace_control_chars
 from rewardsmith.search.steps.evolution import BehaviourArchive
 from rewardsmith.search.storage.layout import MEASURED_ID
-
-if TYPE_CHECKING:
-    pass
-
 
 LABEL_WIDTH = 44
 """Width of the labels in front of the numbers of a result."""
@@ -29,9 +20,21 @@ ENSEMBLE_RULES: dict[EnsembleRule, str] = {"worst": "worst of", "cautious": "cau
 
 def summarize_result(result: Result) -> list[str]:
     """Return the numbers of a result, line by line: fitness, verdict, metrics, costs, remarks."""
-    baselines, ensemble = result.baselines, result.ensemble
+    lines = [
+        *_summarize_fitness(result),
+        *_summarize_metrics(result),
+        *_summarize_stages(result),
+        *_describe_archive(result),
+        _summarize_costs(result),
+        *collect_remarks(result.best),
+    ]
+    if result.stopped:
+        lines.append(f"ended early: {result.stopped}")
+    return [replace_control_chars(line) for line in lines]
 
-    # Fitness.
+
+def _summarize_fitness(result: Result) -> list[str]:
+    baselines, ensemble = result.baselines, result.ensemble
     lines = [f"fitness = {describe_fitness_source(result.fitness)}"]
     lines += _format_estimates(
         result,
@@ -47,37 +50,39 @@ def summarize_result(result: Result) -> list[str]:
         score = f"{format_number(result.normalised, 3):<6} (0 = random, 1 = environment reward)"
         lines.append(_format_row("normalised score", score))
     verdict = compare_with_baseline(result)
-    if verdict:
-        lines.append(f"  {verdict}")
+    return [*lines, f"  {verdict}"] if verdict else lines
 
-    # Metrics.
+
+def _summarize_metrics(result: Result) -> list[str]:
+    lines = []
     for metric in result.metrics:
         lines.append(f"{metric.name} = {metric.expression}: {metric.meaning}")
         selected = metric.chosen.mean if metric.chosen else None
         lines += _format_estimates(
             result, metric.reported, metric.ensemble, metric.environment_reward, metric.random, selected
         )
+    return lines
 
-    # The stages before, what the policy sees, and the costs.
+
+def _summarize_stages(result: Result) -> list[str]:
+    """Return a line for each stage before the last, and one on what the policy sees where it was chosen."""
+    lines = []
     for number, stage in enumerate(result.stages, start=1):
         reached = "none" if stage.reached is None else format_number(stage.reached)
         lines.append(f"stage {number}, {pluralize(stage.env_steps, 'step')}: {stage.text} (selection score {reached})")
     if result.observation:
         lines.append(f"the policy observes: {describe_observation(result.observation)}")
-    lines += _describe_archive(result)
+    return lines
+
+
+def _summarize_costs(result: Result) -> str:
     costs = [pluralize(result.env_steps, "environment step")]
     if result.best.id != MEASURED_ID:
         costs.insert(0, pluralize(len(result.candidates), "candidate"))
     if result.spent.calls:
         usd = "cost unknown" if result.spent.cost_usd is None else f"${result.spent.cost_usd:.2f}"
         costs += [pluralize(result.spent.calls, "model call"), pluralize(result.spent.tokens, "token"), usd]
-    lines.append(", ".join(costs))
-
-    # Remarks.
-    lines += collect_remarks(result.best)
-    if result.stopped:
-        lines.append(f"ended early: {result.stopped}")
-    return [replace_control_chars(line) for line in lines]
+    return ", ".join(costs)
 
 
 def _describe_archive(result: Result) -> list[str]:
@@ -85,8 +90,7 @@ def _describe_archive(result: Result) -> list[str]:
     archive = BehaviourArchive.build(result.behaviour, result.candidates)
     if not result.behaviour or not archive.elites:
         return []
-    filled = f"{len(archive.elites)} of {pluralize(archive.size, 'cell')} ({archive.coverage:.0%})"
-    line = f"archive of {' and '.join(one.name for one in result.behaviour)}: policies in {filled}"
+    line = f"archive of {' and '.join(one.name for one in result.behaviour)}: {archive.describe_coverage()}"
     if result.baselines.random is not None:
         score = archive.compute_qd_score(result.baselines.random)
         line += f", QD score {format_number(score)} above random actions"

@@ -17,7 +17,8 @@ from rewardsmith.llm import Ledger
 from rewardsmith.report.estimates import CandidateEstimates, build_estimates
 from rewardsmith.report.text import mean_metrics, metric_names
 from rewardsmith.search.finalists import read_finalists
-from rewardsmith.search.steps import evaluator
+from rewardsmith.search.reported_metrics import report_metrics
+from rewardsmith.search.steps.evolution import find_incumbent
 from rewardsmith.search.storage import Event, Provenance, Run
 from rewardsmith.search.storage.journal_keys import is_training_of_search, owner_of_training
 from rewardsmith.search.storage.layout import BASELINE, RESULT_FILE, final_owner
@@ -116,17 +117,16 @@ def load_run_data(run: Run) -> RunData:
     provenance = run.read_provenance()
     trainings = {event.key: run.load_event(Training, event) for event in _trainer_events(run)}
 
-    # The best program: of the result, else the highest selection score so far.
+    # The best program: of the result, else the incumbent.
     if result:
         best: Candidate | None = result.best
         metrics = result.metrics
     else:
-        scored = [candidate for candidate in candidates if candidate.fitness is not None and candidate.status == "ok"]
-        best = max(scored, key=lambda candidate: candidate.fitness or 0.0, default=None)
-        metrics = evaluator.report_metrics(run.task, chosen=best.evaluations if best else ())
+        best = find_incumbent(candidates, run.config.evolution)
+        metrics = report_metrics(run.task, chosen=best.evaluations if best else ())
 
     return RunData(
-        task=run.task.text,
+        task=run.task.heading,
         env_id=run.task.env.env_id,
         fitness=describe_fitness_source(run.fitness_name),
         created=provenance.created,

@@ -42,7 +42,7 @@ def compare_with_baseline(result: Result) -> str | None:
 
     The difference of the means is tested at the 5 % level (Welch's t-test over training seeds).
     """
-    from rewardsmith.report.significance import difference_interval
+    from rewardsmith.search.intervals import difference_interval
 
     program, baseline = result.reported, result.baselines.environment_reward
     if program is None or baseline is None:
@@ -81,7 +81,4 @@ def metric_names(candidates: Sequence[Candidate]) -> tuple[str, ...]:
 
 def mean_metrics(candidate: Candidate, names: Sequence[str]) -> list[float | None]:
     """Return a candidate's metrics, each the mean over its trainings; None for one that was not measured."""
-    from rewardsmith.search.steps import evaluator
-
-    summary = evaluator.summarise_metrics(candidate.evaluations)
-    return [summary[name].mean if name in summary else None for name in names]
+    return [candidate.average_metric(name) for name in names]

@@ -90,7 +90,7 @@ class WandbCallback(SearchCallback):
             raise ConfigError(_missing_package_message("wandb")) from error
         self._lock, self._guard = threading.Lock(), _ErrorGuard(report_problem)
         self._defined_curves = set[str]()
-        task = {"task": run.task.text, "env": run.task.env.env_id, "fitness": run.fitness_name}
+        task = {"task": run.task.heading, "env": run.task.env.env_id, "fitness": run.fitness_name}
         try:
             self._run = wandb.init(
                 dir=str(run.path),
@@ -163,7 +163,7 @@ class MlflowCallback(SearchCallback):
             return str(found[0].info.run_id)
 
         run_id = str(self._client.create_run(experiment_id, tags={tag: value}, run_name=run.path.name).info.run_id)
-        settings = {"task": run.task.text, "env": run.task.env.env_id, "fitness": run.fitness_name}
+        settings = {"task": run.task.heading, "env": run.task.env.env_id, "fitness": run.fitness_name}
         settings |= {f"search.{key}": value for key, value in run.config.search.model_dump(mode="json").items()}
         for key, value in settings.items():
             self._client.log_param(run_id, key, value)

@@ -14,16 +14,13 @@ from typing import Annotated
 from pydantic import Field
 
 from rewardsmith.contract.errors import ConfigError, FitnessError, ModelRefused, TaskError
-from rewardsmith.contract.records import BehaviourDescriptor, BehaviourProposal, EvaluateJob, Evaluation, Probe
-from rewardsmith.contract.records.fitness import MOTIONS, Motion
+from rewardsmith.contract.records import BehaviourDescriptor, BehaviourProposal, Probe
 from rewardsmith.contract.text import format_number
 from rewardsmith.executors.base import Executor
-from rewardsmith.llm import LanguageModel, Message, ModelPool, prompts
+from rewardsmith.llm import LanguageModel, ModelPool, prompts
 from rewardsmith.llm.structured_output import AnswerForm, request_form
-from rewardsmith.search.concurrency import results_or_raise, run_in_threads
-from rewardsmith.search.fitness_proposal import EPISODES, REASON_CHARS, describe_language
-from rewardsmith.search.steps import evaluator
-from rewardsmith.search.steps.designer.signal_table import render_signal_table
+from rewardsmith.search.fitness_proposal import describe_language
+from rewardsmith.search.proposal_material import REASON_CHARS, describe_task, measure_motions
 from rewardsmith.search.storage import Journal, Run
 from rewardsmith.search.storage.journal_keys import BEHAVIOUR_KEY
 from rewardsmith.spec.behaviour import FORM, MAX_DESCRIPTORS, check_descriptor_signals, check_descriptors
@@ -109,7 +106,7 @@ def settle_behaviour(
         return propose_behaviour(run, probe, executor, models.for_role("designer"))
 
     proposal = journal.once(BEHAVIOUR_KEY, BehaviourProposal, propose)
-    run.set_behaviour(proposal.descriptors)
+    run.write_task(replace(run.task, behaviour=proposal.descriptors))
     for one in proposal.descriptors:
         notify(
             f"behaviour {one.name} = {one.expression}, {one.bins} parts from {format_number(one.low)} to "
@@ -123,7 +120,9 @@ def propose_behaviour(run: Run, probe: Probe, executor: Executor, model: Languag
     measured: dict[tuple[BehaviourDescriptor, ...], Measured] = {}
     check = partial(_find_fault, run, probe, executor, measured)
     try:
-        answer = request_form(model, _build_messages(run, probe), BehaviourAnswer, role=ROLE, sample=0, check=check)
+        system = _render_system(run)
+        question = prompts.render_prompt("behaviour/ask", **describe_task(run, probe, len(run.task.env.signals)))
+        answer = request_form(model, system, question, BehaviourAnswer, role=ROLE, sample=0, check=check)
     except ModelRefused as error:
         raise ModelRefused(f"{error}; write the descriptors yourself: --behaviour {FORM}") from error
     descriptors = answer.build_descriptors()
@@ -131,22 +130,12 @@ def propose_behaviour(run: Run, probe: Probe, executor: Executor, model: Languag
     return BehaviourProposal(descriptors, prompts.to_one_line(answer.reason, REASON_CHARS), model.name, random)
 
 
-def _build_messages(run: Run, probe: Probe) -> list[Message]:
-    task, search = run.task, run.config.search
-    request = prompts.render_prompt(
-        "behaviour/ask",
-        task=task.text,
-        environment=f"{task.env.env_id}\n{task.env_about}",
-        signals=render_signal_table(probe.signals, len(task.env.signals), run.config.llm.catalogue_tokens),
-        action=task.action or probe.action_about,
-        limit=probe.max_episode_steps,
-    )
-    low, high = SUGGESTED_BINS
+def _render_system(run: Run) -> str:
+    search, (low, high) = run.config.search, SUGGESTED_BINS
     programs = search.population * search.generations
-    system = prompts.render_prompt(
+    return prompts.render_prompt(
         "behaviour/system", language=describe_language(), programs=programs, low=low, high=high
     )
-    return [Message("system", system), Message("user", request)]
 
 
 def _find_fault(
@@ -166,7 +155,8 @@ def _find_fault(
         return str(error)
 
     values: Measured = {descriptor.name: [] for descriptor in descriptors}
-    for evaluation in _measure_descriptors(run, probe, executor, descriptors):
+    expressions = {descriptor.name: descriptor.expression for descriptor in descriptors}
+    for evaluation in measure_motions(run, probe, executor, run.task.fitness, expressions, ROLE).values():
         for name in values:
             value = evaluation.metrics.get(name)
             if value is None:
@@ -180,18 +170,3 @@ def _find_fault(
             return f"behaviour {descriptor.name!r} is {random:.4g} under random actions, which its range leaves out"
     measured[descriptors] = values
     return None
-
-
-def _measure_descriptors(
-    run: Run, probe: Probe, executor: Executor, descriptors: tuple[BehaviourDescriptor, ...]
-) -> list[Evaluation]:
-    """Run the episodes of random actions and of each scripted motion, and measure the descriptors on them."""
-    env = replace(run.task.env, signals=probe.signals, privileged_signals=probe.privileged_signals)
-    seeds = evaluator.episode_seeds(run.config, evaluator.SELECTION, EPISODES)
-    metrics = {descriptor.name: descriptor.expression for descriptor in descriptors}
-
-    def measure(motion: Motion | None) -> Evaluation:
-        job = EvaluateJob(env, None, run.task.fitness, seeds, metrics=metrics, motion=motion)
-        return executor.run(job, run.layout.motion_dir(motion, ROLE))
-
-    return results_or_raise(run_in_threads(measure, (None, *MOTIONS)))

@@ -54,20 +54,17 @@ def build_brief(
 
     # Candidates as prompts show them: where comparisons rank, the standing takes the place of the fitness.
     settings = state.effective_settings(run.config.feedback)
+    ranks_by_metric = settings.rank == "metric"
     shown = prompt_notes.replace_fitness_by_standing(history, settings)
-    by_id = {candidate.id: candidate for candidate in shown}
-    parents = [by_id[id] for id in slot.parents if id in by_id]
-    visible = shown
-    if slot.visible_candidates is not None:
-        visible = [by_id[id] for id in slot.visible_candidates if id in by_id]
+    parents = _pick_candidates(shown, slot.parents)
+    visible = shown if slot.visible_candidates is None else _pick_candidates(shown, slot.visible_candidates)
 
     # What fitness means, and what people said.
     notes = prompt_notes.build_notes(state, history, settings)
-    if run.config.judges_fitness and settings.rank == "metric":
+    if run.config.judges_fitness and ranks_by_metric:
         notes = (*prompt_notes.explain_judged_fitness(task.fitness, history), *notes)
 
     facts = facts or PromptFacts()
-    ranks_by_metric = settings.rank == "metric"
     return Brief(
         task=task.text,
         env_id=task.env.env_id,
@@ -95,6 +92,12 @@ def build_brief(
         aim=slot.aim,
         descriptors=task.behaviour if slot.aim else (),
     )
+
+
+def _pick_candidates(candidates: Sequence[Candidate], ids: Sequence[str]) -> list[Candidate]:
+    """Return the candidates of these ids, in the order of the ids; an id that nothing has is left out."""
+    by_id = {candidate.id: candidate for candidate in candidates}
+    return [by_id[id] for id in ids if id in by_id]
 
 
 def estimate_noise(candidates: Sequence[Candidate], seeds: int) -> float | None:

@@ -25,7 +25,7 @@ from rewardsmith.contract.learned_signals import LabelledOptions
 from rewardsmith.contract.text import pluralize
 from rewardsmith.executors.base import Executor
 from rewardsmith.executors.local import LocalExecutor
-from rewardsmith.llm import LedgerEntry, Message, ModelPool, RecordedModel, prompts
+from rewardsmith.llm import LedgerEntry, ModelPool, RecordedModel, prompts
 from rewardsmith.llm.structured_output import AnswerForm, find_json_objects, request_form
 from rewardsmith.search.storage import Run
 from rewardsmith.spec.labelling import read_labelled_options
@@ -140,7 +140,7 @@ class CaptionLabeller:
         self._seen = {caption: None for label in known for caption in _list_captions(label)}
         """Captions that need no further question, in the order in which they came."""
         self._calls = sum(entry.role == self._role and not entry.replayed for entry in model.ledger.entries)
-        self._open_table(known)
+        self._write_labels(known, "wb")
 
         self._waiting: list[str] = []
         """New captions, the newest last."""
@@ -168,7 +168,7 @@ class CaptionLabeller:
         """Ask about captions until the labeller is closed, or no further call may be made."""
         try:
             while batch := self._await_batch():
-                self._append_labels(self._ask_about(batch))
+                self._write_labels(self._ask_about(batch), "ab")
         except (ModelError, BudgetExhausted, RunError) as error:
             self._notice(f"{self._signal}: no more captions are labelled, and the trainings go on: {error}")
 
@@ -195,6 +195,7 @@ class CaptionLabeller:
         self._calls += 1
         task = self._run.task
         listed = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, start=1))
+        system = prompts.render_prompt("labels/system", compare=self._compares)
         question = prompts.render_prompt(
             "labels/ask",
             goal=self._options.goal or task.text,
@@ -202,15 +203,14 @@ class CaptionLabeller:
             captions=listed,
             compare=self._compares,
         )
-        messages = [
-            Message("system", prompts.render_prompt("labels/system", compare=self._compares)),
-            Message("user", question),
-        ]
         # The sample tells batches apart where answers are replayed by position.
         sample = zlib.crc32(listed.encode())
         try:
             answer = request_form(
-                *(self._model, messages, self._form),
+                self._model,
+                system=system,
+                question=question,
+                form=self._form,
                 role=self._role,
                 sample=sample,
                 check=lambda filled: filled.find_misfit(lines),
@@ -232,17 +232,10 @@ class CaptionLabeller:
                     pairs[frozenset(pair)] = pair
         return list(pairs.values())
 
-    def _open_table(self, labels: Iterable[Label]) -> None:
-        """Write the table with what is known."""
+    def _write_labels(self, labels: Iterable[Label], mode: Literal["wb", "ab"]) -> None:
         try:
             self._table.parent.mkdir(exist_ok=True)
-            self._table.write_bytes(b"".join(map(encode_label, labels)))
-        except OSError as error:
-            raise RunError(f"cannot write the labels {str(self._table)!r}: {error.strerror}") from error
-
-    def _append_labels(self, labels: Iterable[Label]) -> None:
-        try:
-            with self._table.open("ab") as file:
+            with self._table.open(mode) as file:
                 file.write(b"".join(map(encode_label, labels)))
         except OSError as error:
             raise RunError(f"cannot write the labels {str(self._table)!r}: {error.strerror}") from error

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from rewardsmith.contract.errors import RunError, WorkerFailed
@@ -115,19 +116,22 @@ class Curriculum:
 
         def train() -> Training:
             return trainer.train_policy(
-                *(self._executor, stage.run.task, self._probe, stage.run.config, stage.best.proposal.source, seed, out),
+                executor=self._executor,
+                task=stage.run.task,
+                probe=self._probe,
+                config=stage.run.config,
+                program=stage.best.proposal.source,
+                seed=seed,
+                out=out,
                 on_point=lambda point: self._callback.on_curve_point(key, point),
                 initial_policy=initial,
             )
 
         self._callback.on_stage(owner, "train")
-        recorded = self._journal.get(key, Training)
-        training = self._journal.once(key, Training, train, keep=lambda made: made.status != "infrastructure")
+        find_fault = partial(lost_files.find_policy_fault, out)
+        training = lost_files.run_once(self._journal, key, train, Training, out, find_fault, self._callback.on_notice)
         if training.status == "infrastructure":
             raise WorkerFailed(f"{key}: {training.cause}; `rewardsmith resume {self._run.path}` tries again")
-        fault = lost_files.find_policy_fault(out) if recorded is not None and recorded.status == "ok" else None
-        if fault:
-            lost_files.repeat_job(key, fault, training, out, train, self._callback.on_notice)
         self._callback.on_training_end(key)
         self._callback.on_stage(owner, "done")
         return training
@@ -157,7 +161,7 @@ def plan_previous_stage(task: Task, config: Config) -> tuple[Task, Config]:
     """
     *earlier, stage = task.stages
     settings = {"env_steps": stage.env_steps, "final_seeds": 0, "baseline": False, "ensemble": 0}
-    stage_task = replace(task, text=stage.text, fitness=stage.fitness, stages=tuple(earlier), anchors=())
+    stage_task = replace(task, text=stage.text, title="", fitness=stage.fitness, stages=tuple(earlier), anchors=())
     return stage_task, resolve_config(config.model_dump(), {"search": settings})
 
 

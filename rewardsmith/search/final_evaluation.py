@@ -26,7 +26,9 @@ from rewardsmith.search import curriculum
 from rewardsmith.search import finalists as finalist_phase
 from rewardsmith.search.callbacks import SearchCallback
 from rewardsmith.search.concurrency import results_or_raise, run_in_threads
+from rewardsmith.search.intervals import confidence_interval
 from rewardsmith.search.probe import probe_environment
+from rewardsmith.search.reported_metrics import report_metrics
 from rewardsmith.search.steps import critic, evaluator, evolution, trainer
 from rewardsmith.search.steps.evolution import ensemble
 from rewardsmith.search.storage import Journal, Run
@@ -82,9 +84,8 @@ def report_best(
         WorkerFailed: if the machinery failed repeatedly.
         SandboxUnavailable: if an ensemble's text cannot be checked on this machine.
     """
-    task, config = trials.run.task, trials.run.config.search
-
     # What is trained: the best program, the environment reward, and the best programs joined.
+    config = trials.run.config.search
     best_owner = final_owner(best.id)
     programs: dict[str, str | None] = {best_owner: best.proposal.source}
     if config.baseline:
@@ -98,18 +99,19 @@ def report_best(
     episodes = evaluator.episode_seeds(trials.run.config, evaluator.REPORT, trials.run.config.evaluation.final_episodes)
     random = trials.evaluate(BASELINE, None, episodes)
     measured = _measure_programs(trials, programs, episodes)
-    of_best = measured[best_owner]
-    of_baseline = measured.get(BASELINE, Measurement(None))
-    of_ensemble = measured.get(joined_owner, Measurement(None))
+    of_best, of_baseline, of_ensemble = (
+        measured.get(owner, Measurement(None)) for owner in (best_owner, BASELINE, joined_owner)
+    )
     lineage = _measure_lineage(trials, best, history, episodes) if config.warm_start and best.trainings else None
 
-    normalised = evaluator.normalise_fitness(
+    # What the measurements come to.
+    normalised = _normalise_fitness(
         _mean_of_all_seeds(of_best.fitness, config.final_seeds),
         random.fitness,
         _mean_of_all_seeds(of_baseline.fitness, config.final_seeds),
     )
-    metrics = evaluator.report_metrics(
-        task,
+    metrics = report_metrics(
+        trials.run.task,
         reported=of_best.evaluations,
         environment_reward=of_baseline.evaluations,
         random=random,
@@ -159,8 +161,7 @@ def measure_program(
     for notice in run.take_notices():
         callback.on_notice(notice)
     probe = probe_environment(run, journal, executor)
-    constraints = run.config.training.constraints
-    verdict = critic.check_program(program.source, probe, run.transitions, run.config.sandbox, constraints)
+    verdict = critic.check_program_of_run(run, probe, program.source)
     if not verdict.accepted:
         raise build_program_error(verdict.findings)
 
@@ -214,7 +215,7 @@ def _unmeasured_result(
     run = trials.run
     return Result(
         run=str(run.path),
-        task=run.task.text,
+        task=run.task.heading,
         env_id=run.task.env.env_id,
         fitness=run.fitness_name,
         best=best,
@@ -226,7 +227,7 @@ def _unmeasured_result(
         + sum(event.data["env_steps"] for event in trials.journal if is_training_of_search(event.key)),
         spent=spent,
         stopped=stopped,
-        metrics=evaluator.report_metrics(run.task, chosen=best.evaluations),
+        metrics=report_metrics(run.task, chosen=best.evaluations),
         stages=curriculum.summarize_stages(run),
         observation=choose_observation(best.program, run.config.training),
         behaviour=run.task.behaviour,
@@ -252,7 +253,7 @@ def _measure_programs(
     for owner, owner_trials in zip(programs, outcomes, strict=True):
         values = [trial.fitness for trial in owner_trials if trial.fitness is not None]
         evaluations = tuple(trial.evaluation for trial in owner_trials if trial.evaluation)
-        measured[owner] = Measurement(evaluator.confidence_interval(values, run.fitness_name), evaluations)
+        measured[owner] = Measurement(confidence_interval(values, run.fitness_name), evaluations)
         for trial in owner_trials:
             if trial.fitness is None:
                 is_retried = trial.status == "infrastructure"
@@ -274,7 +275,7 @@ def _measure_lineage(
     return WarmStartLineage(
         members=tuple(member.id for member in members),
         env_steps=sum(member.trainings[0].env_steps for member in members if member.trainings),
-        reached=evaluator.confidence_interval(values, trials.run.fitness_name),
+        reached=confidence_interval(values, trials.run.fitness_name),
     )
 
 
@@ -323,3 +324,22 @@ def _join_best_programs(trials: TrialRunner, best: Candidate, history: Sequence[
 def _mean_of_all_seeds(fitness: Interval | None, seeds: int) -> float | None:
     """Return the mean; None where a training gave no fitness, as the mean of the others flatters the program."""
     return fitness.mean if fitness and len(fitness.values) == seeds else None
+
+
+def _normalise_fitness(fitness: float | None, random: float | None, environment_reward: float | None) -> float | None:
+    """Return (fitness - random) / (environment reward - random).
+
+    Returns:
+        None where one of them is missing or the divisor is not positive.
+
+    >>> _normalise_fitness(3.0, 1.0, 2.0)
+    2.0
+
+    Args:
+        fitness: of the program.
+        random: fitness of random actions.
+        environment_reward: fitness of policies trained on the environment reward.
+    """
+    if fitness is None or random is None or environment_reward is None or environment_reward <= random:
+        return None
+    return (fitness - random) / (environment_reward - random)

@@ -17,22 +17,18 @@ from pydantic import Field
 
 from rewardsmith.contract.errors import ConfigError, FitnessError, ModelRefused
 from rewardsmith.contract.fitness import Fitness
-from rewardsmith.contract.records import EvaluateJob, Evaluation, Probe
+from rewardsmith.contract.records import Evaluation, Probe
 from rewardsmith.contract.records.fitness import AUTO_FITNESS, MOTIONS, FitnessProposal, Motion
 from rewardsmith.executors.base import Executor
-from rewardsmith.llm import LanguageModel, Message, prompts
+from rewardsmith.llm import LanguageModel, prompts
 from rewardsmith.llm.structured_output import AnswerForm, request_form
-from rewardsmith.search.concurrency import results_or_raise, run_in_threads
 from rewardsmith.search.probe import probe_environment
-from rewardsmith.search.steps import evaluator
+from rewardsmith.search.proposal_material import REASON_CHARS, describe_task, measure_motions
 from rewardsmith.search.steps.designer.signal_table import render_signal_table
 from rewardsmith.search.storage import Journal, Run
 from rewardsmith.search.storage.journal_keys import FITNESS_KEY
 
 ROLE = "fitness"
-EPISODES = 4
-"""Episodes of random actions, and of each motion."""
-REASON_CHARS = 600
 
 AcceptFitness = Callable[[FitnessProposal], bool]
 """Shows a proposal to the user, and returns whether it was accepted."""
@@ -79,7 +75,7 @@ def settle_fitness(
                 f"'EXPRESSION', or see it again with `rewardsmith resume {run.path}`, which asks no model"
             )
         journal.append(FITNESS_KEY, proposal)
-    run.set_fitness(proposal.expression)
+    run.write_task(replace(run.task, fitness=proposal.expression))
     return proposal
 
 
@@ -87,13 +83,10 @@ def propose_fitness(run: Run, probe: Probe, executor: Executor, model: LanguageM
     """Ask for a fitness, and measure it where nothing was learnt; see `settle_fitness` for what it raises."""
     measured: dict[str, dict[Motion | None, Evaluation]] = {}
     try:
+        check = partial(_find_fault, run, probe, executor, measured)
+        system = prompts.render_prompt("fitness/system", language=describe_language())
         answer = request_form(
-            model,
-            _build_messages(run, probe),
-            FitnessAnswer,
-            role=ROLE,
-            sample=0,
-            check=partial(_find_fault, run, probe, executor, measured),
+            model, system, _render_question(run, probe), FitnessAnswer, role=ROLE, sample=0, check=check
         )
     except ModelRefused as error:
         raise ModelRefused(f"{error}; write the --fitness yourself, or let a judge or people compare") from error
@@ -110,22 +103,14 @@ def propose_fitness(run: Run, probe: Probe, executor: Executor, model: LanguageM
     return FitnessProposal(expression, reason, model.name, _mean_fitness(evaluations[None]), motions)
 
 
-def _build_messages(run: Run, probe: Probe) -> list[Message]:
-    task = run.task
-    named_count = len(task.env.signals) + len(task.env.learned_signals)
-    signals = render_signal_table(probe.signals, named_count, run.config.llm.catalogue_tokens)
+def _render_question(run: Run, probe: Probe) -> str:
+    env = run.task.env
     privileged_signals = render_signal_table(probe.privileged_signals, 0, run.config.llm.catalogue_tokens)
-    request = prompts.render_prompt(
+    return prompts.render_prompt(
         "fitness/ask",
-        task=task.text,
-        environment=f"{task.env.env_id}\n{task.env_about}",
-        signals=signals,
+        **describe_task(run, probe, len(env.signals) + len(env.learned_signals)),
         privileged_signals=privileged_signals if probe.privileged_signals else None,
-        action=task.action or probe.action_about,
-        limit=probe.max_episode_steps,
     )
-    system = prompts.render_prompt("fitness/system", language=describe_language())
-    return [Message("system", system), Message("user", request)]
 
 
 def describe_language() -> str:
@@ -149,28 +134,14 @@ def _find_fault(
         fitness = Fitness.parse(answer.expression)
         fitness.try_on((*probe.signals, *probe.privileged_signals))
     except FitnessError as error:
-        problem = str(error).partition("\n")[0].removeprefix("fitness: ")
-        return f"the expression is no fitness: {problem}"
+        return f"the expression is no fitness: {error.cause}"
 
-    evaluations = _measure_fitness(run, probe, executor, answer.expression)
+    evaluations = measure_motions(run, probe, executor, answer.expression, {}, ROLE)
     failed = next((evaluation for evaluation in evaluations.values() if evaluation.status != "ok"), None)
     if failed is not None:
         return f"the expression has no value in an episode: {failed.cause}"
     measured[answer.expression] = evaluations
     return None
-
-
-def _measure_fitness(run: Run, probe: Probe, executor: Executor, expression: str) -> dict[Motion | None, Evaluation]:
-    """Run the episodes of random actions (None) and of each scripted motion, and measure an expression on them."""
-    env = replace(run.task.env, signals=probe.signals, privileged_signals=probe.privileged_signals)
-    seeds = evaluator.episode_seeds(run.config, evaluator.SELECTION, EPISODES)
-
-    def measure(motion: Motion | None) -> Evaluation:
-        job = EvaluateJob(env, None, expression, seeds, motion=motion)
-        return executor.run(job, run.layout.motion_dir(motion))
-
-    motions: tuple[Motion | None, ...] = (None, *MOTIONS)
-    return dict(zip(motions, results_or_raise(run_in_threads(measure, motions)), strict=True))
 
 
 def _mean_fitness(evaluation: Evaluation) -> float:

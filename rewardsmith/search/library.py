@@ -194,8 +194,9 @@ def entry_from_run(path: Path, *, name: str | None) -> LibraryEntry:
     if result is None:
         raise ConfigError(f"{path} has no result yet; `rewardsmith resume {path}` goes on")
     value = result.reported.mean if result.reported else result.best.fitness
-    made = name or slugify(f"{run.task.name} {run.task.text}")
-    return LibraryEntry(made, run.task.text, run.task.env.env_id, result.best.proposal.source, run.fitness_name, value)
+    sentence = run.task.text or run.task.heading
+    made = name or slugify(f"{run.task.name} {sentence}")
+    return LibraryEntry(made, sentence, run.task.env.env_id, result.best.proposal.source, run.fitness_name, value)
 
 
 def rank_by_similarity(

@@ -6,10 +6,11 @@ journal answers for a step that is already done: a resumed search runs this same
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from rewardsmith.contract.fitness import Fitness, find_unwrapped_comparisons
-from rewardsmith.contract.records import Candidate, GenerationPlan, ModelUsage, Probe, Result
+from rewardsmith.contract.records import Candidate, GenerationPlan, ModelUsage, Probe, Result, SignalFacts
 from rewardsmith.contract.reward_program import build_program_error
 from rewardsmith.executors.base import Executor
 from rewardsmith.executors.frames import FrameRenderer
@@ -59,6 +60,14 @@ class Search:
         """
         self.run, self.journal, self.executor, self.callback = run, journal, executor, callback
         self.designer, self.models = designer, models
+
+        # Set by `assemble_steps`: all of them need the probed environment, and the probe is a part of the search.
+        self.trials: TrialRunner
+        self.reference_points: ReferencePoints
+        self.signal_facts: Mapping[str, SignalFacts]
+        self.pipeline: CandidatePipeline
+        self.feedback: feedback.SearchFeedback
+        self.behaviour_distance: BehaviourDistance
 
     def run_search(self) -> Result:
         """Run the search to its end.
@@ -157,8 +166,7 @@ class Search:
             self.callback.on_notice(warning)
         source = run.read_user_program()
         if source is not None:
-            constraints = run.config.training.constraints
-            verdict = critic.check_program(source, probe, run.transitions, run.config.sandbox, constraints)
+            verdict = critic.check_program_of_run(run, probe, source)
             if not verdict.trainable:
                 raise build_program_error(verdict.findings)
         return probe

@@ -16,7 +16,7 @@ from typing import TypeVar
 from rewardsmith.contract import bounded_files, records
 from rewardsmith.contract.records import Evaluation, Probe, Training
 from rewardsmith.executors.render_job import POLICY_FILES
-from rewardsmith.search.storage.journal import strip_times
+from rewardsmith.search.storage.journal import Journal, strip_times
 from rewardsmith.search.storage.layout import RESULT_FILE
 
 R = TypeVar("R", Training, Evaluation, Probe)
@@ -52,6 +52,41 @@ def find_arrays_fault(path: Path) -> str | None:
     except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
         return f"its {path.name} is damaged"
     return None if damaged is None else f"its {path.name} is damaged"
+
+
+def run_once(
+    journal: Journal,
+    key: str,
+    run_job: Callable[[], R],
+    kind: type[R],
+    folder: Path,
+    find_fault: Callable[[], str | None],
+    notify: Callable[[str], None],
+) -> R:
+    """Return the record of a job: the journal's, else that of the job run now, which is kept if it is settled.
+
+    A job of an earlier session is done again where its files are gone.
+
+    Args:
+        journal: of the run.
+        key: of the job's event.
+        run_job: does the job.
+        kind: of its record.
+        folder: of the job.
+        find_fault: returns what is wrong with its files; None if nothing is.
+        notify: called with what came out where it was done again.
+    """
+    recorded = journal.get(key, kind)
+    record = journal.once(key, kind, run_job, keep=is_settled)
+    fault = find_fault() if recorded is not None and recorded.status == "ok" else None
+    if fault:
+        repeat_job(key, fault, record, folder, run_job, notify)
+    return record
+
+
+def is_settled(record: Training | Evaluation | Probe) -> bool:
+    """Return whether a resumed search takes the record as it is; a failure of the machine is tried again."""
+    return record.status != "infrastructure"
 
 
 def repeat_job(

@@ -26,7 +26,7 @@ def describe_conflicts(metrics: Sequence[Metric], best: Candidate, candidates: S
         if metric.better is None:
             continue
         sign = 1.0 if metric.better == "higher" else -1.0
-        values = {one.id: sign * value for one in candidates if (value := _average(one, metric.name)) is not None}
+        values = {one.id: sign * value for one in candidates if (value := one.average_metric(metric.name)) is not None}
         if best.id not in values or len(values) < LEAST_PROGRAMS or values[best.id] >= median(values.values()):
             continue
         others = format_number(sign * median(values.values()))
@@ -34,9 +34,3 @@ def describe_conflicts(metrics: Sequence[Metric], best: Candidate, candidates: S
             f"{best.id}, the best by its fitness, has {metric.name} {format_number(sign * values[best.id])}, worse "
             f"than half of the programs (median {others}): look whether the fitness measures what the task asks"
         )
-
-
-def _average(candidate: Candidate, metric: str) -> float | None:
-    values = [evaluation.metrics.get(metric) for evaluation in candidate.evaluations]
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from rewardsmith.contract.errors import FitnessError, TaskError
 from rewardsmith.contract.fitness import AuxiliaryMetrics, Fitness
@@ -11,12 +12,12 @@ from rewardsmith.contract.observation import check_observation
 from rewardsmith.contract.records import Probe, ProbeJob, Signal, SignalFacts
 from rewardsmith.contract.records.fitness import AUTO_FITNESS
 from rewardsmith.contract.reward_program import Array
+from rewardsmith.contract.trainers import find_trainer
 from rewardsmith.executors.base import Executor
 from rewardsmith.sandbox.recorded import TransitionFile
 from rewardsmith.search import lost_files
 from rewardsmith.search.storage import Journal, Run
 from rewardsmith.search.storage.journal_keys import PROBE_KEY
-from rewardsmith.search.trial import is_settled
 from rewardsmith.spec.behaviour import check_descriptor_signals
 from rewardsmith.spec.task_cards import Task
 
@@ -43,14 +44,9 @@ def probe_environment(
     """
     job = ProbeJob(run.task.env, run.config.search.seed, PROBE_TRANSITIONS)
 
-    def run_probe() -> Probe:
-        return executor.run(job, run.layout.probe_dir)
-
-    recorded = journal.get(PROBE_KEY, Probe)
-    probe = journal.once(PROBE_KEY, Probe, run_probe, keep=is_settled)
-    fault = lost_files.find_arrays_fault(run.transitions) if recorded is not None and recorded.status == "ok" else None
-    if fault:
-        lost_files.repeat_job(PROBE_KEY, fault, probe, run.layout.probe_dir, run_probe, notify)
+    folder = run.layout.probe_dir
+    run_probe, find_fault = partial(executor.run, job, folder), partial(lost_files.find_arrays_fault, run.transitions)
+    probe = lost_files.run_once(journal, PROBE_KEY, run_probe, Probe, folder, find_fault, notify)
     if probe.status != "ok":
         raise TaskError(f"the environment {run.task.env.env_id!r} cannot be run: {probe.cause}")
     check_task_signals(run.task, probe.signals, probe.privileged_signals)
@@ -107,9 +103,10 @@ def check_trainer(trainer: str, probe: Probe) -> None:
     """Make sure that the policies of a trainer can act in the environment.
 
     Raises:
+        ConfigError: if there is no such trainer.
         TaskError: if they cannot: SAC and TD3 scale their actions to bounds, which choices and open ranges lack.
     """
-    if trainer not in ("sac", "td3"):
+    if not find_trainer(trainer).needs_bounded_actions:
         return
     is_choice = probe.discrete_actions is not None
     if is_choice or not all(map(math.isfinite, (*probe.action_low, *probe.action_high))):
@@ -136,6 +133,4 @@ def check_task_signals(task: Task, signals: Iterable[Signal], privileged_signals
         try:
             Fitness.parse(stage.fitness).try_on(known)
         except FitnessError as error:
-            raise FitnessError(
-                f"stage {number} of the card {task.name!r}: {str(error).partition(chr(10))[0]}"
-            ) from error
+            raise FitnessError(f"stage {number} of the card {task.name!r}: {error.cause}") from error

@@ -18,9 +18,10 @@ from rewardsmith.contract.records import EnvSpec, EvaluateJob, JsonValue, Probe
 from rewardsmith.contract.records.randomisation import ParameterSweep, RandomisationPrior, RandomisationProposal
 from rewardsmith.contract.text import format_number
 from rewardsmith.executors.base import Executor
-from rewardsmith.llm import LanguageModel, Message, prompts
+from rewardsmith.llm import LanguageModel, prompts
 from rewardsmith.llm.structured_output import AnswerForm, request_form
 from rewardsmith.search.concurrency import results_or_raise, run_in_threads
+from rewardsmith.search.proposal_material import REASON_CHARS
 from rewardsmith.spec.task_cards import Task
 
 ROLE = "randomisation"
@@ -28,7 +29,6 @@ EPISODES = 8
 """Episodes for each value."""
 KEPT_SHARE = 0.75
 """Share of the policy's gain over random actions that has to be left where it still performs."""
-REASON_CHARS = 600
 MODEL_VALUES = {"friction": 1.0, "mass": 1.0, "motor_strength": 1.0, "latency": 0.0, "pushes": 0.0}
 """Parameter to the value with which the model is as it is."""
 MEANINGS = {
@@ -126,7 +126,8 @@ def propose_ranges(
         ModelRefused: if it gives no usable answer.
         ModelError: if the endpoint cannot be used, or a replayed ledger lacks the answer.
     """
-    request = prompts.render_prompt(
+    system = prompts.render_prompt("randomisation/system")
+    question = prompts.render_prompt(
         "randomisation/ask",
         task=task.text,
         environment=task.env_about or probe.about,
@@ -139,9 +140,8 @@ def propose_ranges(
             for name, sweep in prior.sweeps.items()
         ],
     )
-    messages = [Message("system", prompts.render_prompt("randomisation/system")), Message("user", request)]
     check = partial(_find_fault, prior)
-    answer = request_form(model, messages, RangesAnswer, role=ROLE, sample=0, check=check)
+    answer = request_form(model, system, question, RangesAnswer, role=ROLE, sample=0, check=check)
     ranges = {name: (low, high) for name, (low, high) in answer.list_ranges().items()}
     return RandomisationProposal(ranges, prompts.to_one_line(answer.reason, REASON_CHARS), model.name)
 

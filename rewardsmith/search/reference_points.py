@@ -2,7 +2,7 @@
 
 Prompts show them as the scale of the fitness, and the report takes them from the journal. Random actions are evaluated
 before the first program is written; policies on the environment's own reward train beside the first generation, while
-the language model thinks.
+the designer thinks.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class ReferencePoints:
     def begin(self) -> None:
         """Measure random actions, and begin to train on the environment's own reward, unless nobody reads of them.
 
-        Only the prompts of a language model name them before the end. Under a limit of wall time the trainings wait, as
+        Only the prompts of a designer name them before the end. Under a limit of wall time the trainings wait, as
         generations come first.
 
         Raises:
             WorkerFailed: if the machinery failed repeatedly.
         """
         config = self._trials.run.config
-        if config.search.designer != "llm" or not config.search.final_seeds or not self._has_scale:
+        if not config.search.prompts_designer or not config.search.final_seeds or not self._has_scale:
             return
         self._random = self._trials.evaluate(BASELINE, None, self._episodes).fitness
         if config.search.baseline and config.budget.wall_s is None:

@@ -56,7 +56,9 @@ def open_models(
             )
         designer = coding_agent or llm.AbsentAgent(run.path)
     models = llm.build_model_pool(
-        *(config.llm, config.budget, run.layout.ledger),
+        settings=config.llm,
+        limits=config.budget,
+        path=run.layout.ledger,
         roles=roles,
         notice=callback.on_notice,
         coding_agent=designer,
@@ -145,14 +147,20 @@ def select_examples(run: Run, callback: SearchCallback) -> tuple[Example, ...]:
 
 
 def _build_configured_designer(run: Run, models: ModelPool | None, callback: SearchCallback) -> Designer:
-    if run.config.search.designer in ("llm", "coding-agent"):
+    if run.config.search.prompts_designer:
         from rewardsmith.search.steps.designer.llm_designer import LlmDesigner
         from rewardsmith.search.steps.designer.prompt_builder import PromptOptions
 
         assert models is not None  # the designer is one of the roles
         config = run.config
         examples = select_examples(run, callback)
-        options = PromptOptions(config.designer, config.sandbox.max_terms, config.llm.catalogue_tokens, examples)
+        options = PromptOptions(
+            settings=config.designer,
+            max_terms=config.sandbox.max_terms,
+            catalogue_tokens=config.llm.catalogue_tokens,
+            examples=examples,
+            from_scratch=not (config.search.warm_start or run.task.stages),
+        )
         return LlmDesigner(models.for_role("designer"), options)
     if run.config.search.designer == "subgoals":
         from rewardsmith.search.steps.designer.subgoal_reward import SubgoalDesigner

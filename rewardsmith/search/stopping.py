@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rewardsmith.contract.errors import BudgetExhausted, NoValidCandidate, RunFailed
 from rewardsmith.contract.records import Candidate
 from rewardsmith.contract.text import format_number, pluralize
-from rewardsmith.search.steps import evaluator, evolution
+from rewardsmith.search.intervals import confidence_interval
+from rewardsmith.search.steps import evolution
 from rewardsmith.search.storage import Run
 from rewardsmith.spec.config import Config
 
@@ -27,10 +29,10 @@ def stop_reason(
     """
     # The target.
     target_fitness = config.search.target_fitness if target else None
-    bound = fitness_lower_bound(evolution.find_incumbent(history, config.evolution))
-    if target_fitness is not None and bound is not None and bound >= target_fitness:
-        reached = f"the target fitness {target_fitness:g} is reached with confidence"
-        return f"{reached}: the lower bound is {format_number(bound)}"
+    if target_fitness is not None:
+        bound = fitness_lower_bound(evolution.find_incumbent(history, config.evolution))
+        if bound is not None and bound.value >= target_fitness:
+            return f"the target fitness {target_fitness:g} is reached: {bound.meaning} is {format_number(bound.value)}"
 
     # The budget of environment steps, of which the finalists keep their share once there is something to choose from.
     limit, done = config.budget.env_steps, count_env_steps(history)
@@ -76,17 +78,33 @@ def _reserve_finalist_steps(config: Config) -> int:
     return min(search.finalist_trainings, affordable) * search.env_steps
 
 
-def fitness_lower_bound(candidate: Candidate | None) -> float | None:
-    """Return the lower end of a candidate's 95 % interval: over its training seeds, or with one over its episodes."""
+@dataclass(frozen=True)
+class LowerBound:
+    """A fitness that a candidate is taken to have at least."""
+
+    value: float
+    meaning: str
+    """The quantity, in words."""
+
+
+def fitness_lower_bound(candidate: Candidate | None) -> LowerBound | None:
+    """Return the lower end of a candidate's 95 % interval: over its training seeds, or with one over its episodes.
+
+    A single score, a judge's or one episode's, has no interval and stands for itself.
+    """
     if candidate is None or candidate.fitness is None:
         return None
-    values = [evaluation.fitness for evaluation in candidate.evaluations if evaluation.fitness is not None]
-    if len(values) == 1 and candidate.evaluations[0].judge is None:
-        values = [episode.fitness for episode in candidate.evaluations[0].episodes]
-    interval = evaluator.confidence_interval(values)
+    values, source = list(candidate.seed_fitness), "training seeds"
+    judge = candidate.evaluations[0].judge if candidate.evaluations else None
+    if len(values) == 1 and not (judge and judge.gives_fitness):
+        values, source = [episode.fitness for episode in candidate.evaluations[0].episodes], "episodes"
+
+    interval = confidence_interval(values)
     if interval is None:
         return None
-    return interval.mean if interval.low is None else interval.low
+    if interval.low is None:
+        return LowerBound(interval.mean, f"the one score of {candidate.id}")
+    return LowerBound(interval.low, f"the lower end of {candidate.id}'s 95 % interval over its {len(values)} {source}")
 
 
 def raise_or_budget_reason(outcomes: Sequence[Candidate | BaseException]) -> str | None:

@@ -7,6 +7,7 @@ They are tried on the starts of random actions' episodes; from then on they are 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -17,17 +18,16 @@ from rewardsmith.contract.fitness.state_condition import StateCondition
 from rewardsmith.contract.learned_signals import SubgoalOptions, read_options
 from rewardsmith.contract.records import LearnedSignal, Probe, ProbeJob, Subgoal, SubgoalProposal
 from rewardsmith.executors.base import Executor
-from rewardsmith.llm import LanguageModel, Message, ModelPool, prompts
+from rewardsmith.llm import LanguageModel, ModelPool, prompts
 from rewardsmith.llm.structured_output import AnswerForm, request_form
 from rewardsmith.sandbox.recorded import TransitionFile
 from rewardsmith.search.probe import PROBE_TRANSITIONS
-from rewardsmith.search.steps.designer.signal_table import render_signal_table
+from rewardsmith.search.proposal_material import REASON_CHARS, describe_task
 from rewardsmith.search.storage import Journal, Run
 from rewardsmith.search.storage.journal_keys import subgoals_key
 from rewardsmith.spec import subgoals
 
 ROLE = "subgoals"
-REASON_CHARS = 600
 
 
 class SubgoalLine(AnswerForm):
@@ -65,7 +65,8 @@ def settle_subgoals(
         assert models is not None  # the designer is one of the roles where subgoals are open
         propose = partial(_propose_subgoals, run, executor, models.for_role("designer"), signal)
         proposal = journal.once(subgoals_key(signal.name), SubgoalProposal, propose)
-        run.set_environment(subgoals.write_subgoals(run.task.env, signal.name, proposal.subgoals))
+        env = subgoals.write_subgoals(run.task.env, signal.name, proposal.subgoals)
+        run.write_task(replace(run.task, env=env))
         for number, one in enumerate(proposal.subgoals, start=1):
             notify(f"{signal.name}, subgoal {number}: {one.text}: {one.condition}")
         notify(f"{proposal.model} wrote these subgoals: {proposal.reason}")
@@ -75,9 +76,11 @@ def _propose_subgoals(run: Run, executor: Executor, model: LanguageModel, signal
     """Ask for the subgoals of a signal; see `settle_subgoals` for what it raises."""
     probe, file = _record_random_actions(run, executor)
     options = read_options(SubgoalOptions, signal)
-    messages = _build_messages(run, probe, options)
+    system = prompts.render_prompt("subgoals/system", most=options.most)
+    values = describe_task(run, probe, len(run.task.env.signals)) | {"task": options.goal or run.task.text}
+    question = prompts.render_prompt("subgoals/ask", **values)
     check = partial(_find_fault, probe, file, options)
-    answer = request_form(model, messages, SubgoalAnswer, role=ROLE, sample=0, check=check)
+    answer = request_form(model, system, question, SubgoalAnswer, role=ROLE, sample=0, check=check)
     reason = prompts.to_one_line(answer.reason, REASON_CHARS)
     if answer.subgoals is None:
         raise ModelRefused(
@@ -95,20 +98,6 @@ def _record_random_actions(run: Run, executor: Executor) -> tuple[Probe, Transit
     if probe.status != "ok":
         raise TaskError(f"the environment {env.env_id!r} cannot be run: {probe.cause}")
     return probe, TransitionFile.in_folder(folder)
-
-
-def _build_messages(run: Run, probe: Probe, options: SubgoalOptions) -> list[Message]:
-    task = run.task
-    request = prompts.render_prompt(
-        "subgoals/ask",
-        task=options.goal or task.text,
-        environment=f"{task.env.env_id}\n{task.env_about}",
-        signals=render_signal_table(probe.signals, len(task.env.signals), run.config.llm.catalogue_tokens),
-        action=task.action or probe.action_about,
-        limit=probe.max_episode_steps,
-    )
-    system = prompts.render_prompt("subgoals/system", most=options.most)
-    return [Message("system", system), Message("user", request)]
 
 
 def _find_fault(probe: Probe, file: TransitionFile, options: SubgoalOptions, answer: SubgoalAnswer) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rewardsmith.contract.term_limits import parse_limits
 from rewardsmith.contract.text import flatten_text
+from rewardsmith.contract.trainers import find_trainer
 from rewardsmith.spec.config import Config
 
 DEFAULT_GAMMA = 0.99
@@ -24,12 +25,12 @@ def describe_training(config: Config, earlier: str = "") -> str:
     """
     training, steps = config.training, f"{config.search.env_steps:,}"
     gamma = training.gamma
-    is_ppo = training.trainer in ("fast", "sb3")
-    name = "PPO" if is_ppo else training.trainer.upper()
+    trainer = find_trainer(training.trainer)
     parts = [
-        f"Policies are trained by {name} for {steps} environment steps, discount {gamma:g}{_describe_horizon(gamma)}."
+        f"Policies are trained by {trainer.algorithm} for {steps} environment steps, discount"
+        f" {gamma:g}{_describe_horizon(gamma)}."
     ]
-    if is_ppo and training.normalize_reward:
+    if trainer.is_on_policy and training.normalize_reward:
         parts.append(
             "Rewards are divided by the running deviation of the return: only the balance between terms counts."
         )

@@ -19,7 +19,7 @@ from rewardsmith.contract.records import (
     Verdict,
 )
 from rewardsmith.contract.reward_program import parse_program
-from rewardsmith.executors.base import Executor
+from rewardsmith.executors.base import Decide, Executor
 from rewardsmith.sandbox.layers import describe_layers, list_missing_layers
 from rewardsmith.sandbox.recorded import EpisodeFile
 from rewardsmith.sandbox.reference_scores import build_reference
@@ -164,12 +164,12 @@ class TrialRunner:
             )
             return self._judge.score_evaluation(owner, seed, measured) if self._judge else measured
 
-        recorded = self.journal.get(key, Evaluation)
-        evaluation = self.journal.once(key, Evaluation, run_policy, keep=is_settled)
-        if recorded is not None and self._reads_episodes_later(owner):
-            fault = lost_files.find_arrays_fault(EpisodeFile.in_folder(out).path)
-            if fault:
-                lost_files.repeat_job(key, fault, recorded, out, run_policy, self.callback.on_notice)
+        def find_fault() -> str | None:
+            is_read = self._reads_episodes_later(owner)
+            return lost_files.find_arrays_fault(EpisodeFile.in_folder(out).path) if is_read else None
+
+        notify = self.callback.on_notice
+        evaluation = lost_files.run_once(self.journal, key, run_policy, Evaluation, out, find_fault, notify)
         if evaluation.status == "ok" and evaluation.cause:
             self.callback.on_notice(f"{key}: {evaluation.cause}")
         return evaluation
@@ -195,28 +195,20 @@ class TrialRunner:
 
     def _train(self, owner: str, program: str | None, handle: CandidateHandle | None, seed: int) -> Training:
         """Train on one seed; however it ends, the trainings that wait at a rung do not wait for it any more."""
-        key, out = trainer_key(owner, seed), self.run.layout.training_dir(owner, seed)
-        task, config = self.run.task, self._build_config(owner)
-        on_point = partial(self.callback.on_curve_point, key)
-        decide = partial(handle.should_continue, seed) if handle and config.search.rungs else None
-
-        def train() -> Training:
-            reference, initial = self._build_reference(program), self._find_initial_policy(owner, seed)
-            return trainer.train_policy(
-                self.executor, task, self.probe, config, program, seed, out, on_point, decide, reference, initial
-            )
-
+        key = trainer_key(owner, seed)
+        decide = partial(handle.should_continue, seed) if handle and self.run.config.search.rungs else None
+        train = partial(self._run_training, owner, program, seed, decide)
         try:
             if key not in self.journal:
                 self._trained_now.add(key)
-            training = self.journal.once(key, Training, train, keep=is_settled)
+            training = self.journal.once(key, Training, train, keep=lost_files.is_settled)
         finally:
             if handle:
                 handle.withdraw(seed)
         if key not in self._announced:
             self._record_layers(training)
             self.callback.on_training_end(key)
-        if is_settled(training):
+        if lost_files.is_settled(training):
             self._announced.add(key)
         return training
 
@@ -227,18 +219,25 @@ class TrialRunner:
         fault = None if key in self._trained_now or recorded is None else lost_files.find_policy_fault(out)
         if fault is None or recorded is None:
             return
+        goes_on = (lambda _: True) if self.run.config.search.rungs and not is_phase(owner) else None
+        train = partial(self._run_training, owner, program, seed, goes_on)
+        lost_files.repeat_job(key, fault, recorded, out, train, self.callback.on_notice)
 
-        def train_through_rungs() -> Training:
-            config, reference = self._build_config(owner), self._build_reference(program)
-            initial = self._find_initial_policy(owner, seed)
-            on_point = partial(self.callback.on_curve_point, key)
-            decide = (lambda _: True) if config.search.rungs and not is_phase(owner) else None
-            return trainer.train_policy(
-                *(self.executor, self.run.task, self.probe, config, program, seed, out, on_point, decide, reference),
-                initial,
-            )
-
-        lost_files.repeat_job(key, fault, recorded, out, train_through_rungs, self.callback.on_notice)
+    def _run_training(self, owner: str, program: str | None, seed: int, decide: Decide | None) -> Training:
+        """Run the job of a training; see `trainer.train_policy`."""
+        return trainer.train_policy(
+            executor=self.executor,
+            task=self.run.task,
+            probe=self.probe,
+            config=self._build_config(owner),
+            program=program,
+            seed=seed,
+            out=self.run.layout.training_dir(owner, seed),
+            on_point=partial(self.callback.on_curve_point, trainer_key(owner, seed)),
+            decide=decide,
+            reference=self._build_reference(program),
+            initial_policy=self._find_initial_policy(owner, seed),
+        )
 
     def _find_initial_policy(self, owner: str, seed: int) -> InitialPolicy | None:
         """Return the policy that a training begins with, made again if its file is gone; None: from nothing."""
@@ -281,8 +280,3 @@ class TrialRunner:
         if program is None or sample is None or not self.run.transitions.is_file():
             return None
         return build_reference(self.run.transitions, parse_program(program), sample)
-
-
-def is_settled(record: Training | Evaluation | Probe) -> bool:
-    """Return whether a resumed search takes the record as it is; a failure of the machine is tried again."""
-    return record.status != "infrastructure"

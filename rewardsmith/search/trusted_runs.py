@@ -20,7 +20,7 @@ from rewardsmith.contract.robots import is_robot, store
 from rewardsmith.llm.trusted_endpoints import endpoints_file
 from rewardsmith.search.storage import Run
 from rewardsmith.spec.settings import ExecutorSettings
-from rewardsmith.spec.task_cards import load_cards
+from rewardsmith.spec.task_cards import is_made_as_shipped
 
 FLAG = "--trust"
 
@@ -123,7 +123,7 @@ def find_module_folder(run: Run) -> Path | None:
 
 def _describe_environment(env: EnvSpec) -> str | None:
     """Return what making an environment does beyond a registered id with the arguments of a shipped card."""
-    if any(_is_made_alike(env, card.env) for card in load_cards()):
+    if is_made_as_shipped(env):
         return None
     arguments = f" with {_format_arguments(env.kwargs)}" if env.kwargs else ""
     if is_robot(env) and not (env.imports or env.wrappers):
@@ -136,13 +136,6 @@ def _describe_environment(env: EnvSpec) -> str | None:
         named = f"module{'s' if len(env.modules) > 1 else ''} {', '.join(map(repr, env.modules))}"
         return f"imports the Python {named} for its environment {env.env_id!r}{arguments}"
     return f"makes its environment {env.env_id!r}{arguments}" if env.kwargs else None
-
-
-def _is_made_alike(env: EnvSpec, other: EnvSpec) -> bool:
-    """Return whether two environments are made in the same way, with the same code."""
-    return all(
-        getattr(env, name) == getattr(other, name) for name in ("env_id", "kwargs", "imports", "wrappers", "modules")
-    )
 
 
 def _describe_executor(recorded: ExecutorSettings, effective: ExecutorSettings) -> str | None:

@@ -100,8 +100,7 @@ def check_descriptor_signals(
                 raise FitnessError(f"{secret!r} is privileged, and the designer is told the descriptors; name a signal")
             parsed.try_on(signals)
         except FitnessError as error:
-            problem = str(error).partition("\n")[0].removeprefix("fitness: ")
-            raise FitnessError(f"behaviour {descriptor.name!r} = {descriptor.expression}: {problem}") from error
+            raise FitnessError(f"behaviour {descriptor.name!r} = {descriptor.expression}: {error.cause}") from error
 
 
 def _find_fault(descriptor: BehaviourDescriptor, names: Sequence[str], metrics: Mapping[str, str]) -> str | None:
@@ -118,7 +117,7 @@ def _find_fault(descriptor: BehaviourDescriptor, names: Sequence[str], metrics: 
     try:
         Fitness.parse(descriptor.expression)
     except FitnessError as error:
-        return str(error).partition("\n")[0].removeprefix("fitness: ")
+        return error.cause
     return None
 
 

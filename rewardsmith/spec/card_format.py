@@ -149,6 +149,11 @@ class CardFile(_Model):
         return {**document, "signals": simulated, _WITH_PROVIDER: learned}
 
 
+def add_next_step(path: Path, message: str) -> str:
+    """Return what is wrong with a card, with the next step where it is more than one line."""
+    return f"{message}\nmend the card, and `rewardsmith envs {path}` shows it" if "\n" in message else message
+
+
 def read_card_file(path: Path) -> CardFile:
     """Read a card's file; nothing is checked across its entries.
 
@@ -164,4 +169,7 @@ def read_card_file(path: Path) -> CardFile:
         "wrappers": WrapperEntry,
         "anchors": _AnchorEntry,
     }
-    return toml_files.load_validated_toml(path, "task card", CardFile, TaskError, entries, OLD_SECTIONS)
+    try:
+        return toml_files.load_validated_toml(path, "task card", CardFile, TaskError, entries, OLD_SECTIONS)
+    except TaskError as error:
+        raise TaskError(add_next_step(path, str(error))) from error

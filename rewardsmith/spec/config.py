@@ -16,6 +16,7 @@ from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.fitness.judged import JUDGED_FITNESS
 from rewardsmith.contract.records import Limits, TrainSettings
 from rewardsmith.contract.term_limits import parse_limits
+from rewardsmith.contract.trainers import find_trainer
 from rewardsmith.spec.removed_settings import describe_removed_settings
 from rewardsmith.spec.settings import (
     NONE,
@@ -83,12 +84,11 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check_trainer(self) -> Config:
-        if self.training.trainer == "fast" and self.training.activation != "tanh":
+        trainer = find_trainer(self.training.trainer)
+        if trainer.has_own_update and self.training.activation != "tanh":
             raise ValueError("training.activation = 'relu' needs training.trainer = 'sb3': the fast update is for tanh")
-        if self.training.trainer in ("sac", "td3") and not self.evaluation.deterministic:
-            raise ValueError(
-                f"evaluation.deterministic = false is not for training.trainer = {self.training.trainer!r}"
-            )
+        if not trainer.is_on_policy and not self.evaluation.deterministic:
+            raise ValueError(f"evaluation.deterministic = false is not for training.trainer = {trainer.name!r}")
         return self
 
     @model_validator(mode="after")
@@ -118,7 +118,7 @@ class Config(Section):
         training, wanted = self.training, "training.blend = 'barfi'"
         if training.blend == "fixed":
             return self
-        if training.trainer in ("sac", "td3"):
+        if not find_trainer(training.trainer).is_ppo:
             raise ValueError(
                 f"{wanted} needs the policy gradient of PPO, and training.trainer is {training.trainer!r}; take 'fast'"
             )

@@ -38,20 +38,24 @@ class EnvOptions:
     """Names of environment variables."""
     signals: tuple[LearnedSignal, ...] = ()
     """Learned signals; each replaces the card's of the same name."""
+    demo: tuple[str, ...] = ()
+    """Files with recorded episodes, along which one more signal, `progress`, is computed."""
 
     def apply(self, spec: EnvSpec) -> EnvSpec:
         """Return the environment with these options.
 
         Raises:
-            TaskError: if one is no option of a robot, where it is one, or a learned signal's name is taken.
+            TaskError: if one is no option of a robot, where it is one, a learned signal's name is taken, or a file
+                with episodes cannot be used.
         """
-        from rewardsmith.spec.learned_signals import add_learned_signals
+        from rewardsmith.spec.learned_signals import add_learned_signals, make_progress_signal
 
         names = tuple(dict.fromkeys((*spec.pass_env, *self.pass_env)))
         kwargs = {**spec.kwargs, **self.kwargs}
         if is_robot(spec) and self.kwargs:
             read_robot_options(kwargs, spec.env_id)
-        return add_learned_signals(replace(spec, kwargs=kwargs, pass_env=names), self.signals, "--signal")
+        env = add_learned_signals(replace(spec, kwargs=kwargs, pass_env=names), self.signals, "--signal")
+        return add_learned_signals(env, (make_progress_signal(self.demo),), "--demo") if self.demo else env
 
 
 NO_ENV_OPTIONS = EnvOptions()
@@ -62,8 +66,9 @@ def read_env_options(
     pass_env: Sequence[str] = (),
     arguments: Mapping[str, Any] | None = None,
     signals: Sequence[str] = (),
+    demo: Sequence[str] = (),
 ) -> EnvOptions:
-    """Return what `--env-kwargs`, `--pass-env` and `--signal` say.
+    """Return what `--env-kwargs`, `--pass-env`, `--signal` and `--demo` say.
 
     >>> read_env_options('{"config": {"lanes": [1, 2]}}').kwargs
     {'config': {'lanes': [1, 2]}}
@@ -73,6 +78,7 @@ def read_env_options(
         pass_env: names of environment variables.
         arguments: keyword arguments that other options say, such as `--action`.
         signals: learned signals, as `--signal` takes them.
+        demo: files with recorded episodes.
 
     Raises:
         TaskError: if the text is no JSON object, a name is one that no environment gets, or a signal is wrong.
@@ -83,6 +89,7 @@ def read_env_options(
         {**_parse_kwargs(kwargs), **(arguments or {})},
         check_pass_env(pass_env, "--pass-env"),
         parse_signal_options(signals),
+        tuple(demo),
     )
 
 

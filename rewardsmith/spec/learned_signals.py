@@ -45,6 +45,15 @@ def parse_signal_options(texts: Sequence[str]) -> tuple[LearnedSignal, ...]:
     return tuple(signals)
 
 
+def make_progress_signal(files: Sequence[str]) -> LearnedSignal:
+    """Return the learned signal of `--demo`: `progress`, how far a state is along recorded episodes.
+
+    Raises:
+        TaskError: if a file cannot be used.
+    """
+    return make_learned_signal("progress", {"provider": "demonstrations", "demo": list(files)}, "--demo", Path.cwd())
+
+
 def make_learned_signal(name: str, entries: Mapping[str, Any], where: str, folder: Path) -> LearnedSignal:
     """Return a learned signal from the keys that a user wrote.
 
@@ -135,8 +144,9 @@ def add_learned_signals(env: EnvSpec, signals: Sequence[LearnedSignal], where: s
     taken = {signal.name for signal in (*env.signals, *env.privileged_signals)}
     for signal in signals:
         if signal.name in taken:
+            option = f": --signal 'NAME = {{ provider = \"{signal.provider}\", ... }}'" if where == "--demo" else ""
             raise TaskError(
-                f"{where}: {signal.name!r} is a signal of the card already; give the learned one another name"
+                f"{where}: {signal.name!r} is a signal of the card already; give the learned one another name{option}"
             )
     by_name = {signal.name: signal for signal in (*env.learned_signals, *signals)}
     from rewardsmith.spec.labelling import add_text_wrapper
@@ -144,23 +154,16 @@ def add_learned_signals(env: EnvSpec, signals: Sequence[LearnedSignal], where: s
     return add_text_wrapper(replace(env, learned_signals=tuple(by_name.values())))
 
 
-def set_goals(env: EnvSpec, sentence: str | None) -> EnvSpec:
-    """Return the environment with a sentence as the goal of the signals that a language model needs one for.
+def check_goals(env: EnvSpec) -> None:
+    """Make sure that each signal that a language model is asked about says its goal, as the task has no sentence.
 
     Raises:
-        TaskError: if one is needed and the sentence is None.
+        TaskError: if one does not.
     """
-    signals = tuple(_set_goal(signal, sentence, env.env_id) for signal in env.learned_signals)
-    return replace(env, learned_signals=signals)
-
-
-def _set_goal(signal: LearnedSignal, sentence: str | None, env_id: str) -> LearnedSignal:
-    kind = OPTIONS.get(signal.provider)
-    if kind is None or not read_options(kind, signal).lacks_goal:
-        return signal
-    if sentence is None:
-        raise TaskError(
-            f"the signal {signal.name!r}: no task card says what {env_id!r} is for; write the task in a sentence, "
-            'goal = "...", among the signal\'s keys'
-        )
-    return replace(signal, options={**signal.options, "goal": sentence})
+    for signal in env.learned_signals:
+        kind = OPTIONS.get(signal.provider)
+        if kind is not None and read_options(kind, signal).lacks_goal:
+            raise TaskError(
+                f"the signal {signal.name!r}: no task card says what {env.env_id!r} is for; write the task in a "
+                'sentence, goal = "...", among the signal\'s keys'
+            )

@@ -5,7 +5,6 @@ A file is a configuration with one key more, `about`, which says in a line what 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.package_data import find_data_folder
+from rewardsmith.contract.text import suggest_names
 from rewardsmith.spec import config as configuration
 from rewardsmith.spec import config_layers
 from rewardsmith.spec.config import Layer
@@ -59,9 +59,8 @@ def load_preset(name: str) -> Preset:
     """
     path = Path(name) if name.endswith(".toml") else find_data_folder("prompts") / "presets" / f"{name}.toml"
     if not name.endswith(".toml") and name not in list_preset_names():
-        nearest = difflib.get_close_matches(name, list_preset_names(), n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(list_preset_names())}."
-        raise ConfigError(f"no preset {name!r}; {hint} A file of your own ends in .toml")
+        hint = suggest_names(name, list_preset_names())
+        raise ConfigError(f"no preset {name!r} (a file of your own ends in .toml); {hint}")
     layer = dict(config_layers.read_layer(path))
     about = layer.pop("about", "")
     if not isinstance(about, str) or "preset" in layer:

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import TrainSettings
+from rewardsmith.contract.trainers import TRAINERS, find_trainer
 from rewardsmith.spec.config import Layer, merge_layer, resolve_config
 from rewardsmith.spec.rl_zoo_file import ZooEntry, read_entry, show_value
 from rewardsmith.spec.rl_zoo_keys import SETTING_NAMES, TITLES, TYPICAL_KEYS, ZooReading, take_key
@@ -56,7 +57,7 @@ DEFAULTS: Final[Mapping[str, Layer]] = {
     "sac": {"n_envs": 1, "gamma": 0.99, "off_policy": SAC_DEFAULTS},
     "td3": {"n_envs": 1, "gamma": 0.99, "off_policy": TD3_DEFAULTS},
 }
-"""Training settings where a file leaves them out, by algorithm."""
+"""Training settings where a file leaves them out, by the algorithm of each of `TRAINERS`."""
 
 
 class ZooLayers(NamedTuple):
@@ -74,19 +75,20 @@ def read_zoo_layers(path: Path, env_id: str, trainer: str = TrainSettings().trai
     Args:
         path: a YAML file as rl-zoo3's hyperparams/ppo.yml, or the config.yml of a trained agent.
         env_id: of the environment; see `rl_zoo_file.read_entry` for the entry that serves it.
-        trainer: the trainer that is going to train.
+        trainer: the name of the trainer that is going to train.
 
     Raises:
         ConfigError: if the file cannot be read, has no such environment, is for another algorithm, or asks for what the
-            trainer does not do; it names the file, the environment and the key.
+            trainer does not do, with the file, the environment and the key; or if there is no such trainer.
     """
-    algorithm = trainer if trainer in ("sac", "td3") else "ppo"
+    facts = find_trainer(trainer)
+    algorithm = facts.algorithm.lower()
     entry = read_entry(path, env_id, SETTING_NAMES)
     place = f"{path}, {entry.name}" if entry.name else f"{path}"
     _check_algorithm(path, place, entry, algorithm)
 
     # Key by key.
-    reading = ZooReading(algorithm)
+    reading = ZooReading(facts)
     for key, value in entry.settings.items():
         try:
             take_key(key, value, reading)
@@ -95,7 +97,7 @@ def read_zoo_layers(path: Path, env_id: str, trainer: str = TrainSettings().trai
     defaults, written = {"training": DEFAULTS[algorithm]}, reading.finish()
 
     # All of them together, so that a value that is not allowed is said with the file.
-    whole: dict[str, Any] = {"training": {"trainer": algorithm if algorithm != "ppo" else "fast"}}
+    whole: dict[str, Any] = {"training": {"trainer": trainer}}
     merge_layer(whole, defaults)
     merge_layer(whole, written)
     try:
@@ -105,8 +107,8 @@ def read_zoo_layers(path: Path, env_id: str, trainer: str = TrainSettings().trai
     return ZooLayers(defaults, written)
 
 
-def find_trainer(*layers: Layer) -> str:
-    """Return the trainer that configuration layers choose, later ones over earlier ones."""
+def read_trainer_name(*layers: Layer) -> str:
+    """Return the name of the trainer that configuration layers choose, later ones over earlier ones."""
     trainer: Any = TrainSettings().trainer
     for layer in layers:
         training = layer.get("training")
@@ -129,8 +131,10 @@ def _check_algorithm(path: Path, place: str, entry: ZooEntry, algorithm: str) ->
         return
     title = TITLES[intended]
     if intended not in DEFAULTS:
-        raise ConfigError(f"{place}: this is a file for {title}; the trainers here are ppo, sac, td3")
-    option = f"--trainer {intended}" if intended != "ppo" else "--trainer fast, or leave --trainer out"
+        raise ConfigError(f"{place}: this is a file for {title}; the trainers here are {', '.join(DEFAULTS)}")
+    name = next(trainer.name for trainer in TRAINERS if trainer.algorithm.lower() == intended)
+    is_default = name == TrainSettings().trainer
+    option = f"--trainer {name}, or leave --trainer out" if is_default else f"--trainer {name}"
     raise ConfigError(f"{place}: this is a file for {title}, and the trainer is {TITLES[algorithm]}; write {option}")
 
 

@@ -6,7 +6,6 @@ A file may come from anybody. `yaml.safe_load` runs nothing, but a few lines of 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import yaml
 
 from rewardsmith.contract.bounded_files import DamagedFile, read_bytes
 from rewardsmith.contract.errors import ConfigError
-from rewardsmith.contract.text import flatten_text
+from rewardsmith.contract.text import flatten_text, suggest_names
 
 MAX_FILE_BYTES = 256 << 10
 """Largest file; rl-zoo3's own have up to 20 KiB."""
@@ -64,8 +63,7 @@ def read_entry(path: Path, env_id: str, setting_names: frozenset[str]) -> ZooEnt
     ids = [key for key in entries if isinstance(key, str)]
     name = _choose_id(env_id, ids)
     if name is None:
-        near = difflib.get_close_matches(env_id, ids, n=3, cutoff=0.4)
-        raise ConfigError(f"{path} has no settings for {env_id!r}; near it: {', '.join(near) or 'nothing'}")
+        raise ConfigError(f"{path} has no settings for {env_id!r}; {suggest_names(env_id, ids)}")
     settings = entries[name]
     if not isinstance(settings, Mapping):
         raise ConfigError(f"{path}, {name}: its settings must be keys and values; they are {show_value(settings)}")

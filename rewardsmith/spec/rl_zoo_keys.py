@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from rewardsmith.contract.text import suggest_names
+from rewardsmith.contract.trainers import Trainer
 from rewardsmith.spec.config import Layer
 from rewardsmith.spec.rl_zoo_file import show_value
 from rewardsmith.spec.rl_zoo_values import (
@@ -43,8 +44,8 @@ TYPICAL_KEYS: Final = {
 class ZooReading:
     """Settings that the keys of an entry give, while it is read."""
 
-    def __init__(self, algorithm: str) -> None:
-        self.algorithm = algorithm
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
         self.training: dict[str, Any] = {}
         """Keys of `[training]`."""
         self.off_policy: dict[str, Any] = {}
@@ -57,7 +58,7 @@ class ZooReading:
     @property
     def is_ppo(self) -> bool:
         """Whether the algorithm is PPO."""
-        return self.algorithm == "ppo"
+        return self.trainer.is_ppo
 
     @property
     def algorithm_settings(self) -> dict[str, Any]:
@@ -101,8 +102,7 @@ def take_key(key: str, value: Any, reading: ZooReading) -> None:
     elif key in TYPICAL_KEYS:
         accept_value(value, OFF, f"a key of {TITLES[TYPICAL_KEYS[key]]}")
     else:
-        near = difflib.get_close_matches(key, SETTING_NAMES, n=1)
-        raise ValueError(f"no such setting{f'; did you mean {near[0]!r}?' if near else ', remove the key'}")
+        raise ValueError(f"no such setting; {suggest_names(key, SETTING_NAMES, otherwise='remove the key')}")
 
 
 Taker = Callable[[Any, ZooReading], None]
@@ -158,7 +158,7 @@ def _take_n_steps(value: Any, reading: ZooReading) -> None:
 def _take_ent_coef(value: Any, reading: ZooReading) -> None:
     if reading.is_ppo:
         reading.training["ent_coef"] = read_number(value)
-    elif reading.algorithm == "td3":
+    elif reading.trainer.has_action_noise:
         raise ValueError("a key of PPO and SAC")
     elif value != "auto":
         raise ValueError("SAC learns its entropy coefficient here: 'auto' is allowed")
@@ -186,7 +186,7 @@ def _take_gradient_steps(value: Any, reading: ZooReading) -> None:
 def _take_noise_type(value: Any, reading: ZooReading) -> None:
     if value in (None, "", "none"):
         return
-    if reading.algorithm != "td3" or value != "normal":
+    if not reading.trainer.has_action_noise or value != "normal":
         raise ValueError("TD3's noise is 'normal' here, and SAC has none beside its own")
     reading.noise_type = value
 

@@ -7,6 +7,7 @@ this machine.
 
 from __future__ import annotations
 
+import codecs
 import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
@@ -115,7 +116,10 @@ def _list_asset_names(root: ElementTree.Element, is_urdf: bool) -> Iterator[tupl
 
 def _parse_xml(file: Path) -> ElementTree.Element:
     try:
-        root = ElementTree.fromstring(bounded_files.read_bytes(file, MAX_XML_BYTES))
+        text = bounded_files.read_bytes(file, MAX_XML_BYTES)
+        if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise TaskError(f"the robot file {str(file)!r} is UTF-16, which MuJoCo does not read; save it as UTF-8")
+        root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         raise TaskError(
             f"the robot file {str(file)!r} is not XML: {error}; give the model's MJCF or URDF file"
@@ -125,7 +129,7 @@ def _parse_xml(file: Path) -> ElementTree.Element:
         raise TaskError(f"the robot file {str(file)!r} cannot be read: {reason}") from error
     except OSError as error:
         raise TaskError(f"the robot file {str(file)!r} cannot be read: {error.strerror}") from error
-    if any("xacro}" in element.tag for element in root.iter()):
+    if any("xacro}" in element.tag or "${" in "".join(element.attrib.values()) for element in root.iter()):
         raise TaskError(
             f"the robot file {str(file)!r} is a template of xacro; `xacro {file.name} -o robot.urdf` makes a URDF of it"
         )
@@ -148,11 +152,17 @@ def _find_file(name: str, folders: list[Path], named_in: Path, what: str) -> Pat
             f"{named_in}: <{what}> names {name!r}, which is no file of a model; there are"
             f" {', '.join((*MODEL_SUFFIXES, *ASSET_SUFFIXES))}"
         )
-    found = next((folder / name for folder in folders if (folder / name).is_file()), None)
+    # By their names and not by where links lead: the names are those that MuJoCo looks for in the store.
+    places = [Path(os.path.normpath(folder / name)) for folder in folders]
+    found = next((place for place in places if place.is_file()), None)
     if found is None:
         looked = ", ".join(dict.fromkeys(str(folder) for folder in folders))
+        or_else = "correct the name" if what == "include" else "set meshdir in <compiler>"
         raise TaskError(
-            f"{named_in}: the file {name!r} of <{what}> is missing; it was looked for in {looked}: put it there, or set"
-            " meshdir in <compiler>"
+            f"{named_in}: the file {name!r} of <{what}> is missing; it was looked for in {looked}: put it there, or"
+            f" {or_else}"
         )
-    return found.resolve()
+    target = found.resolve()
+    if not target.name.lower().endswith((*MODEL_SUFFIXES, *ASSET_SUFFIXES)):
+        raise TaskError(f"{named_in}: the file {name!r} of <{what}> is a link to {target}, which is no file of a model")
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import EnvSpec
 from rewardsmith.contract.robots import ROBOT_NAMESPACE, read_robot_options, store
+from rewardsmith.contract.text import suggest_names
 from rewardsmith.spec.robot_files import MODEL_SUFFIXES, ModelFiles, collect_model_files
 
 MENAGERIE = "menagerie:"
@@ -85,11 +85,10 @@ def find_robot_files(robot: str, base: Path) -> tuple[str, ModelFiles]:
     if robot in list_shipped_robots():
         return robot, collect_model_files(store.find_shipped_robots() / f"{robot}.xml")
     if not robot.lower().endswith(MODEL_SUFFIXES):
-        near = difflib.get_close_matches(robot, list_shipped_robots(), n=1)
-        hint = f"; near it: {near[0]}" if near else f"; of ours there are {', '.join(list_shipped_robots())}"
+        hint = suggest_names(robot, list_shipped_robots())
         raise TaskError(
-            f"{robot!r} names no robot: give an MJCF or URDF file (.xml, .urdf), or menagerie:NAME for one of the"
-            f" MuJoCo Menagerie{hint}"
+            f"{robot!r} names no robot: give an MJCF or URDF file (.xml, .urdf), menagerie:NAME for one of the"
+            f" MuJoCo Menagerie, or one of ours; {hint}"
         )
     path = base / Path(robot).expanduser()
     # Most models come as a robot and a scene with the ground; a folder has the robot's name.

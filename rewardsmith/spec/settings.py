@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -19,6 +18,7 @@ from pydantic import (
 )
 
 from rewardsmith.contract.records import Count, Effort, EnsembleRule, Positive
+from rewardsmith.contract.text import suggest_names
 from rewardsmith.spec.addresses import remove_secrets
 
 NONE = "none"
@@ -61,7 +61,8 @@ class SearchSettings(Section):
 
     designer: Literal["auto", "llm", "symbolic", "coding-agent", "subgoals"] = "auto"
     """auto: the language model where one is named or a key is set, else the symbolic designer. coding-agent: an agent
-    that is connected through `rewardsmith mcp` writes the programs."""
+    that is connected through `rewardsmith mcp` writes the programs. subgoals: one program pays for the subgoals that a
+    model writes (the preset calm)."""
     population: Size = 4
     """Candidates per generation."""
     generations: Size = 3
@@ -91,7 +92,8 @@ class SearchSettings(Section):
     warm_start_share: Annotated[float, Gt(0.0), Le(1.0)] = 1.0
     """Share of a parent's parameters in the policy that its child begins with; the rest is random."""
     target_fitness: float | None = None
-    """End the search once a candidate's fitness is above it with 95 % confidence."""
+    """End the search once the lower end of the best candidate's 95 % interval reaches it: over its training seeds, or
+    with one seed over the episodes of its one policy, which says nothing about other training seeds."""
     baseline: bool = True
     """Train on the environment's own reward too, to compare with."""
     strategy: Literal["generations", "mcts", "map-elites"] = "generations"
@@ -102,6 +104,11 @@ class SearchSettings(Section):
     """Number of best programs that are joined into one, on which a policy is also trained at the end; 0: none."""
     ensemble_rule: EnsembleRule = "worst"
     """worst: the least of what the programs give. cautious: their mean less their standard deviation."""
+
+    @property
+    def prompts_designer(self) -> bool:
+        """Whether the designer writes from prompts: a language model, or a coding agent."""
+        return self.designer in ("llm", "coding-agent")
 
     @property
     def steps_per_generation(self) -> int:
@@ -322,8 +329,7 @@ class ExecutorSettings(Section):
         """Refuse what could become a command: these values are written into a script."""
         for name, value in self.slurm.items():
             if name not in SLURM_PARAMETERS:
-                near = difflib.get_close_matches(name, SLURM_PARAMETERS, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(SLURM_PARAMETERS)}"
+                hint = suggest_names(name, SLURM_PARAMETERS)
                 raise ValueError(f"executor.slurm.{name} is no parameter of Slurm that can be set; {hint}")
             if isinstance(value, str) and not value.isprintable():
                 raise ValueError(f"executor.slurm.{name} = {value!r}: it must have no line break or control character")

@@ -13,7 +13,13 @@ from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.package_data import find_data_folder
 from rewardsmith.contract.records import BehaviourDescriptor, EnvSpec, EnvWrapper, LearnedSignal, Metric, Signal
 from rewardsmith.spec import toml_files
-from rewardsmith.spec.card_checks import check_card, check_not_constant, check_sentence
+from rewardsmith.spec.card_checks import (
+    CardFaults,
+    check_card,
+    check_card_fitness,
+    check_not_constant,
+    check_sentence,
+)
 from rewardsmith.spec.card_format import AnchorPolicy, CardFile, Setting, SignalEntry, WrapperEntry, read_card_file
 from rewardsmith.spec.env_options import EnvOptions, check_import_name, check_kwargs, check_pass_env
 from rewardsmith.spec.learned_signals import add_learned_signals, make_learned_signal
@@ -66,7 +72,7 @@ class Task:
     name: str
     """Name of its card; the environment's id where it has none."""
     text: str
-    """What the agent should do, in a sentence."""
+    """What the agent should do, in a sentence; empty where nobody said it and no language model is asked."""
     env: EnvSpec
     env_about: str
     """What the environment is, in a few lines."""
@@ -83,6 +89,8 @@ class Task:
     """The stages before the task, which is the last one; none for most tasks."""
     behaviour: tuple[BehaviourDescriptor, ...] = ()
     """Axes of the archive of behaviours, measured as the metrics are; none for most tasks."""
+    title: str = ""
+    """Heading where the task is not a search's, such as "train reward.py"; no language model is told it."""
 
     @classmethod
     def load(cls, env: str, text: str | None = None, fitness: str | None = None) -> Task:
@@ -94,19 +102,26 @@ class Task:
         return load_task(text, env, fitness)
 
     @property
+    def heading(self) -> str:
+        """Line that people read over what belongs to the task: the title, else the sentence."""
+        return self.title or self.text
+
+    @property
     def metric_expressions(self) -> dict[str, str]:
         """The expressions of the metrics and of the behaviour descriptors, by name."""
         metrics = {metric.name: metric.expression for metric in self.metrics}
         return metrics | {descriptor.name: descriptor.expression for descriptor in self.behaviour}
 
 
-def load_task(text: str | None, env: str, fitness: str | None = None) -> Task:
+def load_task(text: str | None, env: str, fitness: str | None = None, title: str = "") -> Task:
     """Return the task for an environment.
 
     Args:
         text: what the agent should do; None takes the card's sentence.
         env: a task's name, the id of a Gymnasium environment, or the path of a card (`*.toml`).
         fitness: an expression over the episode's signals; None takes the card's.
+        title: heading of a task that is not a search's; its sentence is then empty where neither text nor a card gives
+            one.
 
     Raises:
         TaskError: if nothing of that name can exist, there is no card to take a sentence or a fitness from, or the
@@ -116,11 +131,15 @@ def load_task(text: str | None, env: str, fitness: str | None = None) -> Task:
     from rewardsmith.contract.fitness import Fitness
 
     card = _find_card(env)
-    task = _make_task_without_card(text, env, fitness) if card is None else _adjust_card(card, text, fitness)
+    if text is not None:
+        check_sentence(text)
+    if card is None:
+        task = _make_task_without_card("" if title and text is None else text, env, fitness)
+    else:
+        task = _adjust_card(card, text, fitness)
+    task = replace(task, title=title)
     parsed = Fitness.parse(task.fitness)
     check_not_constant(parsed)
-    if text:
-        check_sentence(text)
 
     # Where the card lists every signal that it reads, an expression that gives no number is found before any training.
     listed = (*task.env.signals, *task.env.list_learned(), *task.env.privileged_signals)
@@ -190,6 +209,12 @@ def load_cards() -> tuple[Task, ...]:
     return tuple(task for _, task in _load_shipped_cards())
 
 
+def is_made_as_shipped(env: EnvSpec) -> bool:
+    """Return whether an environment is made as that of a card that comes with rewardsmith, with the same code."""
+    how = ("env_id", "kwargs", "imports", "wrappers", "modules")
+    return any(all(getattr(env, name) == getattr(card.env, name) for name in how) for card in load_cards())
+
+
 def load_card(path: Path) -> Task:
     """Read a card.
 
@@ -200,9 +225,19 @@ def load_card(path: Path) -> Task:
 
 
 def _make_task(path: Path, card: CardFile) -> Task:
-    """Return the task of a card; what contradicts in it is refused."""
-    check_card(path, card)
-    env = _make_env(path, card)
+    """Return the task of a card.
+
+    Raises:
+        TaskError: if something in it contradicts or cannot be used; all faults are one message.
+    """
+    faults = CardFaults(path)
+    check_card(path, card, faults)
+    env = _make_env(path, card, faults)
+    behaviour: tuple[BehaviourDescriptor, ...] = ()
+    with faults.collect():
+        behaviour = _make_descriptors(path, card)
+    check_card_fitness(path, card, faults)
+    faults.raise_error()
 
     # A robot's own settings are under those of its card.
     search = card.search if card.robot is None else {**WITHOUT_REWARD, **card.search}
@@ -219,23 +254,30 @@ def _make_task(path: Path, card: CardFile) -> Task:
         stages=tuple(Stage(**entry.model_dump()) for entry in card.stages),
         anchors=tuple(Anchor(**entry.model_dump()) for entry in card.anchors),
         metrics=tuple(Metric(name, **entry.model_dump()) for name, entry in card.metrics.items()),
-        behaviour=_make_descriptors(path, card),
+        behaviour=behaviour,
     )
 
 
-def _make_env(path: Path, card: CardFile) -> EnvSpec:
-    """Return the environment of a card with the signals that the card names."""
-    base = _make_base_env(path, card)
+def _make_env(path: Path, card: CardFile, faults: CardFaults) -> EnvSpec:
+    """Return the environment of a card with the signals that the card names; what is wrong is left out, and a fault."""
+    env = EnvSpec(card.env_id)
+    with faults.collect():
+        env = _make_base_env(path, card)
+    with faults.collect():
+        env = replace(env, pass_env=check_pass_env(card.pass_env, str(path)))
+    with faults.collect():
+        env = replace(env, imports=tuple(check_import_name(name, str(path), "imports") for name in card.imports))
+    with faults.collect():
+        env = replace(env, wrappers=tuple(_make_wrapper(path, entry) for entry in card.wrappers))
     env = replace(
-        base,
+        env,
         signals=_make_signals(card.signals),
-        max_episode_steps=card.max_episode_steps or base.max_episode_steps,
         privileged_signals=_make_signals(card.privileged_signals),
-        pass_env=check_pass_env(card.pass_env, str(path)),
-        imports=tuple(check_import_name(name, str(path), "imports") for name in card.imports),
-        wrappers=tuple(_make_wrapper(path, entry) for entry in card.wrappers),
+        max_episode_steps=card.max_episode_steps or env.max_episode_steps,
     )
-    return add_learned_signals(env, _make_learned_signals(path, card), str(path))
+    with faults.collect():
+        env = add_learned_signals(env, _make_learned_signals(path, card, faults), str(path))
+    return env
 
 
 def _make_base_env(path: Path, card: CardFile) -> EnvSpec:
@@ -271,14 +313,15 @@ def _make_signals(entries: Mapping[str, SignalEntry]) -> tuple[Signal, ...]:
     )
 
 
-def _make_learned_signals(path: Path, card: CardFile) -> tuple[LearnedSignal, ...]:
-    if not card.learned_signals:
-        return ()
-    text = path.read_text(encoding="utf-8")
-    return tuple(
-        make_learned_signal(name, entry, toml_files.locate_key(path, text, ("signals", name)), path.parent)
-        for name, entry in card.learned_signals.items()
-    )
+def _make_learned_signals(path: Path, card: CardFile, faults: CardFaults) -> list[LearnedSignal]:
+    """Return the learned signals of a card; one that is wrong is left out, and a fault."""
+    text = path.read_text(encoding="utf-8") if card.learned_signals else ""
+    signals = []
+    for name, entry in card.learned_signals.items():
+        with faults.collect():
+            where = toml_files.locate_key(path, text, ("signals", name))
+            signals.append(make_learned_signal(name, entry, where, path.parent))
+    return signals
 
 
 def _make_descriptors(path: Path, card: CardFile) -> tuple[BehaviourDescriptor, ...]:

@@ -6,13 +6,14 @@ holds a name of pydantic's own ("constrained-int", "function-after[...]").
 
 from __future__ import annotations
 
-import difflib
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import ValidationError
+
+from rewardsmith.contract.text import suggest_names
 
 MAX_FAULTS = 5
 """Faults that one message names; further ones are counted."""
@@ -147,10 +148,10 @@ def suggest_key(key: str, known_keys: Iterable[str]) -> str:
     """
     known = sorted(known_keys)
     elsewhere = [name for name in known if name.rpartition(".")[2] == key]
-    nearest = elsewhere or difflib.get_close_matches(key, known, n=1)
-    if nearest:
-        return f"did you mean {' or '.join(map(repr, nearest))}?"
-    return f"allowed are: {', '.join(known)}" if known else "nothing is allowed there"
+    if elsewhere:
+        return f"did you mean {' or '.join(map(repr, elsewhere))}?"
+    allowed = f"allowed are: {', '.join(known)}" if known else "nothing is allowed there"
+    return suggest_names(key, known, otherwise=allowed)
 
 
 def _locate(detail: Mapping[str, Any], document: Any) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
 
@@ -10,12 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rewardsmith.api import searches
-from rewardsmith.api.searches import SearchPlan
-from rewardsmith.api.speed import describe_time, measure_training_speed
+from rewardsmith.api.plan_size import PlanSize, describe_size
+from rewardsmith.api.planning import SearchPlan, plan_search
 from rewardsmith.contract.errors import UserError
-from rewardsmith.contract.text import pluralize
-from rewardsmith.executors import slots_for
 from rewardsmith.search.storage.run import choose_run_path
 from rewardsmith.spec.env_options import read_env_options
 from rewardsmith.spec.presets import list_preset_names
@@ -32,16 +28,6 @@ TEXT_FIELDS = ("env", "fitness", "model", "preset", "search")
 LINE_FIELDS = ("behaviour", "signal")
 """Fields of which each line is an option of `design`."""
 STRATEGIES: tuple[str, ...] = get_args(SearchSettings.model_fields["strategy"].annotation)
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """The size of a search before it starts, in lines."""
-
-    designer: str
-    trainings: str
-    time: str
-    calls: str
 
 
 def show_new_search(request: Request) -> Response:
@@ -62,7 +48,7 @@ def start_search(request: Request, fields: Form) -> Response:
     except UserError as error:
         return _render_form(request, fields, problem=str(error))
     if fields.get("then") == "estimate":
-        return _render_form(request, fields, expectation=describe_expectation(plan))
+        return _render_form(request, fields, expectation=describe_size(plan))
 
     path = choose_run_path(context.index.path, plan.task, datetime.now())
     given = [(name, fields.get(name, "").strip()) for name in (*TEXT_FIELDS, *SIZE_FIELDS)]
@@ -73,22 +59,8 @@ def start_search(request: Request, fields: Form) -> Response:
     return redirect_back("/", "started")
 
 
-def describe_expectation(plan: SearchPlan) -> Expectation:
-    """Return the size of a search, as `design --dry-run` prints it."""
-    search, slots = plan.config.search, slots_for(plan.config)
-    speed = measure_training_speed(plan.task.env.env_id)
-    model = f" ({plan.config.llm.model})" if search.designer == "llm" else ""
-    return Expectation(
-        designer=f"{search.designer}{model}: {pluralize(search.population, 'program')} × "
-        f"{pluralize(search.generations, 'generation')}",
-        trainings=f"{plan.trainings:,} of {pluralize(search.env_steps, 'environment step')}, {slots} at the same time",
-        time=describe_time(plan.trainings, search.env_steps, slots, speed),
-        calls=f"{plan.calls:,} of the language model, and one per repair" if plan.calls else "none",
-    )
-
-
 def _render_form(
-    request: Request, fields: Form, problem: str | None = None, expectation: Expectation | None = None
+    request: Request, fields: Form, problem: str | None = None, expectation: PlanSize | None = None
 ) -> Response:
     """Render the form as it was filled in."""
     environments = [(card.name, f"{card.env.env_id}: {card.text}") for card in load_cards()]
@@ -122,7 +94,7 @@ def _plan_search(fields: Form) -> SearchPlan:
         if preset not in list_preset_names():
             raise UserError(f"there is no preset {preset[:40]!r}; there are: {', '.join(list_preset_names())}")
         overrides["preset"] = preset
-    return searches.plan_search(
+    return plan_search(
         text,
         env,
         fitness or None,

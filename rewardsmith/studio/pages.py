@@ -20,7 +20,7 @@ from rewardsmith.report.video import RecordedEpisode, VideoClip
 from rewardsmith.search import feedback
 from rewardsmith.search.feedback import PreferenceRanking, SuggestedPair
 from rewardsmith.search.finalists import read_finalists
-from rewardsmith.search.steps import evaluator
+from rewardsmith.search.reported_metrics import report_metrics
 from rewardsmith.studio import run_state
 from rewardsmith.studio.context import (
     StudioContext,
@@ -140,7 +140,7 @@ def show_candidate(request: Request) -> Response:
         rows=code_listing.list_code_lines(source, findings),
         unplaced=code_listing.unplaced_findings(source, findings),
         terms=list_terms(state, candidate),
-        metrics=evaluator.report_metrics(state.run.task, chosen=candidate.evaluations),
+        metrics=report_metrics(state.run.task, chosen=candidate.evaluations),
         chart=line_chart.layout_chart(_build_lines([candidate], candidate.id)),
         episodes=episodes,
         median=video.median_episode(episodes) if episodes else None,

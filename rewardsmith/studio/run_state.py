@@ -15,6 +15,7 @@ from rewardsmith.contract.errors import UserError
 from rewardsmith.contract.fitness.judged import describe_fitness_source
 from rewardsmith.contract.records import Candidate, CurvePoint, Interval, Result
 from rewardsmith.search.feedback import FeedbackState, is_waiting_reason, load_state
+from rewardsmith.search.steps.evolution import find_incumbent
 from rewardsmith.search.storage import Run, RunLayout
 from rewardsmith.search.storage.journal import unreadable_error
 from rewardsmith.search.storage.layout import BASELINE, FINAL, RESULT_FILE, parse_candidate_id
@@ -74,11 +75,10 @@ class RunState:
 
     @property
     def best(self) -> Candidate | None:
-        """The best candidate so far: the result's, else the one with the highest fitness."""
+        """The best candidate so far: the result's, else the incumbent."""
         if self.result is not None:
             return self.find_candidate(self.result.best.id) or self.result.best
-        scored = [one for one in self.candidates if one.fitness is not None and one.status == "ok"]
-        return max(scored, key=lambda candidate: candidate.fitness or 0.0, default=None)
+        return find_incumbent(self.candidates, self.run.config.evolution)
 
     @property
     def waits_for_people(self) -> bool:
@@ -147,7 +147,7 @@ def summarize_run(ref: RunRef) -> RunSummary:
     return RunSummary(
         ref,
         state.status,
-        task=state.run.task.text,
+        task=state.run.task.heading,
         env=state.run.task.env.env_id,
         created=state.run.read_provenance().created,
         reported=state.result.reported if state.result else None,

@@ -77,7 +77,7 @@ class MeasuredEpisodes:
             fitness_values = [self.fitness.evaluate(rollout) for rollout in rollouts]
         except FitnessError as error:
             # The cause reaches prompts: its first line says what is wrong, the next ones quote the expression.
-            cause = "; ".join([str(error).partition("\n")[0], *faults])
+            cause = "; ".join([f"fitness: {error.cause}", *faults])
             return Evaluation("failed", (), None, wall_s + time.perf_counter() - start_time, cause)
 
         episodes = []
@@ -260,7 +260,7 @@ def _measure_metrics(
                 values[name] = metrics.evaluate(name, rollout)
             except FitnessError as error:
                 values[name] = None
-                problems.setdefault(name, str(error).partition("\n")[0])
+                problems.setdefault(name, error.cause)
     return metrics_by_episode, list(problems.values())
 
 

@@ -41,7 +41,7 @@ def find_unobserved(
     n, width = obs.shape
     if width > min(MAX_NUMBERS, n // 2) or not np.isfinite(obs).all():
         return None
-    basis = np.column_stack([np.ones(n), obs])
+    basis = _Basis(np.column_stack([np.ones(n), obs]))
 
     # Coordinates of the simulation that no linear function of the observation gives.
     hidden: dict[tuple[str, int], Array] = {}
@@ -69,36 +69,51 @@ def find_unobserved(
     return unobserved
 
 
+class _Basis:
+    """The numbers of an observation, with what many columns are compared to: an orthonormal basis of their span."""
+
+    def __init__(self, columns: Array) -> None:
+        self.columns = columns
+        """(n, d)."""
+        vectors, sizes, _ = np.linalg.svd(columns, full_matrices=False)
+        # The rank as `numpy.linalg.lstsq` takes it.
+        self._span = vectors[:, sizes > np.finfo(np.float64).eps * max(columns.shape) * sizes[0]]
+
+    def subtract_fit(self, column: Array) -> Array:
+        """Return what least squares over the columns leave of a column (n,)."""
+        rest = column - self._span @ (self._span.T @ column)
+        return np.asarray(rest)
+
+
 def _list_columns(values: Array) -> list[Array]:
     """Return the components (n,) of values (n, *shape)."""
     return list(values.reshape(len(values), -1).T)
 
 
-def _is_observed(basis: Array, column: Array, *, is_angle: bool = False) -> bool:
+def _is_observed(basis: _Basis, column: Array, *, is_angle: bool = False) -> bool:
     """Return whether a linear function of the observation gives a column, or the sine and cosine of an angle."""
-    if _residual_share(basis, column) < EXACT or _is_copied(basis, column):
+    if _residual_share(basis, column) < EXACT or _is_copied(basis.columns, column):
         return True
     return is_angle and all(_residual_share(basis, part) < EXACT for part in (np.sin(column), np.cos(column)))
 
 
-def _is_copied(basis: Array, column: Array) -> bool:
+def _is_copied(numbers: Array, column: Array) -> bool:
     """Return whether a number of the observation equals the column in most transitions."""
-    equal = np.isclose(basis, column[:, None], rtol=1e-5, atol=1e-9)
+    equal = np.isclose(numbers, column[:, None], rtol=1e-5, atol=1e-9)
     return bool(equal.mean(axis=0).max() >= EQUAL_ROWS)
 
 
-def _residual_share(basis: Array, column: Array) -> float:
+def _residual_share(basis: _Basis, column: Array) -> float:
     """Return the part of a column's standard deviation that least squares over the basis leave; 0 for a constant."""
     spread = float(np.std(column))
     if not np.isfinite(column).all() or spread <= 1e-9 * (1.0 + float(np.max(np.abs(column)))):
         return 0.0
-    solution, *_ = np.linalg.lstsq(basis, column, rcond=None)
-    return float(np.std(column - basis @ solution)) / spread
+    return float(np.std(basis.subtract_fit(column))) / spread
 
 
-def _moves_along(basis: Array, column: Array, coordinates: Sequence[Array]) -> bool:
+def _moves_along(basis: _Basis, column: Array, coordinates: Sequence[Array]) -> bool:
     """Return whether a column has the slope of one of the coordinates, all else equal."""
     if not coordinates or not np.isfinite(column).all():
         return False
-    solution, *_ = np.linalg.lstsq(np.column_stack([basis, *coordinates]), column, rcond=None)
-    return bool(np.max(np.abs(solution[basis.shape[1] :])) > MOVES_ALONG)
+    solution, *_ = np.linalg.lstsq(np.column_stack([basis.columns, *coordinates]), column, rcond=None)
+    return bool(np.max(np.abs(solution[basis.columns.shape[1] :])) > MOVES_ALONG)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import json
 import os
 import socket
@@ -37,16 +37,15 @@ R = TypeVar("R", bound=JobResult)
 
 REFUSED = 2
 """Exit code of a job that a user has to change."""
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class OrchestratorChannel:
     """A job's socket to the orchestrator; the learning curve also goes to progress.jsonl."""
 
-    def __init__(self, line: socket.socket, progress: IO[str], cores: CoreShare) -> None:
+    def __init__(self, line: socket.socket, answers: IO[bytes], progress: IO[str], cores: CoreShare) -> None:
         self._line = line
+        self._answers = answers
         self._cores = cores
-        self._answers = line.makefile("rb")
         self._progress = progress
 
     def on_curve_point(self, point: CurvePoint) -> None:
@@ -71,8 +70,8 @@ class OrchestratorChannel:
 
 def main(folder: Path, line: socket.socket, cores: CoreShare) -> int:
     """Do the job of a folder and return the process's exit code: 0 when result.json is written, `REFUSED` or 1."""
-    with (folder / "progress.jsonl").open("w", encoding="utf-8") as progress:
-        channel = OrchestratorChannel(line, progress, cores)
+    with (folder / "progress.jsonl").open("w", encoding="utf-8") as progress, line.makefile("rb") as answers:
+        channel = OrchestratorChannel(line, answers, progress, cores)
         try:
             # A worker that has been warm for long may load modules now for the first time.
             build_id.check_installed()
@@ -81,13 +80,11 @@ def main(folder: Path, line: socket.socket, cores: CoreShare) -> int:
         except (UserError, SandboxUnavailable, Upgraded) as error:
             channel.send_message(job_messages.JobRefused(type(error).__name__, str(error)))
             return 1 if isinstance(error, Upgraded) else REFUSED
-        except OSError as error:
-            traceback.print_exc()
-            channel.send_message(_refuse_no_space(folder) if error.errno in NO_SPACE else _describe_crash(error))
-            return 1
         except Exception as error:  # noqa: BLE001 - the worker's main: whatever it is, the search goes on
-            traceback.print_exc()
-            channel.send_message(_describe_crash(error))
+            is_full = bounded_files.is_disk_full(error)
+            channel.send_message(_refuse_no_space(folder) if is_full else _describe_crash(error))
+            with contextlib.suppress(OSError):  # the log lies on the same disk
+                traceback.print_exc()
             return 1
     return 0
 
@@ -179,4 +176,5 @@ def _describe_crash(error: Exception) -> job_messages.JobCrashed:
 
 
 def _refuse_no_space(folder: Path) -> job_messages.JobRefused:
-    return job_messages.JobRefused("RunError", f"no space is left for {str(folder)!r}: free some and resume the run")
+    text = f"cannot write the job in {str(folder)!r}: the disk is full; make room, then resume the run"
+    return job_messages.JobRefused("UnwritableRun", text)

@@ -2,7 +2,7 @@
 
 The orchestrator holds the other end of `control`. It reads the worker's version there, then writes a line per job,
 [KIND, FOLDER], together with one end of a socket pair. That socket is the job's own line to the orchestrator: the
-forked process reports on it, and when it has ended the worker adds `Ended`. A request ["kill", FOLDER] ends a job
+forked process reports on it, and when it has ended the worker adds `JobEnded`. A request ["kill", FOLDER] ends a job
 early. A job of the kind "resident" is done by a process that stays (`residents`), in place of a fork.
 
 Every job leads a process group of its own, which is swept when the job ends. When the orchestrator goes away, however

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ from fakes.paths import TESTS
 from rewardsmith.api.demonstrations import record_actor
 from rewardsmith.api.weight_fit import fit_program, fit_weights
 from rewardsmith.contract.errors import RewardFailed, RunFailed, TaskError
-from rewardsmith.contract.records import EnvSpec, Signal
+from rewardsmith.contract.records import EnvSpec, Evaluation, Signal
 from rewardsmith.contract.reward_program import parse_program
+from rewardsmith.executors.local import LocalExecutor
 from rewardsmith.sandbox.recorded import EpisodeFile
 from rewardsmith.spec.config import resolve_config
 from rewardsmith.spec.task_cards import Task
@@ -68,6 +71,20 @@ def test_a_program_gets_the_weights_of_what_a_person_showed(tmp_path: Path) -> N
     fitted = parse_program(fit.source)
     assert "# by guess" in fit.source and dict(fitted.weights) == pytest.approx(weights)
     assert (fit.demonstrations, fit.others, len(fit.fitness), len(said)) == (3, 40, 2, 2)
+
+
+def test_a_fitness_without_a_value_is_none_and_not_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = tmp_path / "demo.npz"
+    record_actor(TASK, "fakes.labelling_case:go_right", 2, demo)
+    run = LocalExecutor.run
+
+    def run_without_fitness(*job: Any) -> Any:
+        result = run(*job)
+        return replace(result, fitness=None) if isinstance(result, Evaluation) else result
+
+    monkeypatch.setattr(LocalExecutor, "run", run_without_fitness)
+    fit = fit_program(parse_program(PROGRAM), TASK, CONFIG, [demo], 0, print)
+    assert fit.fitness == (None,)
 
 
 def test_what_cannot_be_fitted_gives_one_line(tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ def rewardsmith(tmp_path, *arguments: str, **environment: str) -> subprocess.Com
         (("record", "demo.npz", "--run", "nowhere"), "run directory"),
         (("record", "demo.npz", *HOPPER, "--act", "expert"), "names nothing to import"),
         (("fit", "missing.py", *HOPPER, "--demo", "demo.npz"), "cannot read the reward file 'missing.py'"),
-        (("design", "x", *HOPPER, *SYMBOLIC, "--demo", "demo.npz"), "cannot read the demonstrations"),
+        (("design", "x", *HOPPER, *SYMBOLIC, "--demo", "demo.npz"), "--demo: signal 'progress': cannot read the demon"),
+        (("train", "missing.py", "--env", "Foo-v0", "--fitness", "auto"), "cannot read the reward file 'missing.py'"),
         (("design", "x", *HOPPER, *SYMBOLIC, "--signal", LABELLED), "--model labeller=NAME"),
         (("design", "x", *HOPPER, "--model", "m", "--signal", LABELLED, "--executor", "slurm"), "brings no captions"),
         (("envs", "Hoper"), "Hopper"),
@@ -74,6 +75,7 @@ def test_a_mistake_is_told_in_a_line_and_leaves_nothing(tmp_path, arguments, mes
     [
         (("--env", "Foo-v9", "--fitness", "obs[-1]"), "no environment 'Foo-v9'"),
         (("--env", "CartPole-v1", "--fitness", "obss[-1]"), "near it: obs"),
+        (("--env", "CartPole-v1", "--fitness", "obss[-1]", "--dry-run"), "near it: obs"),
     ],
 )
 def test_what_only_the_worker_can_know_leaves_nothing_either(tmp_path, arguments, message):
@@ -81,6 +83,26 @@ def test_what_only_the_worker_can_know_leaves_nothing_either(tmp_path, arguments
     assert answer.returncode == 2, answer.stdout + answer.stderr
     assert message in answer.stderr
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+CARD = """
+env_id = "Hoper-v5"
+text = "Hop."
+about = "a leg"
+action = "three torques"
+fitness = "mean(height)"
+signals.height = { source = "qpos[rootz]", unit = "m", meaning = "height" }
+"""
+
+
+def test_a_dry_run_makes_the_environment_of_a_card_of_the_user_s(tmp_path):
+    (tmp_path / "mine.toml").write_text(CARD)
+    answer = rewardsmith(tmp_path, "design", "x", "--env", "mine.toml", *SYMBOLIC, "--dry-run")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("rewardsmith: no environment 'Hoper-v5' is registered")
+    assert answer.stderr.count("\n") == 1
+    (tmp_path / "mine.toml").write_text(CARD.replace("Hoper", "Hopper"))
+    assert rewardsmith(tmp_path, "design", "x", "--env", "mine.toml", *SYMBOLIC, "--dry-run").returncode == 0
 
 
 def test_a_dead_endpoint_is_named_and_the_run_can_go_on(tmp_path):

@@ -192,12 +192,12 @@ def test_a_real_generation_carries_the_pin_and_the_users_weights(tmp_path):
     made = subprocess.run([*command, "--out", str(tmp_path / "run")], capture_output=True, text=True, timeout=200)
     assert made.returncode == 0, made.stderr
     run = Run.open(tmp_path / "run")
-    term, *_ = feedback.list_term_weights(run.read_result().best)
+    term, *_ = feedback.read_terms(run.read_result().best)
     id = run.read_result().best.id
     text = refine(run.path, "--pin", term, "--weigh", f"{id} {term}=3", "--yes", "--json")
     result = json.loads([line for line in text.splitlines() if line.startswith("{")][-1])
     new = [one for one in run.read_candidates() if one.generation == 1]
     assert [one.id for one in new] == ["g1c00", "g1c01", "g1c02"]
     assert result["event"] == "result"
-    assert all(term in feedback.list_term_weights(one) for one in new if one.status == "ok")
+    assert all(term in feedback.read_terms(one) for one in new if one.status == "ok")
     assert (new[2].proposal.author, new[2].proposal.parents) == ("user", (id,))

@@ -8,7 +8,7 @@ import tomllib
 import pytest
 from fakes.paths import CHECKOUT
 
-from rewardsmith.api import searches
+from rewardsmith.api import planning
 from rewardsmith.contract import env_families
 from rewardsmith.contract.errors import TaskError
 
@@ -93,4 +93,4 @@ def test_one_environment_holds_the_three_families(installed):
 
 def test_a_search_is_refused_before_anything_runs(installed):
     with pytest.raises(TaskError, match=r"rewardsmith\[dm-control\]"):
-        searches.plan_search("Run", "cheetah_run")
+        planning.plan_search("Run", "cheetah_run")

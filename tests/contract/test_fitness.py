@@ -144,6 +144,13 @@ def test_an_expression_may_go_over_several_lines():
     assert line[marks.index("^") :] == "start.z"
 
 
+def test_the_cause_of_an_error_is_its_line_without_the_quoted_expression():
+    with pytest.raises(FitnessError) as error:
+        evaluate("mean(plac)")
+    assert str(error.value).startswith("fitness: no signal 'plac'; ")
+    assert error.value.cause == str(error.value).splitlines()[0].removeprefix("fitness: ")
+
+
 def test_a_success_flag_is_read_like_any_signal():
     assert evaluate("any(near) and not all(near)") == 1.0
     assert evaluate("count(near) / length * survived") == pytest.approx(0.4)

@@ -75,7 +75,7 @@ def test_other_environments_have_nothing_to_carry(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"actoin": "torque"}, "there is no option 'actoin'; near it: action"),
+        ({"actoin": "torque"}, "there is no option 'actoin'; did you mean 'action'"),
         ({"action": "speed"}, "action = 'speed': input should be 'torque', 'position' or 'delta'"),
         ({"control_hz": 0}, "control_hz is 0; actions per second are more than 0"),
         ({"action_scale": -1}, "action_scale is -1; it is a share of an actuator's range"),
@@ -84,7 +84,7 @@ def test_other_environments_have_nothing_to_carry(tmp_path):
             {"start_ranges": {"a": [1, 0]}},
             r"start_ranges.a = \[1, 0\]: a range is two finite numbers, the lower one first",
         ),
-        ({"randomisation": {"mas": [1, 2]}}, r"no option '\[randomisation\] mas'; near it: mass"),
+        ({"randomisation": {"mas": [1, 2]}}, r"no option '\[randomisation\] mas'; did you mean 'mass'"),
         ({"randomisation": {"mass": [0, 1]}}, r"mass = \[0, 1\]: no value below 0.01 is possible"),
         ({"randomisation": {"latency": [0, 0.5]}}, "latency"),
     ],

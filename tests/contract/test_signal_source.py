@@ -95,7 +95,7 @@ def test_names_of_the_model_stand_for_its_rows():
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("xpos[tors]", "no body 'tors'; it has torso"),
+        ("xpos[tors]", "no body 'tors'; did you mean 'torso'"),
         ("obs[torso]", "have no names"),
         ("time[torso]", "have no names"),
         ("xvelp[1:3]", "must name one body"),

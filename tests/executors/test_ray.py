@@ -19,7 +19,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rewardsmith.api import searches
+from rewardsmith.api import planning, searches
 from rewardsmith.api.sweep import SweepStore
 from rewardsmith.api.sweep.sweeps import sweep
 from rewardsmith.contract import records
@@ -228,7 +228,7 @@ def test_a_search_over_ray_finds_what_it_finds_here(cluster: Cluster, tmp_path: 
     results = []
     for kind in ("ray", "local"):
         layer = {"search": shape, "executor": {"kind": kind, "address": cluster.address if kind == "ray" else None}}
-        plan = searches.plan_search("Balance the pole.", "inverted_pendulum", overrides=layer)
+        plan = planning.plan_search("Balance the pole.", "inverted_pendulum", overrides=layer)
         results.append(searches.continue_run(searches.create_run(plan, tmp_path / kind)))
     assert results[0].reported == results[1].reported
     assert records.dump(results[0].baselines) == records.dump(results[1].baselines)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fakes.families import needs, tasks
 
-from rewardsmith.api import searches
+from rewardsmith.api import planning, searches
 from rewardsmith.contract.records import EnvSpec, EvaluateJob, ProbeJob
 from rewardsmith.spec.task_cards import load_task
 from rewardsmith.worker import evaluate, probe
@@ -91,7 +91,7 @@ def test_a_search_beats_random_actions(name, steps, tmp_path):
     search = {"designer": "symbolic", "population": 2, "generations": 1, "env_steps": steps}
     search |= {"seeds": 1, "final_seeds": 1, "baseline": False}
     overrides = {"search": search, "evaluation": {"episodes": 10}}
-    plan = searches.plan_search(load_task(None, name).text, name, overrides=overrides)
+    plan = planning.plan_search(load_task(None, name).text, name, overrides=overrides)
     result = searches.continue_run(searches.create_run(plan, tmp_path / "run", seed_reward))
     assert result.reported is not None
     assert result.baselines.random is not None

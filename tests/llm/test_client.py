@@ -359,13 +359,32 @@ def test_what_does_not_fit_into_the_models_window_names_the_setting_and_is_not_t
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize(
+    ("response", "said"),
+    [
+        (
+            httpx2.Response(413, text="<html><title>413 Request Entity Too Large</title></html>"),
+            "too long for the model",
+        ),
+        (httpx2.Response(413), "too long for the model"),
+        (httpx2.Response(431), "gives no reason; look at the endpoint's log"),
+        (httpx2.Response(307), "does not say to where; correct OPENAI_BASE_URL"),
+    ],
+)
+def test_a_refusal_without_words_names_the_next_step(response: httpx2.Response, said: str) -> None:
+    handle, seen = script([response])
+    with pytest.raises(ModelRejected, match=said):
+        endpoint(handle).chat(REQUEST)
+    assert len(seen) == 1
+
+
 def test_the_wait_that_the_words_ask_for_is_kept_and_too_long_a_one_ends_the_call() -> None:
     notices: list[str] = []
     handle, _ = script([refused(429, "Please try again in 10ms."), answered()])
     assert endpoint(handle, notices=notices).chat(REQUEST).text == "hi"
     assert "the next comes in 0 s" in notices[0]
     handle, seen = script([refused(429, "Please try again in 2h30m.")])
-    with pytest.raises(ModelUnavailable, match="rate limit"):
+    with pytest.raises(ModelUnavailable, match=r"rate limit.*it asks to wait 9,000 s"):
         endpoint(handle).chat(REQUEST)
     assert len(seen) == 1
 

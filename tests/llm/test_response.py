@@ -172,6 +172,29 @@ def test_an_answer_in_the_arguments_of_a_call_is_an_answer() -> None:
     assert spoken.text == "hi"
 
 
+def stream(*deltas: dict[str, object], end: str = "data: [DONE]\n\n", **more: object) -> str:
+    """Return a completion as the stream of its pieces."""
+    events = [json.dumps({"choices": [{"delta": delta}], **more}) for delta in deltas]
+    return "".join(f"data: {event}\n\n" for event in events) + end
+
+
+def test_an_answer_that_comes_as_a_stream_nobody_asked_for_is_joined() -> None:
+    pieces: list[dict[str, object]] = [{"role": "assistant", "content": ""}, {"content": "h\u2028"}, {"content": "i"}]
+    answer = parse_completion(": ping\n\n" + stream(*pieces, usage={"prompt_tokens": 7, "completion_tokens": 3}))
+    assert answer == ModelAnswer("h\u2028i", "stop", 7, 3)
+    cut = 'data: {"choices": [{"delta": {}, "finish_reason": "length"}]}\n'
+    assert parse_completion(stream(*pieces, end=cut)).finish == "length"
+    assert parse_completion(stream({"reasoning_content": "hm"})).finish == "reasoning"
+    assert parse_completion("event: message\ndata: " + body({"content": "whole"}) + "\n\n").text == "whole"
+
+
+@pytest.mark.parametrize("end", ["", 'data: {"choices": [{"del', 'data: {"error": {"message": "the worker died"}}\n\n'])
+def test_a_stream_that_ends_in_the_middle_is_a_lost_attempt(end: str) -> None:
+    with pytest.raises(RequestRefused, match="broke off") as caught:
+        parse_completion(stream({"content": "half"}, end=end))
+    assert caught.value.refusal.begun
+
+
 def test_a_body_that_ends_in_the_middle_is_a_lost_attempt() -> None:
     with pytest.raises(RequestRefused, match="ends in the middle") as caught:
         parse_completion(body({"content": "half"})[:-9])

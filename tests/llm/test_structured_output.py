@@ -32,7 +32,7 @@ class Script:
 
 
 def filled(*answers, check=lambda _: None):
-    return request_form(Script(list(answers)), [Message("user", "Who?")], Person, role="critic", sample=0, check=check)
+    return request_form(Script(list(answers)), "Be short.", "Who?", Person, role="critic", sample=0, check=check)
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_a_form_is_found_however_it_is_wrapped(text):
 )
 def test_what_is_no_form_is_asked_for_once_more_with_the_reason(text, problem):
     model = Script([text, '{"name": "Ada"}'])
-    assert request_form(model, [Message("user", "Who?")], Person, role="critic", sample=0).name == "Ada"
+    assert request_form(model, "Be short.", "Who?", Person, role="critic", sample=0).name == "Ada"
     assert problem in model.asked[1][-1].content
-    assert [message.role for message in model.asked[1]] == ["user", "assistant", "user"]
+    assert [message.role for message in model.asked[1]] == ["system", "user", "assistant", "user"]
 
 
 def test_asked_twice_in_vain_it_is_refused_with_the_reason():
@@ -80,7 +80,7 @@ def test_what_a_check_finds_is_told_too():
 
 def test_an_answer_that_was_cut_off_is_asked_for_more_briefly():
     model = Script([('{"name": "A', "length"), '{"name": "Ada"}'])
-    request_form(model, [Message("user", "Who?")], Person, role="critic", sample=0)
+    request_form(model, "Be short.", "Who?", Person, role="critic", sample=0)
     assert "cut off" in model.asked[1][-1].content
     assert "Be brief" in model.asked[1][-1].content
 

@@ -126,6 +126,24 @@ def test_a_large_answer_is_read() -> None:
 @pytest.mark.parametrize(
     "reply",
     [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+    ],
+)
+def test_an_endpoint_that_was_reached_and_hung_up_is_not_told_as_unreachable(reply: bytes) -> None:
+    with serve_raw(lambda request: [reply]) as server, pytest.raises(ModelError, match=r"no whole answer.*look at the"):
+        ask(server.url)
+
+
+def test_a_header_that_is_no_ascii_is_no_obstacle() -> None:
+    answer = build_response(build_completion(), X_Region="Zürich")
+    with serve_raw(lambda request: [answer]) as server:
+        assert ask(server.url) == "hi"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
         b"",
         b"SSH-2.0-OpenSSH_9.6\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{",

@@ -69,7 +69,7 @@ def test_the_report_draws_the_archive_of_a_search_with_descriptors_and_of_no_oth
     for one in HISTORY:
         save_candidate(run, one)
     assert "Archive of behaviours" not in html.write_report(run).read_text()
-    run.set_behaviour((X, replace(Y, name="<b>y")))
+    run.write_task(replace(run.task, behaviour=(X, replace(Y, name="<b>y"))))
     for one in HISTORY:
         evaluation = one.evaluations[0]
         metrics = {"x": evaluation.metrics["x"], "<b>y": evaluation.metrics["y"]}

@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 from fakes.evolution_case import candidate
 from fakes.played_runs import make_finished_run, write_program
+from fakes.studio_case import make_run
 from rich.console import Console
 from typer.testing import CliRunner
 
+from rewardsmith.api.exports import BEST, find_candidate
 from rewardsmith.cli.main import app
-from rewardsmith.contract.records import Finalist, Result
+from rewardsmith.cli.video import choose_default_owner
+from rewardsmith.contract.records import Episode, Finalist, Result
 from rewardsmith.contract.text import format_number
 from rewardsmith.report import html
 from rewardsmith.report.estimates import TIE_MARK, build_estimates, load_estimates
@@ -31,6 +34,8 @@ CLOSE = [
     candidate("g0c02", -30.0, seeds=(-31.0, -30.0, -29.0)),
     candidate("g0c03", None, "failed"),
 ]
+
+EPISODES = (Episode(0, 5.0, 10, False),)
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +132,15 @@ def test_the_report_and_its_data_hold_the_estimates(run: Run, result: Result, tm
 def test_finalists_that_failed_leave_the_estimate_of_the_search() -> None:
     with_failure = build_estimates(CLOSE, [Finalist("g0c00", (), 1)])
     assert with_failure.by_candidate == build_estimates(CLOSE).by_candidate
+
+
+def test_an_unfinished_search_has_one_best_program_for_report_export_and_video(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    for one in CLOSE:
+        run.save_candidate(
+            replace(one, evaluations=tuple(replace(made, episodes=EPISODES) for made in one.evaluations))
+        )
+    best = load_run_data(run).best
+    # The mean of g0c00 is higher, and its lower bound over the training seeds is not.
+    assert best is not None
+    assert best.id == find_candidate(run, BEST).id == choose_default_owner(run) == "g0c01"

@@ -16,7 +16,7 @@ ESCAPE = "\x1b]0;owned\x07\x1b[2J"
 
 
 class FakeTask:
-    text = f"Hop {ESCAPE}"
+    text = heading = f"Hop {ESCAPE}"
     env = EnvSpec("Hopper-v5")
     fitness = "x_position[-1]"
 

@@ -7,7 +7,7 @@ import pytest
 from rewardsmith.contract.records import Baselines, Candidate, Interval, ModelUsage, Proposal, Result
 from rewardsmith.report.result_lines import summarize_result
 from rewardsmith.report.text import compare_with_baseline
-from rewardsmith.search.steps.evaluator import confidence_interval
+from rewardsmith.search.intervals import confidence_interval
 
 
 def result(program: Interval | None, own: Interval | None) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from fakes.worker_calls import InProcessExecutor
 from rewardsmith.contract.errors import ConfigError, FitnessError, ModelRefused
 from rewardsmith.contract.fitness import Fitness, Rollout
 from rewardsmith.contract.records import BehaviourDescriptor, EvaluateJob, Evaluation, Probe, ProbeJob, Signal
-from rewardsmith.search import behaviour_proposal
+from rewardsmith.search import behaviour_proposal, proposal_material
 from rewardsmith.search.probe import probe_environment
 from rewardsmith.search.storage import Run
 from rewardsmith.search.storage.journal_keys import BEHAVIOUR_KEY
@@ -26,7 +27,7 @@ HEIGHT = {"name": "height", "expression": "max(torso_height)", "low": 1, "high":
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(behaviour_proposal, "EPISODES", 1)
+    monkeypatch.setattr(proposal_material, "EPISODES", 1)
 
 
 class Pool:
@@ -125,7 +126,7 @@ def test_a_resumed_run_is_not_asked_again(tmp_path):
     run = open_run(tmp_path)
     settle(run, Pool(answer(SPEED)))
     # Killed between the journal and the task's file: the journal counts.
-    run.set_behaviour(())
+    run.write_task(replace(run.task, behaviour=()))
     reopened = Run.open(run.path)
     settle(reopened, Pool())
     assert [one.name for one in reopened.task.behaviour] == ["speed"]

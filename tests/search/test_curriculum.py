@@ -6,15 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fakes.journals import canonical_events
 from fakes.played_runs import TASK, PlayedExecutor, write_ledger, write_program
 
-from rewardsmith.api import searches
+from rewardsmith.api import planning, searches
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import FitnessError, RunError, TaskError
 from rewardsmith.contract.records import Result, TrainJob
 from rewardsmith.report import result_lines
 from rewardsmith.search.callbacks import NullCallback
-from rewardsmith.search.storage import Run, canonical_events
+from rewardsmith.search.storage import Run
 from rewardsmith.search.storage.journal import read_journal, strip_times
 from rewardsmith.spec.config import resolve_config
 from rewardsmith.spec.task_cards import Stage, load_card, load_task
@@ -138,7 +139,7 @@ def test_a_stage_with_an_unknown_signal_is_refused_before_anything_is_trained(tm
 
 def test_a_plan_counts_the_trainings_of_all_stages() -> None:
     sizes = {"population": 2, "generations": 2, "final_seeds": 3, "baseline": True, "designer": "symbolic"}
-    plan = searches.plan_search("", "hopper_back_flip_land", overrides={"search": sizes})
+    plan = planning.plan_search(None, "hopper_back_flip_land", overrides={"search": sizes})
     assert [stage.env_steps for stage in plan.task.stages] == [150_000]
     assert plan.trainings == (4 + 6) + (4 + 3)
     assert plan.env_steps == 10 * plan.config.search.env_steps + 7 * 150_000

@@ -4,6 +4,7 @@ import threading
 from dataclasses import replace
 
 import pytest
+from fakes.journals import canonical_events
 from fakes.played_runs import PlayedExecutor as PlayedRunExecutor
 from fakes.played_runs import make_finished_run, write_program
 from fakes.played_search import PlayedExecutor, ScriptedDesigner, search
@@ -14,7 +15,7 @@ from rewardsmith.contract.records import Finalist, Training, TrainJob
 from rewardsmith.search import final_evaluation, finalists
 from rewardsmith.search.finalists import read_finalists
 from rewardsmith.search.steps import trainer
-from rewardsmith.search.storage import Run, canonical_events
+from rewardsmith.search.storage import Run
 from rewardsmith.search.storage.journal import read_journal
 from rewardsmith.search.storage.journal_keys import finalist_round_key
 from rewardsmith.spec.config import resolve_config

@@ -13,14 +13,14 @@ import pytest
 from fakes.scripted_model import Script
 from fakes.worker_calls import InProcessExecutor
 
-from rewardsmith.api import fitness_proposals, searches
+from rewardsmith.api import fitness_proposals, planning, searches
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import ConfigError, FitnessError, ModelRefused
 from rewardsmith.contract.fitness import Fitness
 from rewardsmith.contract.records import EvaluateJob
 from rewardsmith.contract.records.fitness import FitnessProposal
 from rewardsmith.llm import ledger
-from rewardsmith.search import fitness_proposal
+from rewardsmith.search import fitness_proposal, proposal_material
 from rewardsmith.search.brief import build_brief
 from rewardsmith.search.feedback import load_state
 from rewardsmith.search.storage import Run
@@ -64,7 +64,7 @@ def settle(run: Run, model, user: User, executor: InProcessExecutor | None = Non
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitness_proposal, "EPISODES", 1)
+    monkeypatch.setattr(proposal_material, "EPISODES", 1)
 
 
 def test_the_proposal_is_measured_shown_and_fixed(tmp_path):
@@ -100,7 +100,7 @@ def test_a_resumed_run_asks_neither_the_model_nor_the_user_again(tmp_path):
     run = open_run(tmp_path)
     settle(run, Script([answer(EXPRESSION)]), User())
     # Killed between the journal and the task's file: the journal counts.
-    run.set_fitness("auto")
+    run.write_task(replace(run.task, fitness="auto"))
     reopened, user = Run.open(run.path), User()
     settle(reopened, Script([]), user)
     assert (reopened.task.fitness, user.shown) == (EXPRESSION, [])
@@ -183,13 +183,13 @@ def test_recorded_answers_are_fitnesses(entry, tmp_path):
 
 def test_without_a_model_the_plan_says_what_to_do():
     with pytest.raises(ConfigError, match=r"--fitness auto asks the designer's language model.*'symbolic'.*--model"):
-        searches.plan_search("Hop", "hopper", "auto", overrides={"search": {"designer": "symbolic"}}, environment={})
+        planning.plan_search("Hop", "hopper", "auto", overrides={"search": {"designer": "symbolic"}}, environment={})
 
 
 def test_a_plan_counts_the_call_of_the_proposal():
     overrides = {"search": {"population": 2, "generations": 1}, "llm": {"model": "small"}}
-    written = searches.plan_search("Hop", "hopper", None, overrides=overrides, environment={})
-    proposed = searches.plan_search("Hop", "hopper", "auto", overrides=overrides, environment={})
+    written = planning.plan_search("Hop", "hopper", None, overrides=overrides, environment={})
+    proposed = planning.plan_search("Hop", "hopper", "auto", overrides=overrides, environment={})
     assert proposed.calls == written.calls + 1
 
 

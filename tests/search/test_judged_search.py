@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from fakes.paths import FIXTURES
 
-from rewardsmith.api.searches import plan_search
+from rewardsmith.api.planning import plan_search
 from rewardsmith.contract import records
 from rewardsmith.contract.records import Result
 from rewardsmith.llm.ledger import read_ledger

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from fakes.played_search import TASK, PlayedExecutor, ScriptedDesigner
 
-from rewardsmith.api import searches
+from rewardsmith.api import planning, searches
 from rewardsmith.contract.errors import BudgetExhausted, ConfigError, ModelRefused
 from rewardsmith.contract.records import ModelUsage
 from rewardsmith.llm import Completion
@@ -134,7 +134,7 @@ def test_a_review_without_any_repair_is_a_contradiction(tmp_path):
 
 def planned(designer, **sections):
     sizes = {"designer": designer, "population": 2, "generations": 3}
-    return searches.plan_search("Hop", "Hopper-v5", overrides={"search": sizes, **sections}, environment={})
+    return planning.plan_search("Hop", "Hopper-v5", overrides={"search": sizes, **sections}, environment={})
 
 
 def test_a_plan_counts_a_review_of_each_program_and_a_reading_of_its_episodes():

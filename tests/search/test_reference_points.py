@@ -14,6 +14,7 @@ from rewardsmith.search.training_facts import describe_training
 from rewardsmith.spec.config import resolve_config
 
 LLM = {"search": {"designer": "llm", "generations": 2}}
+CODING_AGENT = {"search": {"designer": "coding-agent"}}
 
 
 def run(tmp_path: Path, *sets: dict) -> tuple[ScriptedDesigner, PlayedExecutor]:
@@ -37,6 +38,15 @@ def test_the_second_generation_is_told_what_the_environment_s_reward_reaches(tmp
     }
     baseline = [job for job in executor.jobs if isinstance(job, TrainJob) and job.program is None]
     assert len(baseline) == 2  # once for each final seed: the report takes them from the journal
+
+
+def test_a_coding_agent_is_told_the_same_as_a_language_model(tmp_path: Path) -> None:
+    designer, executor = run(tmp_path, CODING_AGENT)
+    assert executor.jobs[1].policy is None
+    assert [brief.scale for brief in designer.briefs if brief.generation == 0] == [
+        "Fitness is in m; for comparison: random actions 0."
+    ] * 2
+    assert "policies trained on the environment's own reward 5." in designer.briefs[-1].scale
 
 
 def test_under_a_limit_of_wall_time_the_programs_come_first(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+from fakes.journals import canonical_events
 
-from rewardsmith.search.storage import canonical_events
 from rewardsmith.search.storage.journal import read_journal
 
 COMMAND = [sys.executable, "-m", "rewardsmith"]

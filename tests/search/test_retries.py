@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fakes.journals import canonical_events
 from fakes.played_search import PROGRAM, TASK, PlayedExecutor, ScriptedDesigner
 
 from rewardsmith.api import searches
@@ -16,7 +17,7 @@ from rewardsmith.contract.records import Evaluation, Result
 from rewardsmith.contract.reward_program import parse_program
 from rewardsmith.search import setup
 from rewardsmith.search.steps.critic import trial_scoring
-from rewardsmith.search.storage import Event, Run, canonical_events
+from rewardsmith.search.storage import Event, Run
 from rewardsmith.spec.config import resolve_config
 
 WORTHS = [1.0, 3.0, 2.0, 4.0]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes.journals import canonical_events
 
 from rewardsmith.contract.records import (
     BehaviourDescriptor,
@@ -33,7 +34,7 @@ from rewardsmith.search.loop import Search
 from rewardsmith.search.steps import analyzer
 from rewardsmith.search.steps.designer.symbolic import SymbolicDesigner
 from rewardsmith.search.steps.evolution import BehaviourArchive
-from rewardsmith.search.storage import Run, canonical_events
+from rewardsmith.search.storage import Run
 from rewardsmith.search.storage.journal import read_journal
 from rewardsmith.search.storage.journal_keys import plan_key
 from rewardsmith.spec.config import resolve_config

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fakes.scripted_model import Script
 
-from rewardsmith.api import searches
+from rewardsmith.api import planning
 from rewardsmith.contract.errors import ConfigError, ModelRefused
 from rewardsmith.contract.records import ProbeJob
 from rewardsmith.search import subgoal_proposal
@@ -105,7 +105,7 @@ def test_a_resumed_run_asks_nobody(tmp_path):
     before = run.task.env
     settle(run, Script([answer(GOOD)]))
     # Killed between the journal and the task's file: the journal counts.
-    run.set_environment(before)
+    run.write_task(replace(run.task, env=before))
     settle(Run.open(run.path), Script([]))
     assert not list_open_signals(Run.open(run.path).task.env)
 
@@ -135,11 +135,11 @@ def test_signals_that_do_not_show_the_steps_end_with_the_next_step(tmp_path):
 
 def test_without_a_model_the_user_is_told_before_anything_is_made():
     with pytest.raises(ConfigError, match=r"subgoals of the signal 'reached' .* name one \(--model"):
-        searches.plan_search("Lean", "cartpole", env_options=EnvOptions(signals=OPEN), environment={})
+        planning.plan_search("Lean", "cartpole", env_options=EnvOptions(signals=OPEN), environment={})
 
 
 def test_the_preset_calm_adds_the_signal_and_counts_its_call():
     settings = {"preset": "calm", "llm": {"model": "small"}}
-    plan = searches.plan_search("Lean", "cartpole", overrides=settings, environment={})
+    plan = planning.plan_search("Lean", "cartpole", overrides=settings, environment={})
     assert [signal.name for signal in list_open_signals(plan.task.env)] == ["subgoals_reached"]
     assert (plan.config.search.designer, plan.config.search.population, plan.calls) == ("subgoals", 1, 1)

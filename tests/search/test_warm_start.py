@@ -7,16 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fakes.journals import canonical_events
 from fakes.played_runs import PlayedExecutor, make_run, write_program
 
 from rewardsmith.api import searches
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import Candidate, Evaluation, Finalist, Proposal, Result, Training, TrainJob
+from rewardsmith.llm.ledger import read_ledger
 from rewardsmith.report import result_lines
 from rewardsmith.search import finalists, shrinkage
 from rewardsmith.search.callbacks import NullCallback
-from rewardsmith.search.storage import Run, canonical_events
+from rewardsmith.search.storage import Run
 from rewardsmith.search.storage.journal import read_journal, strip_times
 from rewardsmith.search.training_facts import describe_training
 from rewardsmith.search.trial import TrialRunner
@@ -93,6 +95,14 @@ def test_the_lineage_has_a_line_of_its_own(tmp_path: Path) -> None:
     assert "warm-started" in run.layout.report.read_text()
     assert searches.find_complete_result(run) is not None
     assert run.read_result() == result
+
+
+def test_the_prompts_say_from_scratch_only_without_warm_start(tmp_path: Path) -> None:
+    for start, is_said in (("parent", False), ("none", True)):
+        run, _ = run_warm(tmp_path / start, warm_start=start)
+        systems = {entry.request.messages[0].content for entry in read_ledger(run.layout.ledger)}
+        assert len(systems) == 1
+        assert ("trained from scratch" in systems.pop()) is is_said
 
 
 def test_without_warm_start_there_is_no_lineage_and_no_initial_policy(tmp_path: Path) -> None:

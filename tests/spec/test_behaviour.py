@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rewardsmith.api import searches
+from rewardsmith.api import planning
 from rewardsmith.contract.errors import FitnessError, TaskError, UserError
 from rewardsmith.contract.records import BehaviourDescriptor, Signal
 from rewardsmith.search.probe import check_task_signals
@@ -98,9 +98,9 @@ def test_signals_that_are_not_there_or_not_for_programs_are_refused_in_one_line(
 def test_a_search_that_nobody_can_propose_descriptors_to_is_refused_before_it_starts():
     settings = {"search": {"strategy": "map-elites", "designer": "symbolic"}}
     with pytest.raises(UserError, match=r"needs behaviour descriptors.*--behaviour NAME=EXPRESSION") as refused:
-        searches.plan_search("Hop", "hopper", overrides=settings, environment={})
+        planning.plan_search("Hop", "hopper", overrides=settings, environment={})
     assert "\n" not in str(refused.value)
-    plan = searches.plan_search(
+    plan = planning.plan_search(
         "Hop", "hopper", overrides=settings, environment={}, behaviour=["speed=mean(x_velocity):0:5"]
     )
     assert plan.task.behaviour == (SPEED,)
@@ -109,5 +109,5 @@ def test_a_search_that_nobody_can_propose_descriptors_to_is_refused_before_it_st
 
 def test_a_proposal_is_a_call_of_the_plan():
     settings = {"search": {"strategy": "map-elites", "designer": "llm"}, "llm": {"model": "small"}}
-    plan = searches.plan_search("Hop", "hopper", overrides=settings, environment={})
+    plan = planning.plan_search("Hop", "hopper", overrides=settings, environment={})
     assert plan.calls == 4 * 3 + 1

@@ -58,7 +58,7 @@ def test_executors_that_bring_no_captions_are_refused_in_one_line(kind: str) -> 
 
 
 def test_a_wrong_option_is_named() -> None:
-    with pytest.raises(TaskError, match="there is no option 'modell'; near it: model"):
+    with pytest.raises(TaskError, match="there is no option 'modell'; did you mean 'model'"):
         label("told = { provider = 'labelled', text = 'message', modell = 'ranking' }")
     with pytest.raises(TaskError, match="say what captions are made of"):
         label("told = { provider = 'labelled' }")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from stable_baselines3 import PPO, SAC, TD3
 
-from rewardsmith.api.searches import plan_search
+from rewardsmith.api.planning import plan_search
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import TrainSettings
 from rewardsmith.spec import config, rl_zoo
@@ -315,7 +315,7 @@ def test_the_nearest_entry_serves(tmp_path, env_id, n_envs):
 
 
 def test_a_missing_environment_is_named_with_the_nearest(path):
-    with pytest.raises(ConfigError, match="near it: HalfCheetah-v4"):
+    with pytest.raises(ConfigError, match="did you mean 'HalfCheetah-v4'"):
         rl_zoo.read_zoo_layers(path, "HalfCheetahs-v5")
 
 
@@ -357,7 +357,7 @@ REFUSED = [
     ("fast", "n_epochs: 2024-01-01", "a number"),
     ("fast", "gamma: .nan", "a finite number"),
     ("fast", "n_timesteps: -1", "search.env_steps"),
-    ("fast", "n_stepz: 512", "did you mean 'n_steps'?"),
+    ("fast", "n_stepz: 512", "did you mean 'n_steps'"),
     ("fast", "learning_starts: 100", "a key of SAC and TD3; write --trainer sac or --trainer td3"),
     ("fast", "exploration_fraction: 0.1", "this is a file for DQN; the trainers here are ppo, sac, td3"),
     ("fast", "policy: MlpLstmPolicy", "this is a file for recurrent PPO"),

@@ -95,7 +95,10 @@ def test_a_urdf_s_meshes_are_found_by_their_name_alone(tmp_path):
             '<mujoco><asset><mesh file="gone.stl"/></asset></mujoco>',
             "the file 'gone.stl' of <mesh> is missing; it was looked for in",
         ),
-        ('<mujoco><include file="gone.xml"/></mujoco>', "the file 'gone.xml' of <include> is missing"),
+        (
+            '<mujoco><include file="gone.xml"/></mujoco>',
+            "the file 'gone.xml' of <include> is missing.*correct the name$",
+        ),
         (
             '<mujoco><asset><mesh file="/etc/passwd.stl"/></asset></mujoco>',
             "by an absolute path, which no other machine has",
@@ -103,6 +106,7 @@ def test_a_urdf_s_meshes_are_found_by_their_name_alone(tmp_path):
         ('<mujoco><asset><texture file="../.ssh/id_rsa"/></asset></mujoco>', "which is no file of a model"),
         ('<mujoco><asset><model name="a" file="robot.xml"/></asset></mujoco>', "the model attaches itself by <model>"),
         ('<robot xmlns:xacro="http://ros.org/xacro"><xacro:include/></robot>', "a template of xacro; `xacro robot.xml"),
+        ('<robot name="a"><link name="${side}_leg"/></robot>', "a template of xacro"),
         ("<mujoco>" + " " * (16 << 20) + "</mujoco>", "cannot be read: it has more than 16,777,216 bytes"),
         ('<!DOCTYPE a [<!ENTITY b "c"><!ENTITY d "' + "&b;" * 9 + '">]><mujoco>&e;</mujoco>', "is not XML: undefined"),
     ],
@@ -112,6 +116,30 @@ def test_what_is_wrong_with_a_model_s_files_is_one_line(tmp_path, text, said):
     with pytest.raises(TaskError, match=said) as caught:
         find_env(str(tmp_path / "robot.xml"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_mesh_may_be_a_link_to_a_mesh_and_to_nothing_else(tmp_path):
+    text = '<mujoco><asset><mesh name="a" file="a.stl"/></asset></mujoco>'
+    (tmp_path / "robot").mkdir()
+    (tmp_path / "robot" / "robot.xml").write_text(text)
+    (tmp_path / "shared.stl").write_bytes(b"mesh")
+    (tmp_path / "secret").write_text("key")
+    mesh = tmp_path / "robot" / "a.stl"
+
+    mesh.symlink_to("../shared.stl")
+    files = collect_model_files(tmp_path / "robot" / "robot.xml")
+    assert (files.folder, files.names) == (tmp_path / "robot", ("a.stl", "robot.xml"))
+    for target, said in (("../secret", "is a link to .*secret, which is no file of a model"), ("a.stl", "is missing")):
+        mesh.unlink()
+        mesh.symlink_to(target)
+        with pytest.raises(TaskError, match=said):
+            collect_model_files(tmp_path / "robot" / "robot.xml")
+
+
+def test_a_model_in_utf_16_is_told_to_be_saved_as_utf_8(tmp_path):
+    (tmp_path / "robot.xml").write_text('<?xml version="1.0" encoding="utf-16"?><mujoco/>', encoding="utf-16")
+    with pytest.raises(TaskError, match="is UTF-16, which MuJoCo does not read; save it as UTF-8"):
+        find_env(str(tmp_path / "robot.xml"))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +175,7 @@ def test_two_parts_may_attach_the_same_model(tmp_path):
 def test_a_file_that_is_not_there_and_a_name_that_is_none_are_one_line(tmp_path):
     with pytest.raises(TaskError, match=r"there is no robot file .*gone.xml'; give the path of an MJCF or URDF file"):
         find_env(str(tmp_path / "gone.xml"))
-    with pytest.raises(TaskError, match=r"'quadrupd' names no robot.*near it: quadruped"):
+    with pytest.raises(TaskError, match=r"'quadrupd' names no robot.*did you mean 'quadruped'"):
         robots.find_robot_files("quadrupd", tmp_path)
 
 
@@ -222,7 +250,7 @@ def test_a_card_holds_the_robot_s_options_and_its_randomisation(tmp_path):
             r"env_id names an environment, and \[robot\] another; keep one of the two",
         ),
         ({"head": "kwargs = { a = 1 }"}, r"the options of a robot stand under \[robot\], not in kwargs"),
-        ({"robot": "actoin = 1"}, "there is no option 'actoin'; near it: action"),
+        ({"robot": "actoin = 1"}, "there is no option 'actoin'; did you mean 'action'"),
         ({"tail": "[randomisation]\nmass = [2, 1]"}, "a range is two finite numbers, the lower one first"),
     ],
 )

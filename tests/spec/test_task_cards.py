@@ -201,9 +201,10 @@ def test_a_mistake_in_a_metric_names_the_file_and_the_line(tmp_path, old, new, s
     assert any(message.startswith(f"{path}:{line}: {says}") for message in str(error.value).splitlines())
 
 
-def test_a_task_from_before_there_were_metrics_still_loads():
+@pytest.mark.parametrize("field", ["metrics", "title"])
+def test_a_task_from_before_a_field_existed_still_loads(field):
     old = records.dump(load_task(None, "swimmer"))
-    del old["metrics"]
+    del old[field]
     assert records.load(Task, old) == load_task(None, "swimmer")
 
 
@@ -307,3 +308,41 @@ def test_all_missing_keys_of_a_card_are_one_line(tmp_path):
 def test_the_keys_of_a_wrapper_are_named(tmp_path):
     with pytest.raises(TaskError, match=r"there is no key 'wrappers\.0\.nam'; did you mean 'name'"):
         load_card(card(tmp_path, "text = ", 'wrappers = [{ nam = "x:Y", name = "x:Y" }]\ntext = '))
+
+
+MANY_FAULTS = """
+env_id = "Hopper-v5"
+text = ""
+about = "a leg"
+action = "three torques"
+fitness = "mean(height"
+imports = ["1x"]
+
+[signals]
+height = { source = "qpos[rootz]", unit = "m", meaning = "h" }
+"my h" = { source = "qpos[rootz]", unit = "m", meaning = "h" }
+said = { provider = "labeled" }
+"""
+
+
+def test_all_faults_of_a_card_are_one_message_with_one_next_step(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(MANY_FAULTS, encoding="utf-8")
+    with pytest.raises(TaskError) as error:
+        load_card(path)
+    *lines, next_step = str(error.value).splitlines()
+    faults = ("text is empty", "'my h' is no valid", "imports holds '1x'", "no provider 'labeled'", "fitness: ")
+    assert len(lines) == len(faults)
+    for line, fault in zip(lines, faults, strict=True):
+        assert line.startswith(str(path))
+        assert fault in line
+    assert next_step == f"mend the card, and `rewardsmith envs {path}` shows it"
+
+
+def test_all_faults_of_a_card_s_keys_are_one_message_with_one_next_step(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(MANY_FAULTS.replace("unit", "units"), encoding="utf-8")
+    with pytest.raises(
+        TaskError, match=rf"(?s)no key 'signals.height.units'; .*\nmend the card, and .* {path}` shows it"
+    ):
+        load_card(path)

@@ -51,7 +51,7 @@ def finish(run: Run) -> None:
 
 def test_a_cell_of_the_archive_leads_to_its_program(visitor, run):
     assert "Archive of behaviours" not in visitor.get(RUN).text
-    run.set_behaviour((BehaviourDescriptor("<b>pace", "mean(height)", 0.0, 1.0, 2),))
+    run.write_task(replace(run.task, behaviour=(BehaviourDescriptor("<b>pace", "mean(height)", 0.0, 1.0, 2),)))
     one = make_candidate("g0c01", 2.0)
     save_candidate(run, replace(one, evaluations=(replace(one.evaluations[0], metrics={"<b>pace": 0.7}),)))
     for page in (visitor.get(RUN).text, visitor.get(f"{RUN}/live").text):

@@ -136,7 +136,7 @@ def test_a_policy_of_another_environment_is_refused(policy, tmp_path):
 
 
 def test_an_unknown_signal_to_record_is_refused(tmp_path):
-    with pytest.raises(TaskError, match="near it: torso_height"):
+    with pytest.raises(TaskError, match="did you mean 'torso_height'"):
         evaluate.run(job(record=("torso_hight",)), tmp_path)
 
 

@@ -29,14 +29,14 @@ def list_runs(folder: Path) -> str:
         except RewardsmithError:
             continue
         fitness = describe_fitness(result.best, result) if result else "not finished"
-        lines.append(f"{run.path}: {run.task.text!r} on {run.task.env.env_id}; fitness {fitness}")
+        lines.append(f"{run.path}: {run.task.heading!r} on {run.task.env.env_id}; fitness {fitness}")
     return replace_control_chars("\n".join(lines)) if lines else f"no runs in {folder}/ yet"
 
 
 def describe_run(run: Run) -> str:
     """Describe a run: its task, its candidates, and its result where it has one."""
     result, candidates = run.read_result(), run.read_candidates()
-    head = [f"run: {run.path}", f"task: {run.task.text}", f"on {run.task.env.env_id}, fitness = {run.task.fitness}"]
+    head = [f"run: {run.path}", f"task: {run.task.heading}", f"on {run.task.env.env_id}, fitness = {run.task.fitness}"]
     if result is not None:
         return "\n".join([*head, describe_result(result, run.path)])
     stream = StringIO()

@@ -27,13 +27,12 @@ from rewardsmith.api.coding_agent.tools import (
     ToolCall,
     WaitTime,
     describe_job,
-    discard_unused,
     measure_run,
 )
+from rewardsmith.api.plan_size import describe_size
+from rewardsmith.api.planning import plan_search
 from rewardsmith.api.search_budget import parse_budget
-from rewardsmith.api.speed import describe_time, measure_training_speed
 from rewardsmith.contract.errors import ConfigError, RunError, UserError
-from rewardsmith.executors import slots_for
 from rewardsmith.llm import PromptDesk, WaitingPrompt
 from rewardsmith.llm.coding_agent import MODEL_NAME, format_answer
 from rewardsmith.search import feedback, trusted_runs
@@ -112,8 +111,10 @@ class SearchTools:
         search: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
         overrides = {"search": {**search, "designer": MODEL_NAME}}
         budget = parse_budget(None, budget_minutes)
-        plan = searches.plan_search(
-            *(text, env, fitness),
+        plan = plan_search(
+            text,
+            env=env,
+            fitness=fitness,
             overrides=overrides,
             sets=settings or (),
             env_options=read_env_options(None, signals=signals or ()),
@@ -122,8 +123,7 @@ class SearchTools:
         )
         found = self._start(searches.create_run(plan))
 
-        shape, slots = plan.config.search, slots_for(plan.config)
-        duration = describe_time(plan.trainings, shape.env_steps, slots, measure_training_speed(plan.task.env.env_id))
+        shape, duration = plan.config.search, describe_size(plan).time
         size = f"{shape.population} programs × {shape.generations} generations, {plan.trainings} trainings, {duration}"
         return f"run: {found.run.path}\nstate: running\nfitness: {plan.task.fitness}\nsize: {size}\nnext: next_prompt"
 
@@ -138,8 +138,7 @@ class SearchTools:
         """Continue a search that was stopped or interrupted; what is done is not done again."""
         opened = Run.open(Path(run))
         if another_generation:
-            trusted_runs.check_trusted(opened)
-            feedback.request_generation(opened)
+            searches.request_generation(opened)
         if opened.config.search.designer == MODEL_NAME:
             self._start(opened)
             return f"run: {opened.path}\nstate: running\nnext: next_prompt"
@@ -166,8 +165,7 @@ class SearchTools:
         if prompt is not None:
             return self._describe_prompt(found, prompt, full)
         if found.job.state == "failed":
-            again = "; continue_search tries again" if found.run.layout.config.is_file() else ""
-            raise RunError(found.job.outcome + again)
+            raise _build_failure(found)
         return describe_job(found.job, next_tool="next_prompt")
 
     def submit_program(
@@ -189,6 +187,8 @@ class SearchTools:
         while not was_running and not found.desk.has_prompt(prompt) and found.job.is_running and waited < wait_s:
             self._pass_time(found, call)
             waited += POLL_S
+        if found.job.state == "failed":
+            raise _build_failure(found)
         answered = found.desk.submit_answer(prompt, format_answer(program, idea))
         while (outcome := self._find_outcome(found, answered)) is None and waited < wait_s:
             self._pass_time(found, call)
@@ -298,12 +298,18 @@ class SearchTools:
         return None
 
 
+def _build_failure(found: AgentSearch) -> RunError:
+    """Return the error of a search that has failed."""
+    again = "; continue_search tries again" if found.run.layout.config.is_file() else ""
+    return RunError(found.job.outcome + again)
+
+
 def _run_search(job: BackgroundJob, run: Run, desk: PromptDesk) -> str:
     """Run a search to its end, with the desk in a language model's place."""
     job.add_cleanup(desk.close)
     trusted_runs.check_trusted(run)
     callback = CallbackList([_CandidateNames(desk), job.progress])
-    with discard_unused(run), open_run_executor(run, job.progress.on_notice) as executor:
+    with searches.discard_unused(run), open_run_executor(run, job.progress.on_notice) as executor:
         job.add_cleanup(executor.close)
         result = searches.continue_run(run, callback, executor, desk)
     return run_text.describe_result(result, run.path)

@@ -15,12 +15,16 @@ from typing import Any, get_type_hints
 
 import anyio
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, ContentBlock, TextContent, ToolAnnotations
+from pydantic import ValidationError
 
 from rewardsmith.api.coding_agent.catalogue import READ_ONLY, AgentTool, list_tools
 from rewardsmith.api.coding_agent.jobs import JobRegistry
 from rewardsmith.api.coding_agent.tools import ToolCall
 from rewardsmith.contract.errors import RewardsmithError
+from rewardsmith.contract.text import suggest_names
+from rewardsmith.spec.validation_errors import MAX_FAULTS, collect_faults
 
 PROGRESS_S = 1.0
 """Seconds between two notifications about progress."""
@@ -33,11 +37,34 @@ Nothing is lost when you stop: next_prompt on the run directory goes on.\
 """
 
 
+class ToolServer(MCPServer):
+    """A server that refuses wrong arguments of a call in one line; those that the tool does not have, too."""
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None) -> Any:
+        """Call a tool.
+
+        Raises:
+            ToolError: if there is no such tool, or its arguments are wrong.
+        """
+        tool = next((tool for tool in await self.list_tools() if tool.name == name), None)
+        known = list(tool.input_schema.get("properties", ())) if tool else list(arguments)
+        unknown = next((argument for argument in arguments if argument not in known), None)
+        if unknown is not None:
+            raise ToolError(f"{name} has no argument {unknown!r}; {suggest_names(unknown, known)}")
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if not isinstance(error.__cause__, ValidationError):
+                raise
+            faults = collect_faults(error.__cause__, arguments)[:MAX_FAULTS]
+            raise ToolError(f"{name}: {'; '.join(fault.describe('argument') for fault in faults)}") from error
+
+
 def build_server(jobs: JobRegistry) -> MCPServer:
     """Build the server with its tools."""
     from importlib.metadata import version
 
-    server = MCPServer(
+    server = ToolServer(
         "rewardsmith",
         instructions=INSTRUCTIONS,
         version=version("rewardsmith"),

@@ -7,8 +7,7 @@ the call. A program runs nowhere but in the sealed reward process. Errors are th
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
@@ -16,11 +15,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from rewardsmith.api import compare, searches
+from rewardsmith.api import checks, compare, searches
 from rewardsmith.api.coding_agent import run_text
 from rewardsmith.api.coding_agent.jobs import BackgroundJob, JobRegistry
 from rewardsmith.api.exports import BEST, export_candidate, find_candidate
-from rewardsmith.contract.errors import RunError, UserError
+from rewardsmith.api.planning import plan_training
+from rewardsmith.contract.errors import RunError
 from rewardsmith.contract.records import EvaluateJob, Limits, Signal
 from rewardsmith.contract.reward_program import parse_program
 from rewardsmith.executors.episode_steps import spread_steps
@@ -28,6 +28,7 @@ from rewardsmith.executors.frames import FrameRenderer
 from rewardsmith.report import video
 from rewardsmith.report.result_lines import format_estimate
 from rewardsmith.search import setup, trusted_runs
+from rewardsmith.search.intervals import confidence_interval
 from rewardsmith.search.steps import evaluator
 from rewardsmith.search.storage import Run
 from rewardsmith.spec.env_options import read_env_options
@@ -133,7 +134,7 @@ class ProgramTools:
             file = Path(folder) / "program.py"
             file.write_text(program, encoding="utf-8")
             options = read_env_options(None, signals=signals or ())
-            return run_text.describe_verdict(searches.check_reward(file, env, Path(folder), env_options=options))
+            return run_text.describe_verdict(checks.check_reward(file, env, Path(folder), env_options=options))
 
     def train_program(
         self,
@@ -151,12 +152,15 @@ class ProgramTools:
         wait_for_job gives the result: the fitness on held-out episodes, with its interval over the training seeds.
         """
         parsed = parse_program(program)
-        search: dict[str, Any] = {"final_seeds": seeds, "baseline": baseline, "designer": "symbolic"}
-        search |= {"population": 1, "generations": 1, "seeds": 1}
-        search |= {"env_steps": env_steps} if env_steps else {}
-        options = read_env_options(None, signals=signals or ())
-        text, overrides = "train a program of a coding agent", {"search": search}
-        plan = searches.plan_search(text, env, fitness, overrides=overrides, env_options=options, is_title=True)
+        plan = plan_training(
+            title="train a program of a coding agent",
+            env=env,
+            fitness=fitness,
+            env_steps=env_steps,
+            seeds=seeds,
+            baseline=baseline,
+            env_options=read_env_options(None, signals=signals or ()),
+        )
         run = searches.create_run(plan, measured=parsed)
         job = self._jobs.start(str(run.path), lambda job: measure_run(job, run))
         return (
@@ -276,21 +280,10 @@ class ProgramTools:
 def measure_run(job: BackgroundJob, run: Run) -> str:
     """Train and measure the one program of a run, or go on with a search that needs no agent."""
     trusted_runs.check_trusted(run)
-    with discard_unused(run), setup.open_run_executor(run, job.progress.on_notice) as executor:
+    with searches.discard_unused(run), setup.open_run_executor(run, job.progress.on_notice) as executor:
         job.add_cleanup(executor.close)
         result = searches.continue_run(run, job.progress, executor)
     return run_text.describe_result(result, run.path)
-
-
-@contextmanager
-def discard_unused(run: Run) -> Iterator[None]:
-    """Remove a new run's directory if a mistake of the agent's ends the block before anything was trained."""
-    try:
-        yield
-    except UserError:
-        if run.is_new:
-            run.discard_if_unused()
-        raise
 
 
 def _evaluate_policies(job: BackgroundJob, run: Run, folders: Sequence[Path], episodes: int) -> str:
@@ -306,15 +299,13 @@ def _evaluate_policies(job: BackgroundJob, run: Run, folders: Sequence[Path], ep
             evaluation = executor.run(again, Path(work) / str(number))
             if evaluation.fitness is None:
                 raise RunError(f"{folder}: no result: {evaluation.cause}")
-            values = evaluator.confidence_interval(
-                [episode.fitness for episode in evaluation.episodes], run.task.fitness
-            )
+            values = confidence_interval([episode.fitness for episode in evaluation.episodes], run.task.fitness)
             means.append(evaluation.fitness)
             lines.append(
                 f"{folder.name.removeprefix('eval-')}: {format_estimate(values) if values else '–'} over episodes"
             )
             lines += [f"  {name} = {value:.4g}" for name, value in evaluation.metrics.items() if value is not None]
-    total = evaluator.confidence_interval(means, run.task.fitness)
+    total = confidence_interval(means, run.task.fitness)
     summary = f"fitness {format_estimate(total)} over {len(means)} training seeds" if total else "no policy"
     return "\n".join([summary, f"fitness = {run.task.fitness}", *lines])
 

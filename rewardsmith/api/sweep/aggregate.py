@@ -16,7 +16,7 @@ from rewardsmith.api.sweep import statistics
 from rewardsmith.api.sweep.statistics import Estimate, Scores
 from rewardsmith.api.sweep.store import CellOutcome
 from rewardsmith.contract.records import Interval, ReportedMetric
-from rewardsmith.search.steps import evaluator
+from rewardsmith.search.intervals import confidence_interval
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(41))
 """Normalised scores at which performance profiles are drawn: 0 to 2."""
@@ -182,7 +182,7 @@ def _average_cells(intervals: Iterable[Interval | None], expression: str | None 
     measured = [interval for interval in intervals if interval is not None]
     if len(measured) == 1:
         return measured[0]
-    return evaluator.confidence_interval([interval.mean for interval in measured], expression)
+    return confidence_interval([interval.mean for interval in measured], expression)
 
 
 def _summarize_preset(name: str, tasks: Sequence[TaskSummary], cells: Sequence[CellOutcome]) -> PresetSummary:

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from rewardsmith.api import searches
+from rewardsmith.api.planning import SearchPlan, plan_search
 from rewardsmith.api.sweep.sweep_file import SweepBudget, SweepFile, stack_layers
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import SweepError, UserError
@@ -115,7 +115,7 @@ def build_matrix(sweep: SweepFile, environment: Mapping[str, str] = os.environ) 
     return SweepMatrix(tuple(cells.values()), tuple(refused), sweep.budget)
 
 
-def build_cells(plan: searches.SearchPlan, preset: str, model: str | None, seeds: Iterable[int]) -> Iterable[Cell]:
+def build_cells(plan: SearchPlan, preset: str, model: str | None, seeds: Iterable[int]) -> Iterable[Cell]:
     """Yield a cell per seed of a planned search."""
     task, config = plan.task, plan.config
     model = model if list_roles(config, task.env) else None
@@ -157,7 +157,7 @@ def dump_identity(task: Task) -> dict[str, Any]:
     for name in ("pass_env", "imports", "wrappers", "learned_signals"):
         if not content["env"][name]:
             del content["env"][name]
-    for name in ("stages", "behaviour"):
+    for name in ("stages", "behaviour", "title"):
         if not content[name]:
             del content[name]
     return content
@@ -241,7 +241,7 @@ def _list_families() -> str:
 
 def _plan_cell(
     sweep: SweepFile, env: str, preset: str, model: str | None, environment: Mapping[str, str]
-) -> searches.SearchPlan:
+) -> SearchPlan:
     """Plan the search of a cell: the sweep's settings over the preset, and those of its task over both."""
     overrides = [entry for pattern, entry in sweep.per_task.items() if fnmatchcase(env, pattern)]
     texts = [entry.text for entry in overrides if entry.text]
@@ -263,11 +263,11 @@ def _plan_cell(
     fitness = expressions[-1] if expressions else None
     if fitness == AUTO_FITNESS:
         raise SweepError("fitness = 'auto' asks for a yes in each search, and a sweep waits for nobody: write it out")
-    text = texts[-1] if texts else load_task(None, env, fitness).text
+    text = texts[-1] if texts else None
     planned: str | Task = env
     if not all(entry.stages for entry in overrides):
         planned = replace(load_task(text, env, fitness), stages=())
-    plan = searches.plan_search(text, planned, fitness, overrides=layer, environment=environment, env_options=options)
+    plan = plan_search(text, planned, fitness, overrides=layer, environment=environment, env_options=options)
     _refuse_unanswerable(plan.task, plan.config)
     return plan
 

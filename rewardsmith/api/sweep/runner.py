@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rewardsmith.api import searches
+from rewardsmith.api import planning, searches
 from rewardsmith.api.sweep.matrix import Cell
 from rewardsmith.api.sweep.shared_jobs import SharedJobExecutor
 from rewardsmith.api.sweep.store import CellOutcome, SweepStore, build_failure, build_outcome
@@ -120,7 +120,7 @@ def run_search(cell: Cell, path: Path, executor: Executor, callback: SearchCallb
     with suppress(FileNotFoundError):  # a directory whose making was cut off
         for part in sorted(path.iterdir()):
             part.unlink()
-    plan = searches.SearchPlan(cell.task, cell.config, 0, 0, 0)
+    plan = planning.SearchPlan(cell.task, cell.config, 0, 0, 0)
     return searches.continue_run(searches.create_run(plan, path), callback, executor)
 
 

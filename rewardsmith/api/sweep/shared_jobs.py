@@ -12,9 +12,8 @@ import threading
 from pathlib import Path
 
 from rewardsmith.contract import records
-from rewardsmith.contract.errors import RunError
 from rewardsmith.contract.records import EvaluateJob, Job, JobResult, ProbeJob, TrainJob
-from rewardsmith.executors.base import Decide, Executor, OnEvent, R, load_finished
+from rewardsmith.executors.base import Decide, Executor, OnEvent, R, load_finished, unwritable_job_error
 
 
 class SharedJobExecutor:
@@ -72,7 +71,7 @@ def _copy_folder(source: Path, out: Path) -> None:
             if file.is_file():
                 _link_file(file, out / file.name)
     except OSError as error:
-        raise RunError(f"cannot write a job to {str(out)!r}: {error.strerror}") from error
+        raise unwritable_job_error(out, error) from error
 
 
 def _link_file(source: Path, target: Path) -> None:

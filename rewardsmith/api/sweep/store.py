@@ -9,7 +9,8 @@ report.html     the report                          cells.csv, summary.json   it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -149,19 +150,13 @@ class SweepStore:
             RunError: if it cannot be written.
         """
         assert self._journal is not None  # a store that is open for reading records nothing
-        attempt = sum(1 for _ in self._list_attempts(outcome.cell))
-        self._journal.append(f"{outcome.cell}/{attempt}", outcome)
+        attempts = (f"{outcome.cell}/{number}" for number in itertools.count())
+        self._journal.append(next(key for key in attempts if key not in self._journal), outcome)
 
     def close(self) -> None:
         """Give the lock back."""
         if self._journal:
             self._journal.close()
-
-    def _list_attempts(self, cell: str) -> Iterable[str]:
-        attempt = 0
-        while self._journal and f"{cell}/{attempt}" in self._journal:
-            yield f"{cell}/{attempt}"
-            attempt += 1
 
 
 def is_sweep(path: Path) -> bool:

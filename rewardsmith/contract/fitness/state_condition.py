@@ -52,7 +52,7 @@ class StateCondition:
         try:
             self._expression = Fitness.parse(text)
         except FitnessError as error:
-            raise TaskError(f"{what} {text!r}: {_shorten(error)}") from error
+            raise TaskError(f"{what} {text!r}: {error.cause}") from error
         self.names = self._expression.names
         self._bounds = _read_bounds(self._expression.tree)
         for node in ast.walk(self._expression.tree):
@@ -72,7 +72,7 @@ class StateCondition:
             values = {name: np.ones((TRIAL_STATES, *shapes[name])) for name in self.names}
             shape = np.shape(self._expression.compute_values(_make_rollout(values)))
         except FitnessError as error:
-            raise TaskError(f"{self._what} {self.text!r}: {_shorten(error)}") from error
+            raise TaskError(f"{self._what} {self.text!r}: {error.cause}") from error
         if self.names and shape != (TRIAL_STATES,):
             raise TaskError(
                 f"{self._what} {self.text!r} is not one truth value for a state; take a number of a vector with [:, 2]"
@@ -140,7 +140,3 @@ def _find_fault(node: ast.AST) -> str | None:
         if not (isinstance(first, ast.Slice) and first.lower is first.upper is first.step is None):
             return "an index begins with `:`, as in position[:, 2]"
     return None
-
-
-def _shorten(error: FitnessError) -> str:
-    return str(error).partition("\n")[0].removeprefix("fitness: ")

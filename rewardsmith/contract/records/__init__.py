@@ -1,21 +1,8 @@
 """The records that cross a border: between steps, processes, files and sessions.
 
 Every record is a frozen dataclass of plain values, so that it travels as JSON (`dump`, `load`, `read`,
-`write`). Arrays never travel inside a record: they lie in an .npz file in the same folder.
-
-environment  Signal, LearnedSignal, SignalFacts, Metric, InfoEntry, EnvWrapper, EnvSpec
-programs     Proposal, Finding, TermStats, ScoredSample, TrialScoring, Verdict
-jobs         Job, PolicyJob, ProbeJob, TrainJob, EvaluateJob, RenderJob, ExportJob, load_job; InitialPolicy,
-             ReferenceScores, Rung
-job_settings TrainSettings, OffPolicySettings, Limits
-job_results  Probe, CurvePoint, Training, Episode, Evaluation, Video, PolicyFile
-behaviour    BehaviourDescriptor, BehaviourAim, BehaviourProposal
-judge        Subtask, SubtaskScore, JudgeScore
-subgoals     Subgoal, SubgoalProposal
-search       SlotAssignment, GenerationPlan, TermConstraint, Example, Brief, EpisodeReading, Reflection, Candidate;
-             Interval, Finalist, FinalistRound, ReportedMetric, Baselines, Ensemble, WarmStartLineage, StageOutcome,
-             ModelUsage, Result (the outcome); DoctorCheck
-json_files   dump, load, load_from_file, read, write: a record as JSON
+`write`). Arrays never travel inside a record: they lie in an .npz file in the same folder. The imports below say which
+module has which record.
 
 A missing value is None, never 0. `status` says how a job or a candidate ended and is not a score.
 """

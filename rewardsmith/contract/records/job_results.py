@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from rewardsmith.contract.records.environment import InfoEntry, Signal
+from rewardsmith.contract.records.environment import EnvSpec, InfoEntry, Signal
 from rewardsmith.contract.records.judge import JudgeScore
 from rewardsmith.contract.records.types import JsonValue, LowerBound, Status, UpperBound
 
@@ -55,6 +55,10 @@ class Probe:
     unobserved: dict[str, tuple[int, ...]] | None = None
     """Signal name to its components, flattened, that the policy's observation does not tell; None where that is not
     known. A signal that is missing here is observed, or it is not known whether it is."""
+
+    def complete_env(self, env: EnvSpec) -> EnvSpec:
+        """Return the environment that was probed with its whole catalogue of signals, as jobs take it."""
+        return replace(env, signals=self.signals, privileged_signals=self.privileged_signals)
 
 
 @dataclass(frozen=True)

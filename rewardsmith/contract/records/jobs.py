@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from annotated_types import Gt, Le
 
@@ -76,16 +76,13 @@ class Job(ABC, Generic[R_co]):
 
     env: EnvSpec
     """The environment that it is about."""
+    result_type: ClassVar[type[Any]]
+    """Record type that answers the job."""
 
     @property
     @abstractmethod
     def kind(self) -> str:
         """Name of the kind in job.json; a field of every job."""
-
-    @property
-    @abstractmethod
-    def result_type(self) -> type[R_co]:
-        """Record type that answers the job."""
 
     @property
     def policy_folder(self) -> str | None:
@@ -134,11 +131,7 @@ class ProbeJob(Job[Probe]):
     transitions: int
     """How many transitions to record, over at least two episodes where they end."""
     kind: Literal["probe"] = "probe"
-
-    @property
-    def result_type(self) -> type[Probe]:
-        """See `Job.result_type`."""
-        return Probe
+    result_type: ClassVar[type[Probe]] = Probe
 
     def build_unfinished(self, status: Status, cause: str, curve: tuple[CurvePoint, ...] = ()) -> Probe:
         """See `Job.build_unfinished`."""
@@ -165,11 +158,7 @@ class TrainJob(Job[Training]):
     initial_policy: InitialPolicy | None = None
     """The policy to begin with; one that does not fit is not used, and the training says so in its `cause`."""
     kind: Literal["train"] = "train"
-
-    @property
-    def result_type(self) -> type[Training]:
-        """See `Job.result_type`."""
-        return Training
+    result_type: ClassVar[type[Training]] = Training
 
     @property
     def policy_folder(self) -> str | None:
@@ -205,11 +194,7 @@ class EvaluateJob(PolicyJob[Evaluation]):
     actor: str | None = None
     """A user's function "module:function" that acts in place of a policy: one observation to one action."""
     kind: Literal["evaluate"] = "evaluate"
-
-    @property
-    def result_type(self) -> type[Evaluation]:
-        """See `Job.result_type`."""
-        return Evaluation
+    result_type: ClassVar[type[Evaluation]] = Evaluation
 
     def build_unfinished(self, status: Status, cause: str, curve: tuple[CurvePoint, ...] = ()) -> Evaluation:
         """See `Job.build_unfinished`."""
@@ -242,11 +227,7 @@ class RenderJob(PolicyJob[Video]):
     """Folder of the evaluation that recorded the episode, where no other run of it comes out the same: it is drawn
     from the recording. None runs it again."""
     kind: Literal["render"] = "render"
-
-    @property
-    def result_type(self) -> type[Video]:
-        """See `Job.result_type`."""
-        return Video
+    result_type: ClassVar[type[Video]] = Video
 
     def build_unfinished(self, status: Status, cause: str, curve: tuple[CurvePoint, ...] = ()) -> Video:
         """See `Job.build_unfinished`."""
@@ -261,11 +242,7 @@ class ExportJob(PolicyJob[PolicyFile]):
     """Path of the policy's folder."""
     format: PolicyFormat
     kind: Literal["export"] = "export"
-
-    @property
-    def result_type(self) -> type[PolicyFile]:
-        """See `Job.result_type`."""
-        return PolicyFile
+    result_type: ClassVar[type[PolicyFile]] = PolicyFile
 
     def build_unfinished(self, status: Status, cause: str, curve: tuple[CurvePoint, ...] = ()) -> PolicyFile:
         """See `Job.build_unfinished`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -98,10 +99,21 @@ def _describe_misfit(kind: Any, error: ValidationError) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file that is complete or absent, also after a crash."""
+    """Write a text file that is complete or absent, also after a crash.
+
+    Raises:
+        OSError: if it cannot be written; it names the file.
+    """
     part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        # A write, unlike an opening, does not say of which file it was.
+        error.filename = str(path)
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise

@@ -180,6 +180,16 @@ class Candidate:
         """
         return self.proposal.program
 
+    @property
+    def seed_fitness(self) -> tuple[float, ...]:
+        """Fitness of each evaluated policy that has one, in the order of the training seeds."""
+        return tuple(evaluation.fitness for evaluation in self.evaluations if evaluation.fitness is not None)
+
+    def average_metric(self, name: str) -> float | None:
+        """Return the mean of a metric over the evaluated policies; None where none of them has a value."""
+        values = [value for evaluation in self.evaluations if (value := evaluation.metrics.get(name)) is not None]
+        return sum(values) / len(values) if values else None
+
 
 @dataclass(frozen=True)
 class Interval:

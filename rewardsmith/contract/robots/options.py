@@ -5,7 +5,6 @@ They travel as the keyword arguments of an environment whose id is `robot/<name>
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import EnvSpec, JsonValue, load
+from rewardsmith.contract.text import suggest_names
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -118,8 +118,7 @@ def _describe_fault(error: ValidationError) -> str:
     name = ".".join(place) if table is RobotOptions else f"[randomisation] {'.'.join(place[1:])}"
     if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = [entry.name for entry in fields(table)]
-        near = difflib.get_close_matches(place[-1], known, n=1)
-        return f"there is no option {name!r}; {f'near it: {near[0]}' if near else 'there are ' + ', '.join(known)}"
+        return f"there is no option {name!r}; {suggest_names(place[-1], known)}"
     return f"{name} = {fault['input']!r}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
 
 

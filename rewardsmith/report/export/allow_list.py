@@ -2,7 +2,8 @@
 
 Inside the seal a program can do no harm whatever it names. An exported file runs with its reader's rights, so its
 program may only use what computes on arrays: what is listed here. Everything else is refused by `refused_code`, whether
-it would do harm or not.
+it would do harm or not. Nothing that the static checks forbid is in it; they let more pass, as their programs are
+sealed.
 """
 
 from __future__ import annotations

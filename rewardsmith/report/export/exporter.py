@@ -20,7 +20,8 @@ from importlib import metadata
 from rewardsmith.contract import env_families, python_ast
 from rewardsmith.contract.errors import ProgramError, TaskError
 from rewardsmith.contract.findings import join_messages
-from rewardsmith.contract.records import EnvSpec, JsonValue, Signal
+from rewardsmith.contract.fitness.judged import describe_fitness_source
+from rewardsmith.contract.records import Candidate, EnvSpec, JsonValue, Signal
 from rewardsmith.contract.reward_files import EXPORT_RULE, EXPORTED
 from rewardsmith.contract.reward_program import RewardProgram
 from rewardsmith.contract.signal_source import Constant, FunctionCall, Index, Node, SignedSum, parse
@@ -34,6 +35,8 @@ from rewardsmith.report.export.program_text import (
     render_shaping,
 )
 from rewardsmith.report.export.refused_code import find_refused_code, list_defined_names
+from rewardsmith.report.result_lines import describe_fitness
+from rewardsmith.search.storage import Run
 
 RULE = EXPORT_RULE
 FUNCTIONS = {"wrap": "_wrap", "norm": "_norm", "angle": "_angle", "cos": "np.cos", "sin": "np.sin"}
@@ -58,6 +61,19 @@ class ExportOrigin:
     seal: tuple[str, ...] = ()
     """Layers of the seal under which programs of the run ran, a line for each set of them; empty where they are not
     recorded."""
+
+
+def describe_origin(run: Run, candidate: Candidate) -> ExportOrigin:
+    """Return what a run knows about the test of one of its candidates."""
+    provenance = run.read_provenance()
+    return ExportOrigin(
+        task=run.task.heading,
+        candidate=candidate.id,
+        fitness=describe_fitness(candidate, run.read_result()),
+        expression=describe_fitness_source(run.fitness_name),
+        version=provenance.versions.get("rewardsmith"),
+        seal=provenance.sandbox,
+    )
 
 
 def export_program(

@@ -63,14 +63,10 @@ def _replace_import_from(node: ast.ImportFrom) -> list[str]:
 
 def list_definitions(tree: ast.Module) -> set[str]:
     """Return the names that a module defines at its top level, without imports."""
-    names: set[str] = set()
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
-    return names
+    definitions = [
+        node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign)
+    ]
+    return {name for node in definitions for name in python_ast.list_stored_names(node)}
 
 
 # ---------------------------------------------------------------- shaping

@@ -13,6 +13,7 @@ from rewardsmith.contract import env_families, records
 from rewardsmith.contract.errors import RunError, WorkerFailed
 from rewardsmith.contract.records import EvaluateJob, ExportJob, PolicyFile
 from rewardsmith.contract.records.job_results import PolicyFormat
+from rewardsmith.contract.trainers import find_trainer
 from rewardsmith.executors.base import Executor
 from rewardsmith.executors.render_job import POLICY_FILES
 from rewardsmith.report.export.exporter import spell_make_call
@@ -44,7 +45,7 @@ class TrainedPolicy:
     def algorithm(self) -> str:
         """Name of the class of stable-baselines3 that loads it."""
         settings = records.read(records.TrainJob, self.folder / "job.json").settings
-        return {"sac": "SAC", "td3": "TD3"}.get(settings.trainer, "PPO")
+        return find_trainer(settings.trainer).algorithm
 
 
 def choose_policy(run: Run, owner: str) -> TrainedPolicy:

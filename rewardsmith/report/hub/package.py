@@ -12,14 +12,11 @@ from pathlib import Path
 
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import ConfigError, ProgramError, RewardsmithError, RunError
-from rewardsmith.contract.fitness.judged import describe_fitness_source
 from rewardsmith.contract.records import Result
-from rewardsmith.executors.base import Executor
 from rewardsmith.executors.render_job import POLICY_FILES
 from rewardsmith.report import video
-from rewardsmith.report.export.exporter import ExportOrigin, export_program
+from rewardsmith.report.export.exporter import describe_origin, export_program
 from rewardsmith.report.hub.card import CARD_FILE, FILM_STEM, POLICY_FOLDER, PROGRAM_FILE, WRAPPER_FILE, render_card
-from rewardsmith.report.result_lines import describe_fitness
 from rewardsmith.search import library
 from rewardsmith.search.storage import Run
 from rewardsmith.search.storage.layout import final_owner
@@ -37,16 +34,13 @@ class HubPackage:
     """Paths of the files, relative to the folder."""
 
 
-def build_package(
-    run: Run, report_problem: Callable[[str], None], film: bool = True, executor: Executor | None = None
-) -> HubPackage:
+def build_package(run: Run, report_problem: Callable[[str], None], film: bool = True) -> HubPackage:
     """Write the folder of a finished run that is pushed, in place of an earlier one.
 
     Args:
         run: the run.
         report_problem: called with a line for each part that the run or this machine cannot give.
         film: whether to film the policy, unless that is done already.
-        executor: where the film is rendered; None starts a worker here.
 
     Raises:
         ConfigError: if the run has no result yet, or the Hub's client is not installed.
@@ -65,7 +59,7 @@ def build_package(
         _write_wrapper(run, result, folder, report_problem)
         _copy_policy(run, result, folder, report_problem)
         if film:
-            _copy_film(run, folder, report_problem, executor)
+            _copy_film(run, folder, report_problem)
         files = _list_files(folder)
         records.write_text(folder / CARD_FILE, render_card(run, result, files))
     except OSError as error:
@@ -79,17 +73,8 @@ def _write_wrapper(run: Run, result: Result, folder: Path, report_problem: Calla
     if probe is None:
         report_problem(f"no {WRAPPER_FILE}: the run has not probed its environment")
         return
-    provenance = run.read_provenance()
-    origin = ExportOrigin(
-        task=run.task.text,
-        candidate=result.best.id,
-        fitness=describe_fitness(result.best, result),
-        expression=describe_fitness_source(run.fitness_name),
-        version=provenance.versions.get("rewardsmith"),
-        seal=provenance.sandbox,
-    )
     try:
-        text = export_program(result.best.program, probe.signals, run.task.env, origin)
+        text = export_program(result.best.program, probe.signals, run.task.env, describe_origin(run, result.best))
     except ProgramError as error:
         report_problem(f"no {WRAPPER_FILE}: {error}")
         return
@@ -116,9 +101,9 @@ def _copy_policy(run: Run, result: Result, folder: Path, report_problem: Callabl
         shutil.copyfile(source / name, folder / POLICY_FOLDER / name)
 
 
-def _copy_film(run: Run, folder: Path, report_problem: Callable[[str], None], executor: Executor | None) -> None:
+def _copy_film(run: Run, folder: Path, report_problem: Callable[[str], None]) -> None:
     try:
-        clip = video.render_video(run, video.FINAL_OWNER, executor=executor)
+        clip = video.render_video(run, video.FINAL_OWNER)
     except RewardsmithError as error:
         report_problem(f"no film: {error}")
         return

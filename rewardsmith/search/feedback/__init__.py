@@ -41,7 +41,7 @@ from rewardsmith.search.feedback.record import (
     submit_weights,
     withdraw_feedback,
 )
-from rewardsmith.search.feedback.references import check_program, find_candidate, list_term_weights
+from rewardsmith.search.feedback.references import check_program, find_candidate, read_terms
 from rewardsmith.search.feedback.search_feedback import SearchFeedback, is_waiting_reason
 from rewardsmith.search.feedback.state import load_state
 
@@ -70,10 +70,10 @@ __all__ = [
     "check_program",
     "find_candidate",
     "is_waiting_reason",
-    "list_term_weights",
     "load_ranking",
     "load_state",
     "pin_term",
+    "read_terms",
     "release_term",
     "request_generation",
     "set_ranking",

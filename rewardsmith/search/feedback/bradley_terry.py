@@ -96,26 +96,39 @@ def fit_strengths(items: Sequence[str], outcomes: Sequence[PairwiseOutcome]) -> 
         design[row, index[outcome.a]], design[row, index[outcome.b]] = 1.0, -1.0
     scores = np.array([outcome.score for outcome in used])
 
-    # Newton's method on the log posterior.
-    theta: Array = np.zeros(n)
-    prior_precision = np.eye(n) / PRIOR_STD**2
-    curvature: Array = prior_precision
+    theta, curvature = fit_logistic(design, scores, np.full(n, PRIOR_STD**-2))
+
+    # Only differences count: the average item has strength 0.
+    mean = theta - theta.mean() if n else theta
+    covariance = np.asarray(np.linalg.inv(curvature)) if n else curvature
+    return StrengthEstimate(tuple(index), mean, covariance)
+
+
+def fit_logistic(design: Array, scores: Array, precision: Array) -> tuple[Array, Array]:
+    """Fit a logistic model with a normal prior by Newton's method.
+
+    Args:
+        design: (m, n), a row for each observation.
+        scores: (m,) in [0, 1], what each row should come to.
+        precision: (n,), inverse variance of the prior of each coefficient, around 0.
+
+    Returns:
+        The coefficients (n,) of highest posterior density, and the curvature (n, n) there.
+    """
+    theta: Array = np.zeros(len(precision))
+    curvature: Array = np.diag(precision)
     for _ in range(MAX_ITERATIONS):
         probabilities = _sigmoid(design @ theta)
-        gradient = design.T @ (scores - probabilities) - theta / PRIOR_STD**2
+        gradient = design.T @ (scores - probabilities) - precision * theta
         fisher = probabilities * (1.0 - probabilities)
-        curvature = design.T @ (design * fisher[:, None]) + prior_precision
+        curvature = design.T @ (design * fisher[:, None]) + np.diag(precision)
 
         step = np.linalg.solve(curvature, gradient)
         step_size = float(np.max(np.abs(step), initial=0.0))
         theta = theta + step * min(1.0, MAX_NEWTON_STEP / max(1e-12, step_size))
         if step_size < TOLERANCE:
             break
-
-    # Only differences count: the average item has strength 0.
-    mean = theta - theta.mean() if n else theta
-    covariance = np.asarray(np.linalg.inv(curvature)) if n else curvature
-    return StrengthEstimate(tuple(index), mean, covariance)
+    return theta, curvature
 
 
 def to_elo(strength: float) -> float:

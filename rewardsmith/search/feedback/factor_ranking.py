@@ -23,9 +23,10 @@ from rewardsmith.contract.text import pluralize
 from rewardsmith.sandbox.recorded import EpisodeFile
 from rewardsmith.search.feedback import ranking as preference_ranking
 from rewardsmith.search.feedback import record, references
-from rewardsmith.search.feedback.bradley_terry import Array
+from rewardsmith.search.feedback.bradley_terry import Array, fit_logistic
 from rewardsmith.search.feedback.events import FeedbackEvent
 from rewardsmith.search.steps import evolution
+from rewardsmith.search.steps.designer.term_expressions import WeightedTerm, render_program
 from rewardsmith.search.storage import Run
 
 Indices = NDArray[np.intp]
@@ -41,7 +42,6 @@ other difference between them would explain the ranking as well."""
 FOLDS = 5
 MIN_WEIGHT = 0.01
 """Terms with a smaller weight are left out of the program, whose largest weight is 1."""
-MAX_ITERATIONS, MAX_NEWTON_STEP, TOLERANCE = 50, 5.0, 1e-9
 _MARGIN = re.compile(r"(.*?)\s+by\s+([0-9.eE+-]+)\s*", re.DOTALL)
 
 
@@ -180,15 +180,13 @@ def write_program(order: str, features: Sequence[StepFeature], weights: Array) -
     """
     scaled = weights / (np.max(np.abs(weights)) or 1.0)
     rounded = [float(f"{weight:.3g}") for weight in scaled]
-    terms = [(feature, weight) for feature, weight in zip(features, rounded, strict=True) if abs(weight) >= MIN_WEIGHT]
-
+    terms = [
+        WeightedTerm(feature.name, weight, feature.expression)
+        for feature, weight in zip(features, rounded, strict=True)
+        if abs(weight) >= MIN_WEIGHT
+    ]
     title = order.replace("\\", "/").replace('"', "'")
-    lines = [f'"""A reward learned from a ranking of factors: {title}."""', "", "WEIGHTS = {"]
-    lines += [f'    "{feature.name}": {weight!r},' for feature, weight in terms]
-    lines += ["}", "", "", "def reward(action, after):", "    return {"]
-    lines += [f'        "{feature.name}": {feature.expression},' for feature, _ in terms]
-    lines += ["    }"]
-    return "\n".join(lines) + "\n"
+    return render_program(terms, f"A reward learned from a ranking of factors: {title}.")
 
 
 # ---------------------------------------------------------------- recorded episodes as features
@@ -346,26 +344,16 @@ def cross_validate(episodes: EpisodeFeatures, pairs: Indices) -> float:
 
 
 def fit_weights(features: Array, pairs: Indices, ridge: Array) -> Array:
-    """Fit weights under which the better of each pair has the higher return, (d,), by Newton's method.
+    """Fit weights under which the better of each pair has the higher return, (d,).
 
     Args:
         features: (n, d) of episodes.
         pairs: (m, 2), the better one first.
-        ridge: (d,): penalty of each weight.
+        ridge: (d,): penalty of each weight, relative to the mean loss of a pair.
     """
     scale = features.std(axis=0) + 1e-9
     difference = (features[pairs[:, 0]] - features[pairs[:, 1]]) / scale
-    weights = np.zeros(features.shape[1])
-    for _ in range(MAX_ITERATIONS):
-        probability = 0.5 * (1.0 + np.tanh(0.5 * (difference @ weights)))
-        fisher = probability * (1.0 - probability)
-        gradient = difference.T @ (1.0 - probability) / len(difference) - ridge * weights
-        curvature = difference.T @ (difference * fisher[:, None]) / len(difference) + np.diag(ridge)
-
-        step = np.linalg.solve(curvature, gradient)
-        weights = weights + step * min(1.0, MAX_NEWTON_STEP / max(1e-12, float(np.linalg.norm(step))))
-        if np.max(np.abs(step)) < TOLERANCE:
-            break
+    weights, _ = fit_logistic(difference, np.ones(len(difference)), ridge * len(difference))
     return np.asarray(weights / scale)
 
 

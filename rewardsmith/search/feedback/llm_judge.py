@@ -21,17 +21,16 @@ from pydantic import Field
 from rewardsmith.contract.errors import BudgetExhausted, ModelRefused
 from rewardsmith.contract.records import Candidate, Probe
 from rewardsmith.executors.frames import FrameRenderer
-from rewardsmith.llm import LanguageModel, Message, ModelPool, Picture, prompts
+from rewardsmith.llm import LanguageModel, ModelPool, Picture, prompts
 from rewardsmith.llm.structured_output import AnswerForm, request_form
 from rewardsmith.search.feedback import bradley_terry, ranking
-from rewardsmith.search.feedback.bradley_terry import PairwiseOutcome, SuggestedPair
+from rewardsmith.search.feedback.bradley_terry import Z_975, PairwiseOutcome, SuggestedPair
 from rewardsmith.search.feedback.episode_material import EpisodeMaterial
 from rewardsmith.search.feedback.events import Answer, FeedbackState, Preference
 from rewardsmith.search.feedback.state import build_state
 from rewardsmith.search.storage import Journal, Run, journal_keys
 
 ROLE: Literal["judge"] = "judge"
-Z_975 = 1.959964
 
 
 class JudgeAnswer(AnswerForm):
@@ -162,11 +161,8 @@ class LlmJudge:
         frames = [self._render_frames("First agent", first), self._render_frames("Second agent", second)]
         pictures = (*frames[0], *frames[1]) if all(frames) else ()
 
-        messages = [
-            Message("system", prompts.render_prompt("judge/system", frames=bool(pictures))),
-            Message("user", question, pictures),
-        ]
-        return request_form(self._model, messages, JudgeAnswer, role=ROLE, sample=sample)
+        system = prompts.render_prompt("judge/system", frames=bool(pictures))
+        return request_form(self._model, system, question, JudgeAnswer, role=ROLE, sample=sample, pictures=pictures)
 
     def _render_episodes(self, candidate: Candidate) -> str:
         """Return a candidate's episodes as tables, without its name, its program and its fitness."""

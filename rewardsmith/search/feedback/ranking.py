@@ -24,6 +24,8 @@ CERTAIN_ABOVE = 0.9
 """The first place is called uncertain while the first beats the second with a smaller probability."""
 MAX_DISPUTED_PAIRS = 3
 """Pairs that a warning names."""
+SUGGESTED_PAIRS = 3
+"""Pairs that people are asked to compare next."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,14 @@ def load_ranking(run: Run) -> PreferenceRanking:
     return rank_candidates(run.read_candidates(), state, state.effective_settings(run.config.feedback))
 
 
-def suggest_pairs(run: Run, count: int = 3) -> tuple[SuggestedPair, ...]:
+def suggest_pairs(run: Run) -> tuple[SuggestedPair, ...]:
     """Return the pairs of candidates whose comparison is the most informative; raises as `load_ranking`."""
     state = load_state(run)
     settings = state.effective_settings(run.config.feedback)
     strengths, preferences = _fit_strengths(run.read_candidates(), state, settings)
 
     ask_counts = Counter(frozenset(preference.candidates) for preference in preferences)
-    return bradley_terry.select_pairs(strengths, count, ask_counts)
+    return bradley_terry.select_pairs(strengths, SUGGESTED_PAIRS, ask_counts)
 
 
 def rank_candidates(

@@ -6,7 +6,7 @@ Each opens the journal only for a moment. While a search is running in the run t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -76,7 +76,7 @@ def add_remark(run: Run, text: str, *, by: str = "", about: str | None = None) -
         RunError: if the run is running, is damaged or of another version.
     """
     remark, rater = _clean_text(text, "the remark", min_chars=1), _clean_rater(by)
-    return _append_input(run, lambda state: UserRemark(remark, find_candidate(run, about).id if about else None, rater))
+    return _append_input(run, UserRemark(remark, find_candidate(run, about).id if about else None, rater))
 
 
 def add_preference(run: Run, a: str, b: str, answer: Answer = "a", *, reason: str = "", by: str = "") -> FeedbackEvent:
@@ -97,7 +97,7 @@ def add_preference(run: Run, a: str, b: str, answer: Answer = "a", *, reason: st
     first, second = find_comparable(run, a), find_comparable(run, b)
     if first == second:
         raise UserError(f"{first} is compared with itself; name two")
-    return _append_input(run, lambda state: Preference(first, second, answer, reason, rater))
+    return _append_input(run, Preference(first, second, answer, reason, rater))
 
 
 def pin_term(run: Run, term: str, *, candidate: str | None = None, by: str = "") -> FeedbackEvent:
@@ -118,14 +118,14 @@ def pin_term(run: Run, term: str, *, candidate: str | None = None, by: str = "")
         where = f" {candidate}" if candidate else ""
         raise UserError(f"no program{where} has a term {term!r}; there are: {', '.join(sorted(all_terms)) or 'none'}")
     expression, weight = read_terms(owner)[term]
-    return _append_input(run, lambda state: Pin(term, owner.id, expression, weight, _clean_rater(by)))
+    return _append_input(run, Pin(term, owner.id, expression, weight, _clean_rater(by)))
 
 
 def ban_term(run: Run, term: str, *, candidate: str | None = None, by: str = "") -> FeedbackEvent:
     """Require that no later program has a term; see `pin_term`, except that no program needs to have it yet."""
     owner = find_term_owner(run, _validate_term_name(term), candidate)
     expression = read_terms(owner)[term][0] if owner else None
-    return _append_input(run, lambda state: Ban(term, owner.id if owner else None, expression, _clean_rater(by)))
+    return _append_input(run, Ban(term, owner.id if owner else None, expression, _clean_rater(by)))
 
 
 def release_term(run: Run, term: str, *, by: str = "") -> FeedbackEvent:
@@ -134,16 +134,13 @@ def release_term(run: Run, term: str, *, by: str = "") -> FeedbackEvent:
     Raises:
         UserError: if the term is neither pinned nor banned.
     """
-
-    def make_release(state: FeedbackState) -> FeedbackInput:
+    with _open_for_feedback(run) as (journal, state):
         constrained = [*(pin.term for pin in state.pins), *(ban.term for ban in state.bans)]
         if term not in constrained:
             raise UserError(
                 f"the term {term!r} is neither pinned nor banned; these are: {', '.join(constrained) or 'none'}"
             )
-        return Release(term, _clean_rater(by))
-
-    return _append_input(run, make_release)
+        return _append_event(journal, state, Release(term, _clean_rater(by)))
 
 
 def submit_weights(run: Run, candidate_id: str, weights: Mapping[str, float], *, by: str = "") -> FeedbackEvent:
@@ -166,7 +163,7 @@ def submit_weights(run: Run, candidate_id: str, weights: Mapping[str, float], *,
         raise UserError(f"a weight is a finite number, not {not_finite[0]}")
 
     source = _require_trainable(run, replace_weights(base.proposal.source, weights))
-    return _append_input(run, lambda state: WeightChange(base.id, dict(weights), source, _clean_rater(by)))
+    return _append_input(run, WeightChange(base.id, dict(weights), source, _clean_rater(by)))
 
 
 def submit_program(run: Run, candidate_id: str, source: str, *, by: str = "", about: str = "") -> FeedbackEvent:
@@ -191,7 +188,7 @@ def submit_program(run: Run, candidate_id: str, source: str, *, by: str = "", ab
         raise UserError(f"this is the program of {base.id} as it is; nothing was changed")
     trainable = _require_trainable(run, source)
     description = _clean_text(about, "the description")
-    return _append_input(run, lambda state: ProgramEdit(base.id, trainable, description, _clean_rater(by)))
+    return _append_input(run, ProgramEdit(base.id, trainable, description, _clean_rater(by)))
 
 
 def set_ranking(run: Run, rank: Literal["metric", "people"], blend: float = 0.0, *, by: str = "") -> FeedbackEvent:
@@ -213,7 +210,7 @@ def set_ranking(run: Run, rank: Literal["metric", "people"], blend: float = 0.0,
         raise UserError(
             "search.rungs stop trainings of this run by the metric; people cannot rank unfinished trainings"
         )
-    return _append_input(run, lambda state: RankingChange(rank, blend, _clean_rater(by)))
+    return _append_input(run, RankingChange(rank, blend, _clean_rater(by)))
 
 
 def withdraw_feedback(run: Run, number: int | None = None, *, by: str = "") -> tuple[FeedbackEvent, FeedbackEvent]:
@@ -299,9 +296,9 @@ def _require_continuable(run: Run, events: tuple[Event, ...]) -> None:
         )
 
 
-def _append_input(run: Run, make_input: Callable[[FeedbackState], FeedbackInput]) -> FeedbackEvent:
+def _append_input(run: Run, input: FeedbackInput) -> FeedbackEvent:
     with _open_for_feedback(run) as (journal, state):
-        return _append_event(journal, state, make_input(state))
+        return _append_event(journal, state, input)
 
 
 def _append_event(journal: Journal, state: FeedbackState, input: FeedbackInput) -> FeedbackEvent:

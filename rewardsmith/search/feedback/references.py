@@ -22,8 +22,7 @@ def check_program(run: Run, source: str) -> Verdict:
         SandboxUnavailable: if reward programs cannot be sealed on this machine.
         WorkerFailed: if the reward process fails for another reason than the program.
     """
-    constraints = run.config.training.constraints
-    return critic.check_program(source, load_probe(run), run.transitions, run.config.sandbox, constraints)
+    return critic.check_program_of_run(run, load_probe(run), source)
 
 
 def load_probe(run: Run) -> Probe:
@@ -55,11 +54,6 @@ def find_candidate(run: Run, id: str) -> Candidate:
         return candidates[full_id]
     existing = ", ".join(candidates) or "none yet"
     raise UserError(f"there is no candidate {prompts.to_one_line(id, 40)!r}; there are: {existing}")
-
-
-def list_term_weights(candidate: Candidate) -> dict[str, float]:
-    """Return the terms of a candidate's program with their weights."""
-    return {name: weight for name, (_, weight) in read_terms(candidate).items()}
 
 
 def find_comparable(run: Run, name: str) -> str:

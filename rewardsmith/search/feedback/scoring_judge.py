@@ -19,7 +19,7 @@ from pydantic import Field
 from rewardsmith.contract.errors import BudgetExhausted, ModelRefused
 from rewardsmith.contract.records import Evaluation, JudgeScore, Probe, Status, Subtask, SubtaskScore
 from rewardsmith.executors.frames import FrameRenderer
-from rewardsmith.llm import LanguageModel, Message, ModelPool, Picture, prompts
+from rewardsmith.llm import LanguageModel, ModelPool, Picture, prompts
 from rewardsmith.llm.structured_output import AnswerForm, request_form
 from rewardsmith.search.feedback.episode_material import MAX_COLUMNS, EpisodeMaterial
 from rewardsmith.search.feedback.llm_judge import ROLE
@@ -183,11 +183,9 @@ class ScoringJudge:
 
     def _ask_for_subtasks(self) -> tuple[Subtask, ...]:
         has_frames = bool(self._run.config.feedback.judge_frames)
-        messages = [
-            Message("system", prompts.render_prompt("judge/split-system", frames=has_frames, moments=MOMENTS)),
-            Message("user", prompts.render_prompt("judge/split", **self._describe_task())),
-        ]
-        answer = request_form(self._model, messages, SplitAnswer, role=ROLE, sample=0)
+        system = prompts.render_prompt("judge/split-system", frames=has_frames, moments=MOMENTS)
+        question = prompts.render_prompt("judge/split", **self._describe_task())
+        answer = request_form(self._model, system, question, SplitAnswer, role=ROLE, sample=0)
         return tuple(
             Subtask(prompts.to_one_line(subtask.name, NAME_CHARS), prompts.to_one_line(subtask.meaning, REASON_CHARS))
             for subtask in answer.subtasks
@@ -218,12 +216,16 @@ class ScoringJudge:
         question = prompts.render_prompt(
             "judge/score", **self._describe_task(), subtasks="\n".join(shown), episodes=tables
         )
-        messages = [
-            Message("system", prompts.render_prompt("judge/score-system", frames=bool(pictures))),
-            Message("user", question, tuple(pictures)),
-        ]
-        check = partial(find_missing_scores, count=len(subtasks))
-        answer = request_form(self._model, messages, ScoreAnswer, role=ROLE, sample=sample, check=check)
+        answer = request_form(
+            self._model,
+            prompts.render_prompt("judge/score-system", frames=bool(pictures)),
+            question,
+            ScoreAnswer,
+            role=ROLE,
+            sample=sample,
+            pictures=pictures,
+            check=partial(find_missing_scores, count=len(subtasks)),
+        )
         return sorted(answer.scores, key=lambda given: given.subtask)
 
     def _describe_task(self) -> dict[str, str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from rewardsmith.contract.records import CurvePoint, InitialPolicy, Probe, ReferenceScores, Training, TrainJob
+from rewardsmith.contract.trainers import find_trainer
 from rewardsmith.executors.base import Decide, Executor
 from rewardsmith.spec.config import Config
 from rewardsmith.spec.task_cards import Task
@@ -42,7 +42,7 @@ def rung_env_steps(config: Config) -> tuple[int, ...]:
 def observation_remark(config: Config, probe: Probe) -> str | None:
     """Return a remark where the trainer that is set is not for the environment's observations; else None."""
     shape, training = probe.observation_shape, config.training
-    if len(shape) == 1 or training.trainer != "fast" or training.observation != "environment":
+    if len(shape) == 1 or not find_trainer(training.trainer).has_own_update or training.observation != "environment":
         return None
     size = "x".join(map(str, shape))
     return (
@@ -83,7 +83,7 @@ def train_policy(
         WorkerFailed: if the machinery failed repeatedly.
     """
     job = TrainJob(
-        env=replace(task.env, signals=probe.signals, privileged_signals=probe.privileged_signals),
+        env=probe.complete_env(task.env),
         program=program,
         fitness=task.fitness,
         seed=seed,

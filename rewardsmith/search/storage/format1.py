@@ -1,6 +1,6 @@
 """Format 1 of a run directory: its records and settings had other names than today's.
 
-Reading translates in memory, record by record (`upgrade_record`, `upgrade_event`, `upgrade_config`). The first time
+Reading translates in memory, record by record (`upgrade_record`, `upgrade_event`). The first time
 that such a run is opened for writing, `convert_files` translates its files, and keeps the old journal as a backup.
 Translating twice changes nothing more, so a conversion that was interrupted is simply done again.
 """
@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -43,7 +43,6 @@ from rewardsmith.contract.records import (
 from rewardsmith.search.storage.journal import Event, format_event
 from rewardsmith.search.storage.journal_keys import PROBE_KEY, parse_plan_key
 from rewardsmith.search.storage.layout import RunLayout
-from rewardsmith.spec.removed_settings import drop_removed_settings
 from rewardsmith.spec.task_cards import Anchor, Task
 
 NEW_NAMES: Mapping[type, Mapping[str, str]] = {
@@ -86,11 +85,6 @@ READING_TIPS = "\n\nHow to read this:\n1. Fitness that stays near its start"
 # ---------------------------------------------------------------- in memory
 
 
-def upgrade_config(recorded: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the settings of a format-1 run without those that are gone, and a notice for each that was in use."""
-    return drop_removed_settings(recorded)
-
-
 def upgrade_record(kind: Any, data: Any) -> Any:
     """Return the plain values of a format-1 record under today's names; fields that are gone are left out.
 
@@ -108,7 +102,7 @@ def upgrade_record(kind: Any, data: Any) -> Any:
     kind = _record_type(kind)
     if kind is None:
         return data
-    names, types = NEW_NAMES.get(kind, {}), _field_types(kind)
+    names, types = NEW_NAMES.get(kind, {}), _get_type_hints(kind)
     renamed = {names.get(name, name): value for name, value in data.items()}
     upgraded = {name: upgrade_record(types[name], value) for name, value in renamed.items() if name in types}
     change = _CHANGED_VALUES.get(kind)
@@ -149,35 +143,25 @@ def _upgrade_privileged_signals(data: dict[str, Any]) -> dict[str, Any]:
     return data | {"privileged_signals": renamed} if signals else data
 
 
-def _upgrade_info_entry(data: dict[str, Any]) -> dict[str, Any]:
-    return _with_current_value(data, "decision")
-
-
-def _upgrade_anchor(data: dict[str, Any]) -> dict[str, Any]:
-    return _with_current_value(data, "policy")
-
-
 def _with_current_value(data: dict[str, Any], field: str) -> dict[str, Any]:
+    """Replace the value of a field by its present name, where it has another one."""
     return data | {field: _CURRENT_VALUES.get(data[field], data[field])} if field in data else data
 
 
 _CURRENT_VALUES = {"own_reward": "environment_reward", "own-reward": "environment-reward", "measure": "privileged"}
 """Values of format 1 that have another name now; each is looked up only in the fields that can have it."""
 
+_get_type_hints = cache(get_type_hints)
+
 _CHANGED_VALUES: Mapping[type, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    Anchor: _upgrade_anchor,
+    Anchor: partial(_with_current_value, field="policy"),
     Candidate: _upgrade_candidate,
     EnvSpec: _upgrade_privileged_signals,
-    InfoEntry: _upgrade_info_entry,
+    InfoEntry: partial(_with_current_value, field="decision"),
     Probe: _upgrade_privileged_signals,
     Reflection: _upgrade_reflection,
     SlotAssignment: _upgrade_assignment,
 }
-
-
-@cache
-def _field_types(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
 
 
 def _item_type(kind: Any) -> Any:

@@ -8,6 +8,7 @@ on. So a killed run is resumed by running the loop again, and what was finished 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -21,13 +22,15 @@ from typing import Any, TypeVar
 
 from rewardsmith.contract import bounded_files, records
 from rewardsmith.contract.bounded_files import DamagedFile
-from rewardsmith.contract.errors import RunError
+from rewardsmith.contract.errors import RunError, UnwritableRun
 from rewardsmith.search.storage.journal_keys import step_of_key
 
 R = TypeVar("R")
 
 RESTORE = "restore the file from a copy of the run"
 """Next step in the message about a damaged file of a run."""
+NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
+"""Errors of a file that may be whole, and that this user or this file system does not let be written."""
 TRIM_BYTES = 1 << 16
 """Piece in which the end of a journal is searched for its last line break."""
 TIMED_FIELDS = ("time", "wall_s", "cpu_s", "reward_s", "us_per_transition")
@@ -61,6 +64,8 @@ class Journal:
         try:
             self._file = bounded_files.open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         except (OSError, DamagedFile) as error:
+            if isinstance(error, OSError) and (error.errno in NOT_WRITABLE or bounded_files.is_disk_full(error)):
+                raise unwritable_error(path, error, path.parent) from error
             raise unreadable_error(path, error) from error
         try:
             self._lock_and_trim()
@@ -126,11 +131,9 @@ class Journal:
                 remaining = remaining[self._file.write(remaining) :]
             os.fsync(self._file.fileno())
         except OSError as error:
-            os.ftruncate(self._file.fileno(), end)
-            reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
-            raise RunError(
-                f"cannot write {self.path}: {reason}; make room, then `rewardsmith resume {self.path.parent}` goes on"
-            ) from error
+            with contextlib.suppress(OSError):  # a half line is cut off when the journal is opened next
+                os.ftruncate(self._file.fileno(), end)
+            raise unwritable_error(self.path, error, self.path.parent) from error
 
     def _lock_and_trim(self) -> None:
         """Lock the journal, and cut off a last line that a crash left without its end."""
@@ -204,6 +207,21 @@ def unreadable_error(path: Path, error: OSError | ValueError) -> RunError:
     return RunError(f"{error}; {RESTORE}")
 
 
+def unwritable_error(path: Path, error: OSError, run: Path) -> UnwritableRun:
+    """Return the error of a run's file that cannot be written.
+
+    Args:
+        path: of the file.
+        error: what writing it raised.
+        run: the run directory.
+    """
+    if bounded_files.is_disk_full(error):
+        reason, remedy = "the disk is full", "make room"
+    else:
+        reason, remedy = error.strerror or str(error), "mend that"
+    return UnwritableRun(f"cannot write {path}: {reason}; {remedy}, then `rewardsmith resume {run}` goes on")
+
+
 def _find_line(path: Path, key: str) -> int | None:
     """Return the line of the last event with a key; None where the journal has changed meanwhile."""
     found = None
@@ -211,12 +229,6 @@ def _find_line(path: Path, key: str) -> int | None:
         if json.dumps(key).encode() in line and bounded_files.parse_json(line, path, number).get("key") == key:
             found = number
     return found
-
-
-def canonical_events(events: list[Event]) -> list[Event]:
-    """Return the events without what differs between two equal runs: their order, and what the clock measured."""
-    stripped = [Event(event.key, event.step, "", strip_times(event.data)) for event in events]
-    return sorted(stripped, key=lambda event: event.key)
 
 
 def _is_timed_finding(value: Any) -> bool:

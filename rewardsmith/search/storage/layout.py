@@ -4,7 +4,9 @@
 config.toml       the resolved configuration        task.json   the task
 user.py           the user's own program            examples.json   library programs shown in the prompts
 train.py          the program that `rewardsmith train` measures; there is no search then
-provenance.json   format, versions, git, prompts' hash      journal.jsonl, llm.jsonl, clock.json
+provenance.json   format, versions, git, prompts' hash      clock.json      time that the run was worked on
+journal.jsonl     every finished step: the only source of truth
+llm.jsonl         every answered call of a language model
 probe/            transitions under random actions
 fitness/          episodes on which a proposed fitness was shown (`--fitness auto`)
 subgoals/         random actions on which a model's subgoals were tried (learned signals)
@@ -29,7 +31,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rewardsmith.contract.captions import LABELS_FOLDER
@@ -149,129 +150,42 @@ def is_ablation(owner: str) -> bool:
 # ---------------------------------------------------------------- paths
 
 
-@dataclass(frozen=True)
 class RunLayout:
-    """Paths of one run directory; nothing is read or made here."""
+    """Paths of one run directory, as the table above lists them; a folder that has the `config` is one."""
 
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        """The resolved configuration; a folder that has it is a run directory."""
-        return self.path / CONFIG_FILE
-
-    @property
-    def task(self) -> Path:
-        """The task."""
-        return self.path / "task.json"
-
-    @property
-    def provenance(self) -> Path:
-        """Format, versions and origin of the run."""
-        return self.path / "provenance.json"
-
-    @property
-    def journal(self) -> Path:
-        """The journal, the only source of truth."""
-        return self.path / JOURNAL_FILE
-
-    @property
-    def journal_of_format_1(self) -> Path:
-        """The journal as it was before the run was converted from format 1."""
-        return self.path / "journal.format1.jsonl"
-
-    @property
-    def ledger(self) -> Path:
-        """Every answered call of a language model."""
-        return self.path / "llm.jsonl"
-
-    @property
-    def clock(self) -> Path:
-        """Time that the run has been worked on."""
-        return self.path / "clock.json"
-
-    @property
-    def result(self) -> Path:
-        """The outcome."""
-        return self.path / RESULT_FILE
-
-    @property
-    def best_program(self) -> Path:
-        """The best reward program."""
-        return self.path / "reward.py"
-
-    @property
-    def ensemble_program(self) -> Path:
-        """The best programs joined into one."""
-        return self.path / f"{ENSEMBLE}.py"
-
-    @property
-    def user_program(self) -> Path:
-        """The user's program that generation 0 begins with."""
-        return self.path / "user.py"
-
-    @property
-    def measured_program(self) -> Path:
-        """The program that the run measures in place of a search."""
-        return self.path / "train.py"
-
-    @property
-    def examples(self) -> Path:
-        """The library programs that the prompts show."""
-        return self.path / "examples.json"
-
-    @property
-    def report(self) -> Path:
-        """The report for people."""
-        return self.path / REPORT_FILE
+    def __init__(self, path: Path) -> None:
+        """Take the run directory."""
+        self.path = path
+        self.config = path / CONFIG_FILE
+        self.task = path / "task.json"
+        self.provenance = path / "provenance.json"
+        self.journal = path / JOURNAL_FILE
+        self.journal_of_format_1 = path / "journal.format1.jsonl"
+        self.ledger = path / "llm.jsonl"
+        self.clock = path / "clock.json"
+        self.result = path / RESULT_FILE
+        self.best_program = path / "reward.py"
+        self.ensemble_program = path / f"{ENSEMBLE}.py"
+        self.user_program = path / "user.py"
+        self.measured_program = path / "train.py"
+        self.examples = path / "examples.json"
+        self.report = path / REPORT_FILE
+        self.log = path / "log.txt"
+        self.tensorboard_dir = path / TENSORBOARD
+        self.probe_dir = path / PROBE
+        self.subgoals_dir = path / SUBGOALS
+        self.previous_stage_dir = path / PREVIOUS_STAGE
+        self.transitions = self.probe_dir / "transitions.npz"
+        self.candidates_dir = path / CANDIDATES
+        self.finalists_dir = path / FINALISTS
 
     def label_table(self, signal: str) -> Path:
         """Return the file of a language model's labels of captions, for a learned signal."""
         return self.path / LABELS_FOLDER / f"{signal}.jsonl"
 
-    @property
-    def log(self) -> Path:
-        """Events of the program: jobs, retries, decisions, warnings."""
-        return self.path / "log.txt"
-
-    @property
-    def tensorboard_dir(self) -> Path:
-        """TensorBoard's logs."""
-        return self.path / TENSORBOARD
-
-    @property
-    def probe_dir(self) -> Path:
-        """Folder of the probe's job."""
-        return self.path / PROBE
-
-    @property
-    def subgoals_dir(self) -> Path:
-        """Folder of the random actions on which a model's subgoals were tried."""
-        return self.path / SUBGOALS
-
-    @property
-    def previous_stage_dir(self) -> Path:
-        """The run of the stage before, where the task's card has stages."""
-        return self.path / PREVIOUS_STAGE
-
-    def motion_dir(self, motion: str | None, purpose: str = "fitness") -> Path:
+    def motion_dir(self, motion: str | None, purpose: str) -> Path:
         """Return the folder of the episodes of a scripted motion, on which a proposal was tried; None: random ones."""
         return self.path / purpose / (motion or RANDOM)
-
-    @property
-    def transitions(self) -> Path:
-        """The probe's transitions, under random actions."""
-        return self.probe_dir / "transitions.npz"
-
-    @property
-    def candidates_dir(self) -> Path:
-        """Folder of the candidates' folders."""
-        return self.path / CANDIDATES
-
-    @property
-    def finalists_dir(self) -> Path:
-        """Folder of the finalists' fresh trainings."""
-        return self.path / FINALISTS
 
     def candidate_dir(self, id: str) -> Path:
         """Return a candidate's folder."""

@@ -31,6 +31,11 @@ class Provenance:
     sandbox: tuple[str, ...] = ()
     """Layers of the seal that held the trainings' reward processes: a line for each set of layers that was met; empty
     before the first training, and in records of older versions."""
+    settings: str | None = None
+    """Hash of the settings that the results depend on (`sessions`); None before the first session."""
+    changes: tuple[str, ...] = ()
+    """Versions that changed between two sessions of the run, a line for each such session; the other fields say what
+    the last one found."""
 
 
 def collect_provenance(prompts: str | None) -> Provenance:

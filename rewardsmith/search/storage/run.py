@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from rewardsmith.contract import bounded_files, records
 from rewardsmith.contract.bounded_files import DamagedFile
 from rewardsmith.contract.errors import ConfigError, RunError
-from rewardsmith.contract.records import BehaviourDescriptor, Candidate, EnvSpec, Probe, Result
+from rewardsmith.contract.records import Candidate, Probe, Result
 from rewardsmith.contract.robots import store
 from rewardsmith.search.storage import foreign_entries, format1
 from rewardsmith.search.storage.journal import RESTORE, Event, Journal, load_event, read_journal, unreadable_error
@@ -21,6 +21,7 @@ from rewardsmith.search.storage.layout import BEFORE_CONFIG, RunLayout
 from rewardsmith.search.storage.provenance import FORMAT, Provenance, collect_provenance
 from rewardsmith.spec import config as configuration
 from rewardsmith.spec.config import Config
+from rewardsmith.spec.removed_settings import drop_removed_settings
 from rewardsmith.spec.task_cards import Task
 
 R = TypeVar("R")
@@ -91,7 +92,7 @@ class Run:
 
         notices: tuple[str, ...] = ()
         if about.format == 1:
-            recorded, notices = format1.upgrade_config(recorded)
+            recorded, notices = drop_removed_settings(recorded)
         try:
             config = configuration.resolve_config(recorded)
         except ConfigError as error:
@@ -228,20 +229,10 @@ class Run:
         self.convert_if_old()
         return Journal(self.layout.journal)
 
-    def set_fitness(self, expression: str) -> None:
-        """Write the fitness of a task that was begun without one."""
-        self.task = replace(self.task, fitness=expression)
-        records.write(self.task, self.layout.task)
-
-    def set_environment(self, env: EnvSpec) -> None:
-        """Write the environment of a task whose learned signals were not all written yet."""
-        self.task = replace(self.task, env=env)
-        records.write(self.task, self.layout.task)
-
-    def set_behaviour(self, descriptors: tuple[BehaviourDescriptor, ...]) -> None:
-        """Write the behaviour descriptors of a task that was begun without them."""
-        self.task = replace(self.task, behaviour=descriptors)
-        records.write(self.task, self.layout.task)
+    def write_task(self, task: Task) -> None:
+        """Replace the task of a run that was begun with a part of it still open."""
+        self.task = task
+        records.write(task, self.layout.task)
 
     def record_sandbox(self, layers: str) -> bool:
         """Add the layers that held a reward process to the provenance; return whether they are new there.

@@ -6,7 +6,6 @@ state into an MjData of its own and computes them there, so that values are curr
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.signal_source import Index
+from rewardsmith.contract.text import suggest_names
 
 Array = NDArray[np.float64]
 
@@ -117,9 +117,8 @@ def find_rows(model: Any, field: str, name: str) -> Index:
     element = "joint" if kind == "dof" else kind
     number = mujoco.mj_name2id(model, getattr(mujoco.mjtObj, f"mjOBJ_{element.upper()}"), name)
     if number < 0:
-        names = list_element_names(model, element)
-        near = difflib.get_close_matches(name, names, n=3)
-        raise TaskError(f"{field}[{name}]: the model has no {element} {name!r}; it has {', '.join(near or names)}")
+        hint = suggest_names(name, list_element_names(model, element))
+        raise TaskError(f"{field}[{name}]: the model has no {element} {name!r}; {hint}")
     return _element_rows(model, field, number)
 
 

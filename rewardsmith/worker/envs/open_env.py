@@ -22,6 +22,7 @@ from gymnasium import spaces
 
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import EnvSpec
+from rewardsmith.contract.text import suggest_names
 from rewardsmith.worker.envs import register_families
 from rewardsmith.worker.envs.base import ActionSpec
 from rewardsmith.worker.envs.env_faults import SEE_DOCS, explain_faults, find_fault, reset_checked, step_checked
@@ -115,9 +116,8 @@ def _import_named(env_id: str, name: str, key: str) -> Any:
     if not attribute:
         return imported
     if not callable(getattr(imported, attribute, None)):
-        near = difflib.get_close_matches(attribute, [found for found in vars(imported) if found[0] != "_"], n=3)
-        hint = f"; near it: {', '.join(near)}" if near else ""
-        raise TaskError(f"environment {env_id!r}: {key} names {name!r}, and {module} has no {attribute!r}{hint}")
+        hint = suggest_names(attribute, [found for found in vars(imported) if found[0] != "_"])
+        raise TaskError(f"environment {env_id!r}: {key} names {name!r}, and {module} has no {attribute!r}; {hint}")
     return getattr(imported, attribute)
 
 

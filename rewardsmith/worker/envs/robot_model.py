@@ -185,13 +185,19 @@ def _iterate_names(name: str) -> Iterator[str]:
     yield from (f"{name}_{number}" for number in itertools.count(1))
 
 
+MAX_SUBSTEPS = 2_000
+"""Steps of the physics in an action beyond which a timestep is taken for a mistake: 0.02 s in steps of 0.01 ms."""
+_IN_STORE = re.compile(r"'[^']*/robots/[0-9a-f]{64}/")
+"""Beginning of a file's name in the store of robots, which a user does not know."""
+
+
 def explain_load_error(message: str) -> str:
     """Return what MuJoCo says of a model in one line, with the cure where it is known.
 
     >>> explain_load_error("Error: Error opening file 'x.stl'")
     "the file 'x.stl' is missing; put it where the model names it (meshdir and texturedir count)"
     """
-    text = re.sub(r"\s+", " ", message).strip()
+    text = _IN_STORE.sub("'", re.sub(r"\s+", " ", message).strip())
     missing = re.search(r"[Ee]rror opening file '([^']*)'", text)
     plugin = re.search(r"plugin (\S+) not found", text)
     if missing:
@@ -207,6 +213,13 @@ def explain_load_error(message: str) -> str:
             f"the body {massless[1]!r} moves and has no mass; give it <inertial>, or a geom with a mass (in a URDF:"
             " <inertial>, or <collision> with a geometry)"
         )
+    too_fine = re.search(r"number of faces should be between 1 and (\d+) in STL file '([^']*)'", text)
+    if too_fine:
+        most, file = int(too_fine[1]), too_fine[2]
+        return f"the mesh {file!r} is no binary STL of at most {most:,} triangles; simplify or convert it (MeshLab)"
+    undecoded = re.search(r"no decoder found for mesh file '([^']*)'", text)
+    if undecoded:
+        return f"MuJoCo does not read the mesh {undecoded[1]!r}; convert it to .obj or .stl and name that in the model"
     if "XML_ERROR" in text:
         line = re.search(r"Line number=(\d+)", text)
         return f"it is not XML{f', from line {line[1]} on' if line else ''}; give the model's MJCF or URDF file"
@@ -270,5 +283,10 @@ def _count_substeps(model: Any, control_hz: float, where: str) -> int:
         raise TaskError(
             f"{where}: control_hz = {control_hz:g} asks for more actions than the physics has steps"
             f" ({1.0 / model.opt.timestep:g} per second); lower it, or the model's timestep"
+        )
+    if exact > MAX_SUBSTEPS:
+        raise TaskError(
+            f"{where}: an action at control_hz = {control_hz:g} would take {exact:,.0f} steps of the physics, of"
+            f" {model.opt.timestep:g} s each; raise the model's timestep (0.002 is usual)"
         )
     return max(1, round(exact))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from rewardsmith.contract.signal_source import (
     list_field_references,
     parse,
 )
+from rewardsmith.contract.text import suggest_names
 from rewardsmith.worker.envs.base import SignalLayout
 from rewardsmith.worker.envs.mujoco_fields import COMPUTED, bind_body_velocity
 
@@ -101,9 +101,7 @@ def select_signals(catalogue: Iterable[Signal], names: Sequence[str]) -> SignalL
     known = {signal.name: signal for signal in catalogue}
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3)
-            hint = f"; near it: {', '.join(near)}" if near else f"; it has {', '.join(known) or 'no signals'}"
-            raise TaskError(f"the environment has no signal {name!r}{hint}")
+            raise TaskError(f"the environment has no signal {name!r}; {suggest_names(name, known)}")
     return SignalLayout(tuple(known[name] for name in dict.fromkeys(names)))
 
 

@@ -10,6 +10,7 @@ from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.observation import choose_observation
 from rewardsmith.contract.records import TrainSettings
 from rewardsmith.contract.reward_program import RewardProgram
+from rewardsmith.contract.trainers import find_trainer
 from rewardsmith.worker.mjlab.tasks import LabTask
 
 DEFAULTS = TrainSettings()
@@ -40,7 +41,7 @@ def apply_settings(task: LabTask, settings: TrainSettings, program: RewardProgra
     Raises:
         ConfigError: if a setting means nothing here.
     """
-    if settings.trainer not in ("fast", "sb3"):
+    if not find_trainer(settings.trainer).is_ppo:
         raise ConfigError(f"training.trainer = {settings.trainer!r}: tasks of mjlab are trained by rsl_rl's PPO alone")
     if choose_observation(program, settings):
         raise ConfigError("training.observation: in a task of mjlab a policy observes what the task gives it")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import warnings
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import torch
 from rewardsmith.contract import env_families
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import EnvSpec
+from rewardsmith.contract.text import suggest_names
 from rewardsmith.worker.envs.base import ActionSpec
 from rewardsmith.worker.envs.open_env import import_registering
 
@@ -79,9 +79,7 @@ def load_lab_task(spec: EnvSpec) -> LabTask:
     for module in spec.imports:
         import_registering(spec.env_id, module)
     if name not in registry.list_tasks():
-        names = registry.list_tasks()
-        near = difflib.get_close_matches(name, names, n=3) or names
-        raise TaskError(f"mjlab has no task {name!r}; it has {', '.join(near)}")
+        raise TaskError(f"mjlab has no task {name!r}; {suggest_names(name, registry.list_tasks())}")
     task = LabTask(spec, registry.load_env_cfg(name), registry.load_rl_cfg(name), device, remarks)
     _adjust_configuration(task)
     return task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cloudpickle
 import numpy as np
@@ -13,6 +13,7 @@ from gymnasium import spaces
 
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import EnvSpec, OffPolicySettings, TrainSettings
+from rewardsmith.contract.trainers import find_sb3_trainer
 from rewardsmith.worker.envs.base import ActionSpec
 from rewardsmith.worker.envs.open_env import open_env, read_image
 from rewardsmith.worker.policy_export import sb3_policy
@@ -66,9 +67,8 @@ def build_sb3_model(policy: Policy) -> Any:
     n = None if spec.action == "box" else int(policy.tensors[f"actor.{len(spec.net_arch)}.bias"].shape[0])
     actions = ActionSpec(spec.action_low, spec.action_high, n)
     if spec.squash:
-        is_sac = "actor_log_std.weight" in policy.tensors
         off = OffPolicySettings(net_arch=spec.net_arch, buffer_size=SMALL_BUFFER)
-        settings = TrainSettings(trainer="sac" if is_sac else "td3", off_policy=off)
+        settings = TrainSettings(trainer=find_sb3_trainer(policy.algorithm).name, off_policy=off)
         model: Any = off_policy.build_model(settings, policy.obs_dim, actions, 0)
         named = off_policy.name_parameters(model)
     else:
@@ -105,8 +105,8 @@ def _read_observation_space(env: EnvSpec) -> Any:
 def _build_ppo(policy: Policy, actions: ActionSpec) -> Any:
     """Return PPO's model, whose policy normalises observations if the exported one does."""
     spec = policy.spec
-    activation: Any = spec.activation
-    settings = TrainSettings(trainer="sb3", net_arch=spec.net_arch, activation=activation)
+    trainer, activation = find_sb3_trainer(policy.algorithm), cast("Any", spec.activation)
+    settings = TrainSettings(trainer=trainer.name, net_arch=spec.net_arch, activation=activation)
     model = ppo.build_model(settings, policy.obs_dim, actions, 0, spec.image)
     if spec.normalize_obs:
         model.policy_class = sb3_policy.NormalizingPolicy

@@ -40,7 +40,7 @@ def load_fitting_policy(initial: InitialPolicy, own: Policy) -> tuple[Policy | N
 def find_difference(inherited: Policy, own: Policy) -> str | None:
     """Return why a training cannot continue a policy, as the end of a sentence about it; None where it can."""
     theirs, ours = inherited.spec, own.spec
-    algorithms = _name_algorithm(inherited), _name_algorithm(own)
+    algorithms = inherited.algorithm, own.algorithm
     if algorithms[0] != algorithms[1]:
         return f"is of another algorithm, {algorithms[0]}; this training is with {algorithms[1]}"
     if inherited.obs_dim != own.obs_dim or (theirs.image, theirs.image_parts) != (ours.image, ours.image_parts):
@@ -84,12 +84,6 @@ def inherit_normalisation(scaling: ObsScaling | ImageScaling, inherited: Policy)
         count = inherited.tensors.get("obs_count")
         observations = COUNT_WITHOUT_RECORD if count is None else int(count[0])
         scaling.restore(inherited.tensors["obs_mean"], inherited.tensors["obs_var"], observations)
-
-
-def _name_algorithm(policy: Policy) -> str:
-    if not policy.spec.squash:
-        return "PPO"
-    return "SAC" if "actor_log_std.weight" in policy.tensors else "TD3"
 
 
 def _has_other_shape(name: str, inherited: Policy, own: Policy) -> bool:

@@ -17,6 +17,7 @@ from stable_baselines3.common.logger import Logger
 
 from rewardsmith.contract.errors import TaskError
 from rewardsmith.contract.records import TrainJob, TrainSettings
+from rewardsmith.contract.trainers import TrainerName
 from rewardsmith.worker.envs.base import ActionSpec
 from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.policy import Policy, PolicySpec
@@ -26,6 +27,9 @@ from rewardsmith.worker.training.running_stats import ObsScaling
 from rewardsmith.worker.training.training_loop import TrainingCallback
 
 Floats = NDArray[np.float32]
+
+MODELS: dict[TrainerName, type[SAC | TD3]] = {"sac": SAC, "td3": TD3}
+"""Model of each trainer that learns from a replay buffer."""
 
 
 class OffPolicyLearner(Learner):
@@ -160,11 +164,10 @@ def build_model(settings: TrainSettings, obs_dim: int, actions: ActionSpec, seed
         "device": "cpu",
         "_init_setup_model": False,
     }
-    model: SAC | TD3
-    if settings.trainer == "sac":
-        model = SAC("MlpPolicy", None, target_entropy=-float(actions.width), **common)  # type: ignore[arg-type]
-    else:
-        model = TD3("MlpPolicy", None, **common)  # type: ignore[arg-type]
+    model_class = MODELS[settings.trainer]
+    if model_class is SAC:
+        common["target_entropy"] = -float(actions.width)
+    model = model_class("MlpPolicy", None, **common)  # type: ignore[arg-type]
     model.n_envs = settings.n_envs
     model.observation_space = spaces.Box(-np.inf, np.inf, (obs_dim,), np.float32)
     model.action_space = spaces.Box(np.array(actions.low, np.float32), np.array(actions.high, np.float32))

@@ -18,7 +18,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.numpy import save as format_tensors
 
 from rewardsmith.contract.errors import WorkerFailed
 from rewardsmith.contract.records import Signal, write_text
@@ -106,6 +107,13 @@ class Policy:
         return np.asarray(np.clip(out.astype(np.float64), self.spec.action_low, self.spec.action_high))
 
     @property
+    def algorithm(self) -> str:
+        """Class of stable-baselines3 whose model it comes from; a task of mjlab's comes from rsl_rl's PPO."""
+        if not self.spec.squash:
+            return "PPO"
+        return "SAC" if "actor_log_std.weight" in self.tensors else "TD3"
+
+    @property
     def observed_names(self) -> tuple[str, ...]:
         """Names of the signals that it observes; none where it observes the environment's own vector."""
         return tuple(signal.name for signal in self.spec.observation)
@@ -148,7 +156,8 @@ def save(policy: Policy, folder: Path) -> None:
     """Write a policy's two files into a folder; each is complete or absent."""
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / ".policy.safetensors.part"
-    save_file({name: np.ascontiguousarray(array) for name, array in policy.tensors.items()}, part)
+    # Written here and not by safetensors, whose own error of a full disk is no OSError.
+    part.write_bytes(format_tensors({name: np.ascontiguousarray(array) for name, array in policy.tensors.items()}))
     part.replace(folder / "policy.safetensors")
     write_text(folder / "policy.json", json.dumps(dump_record(policy.spec), indent=1) + "\n")
 

@@ -14,6 +14,7 @@ from stable_baselines3.common.logger import Logger
 from torch import nn
 
 from rewardsmith.contract.records import Signal, TrainSettings
+from rewardsmith.contract.trainers import TrainerName
 from rewardsmith.worker.envs.base import ActionSpec
 from rewardsmith.worker.training.fast_ppo import FastPPO
 from rewardsmith.worker.training.images import Image, ImagePart, ImageScaling, prefix_part
@@ -25,7 +26,8 @@ from rewardsmith.worker.training.running_stats import CLIP_OBS, ObsScaling
 Floats = NDArray[np.float32]
 Scaling = ObsScaling | ImageScaling
 
-MODELS: dict[str, type[PPO]] = {"sb3": PPO, "fast": FastPPO}
+MODELS: dict[TrainerName, type[PPO]] = {"fast": FastPPO, "sb3": PPO}
+"""Model of each trainer of PPO."""
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 

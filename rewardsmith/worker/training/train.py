@@ -7,14 +7,20 @@ from pathlib import Path
 
 from rewardsmith.contract.errors import RewardFailed
 from rewardsmith.contract.records import Status, Training, TrainJob
+from rewardsmith.contract.trainers import TrainerName, find_trainer
 from rewardsmith.worker.envs.env_faults import describe_faults
 from rewardsmith.worker.training import policy
 from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.off_policy import OffPolicyLearner
 from rewardsmith.worker.training.training_loop import NullTrainingCallback, TrainingCallback, TrainingLoop
 
-LEARNERS: dict[str, type[Learner]] = {"sac": OffPolicyLearner, "td3": OffPolicyLearner}
-"""Learner by the trainer's name; every other trainer has PPO's, `Learner`."""
+LEARNERS: dict[TrainerName, type[Learner]] = {
+    "fast": Learner,
+    "sb3": Learner,
+    "sac": OffPolicyLearner,
+    "td3": OffPolicyLearner,
+}
+"""Learner of each trainer."""
 
 
 def run(job: TrainJob, out: Path, callback: TrainingCallback | None = None) -> Training:
@@ -26,12 +32,12 @@ def run(job: TrainJob, out: Path, callback: TrainingCallback | None = None) -> T
         callback: receives the reports.
 
     Raises:
-        UserError: if the environment, a signal or the fitness expression does not exist.
+        UserError: if the environment, a signal, the trainer or the fitness expression does not exist.
         ProgramError: if the text is not a reward program.
         SandboxUnavailable: if programs cannot be sealed on this machine.
     """
     start_times = time.perf_counter(), time.process_time()
-    learner = LEARNERS.get(job.settings.trainer, Learner)(job, callback or NullTrainingCallback())
+    learner = LEARNERS[find_trainer(job.settings.trainer).name](job, callback or NullTrainingCallback())
     try:
         status, cause = learner.run(), None
     except RewardFailed as error:

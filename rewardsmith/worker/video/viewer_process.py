@@ -187,7 +187,7 @@ def _format_fitness(fitness: Fitness, rollout: Any) -> str:
     try:
         return format_number(fitness.evaluate(rollout))
     except FitnessError as error:
-        return f"has no value: {str(error).partition(chr(10))[0]}"
+        return f"has no value: {error.cause}"
 
 
 if __name__ == "__main__":

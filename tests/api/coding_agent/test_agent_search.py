@@ -112,6 +112,14 @@ def test_calls_out_of_order_are_one_line_each_and_lose_nothing(tmp_path, monkeyp
     assert max(worths) < 3.0, "the second answer to one prompt was dropped"
 
 
+def test_a_program_for_a_search_of_another_server_is_told_who_runs_it(tmp_path, monkeypatch):
+    run, first, second = create_agent_run(tmp_path / "run"), Session(monkeypatch), Session(monkeypatch)
+    prompt = read_field(first.ask(run.path), "prompt")
+    with pytest.raises(RunError, match=r"is being run by another process.*continue_search tries again"):
+        second.submit(run.path, prompt, PROGRAM.format(worth=1.0))
+    first.jobs.cancel_all()
+
+
 def test_an_agent_that_goes_away_loses_nothing(tmp_path, monkeypatch):
     run, first = create_agent_run(tmp_path / "run"), Session(monkeypatch)
     first.play(run.path, write_by_candidate, prompts=3)

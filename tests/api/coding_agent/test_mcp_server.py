@@ -184,6 +184,10 @@ def test_mistakes_are_one_line_for_the_agent(tmp_path):
             ("show_run", {"run": "runs/none"}, "is not a run directory"),
             ("cancel_job", {"job": "runs/none"}, "there is no job"),
             ("show_frames", {"run": "runs/none"}, "is not a run directory"),
+            ("show_frames", {"run": "runs/none", "frame": 3}, "no argument 'frame'; did you mean 'frames'?"),
+            ("show_frames", {"run": "runs/none", "frames": 1_000}, "show_frames: frames = 1000: must be at most 8"),
+            ("describe_task", {}, "describe_task: the argument 'env' is missing"),
+            ("start_search", {"text": "Hop", "env": ENV, "settings": [1]}, "settings.0 = 1: must be text in quotes"),
         ):
             text = await agent.call(tool, fails=tool != "check_program", **arguments)
             assert told in text

@@ -147,7 +147,7 @@ HOPPER = load_task(None, "hopper")
 
 def ids(monkeypatch: pytest.MonkeyPatch, task: Task) -> list[str]:
     """Return the ids of the cells of a task whose card is as given."""
-    monkeypatch.setattr("rewardsmith.api.searches.load_task", lambda *_: task)
+    monkeypatch.setattr("rewardsmith.api.planning.load_task", lambda *_: task)
     return [cell.id for cell in matrix(tasks=["hopper"], seeds=2).cells]
 
 

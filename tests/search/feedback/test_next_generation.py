@@ -69,7 +69,7 @@ def test_a_released_pin_binds_nobody(tmp_path):
 def test_the_symbolic_designer_carries_pins_and_drops_banned_terms(tmp_path):
     run = make_finished_run(tmp_path / "run")
     best = run.read_result().best
-    pinned, banned = list(feedback.list_term_weights(best))[:2]
+    pinned, banned = list(feedback.read_terms(best))[:2]
     feedback.pin_term(run, pinned, candidate=best.id)
     feedback.ban_term(run, banned, candidate=best.id)
     result = searches.run_next_generation(run, executor=PlayedExecutor())

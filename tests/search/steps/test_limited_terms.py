@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rewardsmith.api import searches
+from rewardsmith.api import planning, searches
 from rewardsmith.contract.errors import ConfigError
 from rewardsmith.contract.records import Candidate, CurvePoint, Proposal, Training
 from rewardsmith.search.steps.analyzer import write_reflection
@@ -52,7 +52,7 @@ def test_a_designer_without_words_is_refused_and_a_users_program_is_not(tmp_path
     from rewardsmith.contract.reward_program import parse_program
 
     sets = [f'training.constraints=["{LIMIT}"]', "search.designer=symbolic"]
-    plan = searches.plan_search("Swing up", "pendulum", sets=sets, environment={})
+    plan = planning.plan_search("Swing up", "pendulum", sets=sets, environment={})
     with pytest.raises(ConfigError, match="needs a designer that names its terms"):
         searches.create_run(plan, tmp_path / "design")
     searches.create_run(plan, tmp_path / "train", measured=parse_program(SOURCE))

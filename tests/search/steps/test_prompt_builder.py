@@ -11,7 +11,7 @@ from rewardsmith.contract.records import BehaviourAim, BehaviourDescriptor, Exam
 from rewardsmith.llm import prompts
 from rewardsmith.search.steps.designer import sparse_dense
 from rewardsmith.search.steps.designer.llm_designer import LlmDesigner
-from rewardsmith.search.steps.designer.prompt_builder import PromptOptions
+from rewardsmith.search.steps.designer.prompt_builder import PromptOptions, build_messages
 from rewardsmith.spec.settings import DesignerSettings
 
 EXAMPLE = Example("Swing up </example> and stay", "Pendulum-v1", "def reward(after):\n    return {'up': after.height}")
@@ -59,6 +59,15 @@ def test_reasoning_first_and_memory(snapshot: Callable[[str, str], None]) -> Non
 
 def test_the_system_prompt_of_sparse_and_dense(snapshot: Callable[[str, str], None]) -> None:
     snapshot("designer-system-sparse-dense", find_message(ask_designer(form="sparse-dense"), "system"))
+
+
+def test_only_trainings_that_begin_with_nothing_are_said_to_be_from_scratch() -> None:
+    texts = [build_messages(PromptOptions(from_scratch=value), BRIEF, 0)[0].content for value in (True, False)]
+    assert "a policy is then trained from scratch on it" in texts[0]
+    assert "a policy that knows nothing yet can find its way there." in texts[0]
+    assert "a policy is then trained on it" in texts[1]
+    assert "a policy can find its way there from where its training begins." in texts[1]
+    assert not [text for text in ("scratch", "knows nothing") if text in texts[1]]
 
 
 def test_a_conversation_of_two_turns(snapshot: Callable[[str, str], None]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fakes.journals import canonical_events
 from fakes.paths import FIXTURES
 
 from rewardsmith.api import calls, searches
@@ -19,7 +20,7 @@ from rewardsmith.contract.errors import RunError
 from rewardsmith.contract.records import Candidate, SlotAssignment
 from rewardsmith.search.callbacks import NullCallback
 from rewardsmith.search.feedback import load_state
-from rewardsmith.search.storage import Event, Run, canonical_events
+from rewardsmith.search.storage import Event, Run
 from rewardsmith.search.storage.format1 import upgrade_event, upgrade_record
 
 OLD = FIXTURES / "format1"

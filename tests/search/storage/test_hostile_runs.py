@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from rewardsmith.api import calls, searches
+from rewardsmith.api import calls, planning, searches
 from rewardsmith.cli.main import app
 from rewardsmith.contract import import_path, records
 from rewardsmith.contract.errors import ConfigError, RewardsmithError, RunError, TaskError
@@ -359,7 +359,7 @@ def test_a_run_that_was_started_here_goes_on_and_finds_its_module_where_it_was_s
     monkeypatch.chdir(tmp_path / "project")
     task = replace(played_runs.TASK, env=EnvSpec("my_envs:Mine-v0"))
     config = resolve_config({"search": {"designer": "symbolic"}})
-    run = searches.create_run(searches.SearchPlan(task, config, 1, 1, 0), tmp_path / "project" / "runs" / "a")
+    run = searches.create_run(planning.SearchPlan(task, config, 1, 1, 0), tmp_path / "project" / "runs" / "a")
     monkeypatch.chdir("/")
     assert trusted_runs.list_unconfirmed(Run.open(run.path)) == ()
     assert trusted_runs.find_module_folder(Run.open(run.path)) == tmp_path / "project"

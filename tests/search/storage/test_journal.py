@@ -1,13 +1,16 @@
+import errno
 import json
 import os
 import resource
 import signal
 
 import pytest
+from fakes.journals import canonical_events
 
-from rewardsmith.contract.errors import RunError
+from rewardsmith.contract import bounded_files
+from rewardsmith.contract.errors import RunError, UnwritableRun
 from rewardsmith.contract.records import Episode, Evaluation, Reflection
-from rewardsmith.search.storage.journal import Journal, canonical_events, read_journal
+from rewardsmith.search.storage.journal import Journal, read_journal
 
 
 @pytest.fixture
@@ -103,6 +106,17 @@ def test_a_full_disk_is_said_and_leaves_no_half_line(path):
     assert path.read_bytes() == before
     assert "g0c01/analyzer" not in journal
     journal.close()
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EDQUOT])
+def test_a_journal_that_cannot_be_written_is_not_told_as_damaged(path, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(bounded_files, "open_regular", refuse)
+    with pytest.raises(UnwritableRun, match=r"cannot write .*journal\.jsonl: .*then `rewardsmith resume") as caught:
+        Journal(path)
+    assert "damaged" not in str(caught.value)
 
 
 def test_equal_runs_have_equal_canonical_journals(tmp_path):

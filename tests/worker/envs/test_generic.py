@@ -93,5 +93,5 @@ def test_signals_that_cannot_be_read_say_why(signal, says):
 
 
 def test_unknown_signal_names_the_nearest():
-    with pytest.raises(TaskError, match="'cart_postion'; near it: cart_position"):
+    with pytest.raises(TaskError, match="'cart_postion'; did you mean 'cart_position'"):
         make_envs(EnvSpec("CartPole-v1"), 1, ("cart_postion",))

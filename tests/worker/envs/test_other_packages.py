@@ -226,7 +226,7 @@ def test_an_import_registers_the_id_by_the_function_that_it_names():
             {"imports": ("no_such_module",)},
             "imports names .no_such_module., and No module named .*; install",
         ),
-        ({"imports": (f"{FAKES}:registre",)}, "has no 'registre'; near it: register"),
+        ({"imports": (f"{FAKES}:registre",)}, "has no 'registre'; did you mean 'register"),
         ({"wrappers": (EnvWrapper(f"{FAKES}:make_number"),)}, "make_number returns int, not a Gymnasium environment"),
         ({"wrappers": (EnvWrapper(f"{FAKES}:fail_to_wrap"),)}, "cannot be wrapped in .*: ValueError: no such layout"),
         ({"wrappers": (EnvWrapper(f"{FAKES}:Scaled", {"size": 1}),)}, "unexpected keyword argument 'size'"),

@@ -365,6 +365,7 @@ SERVOS_IN_DEGREES = (
             {},
             "the body 'x' moves and has no mass",
         ),
+        ({"more": '<option timestep="1e-6"/>'}, {}, "would take 20,000 steps of the physics, of 1e-06 s each; raise"),
         ({"more": '<option timestep="0"/>'}, {}, "timestep = 0; a step of the physics takes more than 0 s"),
         (
             {"more": "", "free": "", "joint": 'range="-1 1" stiffness="1e12" springref="1"'},
@@ -384,6 +385,21 @@ def test_what_is_wrong_with_a_model_is_one_line_with_the_cure(tmp_path, parts, o
         open_env(puppy_env(tmp_path, options, **parts))
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("puppy.xml")
+
+
+@pytest.mark.parametrize(
+    ("mesh", "said"),
+    [
+        ("a.stl", r"the mesh 'a.stl' is no binary STL of at most 200,000 triangles; simplify or convert it"),
+        ("a.dae", r"MuJoCo does not read the mesh 'a.dae'; convert it to .obj or .stl"),
+    ],
+)
+def test_a_mesh_that_mujoco_does_not_read_is_one_line_with_the_cure(tmp_path, mesh, said):
+    (tmp_path / mesh).write_bytes(bytes(80) + (300_000).to_bytes(4, "little") + bytes(100))
+    world = f'<body name="x"><geom type="mesh" mesh="a"/></body><!-- {mesh} -->'
+    more = f'<asset><mesh name="a" file="{mesh}"/></asset>'
+    with pytest.raises(TaskError, match=said):
+        open_env(puppy_env(tmp_path, {}, world=world, more=more))
 
 
 def test_nothing_that_moves_is_one_line(tmp_path):

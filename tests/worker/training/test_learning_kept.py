@@ -36,7 +36,7 @@ def make_job(settings: TrainSettings, env_steps: int = 3_200, program: str = UP,
 
 
 def make_learner(job: TrainJob) -> Learner:
-    learner = train.LEARNERS.get(job.settings.trainer, Learner)
+    learner = train.LEARNERS[job.settings.trainer]
     return learner(job, NullTrainingCallback())
 
 

@@ -12,11 +12,12 @@ import pytest
 import torch
 from fakes.training_case import FALLEN, PENDULUM, SMALL, UPRIGHT, faulty, job
 
-from rewardsmith.contract.errors import FitnessError, ProgramError, TaskError
+from rewardsmith.contract.errors import ConfigError, FitnessError, ProgramError, TaskError
 from rewardsmith.contract.records import CurvePoint, EnvSpec, Rung, Training, TrainSettings
-from rewardsmith.worker.training import policy
+from rewardsmith.contract.trainers import TRAINERS
+from rewardsmith.worker.training import off_policy, policy, ppo
 from rewardsmith.worker.training.learner import Learner
-from rewardsmith.worker.training.train import run
+from rewardsmith.worker.training.train import LEARNERS, run
 from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 
@@ -38,6 +39,20 @@ class Watching(NullTrainingCallback):
 
 def bits(folder: Path) -> bytes:
     return (folder / "policy.safetensors").read_bytes()
+
+
+def test_every_trainer_has_a_learner_and_a_model_of_its_algorithm() -> None:
+    assert list(LEARNERS) == [trainer.name for trainer in TRAINERS]
+    for trainer in TRAINERS:
+        models = ppo.MODELS if trainer.is_on_policy else off_policy.MODELS
+        bases = [base for base in models[trainer.name].__mro__ if base.__module__.startswith("stable_baselines3.")]
+        assert bases[0].__name__ == trainer.algorithm
+
+
+def test_an_unknown_trainer_trains_nothing(tmp_path: Path) -> None:
+    settings = replace(SMALL, trainer="ppo")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="no such trainer; allowed are 'fast', 'sb3', 'sac', 'td3'"):
+        run(job(UPRIGHT, settings=settings, env_steps=500), tmp_path)
 
 
 @pytest.mark.parametrize("trainer", ["fast", "sb3"])

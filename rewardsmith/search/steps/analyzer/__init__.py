@@ -152,13 +152,8 @@ def write_reflection(
 
 def _list_metrics(candidate: Candidate, metrics: Sequence[Metric]) -> list[tuple[str, str, float]]:
     """Return the name, the meaning and the mean of each metric that prompts may name."""
-    listed = []
-    for metric in metrics:
-        values = [evaluation.metrics.get(metric.name) for evaluation in candidate.evaluations]
-        known = [value for value in values if value is not None]
-        if known:
-            listed.append((metric.name, prompts.to_one_line(metric.meaning), sum(known) / len(known)))
-    return listed
+    means = ((metric, candidate.average_metric(metric.name)) for metric in metrics)
+    return [(metric.name, prompts.to_one_line(metric.meaning), mean) for metric, mean in means if mean is not None]
 
 
 def _term_weights(candidate: Candidate, curves: TrainingCurves) -> dict[str, float]:

@@ -86,14 +86,14 @@ def summarise_episodes(candidate: Candidate, folders: Sequence[Path], card_signa
     """
     episodes = [episode for evaluation in candidate.evaluations for episode in evaluation.episodes]
     lengths = [episode.length for episode in episodes]
-    values = [evaluation.fitness for evaluation in candidate.evaluations if evaluation.fitness is not None]
+    values = candidate.seed_fitness
     return EpisodeSummary(
         count=len(episodes),
         terminated=sum(episode.terminated for episode in episodes),
         length=sum(lengths) / len(lengths) if lengths else None,
         shortest=min(lengths, default=None),
         longest=max(lengths, default=None),
-        policies=tuple(values) if len(values) > 1 else (),
+        policies=values if len(values) > 1 else (),
         ends=_average_ends(candidate.evaluations, folders, card_signals),
         two_kinds=find_two_kinds(episodes),
     )

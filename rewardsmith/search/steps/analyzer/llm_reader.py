@@ -18,7 +18,7 @@ from rewardsmith.contract.errors import BudgetExhausted, ModelRefused
 from rewardsmith.contract.records import Candidate, EpisodeReading, Probe
 from rewardsmith.executors.episode_steps import spread_steps
 from rewardsmith.executors.frames import FrameRenderer
-from rewardsmith.llm import LanguageModel, Message, Picture, prompts
+from rewardsmith.llm import LanguageModel, Picture, prompts
 from rewardsmith.llm.structured_output import AnswerForm, request_form
 from rewardsmith.search.steps.analyzer.claim_checks import Claim, refute_claim
 from rewardsmith.search.steps.analyzer.episode_selection import (
@@ -88,13 +88,12 @@ class EpisodeReader:
         named = {f"E{number}": episode for number, episode in enumerate(by_reason.values(), 1)}
 
         # The question, and what the recording bears out of the answer.
+        system, frames = prompts.render_prompt("analyzer/system"), self._render_frames(named)
         question = self._build_prompt(candidate, scored, named, list(by_reason))
-        messages = [
-            Message("system", prompts.render_prompt("analyzer/system")),
-            Message("user", question, self._render_frames(named)),
-        ]
         try:
-            answer = request_form(self._model, messages, ReaderAnswer, role=ROLE, sample=candidate.slot)
+            answer = request_form(
+                self._model, system, question, ReaderAnswer, role=ROLE, sample=candidate.slot, pictures=frames
+            )
         except (ModelRefused, BudgetExhausted) as error:
             return EpisodeReading(problem=str(error))
         return keep_supported_causes(answer, named)

@@ -1,7 +1,8 @@
 """The critic: judges a reward program by its text and by what it pays on recorded transitions.
 
 review              the checks that every program passes first
-  static_checks       errors that its text shows
+  static_checks       errors that its text shows: the contract's names
+    language_checks     what it uses of Python and NumPy
   trial_scoring       errors that show when it scores transitions recorded under random actions
     repeat_checks       the same transitions scored again: other calls must not change a transition's score
   source_lines        the line of the program that a failure is about
@@ -14,6 +15,6 @@ the diversity of parents use it.
 """
 
 from rewardsmith.search.steps.critic.critic import Critic, find_trainable
-from rewardsmith.search.steps.critic.review import check_program
+from rewardsmith.search.steps.critic.review import check_program, check_program_of_run
 
-__all__ = ["Critic", "check_program", "find_trainable"]
+__all__ = ["Critic", "check_program", "check_program_of_run", "find_trainable"]

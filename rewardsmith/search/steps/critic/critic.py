@@ -9,7 +9,7 @@ from rewardsmith.contract.records import Brief, Candidate, Finding, Probe, Propo
 from rewardsmith.llm import ModelPool
 from rewardsmith.search.steps.critic import term_constraints
 from rewardsmith.search.steps.critic.llm_reviewer import LlmReviewer
-from rewardsmith.search.steps.critic.review import check_program
+from rewardsmith.search.steps.critic.review import check_program_of_run
 from rewardsmith.search.storage import Run
 
 
@@ -52,9 +52,7 @@ class Critic:
         if any(is_trainable(earlier) for earlier in unchanged):
             return _accept_unchanged(unchanged)
 
-        config = self._config
-        constraints = config.training.constraints
-        verdict = check_program(proposal.source, self._probe, self._run.transitions, config.sandbox, constraints)
+        verdict = check_program_of_run(self._run, self._probe, proposal.source)
         if self._config.designer.form == "sparse-dense":
             verdict = _drop_balance_findings(verdict)
         if brief.user_program:

@@ -18,7 +18,7 @@ from pydantic import Field
 from rewardsmith.contract.errors import BudgetExhausted, ModelRefused
 from rewardsmith.contract.records import Brief, Finding, Proposal, TrialScoring, Verdict
 from rewardsmith.contract.reward_program import RewardProgram
-from rewardsmith.llm import LanguageModel, Message, prompts
+from rewardsmith.llm import LanguageModel, prompts
 from rewardsmith.llm.structured_output import AnswerForm, request_form
 
 ROLE = "critic"
@@ -84,13 +84,11 @@ class LlmReviewer:
 
         # Ask; a program that cannot be reviewed is trained as it is.
         previous = [finding for findings in objections for finding in findings]
-        messages = [
-            Message("system", prompts.render_prompt("critic/system", most=MAX_FINDINGS)),
-            Message("user", self._render_request(brief, proposal, verdict, previous)),
-        ]
+        system = prompts.render_prompt("critic/system", most=MAX_FINDINGS)
+        request = self._render_request(brief, proposal, verdict, previous)
         check = partial(_find_contradiction, proposal.source, verdict.trial_scoring)
         try:
-            review = request_form(self._model, messages, ReviewAnswer, role=ROLE, sample=slot, check=check)
+            review = request_form(self._model, system, request, ReviewAnswer, role=ROLE, sample=slot, check=check)
         except (ModelRefused, BudgetExhausted) as error:
             return _add_note(verdict, f"it was not reviewed: {error}")
 

@@ -10,6 +10,19 @@ from rewardsmith.search.steps.critic.observed_terms import find_unobserved_terms
 from rewardsmith.search.steps.critic.static_checks import check_source
 from rewardsmith.search.steps.critic.term_constraints import find_missing_limited_terms
 from rewardsmith.search.steps.critic.trial_scoring import score_trial
+from rewardsmith.search.storage import Run
+
+
+def check_program_of_run(run: Run, probe: Probe, source: str) -> Verdict:
+    """Check a program for a run, on its transitions and with its limits; see `check_program` for what it raises.
+
+    Args:
+        run: that has probed its environment.
+        probe: of the run.
+        source: the program's text.
+    """
+    config = run.config
+    return check_program(source, probe, run.transitions, config.sandbox, config.training.constraints)
 
 
 def check_program(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from rewardsmith.contract import python_ast
 from rewardsmith.contract.records import Brief, Finding, Proposal, Verdict
 from rewardsmith.contract.term_limits import parse_limits
-from rewardsmith.search.steps.critic.static_checks import suggest_names
+from rewardsmith.contract.text import suggest_names
 
 
 def check_pins_and_bans(brief: Brief, proposal: Proposal, verdict: Verdict) -> Verdict:
@@ -91,14 +91,8 @@ def _find_returned_terms(source: str) -> dict[str, ast.expr]:
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             assignments.setdefault(node.targets[0].id, []).append(node.value)
 
-    terms: dict[str, ast.expr] = {}
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Return) or not isinstance(node.value, ast.Dict):
-            continue
-        for key, value in zip(node.value.keys, node.value.values, strict=True):
-            if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                terms[key.value] = _resolve_variable(value, assignments)
-    return terms
+    returned = python_ast.iter_returned_terms(tree)
+    return {name: _resolve_variable(value, assignments) for name, value in returned}
 
 
 def _resolve_variable(node: ast.expr, assignments: dict[str, list[ast.expr]]) -> ast.expr:

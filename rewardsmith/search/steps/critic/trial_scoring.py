@@ -17,13 +17,13 @@ from rewardsmith.contract.errors import RewardFailed
 from rewardsmith.contract.findings import MAX_PER_CODE, count_others, limit_findings
 from rewardsmith.contract.records import Finding, Limits, Probe, TermStats, TrialScoring
 from rewardsmith.contract.reward_program import RewardProgram
+from rewardsmith.contract.text import suggest_names
 from rewardsmith.sandbox import RewardProcess, open_process
 from rewardsmith.sandbox.recorded import TransitionFile
 from rewardsmith.sandbox.recorded_scores import RecordedScores, RecordedTransitions, build_layout, score_recording
 from rewardsmith.sandbox.reference_scores import choose_sample
 from rewardsmith.search.steps.critic.repeat_checks import build_absence_finding, find_other_scores
 from rewardsmith.search.steps.critic.source_lines import find_failure_line
-from rewardsmith.search.steps.critic.static_checks import suggest_names
 
 TIMED_CALLS = 3
 DROWNING_SHARE = 0.95

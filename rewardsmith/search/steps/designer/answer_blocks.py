@@ -190,10 +190,7 @@ def _parse_or_none(code: str) -> ast.Module | None:
     """Parse code; None where it is no Python, too long for a program, or holds nothing to define."""
     if len(code) > MAX_SOURCE_CHARS or not _WORTH_PARSING.search(code):
         return None
-    try:
-        return python_ast.parse_module(code + "\n")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+    return python_ast.parse_or_none(code + "\n")
 
 
 def _list_definitions(tree: ast.Module) -> dict[str, list[ast.stmt]]:

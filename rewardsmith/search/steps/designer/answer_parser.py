@@ -170,11 +170,8 @@ def _uses_entity(tree: ast.Module) -> bool:
 
 def _drop_main_part(source: str) -> str:
     """Return the program without what it does only as a script of its own, which never runs here."""
-    if "__main__" not in source:
-        return source
-    try:
-        tree = python_ast.parse_module(source + "\n")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = python_ast.parse_or_none(source + "\n") if "__main__" in source else None
+    if tree is None:
         return source
     lines = source.split("\n")
     for statement in reversed(tree.body):

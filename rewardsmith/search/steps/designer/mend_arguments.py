@@ -20,11 +20,10 @@ def add_missing_arguments(source: str, functions: tuple[str, ...] = ("reward",))
         source: a program's text; one that is no Python, or has an unusual signature, is returned as it is.
         functions: names of the functions that take the contract's arguments.
     """
-    try:
-        tree = python_ast.parse_module(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = python_ast.parse_or_none(source)
+    if tree is None:
         return source
-    module_names = {name for node in tree.body for name in _list_bound_names(node)}
+    module_names = {name for node in tree.body for name in python_ast.list_stored_names(node)}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name in functions:
             missing = _list_missing(node, module_names)
@@ -45,13 +44,6 @@ def _list_missing(function: ast.FunctionDef, module_names: set[str]) -> list[str
         if isinstance(node, ast.Name):
             (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
     return [name for name in ARGUMENTS if name in used and name not in bound]
-
-
-def _list_bound_names(statement: ast.stmt) -> list[str]:
-    """Return the names that a statement of the top level gives a meaning."""
-    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-        return [statement.name]
-    return [node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
 
 
 def _extend_signature(source: str, function: ast.FunctionDef, missing: list[str]) -> str:

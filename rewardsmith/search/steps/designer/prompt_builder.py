@@ -37,6 +37,8 @@ class PromptOptions:
     catalogue_tokens: int = CATALOGUE_TOKENS
     """Approximate length of the list of signals, in tokens."""
     examples: tuple[Example, ...] = ()
+    from_scratch: bool = True
+    """Whether every training begins with a random policy."""
 
     @property
     def required_functions(self) -> tuple[str, ...]:
@@ -52,7 +54,7 @@ class PromptOptions:
         """Return a proposal with the text that its author wrote, without what the form put around it."""
         if self.settings.form == "terms":
             return proposal
-        return replace(proposal, source=sparse_dense.strip_harness(proposal.source))
+        return replace(proposal, source=sparse_dense.strip_shared_part(proposal.source))
 
     def restore_candidate(self, candidate: Candidate) -> Candidate:
         """Return a candidate with the text that its author wrote; see `restore_proposal`."""
@@ -76,6 +78,7 @@ def build_messages(options: PromptOptions, brief: Brief, slot: int) -> list[Mess
         max_terms=options.max_terms,
         settings=options.settings,
         weights=options.fixed_weights,
+        from_scratch=options.from_scratch,
     )
     parent = choose_parent(brief, slot)
     if not options.settings.conversation or parent is None or brief.mode == "cross":
@@ -133,9 +136,9 @@ def _render_single_prompt(options: PromptOptions, brief: Brief, slot: int) -> st
         parent=parent,
         # The tips are the same for every slot, so they stand before what differs.
         tips=options.settings.tips and any(one.status == "ok" and one.reflection for one in parents),
-        feedback=_render_feedback(parent, tips=False) if parent else None,
+        feedback=_render_reflection(parent, tips=False) if parent else None,
         mate_id=parents[1].id if len(parents) > 1 else None,
-        mate=_render_feedback(parents[1], tips=False) if brief.mode == "cross" and len(parents) > 1 else None,
+        mate=_render_reflection(parents[1], tips=False) if brief.mode == "cross" and len(parents) > 1 else None,
         best=brief.incumbent or (parents[0].id if parents else None),
     )
 
@@ -189,7 +192,7 @@ def _build_conversation(options: PromptOptions, brief: Brief, parent: Candidate)
         reply = prompts.render_prompt(
             "designer/reflection",
             candidate=candidate,
-            feedback=_render_feedback(candidate, tips=options.settings.tips),
+            feedback=_render_reflection(candidate, tips=options.settings.tips),
             notes=_format_notes(brief) if candidate is parent else (),
             settings=options.settings,
             brief=brief if candidate is parent else None,
@@ -219,7 +222,7 @@ def _render_answer(proposal: Proposal) -> str:
 # ---------------------------------------------------------------- what earlier programs came to
 
 
-def _render_feedback(candidate: Candidate, *, tips: bool) -> str | None:
+def _render_reflection(candidate: Candidate, *, tips: bool) -> str | None:
     """Render the analyzer's reflection on a candidate; None without one.
 
     Args:

@@ -12,7 +12,7 @@ marked, and the card's signals have figures.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rewardsmith.contract.records import Signal, SignalFacts
@@ -93,13 +93,12 @@ def render_signal_table(
         facts: signal name to what the recording shows of it; where it is given, families are always told once.
         unobserved: signal name to the components that the policy does not see; None where that is not known.
     """
+    # The signals that are told, each with notes on its components.
     facts, unobserved = facts or {}, unobserved or {}
-    card_signals = list(signals[:card_signal_count])
-    derived = _select_useful(signals[card_signal_count:], facts, has_card=bool(facts and card_signals))
-    if facts and card_signals:
-        # The card names the parts of the observation that matter.
-        derived = [signal for signal in derived if signal.name != WHOLE_OBSERVATION]
-    signals = [_mark_components(signal, facts, unobserved) for signal in (*card_signals, *derived)]
+    told = [*signals[:card_signal_count]]
+    told += _select_useful(signals[card_signal_count:], facts, has_card=bool(facts and told))
+    told = [_mark_components(signal, facts, unobserved) for signal in told]
+    card_signals, derived = told[:card_signal_count], told[card_signal_count:]
 
     # With figures for the card's signals; of a task without a card for all.
     header = FIGURES_HEADER if facts else HEADER
@@ -108,19 +107,22 @@ def render_signal_table(
     def render_row(signal: Signal) -> str:
         return _render_signal(signal, _render_figures(with_figures.get(signal.name)) if facts else None)
 
-    whole = "\n".join([header, *map(render_row, signals)])
+    # In full, or with as much of the derived signals as fits after the card's.
+    lines = [header, *map(render_row, card_signals)]
+    whole = "\n".join([*lines, *map(render_row, derived)])
     if not facts and len(whole) <= budget_tokens * CHARS_PER_TOKEN:
         return whole
-
-    # The card's signals.
-    lines = [header, *map(render_row, signals[:card_signal_count])]
     free_chars = budget_tokens * CHARS_PER_TOKEN - CLOSING_CHARS - sum(len(line) + 1 for line in lines)
+    return "\n".join([*lines, *_render_families(derived, render_row, free_chars)])
 
-    # Derived signals that belong to no family, as many as fit.
-    single_signals, blocks = _group_signals(signals[card_signal_count:])
-    single_rows = _take_fitting(map(render_row, single_signals), free_chars)
-    free_chars -= sum(len(row) + 1 for row in single_rows)
-    lines += single_rows
+
+def _render_families(signals: Sequence[Signal], render_row: Callable[[Signal], str], free_chars: float) -> list[str]:
+    """Return the lines of derived signals that fit: single ones, then families, then how many are left out."""
+    # Signals that belong to no family, as many as fit.
+    single_signals, blocks = _group_signals(signals)
+    lines = _take_fitting(map(render_row, single_signals), free_chars)
+    free_chars -= sum(len(row) + 1 for row in lines)
+    left_out = len(single_signals) - len(lines)
 
     # Families, each with as many of its names as fit.
     shown_counts = _count_fitting_members(blocks, free_chars)
@@ -130,15 +132,12 @@ def render_signal_table(
         lines += [block.render(shown) for block, shown in listed]
 
     # The number of those that are left out.
-    left_out = len(single_signals) - len(single_rows)
     patterns: list[str] = []
     for block, shown in zip(blocks, shown_counts, strict=True):
         if shown < len(block.members):
             left_out += (len(block.members) - shown) * len(block.suffixes)
             patterns += [f"*_{suffix}" for suffix in block.suffixes]
-    if left_out:
-        lines.append(_render_closing(left_out, patterns))
-    return "\n".join(lines)
+    return [*lines, _render_closing(left_out, patterns)] if left_out else lines
 
 
 def _select_useful(derived: Sequence[Signal], facts: Mapping[str, SignalFacts], *, has_card: bool) -> list[Signal]:
@@ -148,6 +147,9 @@ def _select_useful(derived: Sequence[Signal], facts: Mapping[str, SignalFacts], 
     for signal in derived:
         fact = facts.get(signal.name)
         if fact is not None and (fact.repeats or len(fact.constant) == len(fact.low)):
+            continue
+        # The card names the parts of the observation that matter.
+        if has_card and signal.name == WHOLE_OBSERVATION:
             continue
         # A card's own signals say how a robot is turned; a plane leaves nothing else to say.
         if not ((is_planar or has_card) and "as a quaternion" in signal.meaning):

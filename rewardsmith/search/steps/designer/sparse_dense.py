@@ -33,7 +33,7 @@ def assemble_program(source: str, weights: Mapping[str, float]) -> str:
     Raises:
         FormError: if one of the functions is missing.
     """
-    tree = _parse_or_none(source)
+    tree = python_ast.parse_or_none(source)
     if tree is None:
         return source
     definitions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
@@ -48,26 +48,19 @@ def assemble_program(source: str, weights: Mapping[str, float]) -> str:
     weight_items = [f'"{name}": {float(weights[name])!r}' for name in FUNCTIONS]
 
     reward = f"def reward({', '.join(all_arguments)}):\n    return {{{', '.join(terms)}}}\n"
-    return f"{strip_harness(source)}\n\nWEIGHTS = {{{', '.join(weight_items)}}}\n\n\n{reward}"
+    return f"{strip_shared_part(source)}\n\nWEIGHTS = {{{', '.join(weight_items)}}}\n\n\n{reward}"
 
 
-def strip_harness(source: str) -> str:
+def strip_shared_part(source: str) -> str:
     """Return the text without the part that all programs share: `reward` and `WEIGHTS`."""
-    tree = _parse_or_none(source)
+    tree = python_ast.parse_or_none(source)
     if tree is None:
         return source
-    removals: list[program_edits.Edit] = [(node, "instead", "") for node in tree.body if _is_harness(node)]
+    removals: list[program_edits.Edit] = [(node, "instead", "") for node in tree.body if _is_shared_part(node)]
     return program_edits.apply_edits(source, removals).strip() + "\n"
 
 
-def _parse_or_none(source: str) -> ast.Module | None:
-    try:
-        return python_ast.parse_module(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def _is_harness(node: ast.stmt) -> bool:
+def _is_shared_part(node: ast.stmt) -> bool:
     """Return whether a statement belongs to the part that all programs share."""
     if isinstance(node, ast.FunctionDef):
         return node.name == "reward"

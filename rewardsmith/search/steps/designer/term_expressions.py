@@ -47,16 +47,18 @@ def normalize_expression(expression: str) -> str:
     return ast.unparse(python_ast.parse_expression(expression))
 
 
-def render_program(terms: Sequence[WeightedTerm]) -> str:
+def render_program(terms: Sequence[WeightedTerm], title: str | None = None) -> str:
     """Render a reward program of these terms.
 
     Args:
         terms: at least one, of different names.
+        title: first line of the program; None names the terms.
     """
+    title = title or f"The weighted sum of {_join_names([term.name for term in terms])}."
     used_names = {name for term in terms for name in _list_names(term.expression)}
     arguments = ", ".join(argument for argument in reward_program.ARGUMENTS if argument in used_names)
     lines = [
-        f'"""The weighted sum of {_join_names([term.name for term in terms])}."""',
+        f'"""{title}"""',
         "",
         "WEIGHTS = {",
         *(f'    "{term.name}": {float(term.weight)!r},' for term in terms),
@@ -99,14 +101,8 @@ def split_terms(source: str) -> tuple[WeightedTerm, ...] | None:
 
 def find_term_lines(source: str) -> dict[str, range]:
     """Return the lines of each term in the dict that a program returns; {} where it returns none literally."""
-    lines: dict[str, range] = {}
-    for node in ast.walk(python_ast.parse_module(source)):
-        if not isinstance(node, ast.Return) or not isinstance(node.value, ast.Dict):
-            continue
-        for key, value in zip(node.value.keys, node.value.values, strict=True):
-            if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                lines[key.value] = range(value.lineno, (value.end_lineno or value.lineno) + 1)
-    return lines
+    returned = python_ast.iter_returned_terms(python_ast.parse_module(source))
+    return {name: range(value.lineno, (value.end_lineno or value.lineno) + 1) for name, value in returned}
 
 
 def move_constant(expression: str, rng: np.random.Generator) -> str | None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rewardsmith.contract.records import BehaviourDescriptor, Candidate
+from rewardsmith.contract.text import pluralize
 
 Cell = tuple[int, ...]
 """Index of a cell: the part of each descriptor's range, from 0."""
@@ -64,6 +65,10 @@ class BehaviourArchive:
     def coverage(self) -> float:
         """Share of the cells that are filled, in [0, 1]."""
         return len(self.elites) / self.size
+
+    def describe_coverage(self) -> str:
+        """Return how much of it is filled, in words."""
+        return f"policies in {len(self.elites)} of {pluralize(self.size, 'cell')} ({self.coverage:.0%})"
 
     def compute_qd_score(self, floor: float) -> float:
         """Return the sum over the filled cells of the fitness above `floor`; a cell below it counts 0.

@@ -73,9 +73,8 @@ def choose_diverse(
 @lru_cache(maxsize=1024)
 def _count_parts(source: str) -> Counter[str]:
     """Return what a program is made of, with how often; nothing for a text that does not parse."""
-    try:
-        tree = python_ast.parse_module(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = python_ast.parse_or_none(source)
+    if tree is None:
         return Counter()
     return Counter(part for node in ast.walk(tree) if (part := _name_part(node)) is not None)
 

@@ -147,7 +147,7 @@ def _prefix_names(id: str, program: RewardProgram) -> str:
     read_names = {node.id for part in statements for node in ast.walk(part) if isinstance(node, ast.Name)}
     if "WEIGHTS" in read_names:
         raise ProgramError(f"{refusal}: its text reads WEIGHTS, which the joined text replaces")
-    top_level_names = {name for node in statements for name in _bound_names(node)}
+    top_level_names = {name for node in statements for name in python_ast.list_stored_names(node)}
     argument_names = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     ambiguous = top_level_names & (argument_names | set(reward_program.ARGUMENTS))
     if ambiguous:
@@ -179,13 +179,6 @@ class _NamePrefixer(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def _bound_names(node: ast.stmt) -> set[str]:
-    """Return the names that a top-level statement binds."""
-    if isinstance(node, ast.FunctionDef):
-        return {node.name}
-    return {name.id for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)}
-
-
 def _is_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
@@ -201,4 +194,5 @@ def _imports_provided_modules(node: ast.stmt) -> bool:
 
 def _is_declaration(node: ast.stmt) -> bool:
     """Return whether a statement only declares weights, memory or observation; the joined text has its own."""
-    return isinstance(node, ast.Assign | ast.AnnAssign) and _bound_names(node) <= {"WEIGHTS", "MEMORY", "OBSERVATION"}
+    names = python_ast.list_stored_names(node)
+    return isinstance(node, ast.Assign | ast.AnnAssign) and names <= set(reward_program.DECLARATIONS)

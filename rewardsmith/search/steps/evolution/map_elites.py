@@ -11,7 +11,6 @@ import random
 from collections.abc import Sequence
 
 from rewardsmith.contract.records import BehaviourAim, BehaviourDescriptor, Candidate, GenerationPlan, SlotAssignment
-from rewardsmith.contract.text import pluralize
 from rewardsmith.search.steps.evolution.archive import BehaviourArchive, Cell
 from rewardsmith.spec.config import Config
 
@@ -43,15 +42,7 @@ def plan_generation(
         reached = {one.name: value for one, value in zip(descriptors, elite.behaviour, strict=True)}
         aim = BehaviourAim(reached, archive.find_bounds(target) if target else {})
         slots.append(SlotAssignment("refine", (elite.candidate,), aim=aim))
-    return GenerationPlan(tuple(slots), (describe_archive(archive),))
-
-
-def describe_archive(archive: BehaviourArchive) -> str:
-    """Return in a line how much of an archive is filled."""
-    return (
-        f"the archive has policies in {len(archive.elites)} of {pluralize(archive.size, 'cell')}"
-        f" ({archive.coverage:.0%})"
-    )
+    return GenerationPlan(tuple(slots), (f"the archive has {archive.describe_coverage()}",))
 
 
 def _draw_cells(filled: Sequence[Cell], count: int, rng: random.Random) -> list[Cell]:

@@ -54,7 +54,10 @@ class TreeNode:
 def plan_generation(
     config: Config, history: Sequence[Candidate], plans: Sequence[GenerationPlan], _: Distance
 ) -> GenerationPlan:
-    """Plan which programs are refined next; see `evolution.plan`. What spreads the search is visits, not distance."""
+    """Plan which programs are refined next; see `evolution.plan_generation`.
+
+    What spreads the search is visits, not distance.
+    """
     root = build_tree(history, plans, config.evolution.caution)
     slots: list[SlotAssignment] = []
     while len(slots) < config.search.population:

@@ -25,7 +25,7 @@ def ranking_score(candidate: Candidate, caution: float = DEFAULTS.caution) -> fl
         return None
     if candidate.standing is not None:
         return candidate.standing
-    values = [evaluation.fitness for evaluation in candidate.evaluations if evaluation.fitness is not None]
+    values = candidate.seed_fitness
     n = len(values)
     if n < 2:
         return candidate.fitness
@@ -45,5 +45,5 @@ def rank_candidates(candidates: Sequence[Candidate], caution: float = DEFAULTS.c
 
 
 def find_incumbent(history: Sequence[Candidate], settings: EvolutionSettings = DEFAULTS) -> Candidate | None:
-    """Return the best candidate so far, as `ranked` has it; None while nothing has a score."""
+    """Return the best candidate so far, as `rank_candidates` has it; None while nothing has a score."""
     return next(iter(rank_candidates(history, settings.caution)), None)
