@@ -93,7 +93,7 @@ def test_without_a_gpu_the_cpu_computes_unless_a_gpu_is_asked_for(monkeypatch, t
     [
         (
             EnvSpec("mjlab:Mjlab-Cartpole-Balanc"),
-            "mjlab has no task 'Mjlab-Cartpole-Balanc'; it has Mjlab-Cartpole-Balance",
+            "mjlab has no task 'Mjlab-Cartpole-Balanc'; did you mean 'Mjlab-Cartpole-Balance'",
         ),
         (EnvSpec(BALANCE, {"n": 3}), "takes no keyword argument 'n'; there are device, motion_file, config"),
         (EnvSpec(BALANCE, {"config": {"sim.njmx": 3}}), "config names 'sim.njmx', and sim has nconmax, njmax"),
