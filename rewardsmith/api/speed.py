@@ -14,7 +14,7 @@ COUNTED_RUNS = 5
 
 def measure_training_speed(env_id: str) -> float | None:
     """Return the environment steps per second of one training, from the newest runs on an environment below `runs/`."""
-    from rewardsmith.api.searches import RUNS  # whose plans are made with this function
+    from rewardsmith.api.searches import RUNS  # planning a search imports this module
 
     env_steps, seconds, counted = 0, 0.0, 0
     configs = sorted(RUNS.glob("*/config.toml"), key=lambda path: path.stat().st_mtime, reverse=True)

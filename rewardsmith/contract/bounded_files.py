@@ -54,6 +54,20 @@ def is_disk_full(error: BaseException | None) -> bool:
     return False
 
 
+def explain_write_error(error: BaseException) -> str:
+    """Return why a file cannot be written and what to do about it, as the middle of a sentence.
+
+    >>> explain_write_error(OSError(errno.ENOSPC, "No space left on device"))
+    'the disk is full; make room'
+    >>> explain_write_error(OSError(errno.EACCES, "Permission denied"))
+    'Permission denied; mend that'
+    """
+    if is_disk_full(error):
+        return "the disk is full; make room"
+    reason = error.strerror if isinstance(error, OSError) else None
+    return f"{reason or error}; mend that"
+
+
 # ---------------------------------------------------------------- reading
 
 

@@ -103,5 +103,5 @@ def unwritable_job_error(out: Path, error: OSError) -> UnwritableRun:
         out: the job's folder.
         error: what writing raised.
     """
-    reason = "the disk is full" if bounded_files.is_disk_full(error) else error.strerror
-    return UnwritableRun(f"cannot write a job to {str(out)!r}: {reason}; mend that, then resume the run")
+    why = bounded_files.explain_write_error(error)
+    return UnwritableRun(f"cannot write a job to {str(out)!r}: {why}, then resume the run")

@@ -40,13 +40,16 @@ def join_events(body: str) -> object:
     message: dict[str, str] = {}
     for name in TEXT_FIELDS:
         pieces = [get_field(delta, name) for delta in deltas]
-        message[name] = "".join(piece for piece in pieces if isinstance(piece, str))
-    finish = _find_last([get_field(choice, "finish_reason") for choice in choices]) or (is_whole and "stop")
+        text = "".join(piece for piece in pieces if isinstance(piece, str))
+        if text:
+            message[name] = text
+    finish = _find_last([get_field(choice, "finish_reason") for choice in choices])
+    if finish is None and is_whole:
+        finish = "stop"
     error = _find_last([get_field(event, "error") for event in events])
-    if not finish and not error:
+    if finish is None and error is None:
         return None
-    said = {name: text for name, text in message.items() if text}
-    choice = {"message": said, "finish_reason": finish or None, "error": error}
+    choice = {"message": message, "finish_reason": finish, "error": error}
     return {"choices": [choice], "usage": _find_last([get_field(event, "usage") for event in events])}
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rewardsmith.contract import bounded_files, records
 from rewardsmith.contract.bounded_files import DamagedFile
-from rewardsmith.contract.errors import RunError
+from rewardsmith.contract.errors import RunError, UnwritableRun
 from rewardsmith.contract.records import ModelUsage
 from rewardsmith.llm.messages import ModelAnswer, Request, estimate_tokens
 
@@ -260,8 +260,8 @@ def _load_line(path: Path, number: int, line: bytes) -> LedgerEntry | FailedAtte
         ) from error
 
 
-def _unwritable_error(path: Path, error: OSError) -> RunError:
-    return RunError(
-        f"cannot write the ledger {str(path)!r}: {error.strerror}; fix that, then `rewardsmith resume RUN`; "
-        "all earlier answers are kept"
+def _unwritable_error(path: Path, error: OSError) -> UnwritableRun:
+    why = bounded_files.explain_write_error(error)
+    return UnwritableRun(
+        f"cannot write the ledger {str(path)!r}: {why}, then `rewardsmith resume RUN`; all earlier answers are kept"
     )

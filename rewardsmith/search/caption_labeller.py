@@ -19,8 +19,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from rewardsmith.contract import bounded_files
 from rewardsmith.contract.captions import CaptionLabel, CaptionPreference, Label, clean_caption, encode_label
-from rewardsmith.contract.errors import BudgetExhausted, ConfigError, ModelError, ModelRefused, RunError
+from rewardsmith.contract.errors import BudgetExhausted, ConfigError, ModelError, ModelRefused, RunError, UnwritableRun
 from rewardsmith.contract.learned_signals import LabelledOptions
 from rewardsmith.contract.text import pluralize
 from rewardsmith.executors.base import Executor
@@ -238,7 +239,8 @@ class CaptionLabeller:
             with self._table.open(mode) as file:
                 file.write(b"".join(map(encode_label, labels)))
         except OSError as error:
-            raise RunError(f"cannot write the labels {str(self._table)!r}: {error.strerror}") from error
+            why = bounded_files.explain_write_error(error)
+            raise UnwritableRun(f"cannot write the labels {str(self._table)!r}: {why}, then resume the run") from error
 
 
 # ---------------------------------------------------------------- labels

@@ -82,7 +82,7 @@ def main(folder: Path, line: socket.socket, cores: CoreShare) -> int:
             return 1 if isinstance(error, Upgraded) else REFUSED
         except Exception as error:  # noqa: BLE001 - the worker's main: whatever it is, the search goes on
             is_full = bounded_files.is_disk_full(error)
-            channel.send_message(_refuse_no_space(folder) if is_full else _describe_crash(error))
+            channel.send_message(_refuse_no_space(folder, error) if is_full else _describe_crash(error))
             with contextlib.suppress(OSError):  # the log lies on the same disk
                 traceback.print_exc()
             return 1
@@ -175,6 +175,8 @@ def _describe_crash(error: Exception) -> job_messages.JobCrashed:
     return job_messages.JobCrashed(f"{type(error).__name__}: {flatten_text(str(error))} ({where})")
 
 
-def _refuse_no_space(folder: Path) -> job_messages.JobRefused:
-    text = f"cannot write the job in {str(folder)!r}: the disk is full; make room, then resume the run"
-    return job_messages.JobRefused("UnwritableRun", text)
+def _refuse_no_space(folder: Path, error: Exception) -> job_messages.JobRefused:
+    why = bounded_files.explain_write_error(error)
+    return job_messages.JobRefused(
+        "UnwritableRun", f"cannot write the job in {str(folder)!r}: {why}, then resume the run"
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rewardsmith.contract.errors import RunError
+from rewardsmith.contract.errors import RunError, UnwritableRun
 from rewardsmith.contract.records import ModelUsage
 from rewardsmith.llm import Ledger, LedgerEntry, Message, ModelAnswer, Request, ledger
 
@@ -114,7 +114,7 @@ def test_a_failed_write_leaves_the_earlier_answers_whole(path: Path, monkeypatch
 
     with monkeypatch.context() as patch:
         patch.setattr(ledger.os, "fsync", full)
-        with pytest.raises(RunError, match="No space left"):
+        with pytest.raises(UnwritableRun, match="the disk is full; make room"):
             kept.append(entry(1))
     assert kept.find(REQUEST.key("designer", 1)) is None
     kept.append(entry(2))

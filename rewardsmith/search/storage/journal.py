@@ -215,11 +215,8 @@ def unwritable_error(path: Path, error: OSError, run: Path) -> UnwritableRun:
         error: what writing it raised.
         run: the run directory.
     """
-    if bounded_files.is_disk_full(error):
-        reason, remedy = "the disk is full", "make room"
-    else:
-        reason, remedy = error.strerror or str(error), "mend that"
-    return UnwritableRun(f"cannot write {path}: {reason}; {remedy}, then `rewardsmith resume {run}` goes on")
+    why = bounded_files.explain_write_error(error)
+    return UnwritableRun(f"cannot write {path}: {why}, then `rewardsmith resume {run}` goes on")
 
 
 def _find_line(path: Path, key: str) -> int | None:

@@ -23,6 +23,10 @@ from rewardsmith.worker.envs.robot_actuators import ActionMap, Mode, map_actions
 Array = NDArray[np.float64]
 ContactPair = tuple[str, str]
 """Names of two bodies."""
+MAX_SUBSTEPS = 2_000
+"""Steps of the physics in an action beyond which a timestep is taken for a mistake: 0.02 s in steps of 0.01 ms."""
+_IN_STORE = re.compile(r"'[^']*/robots/[0-9a-f]{64}/")
+"""Beginning of a file's name in the store of robots, which a user does not know."""
 
 
 @dataclass(frozen=True)
@@ -183,12 +187,6 @@ def _name_elements(spec: Any) -> None:
 def _iterate_names(name: str) -> Iterator[str]:
     yield name
     yield from (f"{name}_{number}" for number in itertools.count(1))
-
-
-MAX_SUBSTEPS = 2_000
-"""Steps of the physics in an action beyond which a timestep is taken for a mistake: 0.02 s in steps of 0.01 ms."""
-_IN_STORE = re.compile(r"'[^']*/robots/[0-9a-f]{64}/")
-"""Beginning of a file's name in the store of robots, which a user does not know."""
 
 
 def explain_load_error(message: str) -> str:
