@@ -21,7 +21,7 @@ from rewardsmith.api.coding_agent.jobs import BackgroundJob, JobRegistry
 from rewardsmith.api.exports import BEST, export_candidate, find_candidate
 from rewardsmith.api.planning import plan_training
 from rewardsmith.contract.errors import RunError
-from rewardsmith.contract.records import EvaluateJob, Limits, Signal
+from rewardsmith.contract.records import EvaluateJob, Signal
 from rewardsmith.contract.reward_program import parse_program
 from rewardsmith.executors.episode_steps import spread_steps
 from rewardsmith.executors.frames import FrameRenderer
@@ -116,6 +116,7 @@ class ProgramTools:
         It names the signals that a program may read, those that only a fitness expression may read, and the fitness.
         """
         from rewardsmith.executors.probe import run_probe
+        from rewardsmith.search.steps.designer.prompt_builder import PromptOptions, render_rules
         from rewardsmith.spec.task_cards import find_env
 
         spec, card = find_env(env)
@@ -126,7 +127,7 @@ class ProgramTools:
         if probe.privileged_signals:
             privileged = _render_signals(probe.privileged_signals, 0)
             parts.append(f"Signals for the fitness alone; no program may read them:\n\n{privileged}")
-        return "\n\n".join([*parts, _render_rules()])
+        return "\n\n".join([*parts, render_rules(PromptOptions(), prompted_only=False)])
 
     def check_program(self, call: ToolCall, program: Program, env: Env, signals: SignalTexts = None) -> str:
         """Check a reward program without training: its text, then its terms on transitions of the real environment."""
@@ -327,22 +328,6 @@ def _render_signals(signals: Sequence[Signal], card_signal_count: int) -> str:
     from rewardsmith.search.steps.designer.signal_table import render_signal_table
 
     return render_signal_table(signals, card_signal_count, SIGNAL_TOKENS)
-
-
-def _render_rules() -> str:
-    """Render the rules for reward programs, as the designer's prompts say them."""
-    from rewardsmith.llm import prompts
-    from rewardsmith.search.steps.designer.prompt_builder import PromptOptions
-    from rewardsmith.search.steps.designer.shaping_reference import list_shaping_functions
-
-    options = PromptOptions()
-    return prompts.render_prompt(
-        "designer/system",
-        shaping=list_shaping_functions(prompted_only=False),
-        max_terms=Limits.max_terms,
-        settings=options.settings,
-        weights=options.fixed_weights,
-    )
 
 
 def _check_new_file(out: str) -> Path:

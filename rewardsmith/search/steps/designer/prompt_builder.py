@@ -69,17 +69,27 @@ def choose_parent(brief: Brief, slot: int) -> Candidate | None:
     return brief.parents[_parent_index(brief, slot)] if brief.parents else None
 
 
-def build_messages(options: PromptOptions, brief: Brief, slot: int) -> list[Message]:
-    """Build the messages that ask for a slot's program: one prompt, or the conversation that led to its parent."""
-    brief = brief if options.settings.reflection else _omit_reflections(brief)
-    system = prompts.render_prompt(
+def render_rules(options: PromptOptions, *, prompted_only: bool = True) -> str:
+    """Render the rules for reward programs: the system message of every prompt.
+
+    Args:
+        options: of the prompts.
+        prompted_only: whether to list only the shaping functions that every prompt lists, and not all of them.
+    """
+    return prompts.render_prompt(
         "designer/system",
-        shaping=list_shaping_functions(),
+        shaping=list_shaping_functions(prompted_only=prompted_only),
         max_terms=options.max_terms,
         settings=options.settings,
         weights=options.fixed_weights,
         from_scratch=options.from_scratch,
     )
+
+
+def build_messages(options: PromptOptions, brief: Brief, slot: int) -> list[Message]:
+    """Build the messages that ask for a slot's program: one prompt, or the conversation that led to its parent."""
+    brief = brief if options.settings.reflection else _omit_reflections(brief)
+    system = render_rules(options)
     parent = choose_parent(brief, slot)
     if not options.settings.conversation or parent is None or brief.mode == "cross":
         return [Message("system", system), Message("user", _render_single_prompt(options, brief, slot))]
