@@ -3,6 +3,7 @@
     python benchmarks/evidence.py plan     # what is left, with its time and answers; runs nothing
     python benchmarks/evidence.py run      # run what is left; after an interrupt the same command goes on
     python benchmarks/evidence.py table    # the tables, from benchmarks/data/evidence.jsonl
+    python benchmarks/evidence.py page     # docs/evidence.md: tables, best programs, and films of the searches in --out
 
 Run it from the checkout. Answers come from `benchmarks/ledgers/evidence/<task>/<arm>.jsonl`, else from the endpoint of
 OPENAI_BASE_URL; the answers of a finished search are written there. Where two arms ask the same, both get the same
@@ -28,7 +29,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evidence_tables import KINDS, Row, print_table, print_tables
+import evidence_page
+from evidence_tables import KINDS, Row, render_table, render_tables
 from row_files import read_rows
 
 from rewardsmith.api.speed import GUESSED_SPEED
@@ -168,21 +170,20 @@ def print_plan(matrix: SweepMatrix, out: Path, jobs: int) -> None:
     """Print what is left of each task: trainings, answers, CPU time; and the expected time of all."""
     done = find_done(matrix, out)
     costs = [cost for cost in count_costs(matrix.cells) if cost.cell.id not in done]
-    print_table(
-        ("task", "arms left", "steps a training", "trainings", "answers", "CPU time"),
+    lines = [
         (
-            (
-                task,
-                ", ".join(cost.cell.preset for cost in own),
-                f"{own[0].cell.config.search.env_steps:,}",
-                sum(cost.trainings for cost in own),
-                sum(cost.answers for cost in own),
-                format_duration(sum(cost.cpu_s for cost in own)),
-            )
-            for task in dict.fromkeys(cell.task.name for cell in matrix.cells)
-            if (own := [cost for cost in costs if cost.cell.task.name == task])
-        ),
-    )
+            task,
+            ", ".join(cost.cell.preset for cost in own),
+            f"{own[0].cell.config.search.env_steps:,}",
+            sum(cost.trainings for cost in own),
+            sum(cost.answers for cost in own),
+            format_duration(sum(cost.cpu_s for cost in own)),
+        )
+        for task in dict.fromkeys(cell.task.name for cell in matrix.cells)
+        if (own := [cost for cost in costs if cost.cell.task.name == task])
+    ]
+    header = ("task", "arms left", "steps a training", "trainings", "answers", "CPU time")
+    print(render_table("What is left", header, lines))
     cpu_s = sum(cost.cpu_s for cost in costs)
     print(
         f"\n{len(done)} of {len(matrix.cells)} searches done. Left: {sum(cost.trainings for cost in costs):,} "
@@ -320,6 +321,15 @@ def run_evidence(matrix: SweepMatrix, arguments: argparse.Namespace) -> None:
         write_rows(store, matrix.cells, arguments.data)
 
 
+def publish(matrix: SweepMatrix, arguments: argparse.Namespace) -> None:
+    """Write the rows again and the page, with films of those searches that are in the sweep's directory."""
+    if is_sweep(arguments.out):
+        store = SweepStore.open_readonly(arguments.out)
+        write_rows(store, matrix.cells, arguments.data)
+        evidence_page.film_best(read_rows(arguments.data), store, matrix.cells)
+    evidence_page.write_page(read_rows(arguments.data))
+
+
 def has_endpoint() -> bool:
     """Return whether the environment names a language model's endpoint, or a key for the usual one."""
     address = os.environ.get("OPENAI_BASE_URL")
@@ -328,7 +338,7 @@ def has_endpoint() -> bool:
 
 def write_rows(store: SweepStore, cells: Sequence[Cell], data: Path) -> None:
     """Write a row for each search that has an outcome; rows of searches of other places stay."""
-    rows = {(row["task"], row["arm"], row["seed"]): row for row in read_rows(data)}
+    rows: dict[tuple[str, str, int], Row] = {(row["task"], row["arm"], row["seed"]): row for row in read_rows(data)}
     outcomes = store.load_outcomes()
     for cell in cells:
         if cell.id in outcomes:
@@ -366,15 +376,25 @@ def build_row(outcome: CellOutcome, cell: Cell, layout: RunLayout) -> Row:
             "in_search": result.best.fitness,
             "programs": len(result.candidates),
             "trained": sum(candidate.fitness is not None for candidate in result.candidates),
+            "generations": group_by_generation(result),
             "program": result.best.proposal.source,
         }
     return row
 
 
+def group_by_generation(result: Result) -> list[list[float]]:
+    """Return the fitness in the search of the programs of each generation."""
+    generations: defaultdict[int, list[float]] = defaultdict(list)
+    for candidate in result.candidates:
+        fitness = [] if candidate.fitness is None else [candidate.fitness]
+        generations[candidate.generation] += fitness
+    return [generations[number] for number in sorted(generations)]
+
+
 def main() -> None:
     """Plan, run, or print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("plan", "run", "table"))
+    parser.add_argument("command", choices=("plan", "run", "table", "page"))
     parser.add_argument("--scale", choices=("laptop",), help="the pilot")
     parser.add_argument("--file", type=Path, default=HERE / "evidence.toml")
     parser.add_argument("--out", type=Path, help="the sweep's directory [runs/evidence, runs/evidence-laptop]")
@@ -391,7 +411,7 @@ def main() -> None:
     arguments.data = arguments.data or (out / "rows.jsonl" if arguments.scale else HERE / "data" / "evidence.jsonl")
 
     if arguments.command == "table":
-        print_tables(read_rows(arguments.data))
+        print("\n" + render_tables(read_rows(arguments.data)))
         return
     if not has_endpoint():
         os.environ["OPENAI_BASE_URL"] = NO_ENDPOINT
@@ -402,9 +422,11 @@ def main() -> None:
             print(f"{pluralize(others, 'other search', 'other searches')} of the whole are run with {python}\n")
         if arguments.command == "plan":
             print_plan(matrix, arguments.out, arguments.jobs)
+        elif arguments.command == "page":
+            publish(matrix, arguments)
         else:
             run_evidence(matrix, arguments)
-            print_tables(read_rows(arguments.data))
+            print("\n" + render_tables(read_rows(arguments.data)))
     except RewardsmithError as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:

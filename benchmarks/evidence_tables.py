@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from statistics import fmean
@@ -95,15 +95,18 @@ def is_separated(over_tasks: Estimate) -> bool:
     return over_tasks.low is not None and over_tasks.high is not None and not over_tasks.low <= 0.5 <= over_tasks.high
 
 
-def print_tables(rows: Sequence[Row]) -> None:
-    """Print all tables."""
-    rows = complete_rows(rows)
-    rows = sorted(rows, key=lambda row: (list(KINDS).index(row["task"]), rank_arm(row["arm"]), row["seed"]))
+def render_tables(rows: Sequence[Row]) -> str:
+    """Render all tables as Markdown, each below a line that says what it shows."""
+    rows = sort_rows(complete_rows(rows))
     arms = sorted({row["arm"] for row in rows}, key=rank_arm)
-    print_fitness(rows, arms)
-    print_headline(rows, arms)
-    print_pairs(group_fitness(rows))
-    print_costs(rows, arms)
+    tables = [render_fitness(rows, arms), render_headline(rows, arms), render_pairs(group_fitness(rows))]
+    tables += [render_generations(rows, arms), render_costs(rows, arms)]
+    return "\n\n".join(tables) + "\n"
+
+
+def sort_rows(rows: Iterable[Row]) -> list[Row]:
+    """Return rows by task and arm, in the order of the protocol."""
+    return sorted(rows, key=lambda row: (list(KINDS).index(row["task"]), rank_arm(row["arm"]), row["seed"]))
 
 
 def rank_arm(arm: str) -> tuple[int, str]:
@@ -111,9 +114,9 @@ def rank_arm(arm: str) -> tuple[int, str]:
     return (ARMS.index(arm) if arm in ARMS else len(ARMS), arm)
 
 
-def print_fitness(rows: Sequence[Row], arms: Sequence[str]) -> None:
-    """Print task × arm: mean fitness of the named program over fresh training seeds, with its 95 % interval."""
-    print("\nFitness of the named program, retrained on fresh seeds, with 95 % intervals over these seeds\n")
+def render_fitness(rows: Sequence[Row], arms: Sequence[str]) -> str:
+    """Render task × arm: mean fitness of the named program over fresh training seeds, with its 95 % interval."""
+    title = "Fitness of the named program, retrained on fresh seeds, with 95 % intervals over these seeds"
     lines = []
     for task in dict.fromkeys(row["task"] for row in rows):
         own = [row for row in rows if row["task"] == task]
@@ -121,12 +124,12 @@ def print_fitness(rows: Sequence[Row], arms: Sequence[str]) -> None:
         human = next((row["environment_reward"] for row in own if row["environment_reward"]), [])
         chance = next((f"{row['random']:.3g}" for row in own if row["random"] is not None), "–")
         lines.append((task, KINDS[task], *(cells.get(arm, "") for arm in arms), format_values(human), chance))
-    print_table(("task", "kind", *arms, ENVIRONMENT, RANDOM), lines)
+    return render_table(title, ("task", "kind", *arms, ENVIRONMENT, RANDOM), lines)
 
 
-def print_headline(rows: Sequence[Row], arms: Sequence[str]) -> None:
-    """Print Eureka's two figures and the interquartile mean, over the tasks that the environment's own reward pays."""
-    print("\nAgainst the environment's own reward, on the tasks that it pays for (normalised: random 0, it 1)\n")
+def render_headline(rows: Sequence[Row], arms: Sequence[str]) -> str:
+    """Render Eureka's two figures and the interquartile mean, over the tasks that the environment's own reward pays."""
+    title = "Against the environment's own reward, on the tasks that it pays for (normalised: random 0, it 1)"
     lines = []
     for arm in arms:
         own = [row for row in rows if row["arm"] == arm and row["kind"] in REWARDED and row["environment_reward"]]
@@ -137,12 +140,12 @@ def print_headline(rows: Sequence[Row], arms: Sequence[str]) -> None:
         lines.append((arm, len(own), f"{reached} of {len(own)}", improvement, middle, len(scores)))
     reached_name = "at least the environment reward"
     header = ("arm", "searches", reached_name, "mean improvement", "interquartile mean", "searches normalised")
-    print_table(header, lines)
+    return render_table(title, header, lines)
 
 
-def print_pairs(arms: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
-    """Print the probability of improvement of each pair of arms, over all tasks that both have."""
-    print("\nProbability that a final training of the first arm is better, on a task drawn at random\n")
+def render_pairs(arms: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """Render the probability of improvement of each pair of arms, over all tasks that both have."""
+    title = "Probability that a final training of the first arm is better, on a task drawn at random"
     lines = []
     for first, second in combinations(arms, 2):
         comparison = compare_arms(arms[first], arms[second])
@@ -154,12 +157,38 @@ def print_pairs(arms: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
         verdict = "a difference" if is_separated(over_tasks) else "not separated"
         lines.append((first, second, len(values), f"{over_seeds.value:.2f}", seeds, tasks, outcome, verdict))
     header = ("first", "second", "tasks", "probability", "over seeds", "over tasks", "better, equal, worse", "")
-    print_table(header, lines)
+    return render_table(title, header, lines)
 
 
-def print_costs(rows: Sequence[Row], arms: Sequence[str]) -> None:
-    """Print what each arm took, its report and baseline left out."""
-    print("\nWhat the searches took, each as if alone; reports and baselines left out\n")
+def render_generations(rows: Sequence[Row], arms: Sequence[str]) -> str:
+    """Render how programs of later generations compare with those of the first, by the one training seed of each.
+
+    Programs whose training gave no fitness are left out.
+    """
+    title = (
+        "Exploratory: probability that a program of a later generation has the higher fitness in the search (one "
+        "training seed) than one of the first, with intervals over tasks"
+    )
+    lines = []
+    for arm in arms:
+        own = [row for row in rows if row["arm"] == arm and len(row.get("generations", ())) > 1]
+        if not own:
+            continue
+        cells = []
+        for generation in (1, 2):
+            pairs = [(row["task"], row["generations"][generation], row["generations"][0]) for row in own]
+            later, first = ({task: values[side] for task, *values in pairs if all(values)} for side in (0, 1))
+            comparison = compare_arms(later, first)
+            cells.append("–" if comparison is None else format_estimate(comparison[2]))
+        named = Counter(row["best"].split("c")[0] for row in own if row.get("best"))
+        lines.append((arm, len(own), *cells, ", ".join(str(named[f"g{number}"]) for number in range(3))))
+    header = ("arm", "searches", "generation 1", "generation 2", "named programs of generations 0, 1, 2")
+    return render_table(title, header, lines)
+
+
+def render_costs(rows: Sequence[Row], arms: Sequence[str]) -> str:
+    """Render what each arm took, its report and baseline left out."""
+    title = "What the searches took, each as if alone; reports and baselines left out"
     lines = []
     for arm in arms:
         own = [row for row in rows if row["arm"] == arm]
@@ -171,7 +200,7 @@ def print_costs(rows: Sequence[Row], arms: Sequence[str]) -> None:
         figures = (f"{steps:,}", format_duration(seconds), f"{total['answers']:,}", f"{total['tokens']:,}")
         lines.append((arm, len(own), failed, trained, f"{in_first} of {len(own)}", *figures))
     header = ("arm", "searches", "failed", "programs trained", "named one is of the first generation", "env steps")
-    print_table((*header, "time of trainings", "answers", "tokens"), lines)
+    return render_table(title, (*header, "time of trainings", "answers", "tokens"), lines)
 
 
 def format_values(values: Sequence[float]) -> str:
@@ -190,8 +219,7 @@ def format_interval(estimate: Estimate) -> str:
     return "[–]" if estimate.low is None or estimate.high is None else f"[{estimate.low:.2f}, {estimate.high:.2f}]"
 
 
-def print_table(header: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
-    """Print a Markdown table."""
-    print(f"| {' | '.join(header)} |\n{'|---' * len(header)}|")
-    for line in lines:
-        print("|", " | ".join(map(str, line)), "|")
+def render_table(title: str, header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """Render a Markdown table below its title."""
+    rendered = ("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    return "\n".join([f"{title}\n", f"| {' | '.join(header)} |", "|---" * len(header) + "|", *rendered])

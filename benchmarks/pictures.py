@@ -13,25 +13,17 @@ import argparse
 from io import StringIO
 from pathlib import Path
 
-import av
-from PIL import Image, ImageDraw, ImageFont
+from films import FilmFormat, write_film
 from rich.console import Console
 
 from rewardsmith.api.demo import FITNESS_MEANING, film_demo
 from rewardsmith.report.demo_result import print_demo_result
-from rewardsmith.report.video import ENVIRONMENT_REWARD, FINAL_OWNER, render_video
 from rewardsmith.search.storage import Run
 
 DOCS = Path(__file__).parents[1] / "docs"
 SVG_WIDTH = 104
 """Width of the terminal in the picture, in letters."""
-SIZE, CROP, SHOWN = (640, 480), (130, 60, 550, 480), (300, 300)
-"""Width and height of each film, the part that is shown (left, top, right, bottom), and its size in the picture."""
-BAND, GAP = 30, 6
-"""Height of the line of text above each film, and the gap between the two."""
-SLOWDOWN, HOLD_MS = 2.0, 1200
-"""Times slower than the simulation, and how long the last frame stays."""
-QUALITY = 60
+FILM = FilmFormat(rendered=(640, 480), crop=(130, 60, 550, 480), shown=(300, 300), slowdown=2.0)
 
 
 def main() -> None:
@@ -54,43 +46,9 @@ def main() -> None:
         f"environment reward: {result.baselines.environment_reward.mean:.2f}",
     )
     film = DOCS / "back-flip.webp"
-    write_film(run, labels, film)
+    write_film(run, labels, film, FILM)
     for path in (svg, film):
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
-
-
-def write_film(run: Run, labels: tuple[str, str], path: Path) -> None:
-    """Write the two films side by side as an animated WebP."""
-    clips = [render_video(run, owner, size=SIZE, overlay=False) for owner in (FINAL_OWNER, ENVIRONMENT_REWARD)]
-    columns = [read_frames(clip.file) for clip in clips]
-    length = max(len(frames) for frames in columns)
-
-    joined = []
-    for number in range(length):
-        frames = [column[min(number, len(column) - 1)] for column in columns]
-        joined.append(join_frames(frames, labels))
-
-    shown_ms = round(1000 / clips[0].video.fps * SLOWDOWN)
-    durations = [shown_ms] * (length - 1) + [HOLD_MS]
-    joined[0].save(path, save_all=True, append_images=joined[1:], duration=durations, loop=0, quality=QUALITY, method=4)
-
-
-def read_frames(file: Path) -> list[Image.Image]:
-    """Return the shown part of each frame of a film."""
-    with av.open(str(file)) as container:
-        return [frame.to_image().crop(CROP).resize(SHOWN) for frame in container.decode(video=0)]
-
-
-def join_frames(frames: list[Image.Image], labels: tuple[str, str]) -> Image.Image:
-    """Put frames side by side, each below its label."""
-    width, height = frames[0].size
-    picture = Image.new("RGB", (2 * width + GAP, height + BAND), "white")
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=16)
-    for column, (frame, label) in enumerate(zip(frames, labels, strict=True)):
-        left = column * (width + GAP)
-        picture.paste(frame, (left, BAND))
-        draw.text((left + 4, 4), label, fill="black", font=font)
-    return picture
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from rewardsmith.llm.messages import ModelAnswer, Request
 
 sys.path.insert(0, str(CHECKOUT / "benchmarks"))
 import evidence
+import evidence_page
 import evidence_tables
 
 TASK = "half_cheetah_target_speed"
@@ -152,15 +153,14 @@ def test_a_difference_needs_tasks_that_agree() -> None:
     assert evidence_tables.compare_arms(better, {"other": [1.0]}) is None
 
 
-def test_the_tables_leave_no_search_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_tables_leave_no_search_out() -> None:
     rows = [
         build_row("hopper", "smith", [4.0] * 5, answers=18, tokens=900),
         build_row("hopper", "best_of_n", [1.0] * 5),
         build_row("ant_wave_leg", "smith", [0.5] * 5),
         build_row("ant_wave_leg", "best_of_n", [], status="failed", random=None, environment_reward=[], best=""),
     ]
-    evidence_tables.print_tables(rows)
-    lines = capsys.readouterr().out.splitlines()
+    lines = evidence_tables.render_tables(rows).splitlines()
     assert "| hopper | locomotion | 4 [4, 4] | 1 [1, 1] | 2 [-10.7, 14.7] | 0 |" in lines
     assert any(line.startswith("| ant_wave_leg | behaviour | 0.5 [0.5, 0.5] | 0 [0, 0]") for line in lines)
     assert "| smith | 1 | 1 of 1 | +100 % | 2.00 [2.00, 2.00] | 1 |" in lines
@@ -168,3 +168,40 @@ def test_the_tables_leave_no_search_out(capsys: pytest.CaptureFixture[str]) -> N
     pair = next(line for line in lines if line.startswith("| smith | best_of_n |"))
     assert pair == "| smith | best_of_n | 2 | 1.00 | [1.00, 1.00] | [1.00, 1.00] | 2, 0, 0 | a difference |"
     assert any(line.startswith("| best_of_n | 2 | 1 | 36 of 36 | 1 of 2 |") for line in lines)
+
+
+# ---------------------------------------------------------------- the page
+
+
+def test_the_page_keeps_what_people_wrote_and_shows_each_tasks_best_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "evidence.md"
+    page.write_text(f"# Evidence\n\nWords.\n\n{evidence_page.MARK}\n\nold tables\n")
+    monkeypatch.setattr(evidence_page, "PAGE", page)
+    monkeypatch.setattr(evidence_page, "FILMS", tmp_path / "evidence")
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "evidence" / "hopper.webp").write_bytes(b"")
+    rows = [
+        build_row("hopper", "smith", [4.0] * 5, program="def reward(after):\n\n    return {}\n"),
+        build_row("hopper", "best_of_n", [5.0] * 5, program="ONE = 1\n", best="g0c07"),
+    ]
+
+    evidence_page.write_page(rows)
+    text = page.read_text()
+    assert text.startswith(f"# Evidence\n\nWords.\n\n{evidence_page.MARK}\n\n## Tables\n")
+    assert "old tables" not in text
+    assert "| hopper | locomotion | 4 [4, 4] | 5 [5, 5] |" in text
+    assert "found by best_of_n, program g0c07" in text
+    assert "(evidence/hopper.webp)" in text
+    assert "    ```python\n    ONE = 1\n    ```\n" in text
+    assert "def reward" not in text, "smith's program is not the best one"
+
+
+def test_later_generations_are_compared_with_the_first_where_there_are_any() -> None:
+    rows = [
+        build_row("hopper", "smith", [4.0] * 5, generations=[[1.0, 2.0], [3.0], [0.0, 1.5]], best="g1c00"),
+        build_row("hopper", "best_of_n", [4.0] * 5, generations=[[1.0, 2.0]]),
+    ]
+    table = evidence_tables.render_generations(rows, ["smith", "best_of_n"]).splitlines()
+    assert table[-1] == "| smith | 1 | 1.00 [–] | 0.25 [–] | 0, 1, 0 |"
