@@ -49,7 +49,6 @@ SETTINGS_SINCE_FORMAT_2: frozenset[str] = frozenset(
         "search.warm_start_share",
         "training.blend",
         "training.constraints",
-        "training.keep",
         "training.observation",
         "training.physics_threads",
     }
@@ -97,11 +96,6 @@ class Config(Section):
             limits = parse_limits(self.training.constraints)
         except ConfigError as error:
             raise ValueError(str(error)) from error
-        if limits and self.training.keep == "best_return":
-            raise ValueError(
-                "training.keep = 'best_return' keeps the policy that earns most, limits or not; with"
-                " training.constraints leave it out"
-            )
         if limits and self.designer.form == "sparse-dense":
             raise ValueError(
                 "designer.form = 'sparse-dense' has no terms that training.constraints could limit; take form 'terms'"
@@ -124,10 +118,6 @@ class Config(Section):
             )
         if training.constraints:
             raise ValueError(f"{wanted} and training.constraints both move the weights of terms; leave one of them out")
-        if training.keep == "best_return":
-            raise ValueError(
-                f"training.keep = 'best_return' compares returns, and {wanted} changes what they count; take 'last'"
-            )
         return self
 
     @model_validator(mode="after")

@@ -30,6 +30,10 @@ REMOVED_SETTINGS: Mapping[str, RemovedSetting] = {
     "evolution.weight_step": RemovedSetting(0.5, _WEIGHTS),
     "designer.edits": RemovedSetting("whole", "an answer is a whole program; programs are a few lines"),
     "evaluation.probe_transitions": RemovedSetting(1024, "the number is fixed at 1,024"),
+    "training.keep": RemovedSetting(
+        "last",
+        "a training gives its last policy; the checkpoint with the best return did worse (benchmarks/RESULTS.md)",
+    ),
     "feedback.prior": RemovedSetting(1.5, "the standard deviation is fixed at 1.5"),
 }
 """Dotted name of each setting that is gone."""

@@ -105,8 +105,6 @@ class Training:
     """Why it ended: the first line is what a user and the designer read. If ok: what the user should know."""
     layers: tuple[str, ...] = ()
     """Layers of the seal that held its reward process; empty for the environment reward and in older records."""
-    kept_env_steps: int | None = None
-    """Environment steps at which the policy was as it is saved; None where it is the last one."""
     inherited_from: str | None = None
     """Owner of the policy that the training began with; None where it began from nothing."""
 

@@ -71,9 +71,6 @@ class TrainSettings:
     observation: Literal["environment"] | Annotated[tuple[str, ...], MinLen(1)] = "environment"
     """Names of the signals that the policy observes, one after the other; environment: the environment's own vector. A
     program's OBSERVATION counts before it."""
-    keep: Literal["last", "best_return"] = "last"
-    """Which policy a training gives. last: the one at its end. best_return: that of the checkpoint whose episodes had
-    the highest mean return by the program; the fitness has no part in it."""
     constraints: tuple[str, ...] = ()
     """Limits of the program's terms, as in ["effort <= 0.3"]: Lagrange multipliers hold a term's mean per step, before
     its weight, at the limit, and the other terms are the goal. Trainings on the environment reward have none."""

@@ -67,7 +67,7 @@ def _train(job: TrainJob, out: Path, callback: TrainingCallback, n_envs: int, no
     finally:
         learner.close()
     if status in ("ok", "pruned"):
-        policy.save(learner.kept_policy(), out)
+        policy.save(learner.extract_policy(), out)
         cause = learner.stop_reason
     warnings = "; ".join((*notes, *learner.list_warnings()))
     causes = "; ".join(filter(None, (cause or learner.stop_reason, warnings)))

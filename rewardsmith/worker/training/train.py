@@ -46,7 +46,7 @@ def run(job: TrainJob, out: Path, callback: TrainingCallback | None = None) -> T
     finally:
         learner.close()
     if status in ("ok", "pruned"):
-        policy.save(learner.kept_policy(), out)
+        policy.save(learner.extract_policy(), out)
         cause = learner.stop_reason or learner.warning()
     return build_training(job, learner, status, cause or learner.stop_reason, start_times)
 
@@ -74,7 +74,6 @@ def build_training(
         reward_s=learner.reward_source.waited_s,
         cause=cause,
         layers=learner.reward_source.layers,
-        kept_env_steps=learner.kept_env_steps,
         inherited_from=learner.inherited_from,
     )
 

@@ -1,4 +1,4 @@
-"""The loop that every training has: rollouts until the steps are done, the learning curve, rungs, the kept policy."""
+"""The loop that every training has: rollouts until the steps are done, the learning curve, rungs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from rewardsmith.contract.job_messages import JobMessage
 from rewardsmith.contract.records import CurvePoint, InitialPolicy, Rung, Status, TrainJob
 from rewardsmith.contract.term_limits import describe_missed_limit, parse_limit
 from rewardsmith.worker.training import initial_policy
-from rewardsmith.worker.training.checkpoints import BestCheckpoint
 from rewardsmith.worker.training.episode_stats import EpisodeStatistics
 from rewardsmith.worker.training.policy import Policy
 from rewardsmith.worker.training.reward_scoring import RewardSource
@@ -65,7 +64,6 @@ class TrainingLoop(ABC):
         self.curve: list[CurvePoint] = []
         self.num_timesteps = 0
         self.stop_reason: str | None = None
-        self._best = BestCheckpoint() if job.settings.keep == "best_return" else None
         self.inherited_from: str | None = None
         """Owner of the policy that the training begins with; None where it begins from nothing."""
         self._initial_problem: str | None = None
@@ -116,15 +114,6 @@ class TrainingLoop(ABC):
                 return "pruned"
         return "ok"
 
-    def kept_policy(self) -> Policy:
-        """Return the policy that the training gives, as `training.keep` says."""
-        return (self._best.policy if self._best else None) or self.extract_policy()
-
-    @property
-    def kept_env_steps(self) -> int | None:
-        """Environment steps at which the kept policy was copied; None where it is the last one."""
-        return self._best.env_steps if self._best else None
-
     def list_warnings(self) -> list[str]:
         """Return what the user should know about a training that finished: an initial policy or a limit not kept."""
         warnings = [self._initial_problem] if self._initial_problem else []
@@ -141,8 +130,6 @@ class TrainingLoop(ABC):
     def _report_point(self, point: CurvePoint) -> None:
         self.curve.append(point)
         self._callback.on_curve_point(point)
-        if self._best:
-            self._best.add_checkpoint(point, self.extract_policy)
 
     def _wait_at_rungs(self) -> bool:
         """Wait at every rung that has been reached; return whether the training goes on."""

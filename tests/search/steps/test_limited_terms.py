@@ -37,7 +37,6 @@ def make_training(efforts: tuple[float, ...], rewards: tuple[float, ...] = (1.0,
     ("layer", "message"),
     [
         ({"training": {"constraints": ["effort < 1"]}}, "training.constraints: 'effort < 1' is no constraint"),
-        ({"training": {"constraints": [LIMIT], "keep": "best_return"}}, "training.keep = 'best_return'"),
         ({"training": {"constraints": [LIMIT]}, "designer": {"form": "sparse-dense"}}, "no terms that"),
         ({"training": {"constraints": [LIMIT]}, "search": {"ensemble": 2}}, "search.ensemble = 2 joins"),
     ],

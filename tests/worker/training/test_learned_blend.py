@@ -188,7 +188,6 @@ class Unpaid(gymnasium.RewardWrapper):  # type: ignore[type-arg]
     [
         ({"trainer": "sac"}, "needs the policy gradient of PPO"),
         ({"constraints": ("rush <= 1",)}, "both move the weights of terms"),
-        ({"keep": "best_return"}, "compares returns"),
     ],
 )
 def test_settings_that_exclude_each_other_are_one_line(changes: dict[str, Any], message: str) -> None:

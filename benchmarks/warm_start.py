@@ -1,11 +1,10 @@
-"""Learning that is kept: what `training.keep = "best_return"` and `search.warm_start = "parent"` gain, per task.
+"""Warm starts: what `search.warm_start = "parent"` gains, per task.
 
-    python benchmarks/learning_kept.py measure [--seeds 2] [--env-steps 60000]    # hours; goes on where it stopped
-    python benchmarks/learning_kept.py measure --tasks hopper_back_flip_land --env-steps 100000
-    python benchmarks/learning_kept.py table                                      # seconds; trains nothing
-    python benchmarks/learning_kept.py curves                                     # `keep` on recorded curves
+    python benchmarks/warm_start.py measure [--seeds 2] [--env-steps 60000]    # hours; goes on where it stopped
+    python benchmarks/warm_start.py measure --tasks hopper_back_flip_land --env-steps 100000
+    python benchmarks/warm_start.py table                                      # seconds; trains nothing
 
-`measure` appends a line for each unit to `benchmarks/data/learning_kept.jsonl`. A unit is a parent, its child and a
+`measure` appends a line for each unit to `benchmarks/data/warm_start.jsonl`. A unit is a parent, its child and a
 seed; where the ledgers of `benchmarks/ledgers` have the task, the programs are a designer's answer of the second
 generation and the parent that it was shown, else a program of `tests/rewards` is its own child. For a task whose card
 has a stage, the parent is a program for the stage, and `warm` is the curriculum. A unit trains
@@ -14,12 +13,10 @@ has a stage, the parent is a program for the stage, and `warm` is the curriculum
     warm          the child's program from the parent's policy, N steps
     nothing       the child's program from nothing, 2 N steps; looked at after N too
 
-and evaluates the last policy and the one of the best checkpoint of each training on 10 fresh episodes. Both policies
-come from one training, so `keep` is compared in pairs. `warm` is compared with `nothing` at equal steps of the child
-(N), which is what a search pays, and at equal steps of the whole lineage (2 N). Intervals are bootstrapped over units.
-
-`curves` asks the same about `keep` of the many recorded trainings of `benchmarks/data/selection.jsonl`, whose policies
-are gone: it compares the fitness of the training episodes before the best checkpoint with that before the last one.
+and evaluates the policy of each training on 10 fresh episodes. `warm` is compared with `nothing` at equal steps of the
+child (N), which is what a search pays, and at equal steps of the whole lineage (2 N). Intervals are bootstrapped over
+units. The rows of 28 November also have the policy of the checkpoint with the best return, `best`, which a setting kept
+that is gone (RESULTS.md, learning that is kept).
 """
 
 from __future__ import annotations
@@ -38,11 +35,10 @@ from typing import Any
 os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
 
 import numpy as np
-from selection import TABLE as SELECTION_TABLE
 from selection import drop_torn_line, read_programs, read_rows
 
 HERE = Path(__file__).parent
-TABLE = HERE / "data" / "learning_kept.jsonl"
+TABLE = HERE / "data" / "warm_start.jsonl"
 LEDGER_TASKS = ("hopper", "half_cheetah", "hopper_back_flip")
 REWARD_TASKS = ("walker2d", "swimmer", "reacher", "inverted_double_pendulum")
 CURRICULA = {"hopper_back_flip_land": "hopper_back_flip"}
@@ -132,7 +128,7 @@ class UnitTrainer:
     def train_program(
         self, source: str, seed: int, marks: Sequence[int], save_to: Path | None = None, begin_with: Path | None = None
     ) -> list[Row]:
-        """Train a program; return what the last and the best policy are worth at each mark, in environment steps."""
+        """Train a program; return what the policy is worth at each mark, in environment steps."""
         from rewardsmith.contract.records import InitialPolicy, Rung, TrainJob
         from rewardsmith.contract.reward_program import parse_program
         from rewardsmith.worker.training import policy as policies
@@ -141,15 +137,14 @@ class UnitTrainer:
 
         # As many checkpoints up to the first mark as a training has by default; the marks before the last are rungs.
         settings = self.plan.config.training
-        settings = replace(settings, keep="best_return", checkpoints=settings.checkpoints * marks[-1] // marks[0])
+        settings = replace(settings, checkpoints=settings.checkpoints * marks[-1] // marks[0])
         initial = InitialPolicy(str(begin_with), "the parent") if begin_with else None
         text, fitness = parse_program(source).source, self.plan.task.fitness
         job = TrainJob(self.env, text, fitness, seed, marks[-1], settings, rungs=tuple(marks), initial_policy=initial)
         found: list[Row] = []
 
         def measure() -> None:
-            last, best = self.evaluate(learner.extract_policy()), self.evaluate(learner.kept_policy())
-            found.append({"last": last, "best": best, "kept_at": learner.kept_env_steps, "at": learner.num_timesteps})
+            found.append({"last": self.evaluate(learner.extract_policy()), "at": learner.num_timesteps})
 
         class Marks(NullTrainingCallback):
             """Measures at each mark before the last."""
@@ -162,7 +157,7 @@ class UnitTrainer:
         try:
             status = learner.run()
             if status != "ok" or (begin_with and learner.inherited_from is None):
-                raise RuntimeError(learner.stop_reason or learner.warning())
+                raise RuntimeError(learner.stop_reason or learner.list_warnings())
             measure()
             if save_to:
                 policies.save(learner.extract_policy(), save_to)
@@ -211,9 +206,6 @@ Difference = Callable[[Row], list[tuple[float | None, float | None]]]
 """What a line of the table says about a comparison: pairs of the fitness with the new setting and without."""
 
 COMPARISONS: Mapping[str, Difference] = {
-    "keep = best_return against last": lambda row: [
-        (row[name]["best"], row[name]["last"]) for name in ("parent", "warm", "nothing_twice")
-    ],
     "warm_start = parent against none, equal steps of the child": lambda row: [
         (row["warm"]["last"], row["nothing"]["last"])
     ],
@@ -235,17 +227,6 @@ def print_tables(rows: Sequence[Row]) -> None:
             if pairs:
                 units.setdefault(row["task"], []).append(pairs)
         print_table(title, units)
-
-
-def print_curve_table(rows: Sequence[Row]) -> None:
-    """Print the table of `keep` by the curves of recorded trainings: points of steps, fitness and return."""
-    units: dict[str, list[Pairs]] = {}
-    for row in rows:
-        points = [point for point in row["curve"] if point[1] is not None and point[2] is not None]
-        if points:
-            best = max(reversed(points), key=lambda point: point[2])
-            units.setdefault(row["task"], []).append([(best[1], points[-1][1])])
-    print_table("keep = best_return against last, by the training episodes before the checkpoint", units)
 
 
 def print_table(title: str, units: Mapping[str, Sequence[Pairs]]) -> None:
@@ -317,15 +298,11 @@ def main() -> None:
     measure.add_argument("--seeds", type=int, default=2)
     measure.add_argument("--env-steps", type=int, default=60_000)
     shown = commands.add_parser("table", help="print the comparisons")
-    curves = commands.add_parser("curves", help="compare `keep` on recorded curves")
-    curves.add_argument("--table", type=Path, default=SELECTION_TABLE)
     for command in (measure, shown):
         command.add_argument("--table", type=Path, default=TABLE)
     options = parser.parse_args()
     if options.command == "measure":
         measure_units(options.table, options.tasks, options.seeds, options.env_steps)
-    elif options.command == "curves":
-        print_curve_table(read_rows(options.table))
     else:
         print_tables(read_rows(options.table))
 

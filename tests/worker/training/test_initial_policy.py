@@ -1,4 +1,4 @@
-"""What a training keeps and inherits: the best checkpoint's policy, and the policy that it begins with."""
+"""The policy that a training begins with."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from rewardsmith.contract.records import CurvePoint, InitialPolicy, OffPolicySettings, TrainJob, TrainSettings
+from rewardsmith.contract.records import InitialPolicy, OffPolicySettings, TrainJob, TrainSettings
 from rewardsmith.spec.task_cards import load_task
 from rewardsmith.worker.training import policy, train
-from rewardsmith.worker.training.checkpoints import BestCheckpoint
 from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.off_policy import OffPolicyLearner
 from rewardsmith.worker.training.training_loop import NullTrainingCallback
@@ -47,63 +46,6 @@ def make_folder(path: Path) -> Path:
 
 def read_tensors(folder: Path) -> dict[str, np.ndarray]:
     return load_file(folder / "policy.safetensors")
-
-
-# ---------------------------------------------------------------- the best checkpoint
-
-
-def make_point(env_steps: int, reward: float | None) -> CurvePoint:
-    return CurvePoint(env_steps, 0 if reward is None else 5, reward, None, 99.0 - env_steps)
-
-
-@pytest.mark.parametrize(
-    ("returns", "kept"),
-    [((1.0, 3.0, 2.0), 2), ((1.0, 3.0, 3.0), 3), ((None, -5.0, None), 2), ((None, None, None), None)],
-)
-def test_the_checkpoint_with_the_highest_return_is_kept(returns: tuple[float | None, ...], kept: int | None) -> None:
-    best = BestCheckpoint()
-    copies = [object() for _ in returns]
-    for number, (value, copy) in enumerate(zip(returns, copies, strict=True), start=1):
-        best.add_checkpoint(make_point(number, value), lambda copy=copy: copy)  # type: ignore[misc]
-    assert best.env_steps == kept
-    assert best.policy is (None if kept is None else copies[kept - 1])
-
-
-@pytest.mark.parametrize("trainer", TRAINERS)
-def test_the_saved_policy_is_that_of_the_best_checkpoint(trainer: str, tmp_path: Path) -> None:
-    steps = 3_200
-    settings = make_settings(trainer, checkpoints=4)
-    ends = train.run(make_job(settings, steps), make_folder(tmp_path / "last"))
-    kept = train.run(make_job(replace(settings, keep="best_return"), steps), make_folder(tmp_path / "best"))
-
-    returns = {point.env_steps: point.reward for point in kept.curve if point.reward is not None}
-    assert kept.kept_env_steps == max(returns, key=lambda steps: (returns[steps], steps))
-    assert ends.kept_env_steps is None
-    assert ends.curve == kept.curve, "keeping a policy changes nothing in a training"
-
-    # A training of the same seed that is at that checkpoint now has the same policy.
-    learner = make_learner(make_job(settings, steps))
-    try:
-        while learner.num_timesteps < kept.kept_env_steps:
-            learner.run_iteration()
-        expected = learner.extract_policy().tensors
-    finally:
-        learner.close()
-    saved = read_tensors(tmp_path / "best")
-    assert saved.keys() == expected.keys()
-    assert all(np.array_equal(saved[name], expected[name]) for name in expected)
-
-
-def test_a_training_that_gets_worse_gives_an_earlier_policy(tmp_path: Path) -> None:
-    """At a learning rate that is far too high the return falls again."""
-    settings = make_settings(learning_rate=0.05, keep="best_return")
-    training = train.run(make_job(settings, 6_400), tmp_path)
-    assert training.status == "ok"
-    assert training.kept_env_steps is not None
-    assert training.kept_env_steps < training.env_steps
-
-
-# ---------------------------------------------------------------- the initial policy
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
@@ -143,7 +85,7 @@ def test_a_share_mixes_inherited_and_random_parameters(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("trainer", ["fast", "sac"])
 def test_equal_seeds_and_parents_give_equal_trainings(trainer: str, tmp_path: Path) -> None:
-    settings = make_settings(trainer, keep="best_return")
+    settings = make_settings(trainer)
     train.run(make_job(settings, 1_024), make_folder(tmp_path / "parent"))
     initial = InitialPolicy(str(tmp_path / "parent"), "g0c01", 0.5)
     job = make_job(settings, 1_600, DOWN, initial_policy=initial)
