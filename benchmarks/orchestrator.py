@@ -145,7 +145,7 @@ def measure_sweep(folder: Path, count: int) -> None:
         }
     )
     began = time.monotonic()
-    matrix = build_matrix(file, environment={})
+    matrix = build_matrix(file, variables={})
     print(f"sweep      {len(matrix.cells)} cells, computed in {time.monotonic() - began:.1f} s")
     store = SweepStore.open(folder / "sweep")
     half = matrix.cells[: len(matrix.cells) // 2]
@@ -157,14 +157,14 @@ def measure_sweep(folder: Path, count: int) -> None:
 
     def run_rest() -> None:
         run_cells(
-            pending_cells(build_matrix(file, environment={}).cells, store).missing,
+            pending_cells(build_matrix(file, variables={}).cells, store).missing,
             store,
             executor,
             search=return_stub_result,
         )
 
     print(f"           the other half run in {measure_s(run_rest):.1f} s")
-    repeated_s = measure_s(lambda: pending_cells(build_matrix(file, environment={}).cells, store))
+    repeated_s = measure_s(lambda: pending_cells(build_matrix(file, variables={}).cells, store))
     print(f"           a repeated call finds nothing left in {repeated_s:.1f} s")
     store.close()
     report_s = measure_s(lambda: html_report.write_report(SweepStore.open_readonly(folder / "sweep")))

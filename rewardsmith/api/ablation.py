@@ -113,26 +113,27 @@ def plan_ablation(run: Run, candidate: str | None = None, seeds: int | None = No
         RunError: if the run has no such program.
         ConfigError: if the number of seeds is not allowed, or the program has too few terms to leave one out.
     """
-    count = seeds if seeds is not None else max(DEFAULT_SEEDS, min(run.config.search.final_seeds, MAX_SEEDS))
-    if not MIN_SEEDS <= count <= MAX_SEEDS:
-        raise ConfigError(f"--seeds {count}: an ablation takes {MIN_SEEDS} to {MAX_SEEDS} training seeds")
+    seed_count = seeds if seeds is not None else max(DEFAULT_SEEDS, min(run.config.search.final_seeds, MAX_SEEDS))
+    if not MIN_SEEDS <= seed_count <= MAX_SEEDS:
+        raise ConfigError(f"--seeds {seed_count}: an ablation takes {MIN_SEEDS} to {MAX_SEEDS} training seeds")
     chosen = _find_candidate(run, candidate)
 
     # Terms that change something when they are left out.
-    terms = _list_terms(chosen)
+    terms = chosen.term_names
     limited = {limit.term for limit in parse_limits(run.config.training.constraints)}
     weighted = [term for term in terms if chosen.program.weight(term) != 0.0 and term not in limited]
     if len(weighted) < 2:
         names = ", ".join(weighted) or "none"
-        count = len(weighted)
-        raise ConfigError(f"an ablation takes two terms with a weight or more; {chosen.id} has {count} ({names})")
+        raise ConfigError(
+            f"an ablation takes two terms with a weight or more; {chosen.id} has {len(weighted)} ({names})"
+        )
 
     source = chosen.proposal.source
     programs: dict[str | None, str] = {None: source}
     programs |= {term: replace_weights(source, {term: 0.0}) for term in weighted}
 
     # What the journal does not have yet.
-    training_seeds = trainer.training_seeds(run.config, trainer.ABLATION_SEEDS, count)
+    training_seeds = trainer.training_seeds(run.config, trainer.ABLATION_SEEDS, seed_count)
     events = run.read_events()
     known = {event.key for event in events}
     keys = [trainer_key(ablation_owner(chosen.id, term), seed) for term in programs for seed in training_seeds]
@@ -201,15 +202,6 @@ def _measure_speed(events: Sequence[Event]) -> float | None:
     trainings = [event.data for event in events if event.step == "trainer"]
     seconds = sum(training["wall_s"] for training in trainings)
     return sum(training["env_steps"] for training in trainings) / seconds if seconds else None
-
-
-def _list_terms(candidate: Candidate) -> tuple[str, ...]:
-    """Return the terms that a program returned: in its trial scoring, else in its trainings."""
-    scoring = candidate.verdict.trial_scoring if candidate.verdict else None
-    if scoring:
-        return tuple(term.name for term in scoring.terms)
-    points = [point for training in candidate.trainings for point in training.curve]
-    return tuple(dict.fromkeys(name for point in points for name in point.terms))
 
 
 def _measure_fitness(trials: TrialRunner, plan: AblationPlan, term: str | None) -> Interval | None:

@@ -66,13 +66,13 @@ class MeasuredAnchor:
     """Metrics of the task's card by name, over the same."""
 
 
-def default_cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
+def default_cache_folder(variables: Mapping[str, str] = os.environ) -> Path:
     """Return the folder in which measurements are kept.
 
     >>> default_cache_folder({"XDG_CACHE_HOME": "/var/cache"}).as_posix()
     '/var/cache/rewardsmith/baselines'
     """
-    home = environment.get("XDG_CACHE_HOME")
+    home = variables.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "rewardsmith" / "baselines"
 
 

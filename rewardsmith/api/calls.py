@@ -72,7 +72,14 @@ def design(
     learned = tuple(make_learned_signal(name, keys, "signals", Path.cwd()) for name, keys in (signals or {}).items())
     options = EnvOptions(signals=learned)
     plan = plan_search(
-        sentence, target, fitness, file, overrides, env_options=options, budget=budget, behaviour=behaviour
+        sentence,
+        target,
+        fitness,
+        file=file,
+        overrides=overrides,
+        env_options=options,
+        budget=budget,
+        behaviour=behaviour,
     )
     run = searches.create_run(plan, Path(out) if out else None, Path(seed_reward) if seed_reward else None)
     with searches.discard_unused(run):

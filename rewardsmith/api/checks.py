@@ -27,7 +27,7 @@ def check_reward(
         env: a task's name or a Gymnasium id.
         folder: for the recorded transitions.
         overrides: configuration over the defaults.
-        env_options: as in `plan_search`.
+        env_options: of the environment.
 
     Raises:
         UserError: if the file cannot be read or the environment is unknown.
@@ -39,14 +39,14 @@ def check_reward(
 
 
 def record_transitions(
-    title: str, env: str, folder: Path, overrides: Layer | None = None, env_options: EnvOptions = NO_ENV_OPTIONS
+    heading: str, env: str, folder: Path, overrides: Layer | None = None, env_options: EnvOptions = NO_ENV_OPTIONS
 ) -> tuple[Run, Probe]:
     """Record transitions of an environment under random actions; see `check_reward` for what it takes and raises.
 
     Returns:
         A run in the folder, with its recorded transitions, and what was found out about the environment.
     """
-    plan = plan_probe(title, env, overrides, env_options)
+    plan = plan_probe(heading, env, overrides, env_options)
     run = Run.create(folder / "run", plan.task, plan.config)
     with open_journal(run) as journal, setup.open_run_executor(run, NullCallback().on_notice) as executor:
         return run, probe_environment(run, journal, executor)

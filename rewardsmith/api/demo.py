@@ -61,7 +61,7 @@ def plan_demo(
     symbolic: bool = False,
     seed: int = 0,
     env_steps: int | None = None,
-    environment: Mapping[str, str] = os.environ,
+    variables: Mapping[str, str] = os.environ,
 ) -> SearchPlan:
     """Plan the demo.
 
@@ -69,15 +69,15 @@ def plan_demo(
         symbolic: search with the symbolic designer for a hopping reward, in place of the recorded search.
         seed: of all random choices.
         env_steps: environment steps of each training; None takes the demo's.
-        environment: variables, of which those about this machine count (`MACHINE_VARIABLES`).
+        variables: environment variables, of which those about this machine count (`MACHINE_VARIABLES`).
 
     Raises:
         UserError: if a value is not allowed.
     """
-    machine = {name: value for name, value in environment.items() if name.startswith(MACHINE_VARIABLES)}
+    machine = {name: value for name, value in variables.items() if name.startswith(MACHINE_VARIABLES)}
     if symbolic:
         search = {"designer": "symbolic", "seed": seed, "env_steps": env_steps or SYMBOLIC_ENV_STEPS}
-        return plan_search(SYMBOLIC_TEXT, SYMBOLIC_TASK, overrides={"search": search}, environment=machine)
+        return plan_search(SYMBOLIC_TEXT, SYMBOLIC_TASK, overrides={"search": search}, variables=machine)
 
     overrides: dict[str, Any] = {
         "preset": PRESET,
@@ -91,7 +91,7 @@ def plan_demo(
         },
         "llm": {"replay": str(find_recorded_answers()), "replay_by": "position"},
     }
-    return plan_search(None, TASK, overrides=overrides, environment=machine)
+    return plan_search(None, TASK, overrides=overrides, variables=machine)
 
 
 def open_demo(plan: SearchPlan, path: Path) -> Run:

@@ -46,14 +46,14 @@ def configure(level: str) -> None:
 
 
 @contextmanager
-def log_to(path: Path, environment: Mapping[str, str] = os.environ) -> Iterator[None]:
+def log_to(path: Path, variables: Mapping[str, str] = os.environ) -> Iterator[None]:
     """Append the records of this thread, and of the threads that it starts, to a file while the block runs.
 
     Args:
         path: the file; one that cannot be written is no reason to fail.
-        environment: variables whose values are kept out of the file where their names say that they are secret.
+        variables: environment variables; values of those whose names say that they are secret are kept out of the file.
     """
-    handler = _RunHandler(path, _find_secrets(environment))
+    handler = _RunHandler(path, _find_secrets(variables))
     root = logging.getLogger(ROOT)
     if root.level == logging.NOTSET or root.level > _level:
         root.setLevel(_level)
@@ -82,9 +82,9 @@ class LogCallback(SearchCallback):
         """See `SearchCallback.on_generation_start`."""
         logger.info("generation %d starts: %d programs", brief.generation, brief.population)
 
-    def on_stage(self, candidate: str, stage: str) -> None:
+    def on_stage(self, owner: str, stage: str) -> None:
         """See `SearchCallback.on_stage`."""
-        logger.debug("%s enters the stage %r", candidate, stage)
+        logger.debug("%s enters the stage %r", owner, stage)
 
     def on_candidate_end(self, candidate: Candidate) -> None:
         """See `SearchCallback.on_candidate_end`."""
@@ -134,11 +134,11 @@ class _OneLineFormatter(logging.Formatter):
         return line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]} ..."
 
 
-def _find_secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
+def _find_secrets(variables: Mapping[str, str]) -> tuple[str, ...]:
     """Return the values of the variables whose names end like those of keys and tokens, the longest first.
 
     >>> _find_secrets({"OPENAI_API_KEY": "sk-123456", "HOME": "/home/me", "KEY": "x"})
     ('sk-123456',)
     """
-    values = {value for name, value in environment.items() if SECRET_VARIABLE.search(name) and len(value) >= MIN_SECRET}
+    values = {value for name, value in variables.items() if SECRET_VARIABLE.search(name) and len(value) >= MIN_SECRET}
     return tuple(sorted(values, key=len, reverse=True))

@@ -47,15 +47,15 @@ def plan_search(
     text: str | None,
     env: str | Task,
     fitness: str | None = None,
+    *,
     file: Path | None = None,
     overrides: Layer | None = None,
     sets: Sequence[str] = (),
-    environment: Mapping[str, str] = os.environ,
+    variables: Mapping[str, str] = os.environ,
     trainer_config: Path | None = None,
     env_options: EnvOptions = NO_ENV_OPTIONS,
     budget: SearchBudget | None = None,
     behaviour: Sequence[str] = (),
-    title: str = "",
 ) -> SearchPlan:
     """Plan a search.
 
@@ -64,18 +64,17 @@ def plan_search(
 
     Args:
         text: what the agent should do, in a sentence; None takes the sentence of the card or task.
-        env: a task's name or a Gymnasium id; or the task itself.
+        env: a task's name, a Gymnasium id or the file of a card; or the task itself.
         fitness: an expression over the episode's signals; None takes the card's; "people" or "judge" where they rank
             the programs, "people+0.5*EXPRESSION" where a metric counts beside them.
         file: a TOML configuration.
         overrides: sections and keys, as the command's options give them.
         sets: assignments "section.key=value".
-        environment: variables, of which REWARDSMITH_* count.
+        variables: environment variables, of which REWARDSMITH_* count.
         trainer_config: tuned settings of the training, as an rl-zoo3 YAML file.
         env_options: keyword arguments and environment variables for the environment, besides the card's.
         budget: what the whole search may take; it decides programs, generations and seeds.
         behaviour: descriptors of behaviour in place of the card's, as `--behaviour` takes them.
-        title: heading of what is no search, and needs no sentence: "train reward.py".
 
     Raises:
         UserError: if the task, the fitness or a setting is wrong, an override and an assignment contradict, or the
@@ -84,26 +83,21 @@ def plan_search(
     assigned = config_layers.parse_assignments(sets)
     config_layers.refuse_contradictions(overrides or {}, assigned)
     ranking = rank_option.parse_rank_option(fitness)
-    if ranking and title:
-        raise FitnessError(
-            f"--fitness {fitness}: people and judges compare the programs of a search; write an expression here, or"
-            " leave --fitness out to take the task card's"
-        )
 
     # The task.
-    task = _plan_task(text, env, ranking, fitness, title)
+    task = _plan_task(text, env, ranking, fitness)
     task = set_descriptors(adjust_environment(task, env_options), behaviour)
-    check_variables_set(task.env, environment)
+    check_variables_set(task.env, variables)
     env_families.require_packages(task.env.env_id)
 
     # The configuration.
-    lower = [config_layers.read_layer(file) if file else {}, config_layers.read_environment_layer(environment)]
+    lower = [config_layers.read_layer(file) if file else {}, config_layers.read_environment_layer(variables)]
     upper = [overrides or {}, ranking.layer if ranking else {}, assigned]
     layers = _order_layers(task, lower, upper, trainer_config)
     if budget:
         refuse_sizes(budget, overrides or {}, assigned)
         layers.append(divide_budget(budget, configuration.resolve_config(*layers), task.env.env_id))
-    config = _choose_designer(configuration.resolve_config(*layers), environment)
+    config = _choose_designer(configuration.resolve_config(*layers), variables)
 
     # What the two ask for together.
     task = subgoals.add_subgoal_signal(task, config)
@@ -111,8 +105,51 @@ def plan_search(
     return _measure_size(task, config)
 
 
+def plan_without_search(
+    heading: str,
+    env: str,
+    fitness: str | None = None,
+    *,
+    file: Path | None = None,
+    overrides: Layer | None = None,
+    sets: Sequence[str] = (),
+    trainer_config: Path | None = None,
+    env_options: EnvOptions = NO_ENV_OPTIONS,
+) -> SearchPlan:
+    """Plan what trains or probes without a search: no sentence is needed, and nobody ranks programs.
+
+    Args:
+        heading: line that people read over it: "train reward.py".
+        env: a task's name, a Gymnasium id or the file of a card.
+        fitness: an expression over the episode's signals; None takes the card's.
+        file: as in `plan_search`, as are the following.
+        overrides: sections and keys, as the command's options give them.
+        sets: assignments "section.key=value".
+        trainer_config: tuned settings of the training.
+        env_options: of the environment.
+
+    Raises:
+        UserError: as `plan_search` does.
+    """
+    if rank_option.parse_rank_option(fitness):
+        raise FitnessError(
+            f"--fitness {fitness}: people and judges compare the programs of a search; write an expression here, or"
+            " leave --fitness out to take the task card's"
+        )
+    task = replace(load_task(None, env, fitness, needs_text=False), title=heading)
+    return plan_search(
+        None,
+        task,
+        file=file,
+        overrides=overrides,
+        sets=sets,
+        trainer_config=trainer_config,
+        env_options=env_options,
+    )
+
+
 def plan_training(
-    title: str,
+    heading: str,
     env: str,
     fitness: str | None = None,
     *,
@@ -129,9 +166,9 @@ def plan_training(
     """Plan to train on one program and measure it: a search of this program, of which only the report takes place.
 
     Args:
-        title: heading of the run.
-        env: a task's name or a Gymnasium id.
-        fitness: as in `plan_search`.
+        heading: line that people read over it: "train reward.py".
+        env: a task's name, a Gymnasium id or the file of a card.
+        fitness: an expression over the episode's signals; None takes the card's.
         env_steps: environment steps of each training; None takes the card's.
         seeds: training seeds.
         baseline: train on the environment reward too.
@@ -151,16 +188,15 @@ def plan_training(
         search["env_steps"] = env_steps
     layer: dict[str, Any] = {"search": search}
     merge_layer(layer, overrides or {})
-    plan = plan_search(
-        text=None,
-        env=env,
-        fitness=fitness,
+    plan = plan_without_search(
+        heading,
+        env,
+        fitness,
         file=file,
         overrides=layer,
         sets=sets,
         trainer_config=trainer_config,
         env_options=env_options,
-        title=title,
     )
     if plan.config.judges_fitness:
         raise ConfigError(
@@ -172,22 +208,22 @@ def plan_training(
 
 
 def plan_probe(
-    title: str, env: str, overrides: Layer | None = None, env_options: EnvOptions = NO_ENV_OPTIONS
+    heading: str, env: str, overrides: Layer | None = None, env_options: EnvOptions = NO_ENV_OPTIONS
 ) -> SearchPlan:
     """Plan to probe an environment without a search; one without a card needs no fitness for that.
 
-    See `plan_search` for the arguments and for what it raises.
+    See `plan_without_search` for the arguments and for what it raises.
     """
     _, card = find_env(env)
     fitness = None if card else ENVIRONMENT_RETURN
-    return plan_search(None, env, fitness, overrides=overrides, env_options=env_options, title=title)
+    return plan_without_search(heading, env, fitness, overrides=overrides, env_options=env_options)
 
 
 # ---------------------------------------------------------------- the task
 
 
-def _plan_task(text: str | None, env: str | Task, ranking: RankOption | None, fitness: str | None, title: str) -> Task:
-    """Return the task of a plan; see `plan_search`.
+def _plan_task(text: str | None, env: str | Task, ranking: RankOption | None, fitness: str | None) -> Task:
+    """Return the task of a search; see `plan_search`.
 
     Raises:
         TaskError: if there is no such task, or its sentence is missing or empty.
@@ -195,13 +231,13 @@ def _plan_task(text: str | None, env: str | Task, ranking: RankOption | None, fi
     """
     if not isinstance(env, Task):
         metric = rank_option.select_metric(ranking, env) if ranking else fitness
-        return load_task(text, env, metric, title)
+        return load_task(text, env, metric)
     sentence = env.text if text is None else text
     if text is not None:
         check_sentence(text)
     metric = (ranking.fitness if ranking else fitness) or env.fitness
     Fitness.parse(metric)
-    return replace(env, text=sentence, fitness=metric, title=title or env.title)
+    return replace(env, text=sentence, fitness=metric)
 
 
 def _check_models(task: Task, config: Config) -> None:
@@ -250,11 +286,11 @@ def _order_layers(
     return [preset, task.settings, zoo.defaults, *lower, zoo.written, *upper]
 
 
-def _choose_designer(config: Config, environment: Mapping[str, str]) -> Config:
+def _choose_designer(config: Config, variables: Mapping[str, str]) -> Config:
     """Replace the designer "auto": "llm" where a model, recorded answers or a key is named, else "symbolic"."""
     if config.search.designer != "auto":
         return config
-    model = config.llm.model or config.llm.replay or config.llm.cache or environment.get(config.llm.key_variable)
+    model = config.llm.model or config.llm.replay or config.llm.cache or variables.get(config.llm.key_variable)
     designer = "llm" if model else "symbolic"
     return configuration.resolve_config(config.model_dump(), {"search": {"designer": designer}})
 
@@ -280,8 +316,7 @@ def _count_calls(task: Task, config: Config) -> int:
     programs = search.population * search.generations
     calls = programs if search.prompts_designer else 0
     calls += programs * config.critic.review
-    # The last of several generations is not read, as no later prompt would use it.
-    calls += search.population * max(1, search.generations - 1) * config.analyzer.model_reads
+    calls += search.population * search.read_generations * config.analyzer.model_reads
     calls += _count_judge_calls(config)
     # What is proposed before the first program.
     open_signals = subgoals.list_open_signals(task.env)

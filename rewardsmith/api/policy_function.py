@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from rewardsmith.api.exports import BEST, find_candidate
 from rewardsmith.contract.errors import RunError
+from rewardsmith.contract.job_files import RESULT_FILE
 from rewardsmith.contract.records import Evaluation
 from rewardsmith.search.storage import Run
-from rewardsmith.search.storage.layout import RESULT_FILE, final_owner
+from rewardsmith.search.storage.layout import final_owner
 
 if TYPE_CHECKING:
     from rewardsmith.worker.training.policy import Policy

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rewardsmith.contract.errors import FitnessError
@@ -17,6 +15,8 @@ from rewardsmith.spec.subgoals import drop_open_signals, list_open_signals
 from rewardsmith.spec.task_cards import is_made_as_shipped
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rewardsmith.spec.config import Config
     from rewardsmith.spec.task_cards import Task
 
@@ -50,8 +50,7 @@ def preflight_check(
     if roles:
         from rewardsmith import llm
 
-        with tempfile.TemporaryDirectory() as folder:
-            llm.build_model_pool(config.llm, config.budget, Path(folder) / "llm.jsonl", roles=roles).close()
+        llm.check_models(config.llm, config.budget, roles)
     try:
         listed = (*task.env.signals, *task.env.list_learned())
         check_task_signals(task, listed, task.env.privileged_signals)

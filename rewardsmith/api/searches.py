@@ -101,7 +101,7 @@ def _prepare_models(plan: SearchPlan, path: Path) -> str | None:
     warning = task_warnings.unfilled_card_warning(task)
     if warning:
         raise TaskError(f"{warning}; fill it in, or name the environment {task.env.env_id} with a --fitness")
-    llm.build_model_pool(config.llm, config.budget, RunLayout(path).ledger, roles=roles).close()
+    llm.check_models(config.llm, config.budget, roles, RunLayout(path).ledger)
     trusted_endpoints.remember_endpoints(config.llm, roles)
     return prompts.hash_prompts()
 

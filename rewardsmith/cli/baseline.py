@@ -47,7 +47,7 @@ def baseline(
 ) -> None:
     """Measure random actions (100 episodes), and policies trained on the environment reward, for each task."""
     from rewardsmith.api import baselines
-    from rewardsmith.api.planning import plan_search
+    from rewardsmith.api.planning import plan_without_search
     from rewardsmith.contract import records
     from rewardsmith.spec.env_options import read_env_options
 
@@ -56,7 +56,7 @@ def baseline(
     overrides = drop_unset({"search": search, "jobs": jobs})
     options = read_env_options(env_kwargs, pass_env or (), signals=signal or ())
     plans = [
-        plan_search(None, task, fitness, None, overrides, set_ or (), env_options=options, title="baseline")
+        plan_without_search("baseline", task, fitness, overrides=overrides, sets=set_ or (), env_options=options)
         for task in tasks
     ]
     cards = [_find_card(task, fitness, bool(options.kwargs)) for task in tasks] if write else []

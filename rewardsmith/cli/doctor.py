@@ -99,11 +99,11 @@ def check_rendering() -> DoctorCheck:
     failures = []
     for backend in opengl.list_backends(os.environ):
         command = import_path.python_command("-m", "rewardsmith.worker.video.render_check")
-        environment = {"PATH": os.defpath, opengl.VARIABLE: backend}
-        environment |= import_path.build_import_environment(os.environ)
+        variables = {"PATH": os.defpath, opengl.VARIABLE: backend}
+        variables |= import_path.build_import_environment(os.environ)
         answer = {"ok": False, "detail": ""}
         try:
-            process = subprocess.run(command, capture_output=True, text=True, timeout=RENDER_TIMEOUT_S, env=environment)
+            process = subprocess.run(command, capture_output=True, text=True, timeout=RENDER_TIMEOUT_S, env=variables)
             if process.stdout.strip():
                 answer = json.loads(process.stdout.splitlines()[-1])
         except (subprocess.TimeoutExpired, ValueError):

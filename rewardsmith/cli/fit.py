@@ -52,7 +52,7 @@ def fit(
     likely among random episodes and those of policies trained with the weights so far.
     """
     from rewardsmith.api import weight_fit
-    from rewardsmith.api.planning import plan_search
+    from rewardsmith.api.planning import plan_without_search
     from rewardsmith.contract import records
     from rewardsmith.contract.reward_files import load_reward
     from rewardsmith.spec.env_options import read_env_options
@@ -60,14 +60,8 @@ def fit(
     program = load_reward(file)
     overrides = drop_unset({"search": {"env_steps": steps, "designer": "symbolic"}})
     options = read_env_options(env_kwargs, pass_env or (), signals=signal or ())
-    plan = plan_search(
-        text=None,
-        env=env,
-        fitness=fitness,
-        overrides=overrides,
-        sets=set_ or (),
-        env_options=options,
-        title=f"fit {file.name}",
+    plan = plan_without_search(
+        f"fit {file.name}", env, fitness, overrides=overrides, sets=set_ or (), env_options=options
     )
     result = weight_fit.fit_program(program, plan.task, plan.config, demo, rounds, print_progress)
     written = out or file.with_name(f"{file.stem}-fitted{file.suffix}")

@@ -183,13 +183,12 @@ def parse_executor(text: str | None) -> dict[str, Any]:
         ConfigError: if what follows the colon is no address.
     """
     from rewardsmith.contract.errors import ConfigError
+    from rewardsmith.spec.addresses import is_host_and_port
 
     if text is None:
         return {}
     kind, colon, address = text.partition(":")
-    host, _, port = address.rpartition(":")
-    is_address = host and port.isascii() and port.isdigit() and 0 < int(port) < 65536
-    if colon and not is_address and address != "auto":
+    if colon and not is_host_and_port(address) and address != "auto":
         raise ConfigError(
             f"--executor {text}: write ray:HOST:PORT, the address of a cluster, such as ray:10.0.0.1:6379"
         )

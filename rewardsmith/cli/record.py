@@ -51,7 +51,7 @@ def record(
 ) -> None:
     """Record episodes into FILE: of a run's policy (--run), or of a function of yours (--env, --act)."""
     from rewardsmith.api import demonstrations
-    from rewardsmith.api.planning import plan_search
+    from rewardsmith.api.planning import plan_without_search
     from rewardsmith.contract import records
     from rewardsmith.contract.errors import ConfigError
     from rewardsmith.spec.env_options import read_env_options
@@ -67,7 +67,7 @@ def record(
         assert env is not None and act is not None  # checked above
         options = read_env_options(env_kwargs, pass_env or ())
         symbolic = {"search": {"designer": "symbolic"}}
-        task = plan_search(None, env, fitness, overrides=symbolic, env_options=options, title="record").task
+        task = plan_without_search("record", env, fitness, overrides=symbolic, env_options=options).task
         recording = demonstrations.record_actor(task, act, episodes, out, min_fitness)
 
     if json_:

@@ -62,7 +62,7 @@ def train(
 
     program = load_reward(file)
     plan = plan_training(
-        title=f"train {file.name}",
+        heading=f"train {file.name}",
         env=env,
         fitness=fitness,
         env_steps=steps,

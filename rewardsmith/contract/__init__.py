@@ -15,6 +15,7 @@ observation      what a policy observes
 learned_signals  options of the providers of learned signals; `captions` and `demonstrated_stages` serve two of them
 robots           robots from model files: their options, and the store of the files
 env_families     families of environments that need further packages
+job_files        names in a job's folder
 job_messages     the lines between a running job and the orchestrator
 build_id         the build id, which processes compare before they work together
 import_path      what the processes that rewardsmith starts may import
@@ -22,5 +23,6 @@ bounded_files    files from outside, read within bounds
 package_data     the folders of task cards, prompts and sandbox files
 opengl, gpus     OpenGL backends and the kind of video file; GPUs of this machine
 python_ast       thread-safe parsing of Python text
+known_values     means over values of which some are not known
 text             text for people: numbers, counts, lines
 """

@@ -29,20 +29,20 @@ def python_command(*arguments: str) -> list[str]:
     return [sys.executable, "-P", *arguments]
 
 
-def build_import_environment(environment: Mapping[str, str], module_folder: Path | None = None) -> dict[str, str]:
+def build_import_environment(variables: Mapping[str, str], module_folder: Path | None = None) -> dict[str, str]:
     """Return the variables that say what a process imports: all of them that it should have.
 
     Args:
-        environment: variables of this process.
+        variables: environment variables of this process.
         module_folder: folder of a user's environment module; None for no such folder.
     """
-    variables = {"PYTHONSAFEPATH": "1"}
-    folders = clean_python_path(environment.get("PYTHONPATH", ""))
+    built = {"PYTHONSAFEPATH": "1"}
+    folders = clean_python_path(variables.get("PYTHONPATH", ""))
     if folders:
-        variables["PYTHONPATH"] = folders
+        built["PYTHONPATH"] = folders
     if module_folder is not None:
-        variables[MODULE_FOLDER] = str(module_folder)
-    return variables
+        built[MODULE_FOLDER] = str(module_folder)
+    return built
 
 
 def clean_python_path(value: str) -> str:

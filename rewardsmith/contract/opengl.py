@@ -14,13 +14,13 @@ NO_OPENGL = "disable"
 INSTALL = "Debian and Ubuntu: apt-get install libegl1 libosmesa6"
 
 
-def list_backends(environment: Mapping[str, str]) -> tuple[str, ...]:
+def list_backends(variables: Mapping[str, str]) -> tuple[str, ...]:
     """List the backends to try, the user's own choice first.
 
     >>> list_backends({"MUJOCO_GL": "osmesa"})
     ('osmesa', 'egl')
     """
-    chosen = environment.get(VARIABLE, "").lower()
+    chosen = variables.get(VARIABLE, "").lower()
     return tuple(dict.fromkeys((chosen, *BACKENDS))) if chosen and chosen != NO_OPENGL else BACKENDS
 
 

@@ -27,6 +27,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,12 @@ Bools = NDArray[np.bool_]
 ARGUMENTS = ("before", "action", "after", "terminated", "start", "memory")
 DECLARATIONS = ("WEIGHTS", "MEMORY", "OBSERVATION")
 """Names of the top level that are read from the text."""
+PROVIDED_MODULES: Final[Mapping[str, tuple[str, ...]]] = {
+    "np": ("numpy",),
+    "math": ("math",),
+    "shaping": ("shaping", "rewardsmith.shaping"),
+}
+"""Name that every program has without an import, to the paths that import its module."""
 DECLARATION_RULE = "assign it at the top level, alone on the left of `=`"
 
 MAX_SOURCE_CHARS = 50_000
@@ -285,3 +292,12 @@ def find_assignment(tree: ast.Module, name: str) -> ast.Assign | ast.AnnAssign |
         ]:
             last = node
     return last
+
+
+def imports_only_provided(node: ast.stmt) -> bool:
+    """Return whether a statement imports only what every program has anyway, or a feature of the parser."""
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "__future__"
+    return isinstance(node, ast.Import) and all(
+        alias.name in PROVIDED_MODULES.get(alias.asname or alias.name, ()) for alias in node.names
+    )

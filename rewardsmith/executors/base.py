@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 
 from rewardsmith.contract import bounded_files, records
 from rewardsmith.contract.errors import ConfigError, UnwritableRun
+from rewardsmith.contract.job_files import RESULT_FILE
 from rewardsmith.contract.records import CurvePoint, Job, JobResult, Rung, TrainJob
 
 R = TypeVar("R", bound=JobResult)
@@ -24,7 +25,7 @@ R = TypeVar("R", bound=JobResult)
 logging.getLogger("rewardsmith").addHandler(logging.NullHandler())
 
 FILES = (
-    *("job.json", "progress.jsonl", "worker.log", "result.json"),
+    *("job.json", "progress.jsonl", "worker.log", RESULT_FILE),
     *("policy.json", "policy.safetensors", "transitions.npz", "episodes.npz", "video.mp4", "video.webp"),
     *("stills.npz", "states.npz", "policy.onnx", "policy.pt", "policy.zip"),
 )
@@ -66,7 +67,7 @@ def load_finished(job: Job[R], out: Path) -> R | None:
     """Return the result in a folder if it belongs to an equal job; None if there is none, or it is damaged."""
     try:
         recorded_job = bounded_files.read_json(out / "job.json")
-        return records.read(job.result_type, out / "result.json") if recorded_job == records.dump(job) else None
+        return records.read(job.result_type, out / RESULT_FILE) if recorded_job == records.dump(job) else None
     except (OSError, ValueError):
         return None
 

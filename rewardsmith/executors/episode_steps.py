@@ -5,7 +5,6 @@ Step 0 is the start, and the last step is the episode's length.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,18 +12,9 @@ from numpy.typing import NDArray
 
 from rewardsmith.contract.records import Episode
 
-QUARTERS = (0.25, 0.5, 0.75, 1.0)
+QUARTERS = (0.25, 0.5, 0.75)
 BEFORE_END = (1, 3, 10)
 """Steps before the end that are shown of an episode that ended by the environment's rule."""
-
-
-def select_quarter_steps(length: int) -> list[int]:
-    """Return the start and the ends of the quarters of an episode.
-
-    >>> select_quarter_steps(101)
-    [0, 26, 51, 76, 101]
-    """
-    return list(dict.fromkeys([0, *(math.ceil(part * length) for part in QUARTERS)]))
 
 
 def select_telling_steps(
@@ -39,7 +29,7 @@ def select_telling_steps(
         most: how many steps at most; the less telling ones go first.
     """
     last = episode.length
-    steps = [0, last, *(round(part * last) for part in QUARTERS[:-1])]
+    steps = [0, last, *(round(part * last) for part in QUARTERS)]
     if episode.terminated:
         steps += [last - before for before in BEFORE_END]
     if reward is not None:

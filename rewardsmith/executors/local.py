@@ -14,6 +14,7 @@ from typing import Generic
 
 from rewardsmith.contract import env_families, gpus, job_messages, records
 from rewardsmith.contract.errors import Upgraded, WorkerFailed
+from rewardsmith.contract.job_files import RESULT_FILE
 from rewardsmith.contract.records import CurvePoint, Job
 from rewardsmith.executors import host
 from rewardsmith.executors.base import Decide, OnEvent, R, load_finished, prepare_folder
@@ -199,7 +200,7 @@ class _Attempt(Generic[R]):
     def _record_timeout(self) -> R:
         cause = f"no result within {self._limit_s:g} s, the limit limits.job_s"
         result = self._job.build_unfinished("timeout", cause, tuple(self.curve))
-        records.write(result, self._out / "result.json")
+        records.write(result, self._out / RESULT_FILE)
         return result
 
 

@@ -33,6 +33,7 @@ from rewardsmith.executors.base import (
     unwritable_job_error,
 )
 from rewardsmith.executors.local import is_resident
+from rewardsmith.spec.addresses import is_host_and_port
 
 logger = logging.getLogger(__name__)
 
@@ -296,10 +297,10 @@ def _check_reachable(address: str) -> None:
     """
     if address == "auto":
         return
-    host, _, port = address.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65_536) or "/" in address:
+    if not is_host_and_port(address):
         allowed = "'host:port' of the cluster's head, such as 10.0.0.1:6379, or 'auto'"
         raise ConfigError(f"executor.address = {address!r}: {allowed}")
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), CONNECT_S).close()
     except OSError as error:

@@ -13,6 +13,7 @@ from typing import Any
 
 from rewardsmith.contract import gpus, job_messages, records
 from rewardsmith.contract.errors import RewardsmithError, WorkerFailed
+from rewardsmith.contract.job_files import RESULT_FILE
 from rewardsmith.contract.records import Job, JobResult, load_job
 from rewardsmith.executors.base import FILES, load_finished
 from rewardsmith.executors.local import LocalExecutor
@@ -60,9 +61,9 @@ def read_files(folder: Path, names: tuple[str, ...]) -> Files:
 
 
 def write_files(files: Files, folder: Path) -> None:
-    """Write files into a folder; result.json last, as its presence says that the others are complete."""
+    """Write files into a folder, the result last."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in sorted(files, key=lambda name: name == "result.json"):
+    for name in sorted(files, key=lambda name: name == RESULT_FILE):
         part = folder / f".{name}.part"
         part.write_bytes(files[name])
         part.replace(folder / name)

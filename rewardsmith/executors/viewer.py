@@ -26,13 +26,13 @@ class NoWindow(Exception):
     """Raised when no window can be opened; the message says why."""
 
 
-def find_screen(environment: Mapping[str, str]) -> str | None:
+def find_screen(variables: Mapping[str, str]) -> str | None:
     """Return the screen that an environment names; None without one.
 
     >>> find_screen({"DISPLAY": ":0"}), find_screen({})
     (':0', None)
     """
-    return next((environment[name] for name in SCREEN_VARIABLES if environment.get(name)), None)
+    return next((variables[name] for name in SCREEN_VARIABLES if variables.get(name)), None)
 
 
 def show_policy(job: RenderJob, module_folder: Path | None = None) -> None:
@@ -73,7 +73,7 @@ def _build_environment(job: RenderJob, module_folder: Path | None) -> dict[str, 
         TaskError: if a variable's name is that of a key.
     """
     names = (*WINDOW_VARIABLES, *check_pass_env(job.env.pass_env, "pass_env"))
-    environment = scrub_environment(os.environ, module_folder)
+    variables = scrub_environment(os.environ, module_folder)
     # MuJoCo's viewer opens a window by itself; a backend without a screen would keep others from it.
-    environment.pop(opengl.VARIABLE, None)
-    return environment | {name: os.environ[name] for name in names if name in os.environ}
+    variables.pop(opengl.VARIABLE, None)
+    return variables | {name: os.environ[name] for name in names if name in os.environ}

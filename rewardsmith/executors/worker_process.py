@@ -61,18 +61,18 @@ GRACE_S = 5.0
 """Seconds that a worker may take to end by itself."""
 
 
-def scrub_environment(environment: Mapping[str, str], module_folder: Path | None = None) -> dict[str, str]:
+def scrub_environment(variables: Mapping[str, str], module_folder: Path | None = None) -> dict[str, str]:
     """Return the environment of a worker.
 
     >>> sorted(set(scrub_environment({"OPENAI_API_KEY": "sk", "PATH": "/bin"})) - set(FIXED))
     ['PATH', 'PYTHONSAFEPATH']
 
     Args:
-        environment: variables of this process.
+        variables: environment variables of this process.
         module_folder: folder of a user's environment module; None for no such folder.
     """
-    passed_on = {name: environment[name] for name in PASSED_ON if name in environment}
-    return passed_on | import_path.build_import_environment(environment, module_folder) | FIXED
+    passed_on = {name: variables[name] for name in PASSED_ON if name in variables}
+    return passed_on | import_path.build_import_environment(variables, module_folder) | FIXED
 
 
 class JobChannel:

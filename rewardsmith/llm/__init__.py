@@ -35,7 +35,7 @@ from rewardsmith.llm.messages import (
     Request,
     parse_sample_index,
 )
-from rewardsmith.llm.model_pool import ModelPool, build_model_pool
+from rewardsmith.llm.model_pool import ModelPool, build_model_pool, check_models
 from rewardsmith.llm.recorded_model import ModelConnection, RecordedModel
 from rewardsmith.llm.replay import RecordedAnswers
 
@@ -59,6 +59,7 @@ __all__ = [
     "WaitingPrompt",
     "build_model_pool",
     "check_endpoint",
+    "check_models",
     "find_key",
     "parse_sample_index",
 ]

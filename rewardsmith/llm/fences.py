@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
 """Characters without width, which models leave before a fence."""
@@ -126,55 +128,76 @@ def read_block(text: str, opening: re.Match[str]) -> FencedBlock:
     lead = opening["lead"] or ""
     body = min(opening.end() + 1, len(text))
 
-    code_end, end, is_closed = _find_end(text, body, fence, is_python=_PYTHON.match(info) is not None)
-    code = text[body:code_end]
+    end = _find_end(text, body, fence, is_python=_PYTHON.match(info) is not None)
+    code = text[body : end.code]
     if ">" in lead:
         code = _QUOTE_MARKS.sub("", code)
     return FencedBlock(
-        fence_start(opening), max(end, opening.end()), info.strip(), code, is_closed, len(lead.expandtabs(4))
+        fence_start(opening), max(end.block, opening.end()), info.strip(), code, end.is_closed, len(lead.expandtabs(4))
     )
 
 
-def _find_end(text: str, body: int, fence: str, *, is_python: bool) -> tuple[int, int, bool]:
-    """Return where a block's code ends, where the block ends, and whether a fence closes it."""
-    in_string: str | None = None
-    hidden: tuple[int, int, bool] | None = None  # the first end inside a string that may never be closed
-    shorter: tuple[int, int, bool] | None = None  # the first end by too short a fence
-    position = body
-    while True:
-        # The next thing that may end the block, or matters for what ends it.
-        events = _STRING_EVENT[in_string] if in_string else _PYTHON_EVENT if is_python else _EVENT
-        event = events.search(text, position)
-        if event is None:
-            break
-        position, kind = event.end(), event.lastgroup
+class _End(NamedTuple):
+    """The end of a block."""
 
-        if kind == "triple":
-            # A string begins or ends; the ends that it hides count only where it never ends.
-            in_string = None if in_string else event[0]
-            hidden = None
-        elif kind is not None:
-            line_start = _find_line_start(text, body, event.start())
-            if kind == "tag" and line_start is not None:
-                return shorter or (line_start, line_start, False)
-            if kind != "run" or event[0][0] != fence[0]:
-                continue
-            if line_start is None:
-                if in_string is None and is_python and event[0][0] == "`":
-                    return event.start(), event.end(), True  # behind code on its line
-                continue
+    code: int
+    """Index behind its code."""
+    block: int
+    """Index behind the block."""
+    is_closed: bool
 
-            # A fence: the end, or the beginning of the next block.
-            rest = text[event.end() : _find_line_end(text, event.end())]
-            is_next = _LANGUAGE.match(rest) is not None
-            end = (line_start, line_start if is_next else event.end(), not is_next)
+
+def _find_end(text: str, body: int, fence: str, *, is_python: bool) -> _End:
+    """Find the end of the block whose code begins at `body`, by the rules of this module."""
+    in_open_string: _End | None = None  # the first end since a string began; it counts where the string is never closed
+    too_short: _End | None = None  # the first end by a shorter fence
+    for event, in_string in _iterate_events(text, body, is_python=is_python):
+        if event.lastgroup == "triple":
+            in_open_string = None
+            continue
+        line_start = _find_line_start(text, body, event.start())
+
+        if event.lastgroup == "tag":
+            if line_start is not None:
+                return too_short or _End(line_start, line_start, False)
+        elif event[0][0] != fence[0]:
+            pass  # marks of the other kind of fence
+        elif line_start is None:
+            if is_python and not in_string and event[0][0] == "`":
+                return _End(event.start(), event.end(), True)  # behind code on its line
+        else:
+            end, has_words = _read_fence(text, line_start, event)
             if len(event[0]) < len(fence):
-                shorter = shorter or (None if rest.strip() else end)
+                too_short = too_short or (None if has_words else end)
             elif in_string:
-                hidden = hidden or end
+                in_open_string = in_open_string or end
             else:
                 return end
-    return hidden or shorter or (len(text), len(text), False)
+    return in_open_string or too_short or _End(len(text), len(text), False)
+
+
+def _iterate_events(text: str, body: int, *, is_python: bool) -> Iterator[tuple[re.Match[str], bool]]:
+    """Yield the fences, the tags and the marks of strings, each with whether a string is open before it."""
+    quote: str | None = None
+    position = body
+    while True:
+        pattern = _STRING_EVENT[quote] if quote else _PYTHON_EVENT if is_python else _EVENT
+        event = pattern.search(text, position)
+        if event is None:
+            return
+        if event.lastgroup is not None:  # else a comment, a short string or an escaped character
+            yield event, quote is not None
+        if event.lastgroup == "triple":
+            quote = None if quote else event[0]
+        position = event.end()
+
+
+def _read_fence(text: str, line_start: int, run: re.Match[str]) -> tuple[_End, bool]:
+    """Return the end that the first fence of a line makes, and whether words follow it on the line."""
+    rest = text[run.end() : _find_line_end(text, run.end())]
+    if _LANGUAGE.match(rest):  # it opens the next block
+        return _End(line_start, line_start, False), True
+    return _End(line_start, run.end(), True), bool(rest.strip())
 
 
 def _find_line_start(text: str, body: int, index: int) -> int | None:

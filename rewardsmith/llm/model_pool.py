@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -142,6 +143,25 @@ def build_model_pool(
     for role in roles:
         models.check_role(role)
     return models
+
+
+def check_models(
+    settings: LlmSettings, limits: BudgetSettings, roles: Sequence[Role], ledger: Path | None = None
+) -> None:
+    """Make sure that roles can ask their models, before anything is trained or paid for; nothing is sent.
+
+    Args:
+        settings: which models, and how they are asked.
+        limits: what all calls of the run may use together.
+        roles: who will ask.
+        ledger: the run's own; None for a run that is not created yet.
+
+    Raises:
+        ConfigError: if a setting is missing or contradicts another.
+        RunError: if a ledger cannot be read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        build_model_pool(settings, limits, ledger or Path(folder) / "none.jsonl", roles=roles).close()
 
 
 def _open_recorded_answers(settings: LlmSettings) -> RecordedAnswers | None:

@@ -31,16 +31,16 @@ class Proxy:
     variable: str
 
 
-def find_proxy(address: Address, environment: Mapping[str, str] = os.environ) -> Proxy | None:
+def find_proxy(address: Address, variables: Mapping[str, str] = os.environ) -> Proxy | None:
     """Find the proxy through which an endpoint is reached; None where it is reached directly.
 
     Raises:
         ConfigError: if the variable that names it holds no proxy that can be used.
     """
-    if is_loopback(address.host) or _is_excepted(address.host, _read_variable("no_proxy", environment)[1]):
+    if is_loopback(address.host) or _is_excepted(address.host, _read_variable("no_proxy", variables)[1]):
         return None
     for name in (f"{address.scheme}_proxy", "all_proxy"):
-        variable, value = _read_variable(name, environment)
+        variable, value = _read_variable(name, variables)
         if value:
             return Proxy(_check_proxy(variable, value, address.host), variable)
     return None
@@ -78,10 +78,10 @@ def check_network_settings(address: Address) -> None:
         build_tls_context()
 
 
-def _read_variable(name: str, environment: Mapping[str, str]) -> tuple[str, str]:
+def _read_variable(name: str, variables: Mapping[str, str]) -> tuple[str, str]:
     """Return the spelling of a variable that is set, and its value; an empty one counts as unset."""
-    variable = name if name in environment else name.upper()
-    return variable, environment.get(variable, "").strip()
+    variable = name if name in variables else name.upper()
+    return variable, variables.get(variable, "").strip()
 
 
 def _check_proxy(variable: str, value: str, host: str) -> str:

@@ -126,7 +126,7 @@ def _scan_objects(text: str) -> list[dict[str, Any]]:
 
 
 def _parse_form(completion: Completion, form: type[F], check: Callable[[F], str | None]) -> F | str:
-    """Return the last valid form in an answer; otherwise the problem of the last object."""
+    """Return the last valid form in an answer, or a problem: what `check` finds comes before faults of types."""
     found = find_json_objects(completion.text, cut_off=completion.finish == "length")
     if not found:
         return "your answer holds no JSON object" if completion.finish != "length" else "your answer was cut off"

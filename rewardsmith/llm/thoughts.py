@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from rewardsmith.llm import fences
 
@@ -78,6 +79,28 @@ _QUOTES = ("'", '"', "`")
 Span = tuple[int, int]
 
 
+class _MarkKind(Enum):
+    """The effect of a mark; `_read_kind` alone knows the groups of `_MARK`."""
+
+    OPEN = auto()
+    DETAILS = auto()
+    CHANNEL = auto()
+    """Any channel but the final one. A SOFT_END ends its thought, and that of DETAILS."""
+    INNER = auto()
+    INNER_END = auto()
+    CLOSE = auto()
+    SOFT_END = auto()
+    ANSWER = auto()
+    MAYBE_ANSWER = auto()
+    OTHER_TURN = auto()
+    """Another speaker's turn begins: an echo of the prompt before the answer, or the answer's end."""
+    OWN_TURN = auto()
+    DROPPED = auto()
+
+
+_OPENINGS = (_MarkKind.OPEN, _MarkKind.DETAILS, _MarkKind.CHANNEL, _MarkKind.INNER)
+
+
 @dataclass(frozen=True)
 class SplitText:
     """A model's text without its thoughts."""
@@ -98,7 +121,8 @@ def split_thoughts(text: str, literals: Sequence[Span] = ()) -> SplitText:
 
     Args:
         text: the model's text.
-        literals: spans of it in which nothing is a mark, in their order.
+        literals: spans of it in which nothing is a mark, in their order; behind a thought that is told by words alone
+            they do not count.
     """
     # Thoughts without marks, told by the sentence or the word that the text begins with.
     sentence, channel = _SENTENCE.match(text), _CHANNEL_WORDS.match(text)
@@ -148,55 +172,55 @@ class _Splitter:
             if mark is None:
                 return SplitText("".join(self._parts), "", self._opened <= 0)
             self._parts.append("\n")
-            kind = _kind_of(mark)
+            kind = _read_kind(mark)
             position = mark.end()
 
-            if kind == "turn" and _is_other_speaker(mark):
-                # Another speaker's turn: an echo of the prompt before the answer, or the answer's end.
+            if kind is _MarkKind.OTHER_TURN:
                 if self._has_words:
                     return SplitText("".join(self._parts), "", self._opened <= 0)
                 position = self._skip_turn(marks, position)
-            elif kind == "inner" or kind == "open":
-                start = position
-                self._opened += kind == "open"
-                ended = self._skip_thought(marks, position, kind, is_soft=mark.lastgroup in ("channel", "details"))
-                if ended is None:
-                    return SplitText("".join(self._parts), text[start:], False)
-                position = ended
-            elif kind == "maybe_answer":
+            elif kind in _OPENINGS:
+                if kind is not _MarkKind.INNER:
+                    self._opened += 1
+                end_of_thought = self._skip_thought(marks, position, kind)
+                if end_of_thought is None:
+                    return SplitText("".join(self._parts), text[position:], False)
+                position = end_of_thought
+            elif kind is _MarkKind.MAYBE_ANSWER:
                 self._parts.append(mark[0])  # the tag stays: it says that the answer begins here
-            elif kind in ("close", "answer"):
+            elif kind in (_MarkKind.CLOSE, _MarkKind.ANSWER):
                 self._begin_answer(kind)
 
     def _add(self, said: str) -> None:
         self._parts.append(said)
         self._has_words = self._has_words or bool(said.strip())
 
-    def _begin_answer(self, kind: str) -> None:
+    def _begin_answer(self, kind: _MarkKind) -> None:
         """Take all text before for thought: its opening mark was lost, or the answer is marked as such."""
         self._opened = 0
-        if kind == "close" or not self._is_answer_marked:
+        if kind is _MarkKind.CLOSE or not self._is_answer_marked:
             self._parts = ["\n"]
             self._blocks = 0
         self._has_words = False
-        self._is_answer_marked = kind == "answer"
+        self._is_answer_marked = kind is _MarkKind.ANSWER
 
-    def _skip_thought(self, marks: _Marks, position: int, kind: str, *, is_soft: bool) -> int | None:
+    def _skip_thought(self, marks: _Marks, position: int, opening: _MarkKind) -> int | None:
         """Return where a thought ends; None where it does not."""
+        is_soft = opening in (_MarkKind.CHANNEL, _MarkKind.DETAILS)
         while (mark := marks.next(position)) is not None:
             position = mark.end()
-            inside = _kind_of(mark)
-            if inside == "open" and mark["channel"] is None:
+            kind = _read_kind(mark)
+            if kind in (_MarkKind.OPEN, _MarkKind.DETAILS):
                 self._opened += 1
-            elif inside == "close" or (inside == "soft_end" and is_soft):
+            elif kind is _MarkKind.CLOSE or (kind is _MarkKind.SOFT_END and is_soft):
                 self._opened -= 1
                 return position
-            elif inside == "inner_end" and kind == "inner":
+            elif kind is _MarkKind.INNER_END and opening is _MarkKind.INNER:
                 return position
-            elif inside == "answer":
-                self._begin_answer(inside)
+            elif kind is _MarkKind.ANSWER:
+                self._begin_answer(kind)
                 return position
-            elif inside == "maybe_answer":
+            elif kind is _MarkKind.MAYBE_ANSWER:
                 self._opened -= 1
                 return mark.start()
         return None
@@ -204,7 +228,7 @@ class _Splitter:
     def _skip_turn(self, marks: _Marks, position: int) -> int:
         """Return where the model's own turn begins."""
         while (mark := marks.next(position)) is not None:
-            if mark["turn"] is not None and not _is_other_speaker(mark):
+            if _read_kind(mark) is _MarkKind.OWN_TURN:
                 return mark.start()
             position = mark.end()
         return len(self._text)
@@ -253,16 +277,14 @@ def _begins_line(text: str, index: int) -> bool:
     return not text[max(0, index - 8) : index].rpartition("\n")[2].strip()
 
 
-def _kind_of(mark: re.Match[str]) -> str:
-    """Return what a mark does; a channel opens a thought unless it is the final one."""
-    kind = mark.lastgroup or ""
-    if kind != "channel":
-        return "open" if kind == "details" else kind
-    return "answer" if mark["name"].lower() == "final" else "open"
-
-
-def _is_other_speaker(mark: re.Match[str]) -> bool:
-    return (mark["speaker"] or "").lower() in ("user", "system", "tool", "developer", "human")
+def _read_kind(mark: re.Match[str]) -> _MarkKind:
+    group = mark.lastgroup or ""
+    if group == "channel":
+        return _MarkKind.ANSWER if mark["name"].lower() == "final" else _MarkKind.CHANNEL
+    if group == "turn":
+        is_other = (mark["speaker"] or "").lower() in ("user", "system", "tool", "developer", "human")
+        return _MarkKind.OTHER_TURN if is_other else _MarkKind.OWN_TURN
+    return _MarkKind.DROPPED if group in ("empty", "special") else _MarkKind[group.upper()]
 
 
 def _drop_last_tokens(text: str) -> str:

@@ -29,13 +29,13 @@ TrustedEndpoint = tuple[str, str]
 """An address, without a user's name and password, and the environment variable whose key is sent there."""
 
 
-def endpoints_file(environment: Mapping[str, str] = os.environ) -> Path:
+def endpoints_file(variables: Mapping[str, str] = os.environ) -> Path:
     """Return the file with the endpoints that the user named, one a line: the address and the key's variable.
 
     >>> endpoints_file({"XDG_CONFIG_HOME": "/etc/me"}).as_posix()
     '/etc/me/rewardsmith/endpoints'
     """
-    folder = environment.get("XDG_CONFIG_HOME")
+    folder = variables.get("XDG_CONFIG_HOME")
     return (Path(folder) if folder else Path.home() / ".config") / "rewardsmith" / "endpoints"
 
 

@@ -19,7 +19,15 @@ from rewardsmith.report.text import collect_remarks, format_duration, replace_co
 from rewardsmith.search.callbacks import SearchCallback
 from rewardsmith.search.storage import Run
 from rewardsmith.search.storage.journal_keys import owner_of_training
-from rewardsmith.search.storage.layout import BASELINE, FINAL, MEASURED_ID, is_ablation, is_finalist, is_phase
+from rewardsmith.search.storage.layout import (
+    BASELINE,
+    FINAL,
+    MEASURED_ID,
+    final_owner,
+    is_ablation,
+    is_finalist,
+    is_phase,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -65,8 +73,8 @@ class JsonLines(SearchCallback):
     def on_generation_start(self, brief: Brief) -> None:
         self._write("generation", number=brief.generation, parents=[parent.id for parent in brief.parents])
 
-    def on_stage(self, candidate: str, stage: str) -> None:
-        self._write("stage", candidate=candidate, stage=stage)
+    def on_stage(self, owner: str, stage: str) -> None:
+        self._write("stage", candidate=owner, stage=stage)
 
     def on_curve_point(self, training: str, point: CurvePoint) -> None:
         self._write("curve", training=training, point=asdict(point))
@@ -189,18 +197,10 @@ class LiveTable(SearchCallback):
         total = max(brief.generation + 1, self.run.config.search.generations)
         self.headline = f"generation {brief.generation} ({brief.generation + 1} of {total})"
 
-    def on_stage(self, candidate: str, stage: str) -> None:
+    def on_stage(self, owner: str, stage: str) -> None:
         with self.lock:
-            if is_finalist(candidate):
-                self.headline = "finalists: fresh trainings of the best programs"
-            elif is_ablation(candidate):
-                self.headline = "ablation: the program without each of its terms"
-            elif is_phase(candidate):
-                measured = f"{FINAL}/{MEASURED_ID}" in (candidate, *self.rows)
-                self.headline = "training the program" if measured else "final evaluation: retraining the best program"
-                if candidate == BASELINE and not any(owner.startswith(FINAL) for owner in self.rows):
-                    self.headline = "final evaluation"
-            self.rows.setdefault(candidate, LiveRow()).stage = stage
+            self.headline = self._choose_headline(owner)
+            self.rows.setdefault(owner, LiveRow()).stage = stage
 
     def on_curve_point(self, training: str, point: CurvePoint) -> None:
         with self.lock:
@@ -256,6 +256,19 @@ class LiveTable(SearchCallback):
                 yield Text(f"… {len(ordered) - capacity} more", style="dim")
             yield from notices
 
+    def _choose_headline(self, owner: str) -> str:
+        """Return the headline of the phase that an owner of trainings belongs to; a generation keeps its own."""
+        if is_finalist(owner):
+            return "finalists: fresh trainings of the best programs"
+        if is_ablation(owner):
+            return "ablation: the program without each of its terms"
+        if not is_phase(owner):
+            return self.headline
+        if owner == BASELINE and not any(shown.startswith(FINAL) for shown in self.rows):
+            return "final evaluation"
+        is_measured = final_owner(MEASURED_ID) in (owner, *self.rows)
+        return "training the program" if is_measured else "final evaluation: retraining the best program"
+
     def _build_heading(self) -> list[Text]:
         from rich.text import Text
 
@@ -285,24 +298,29 @@ class LiveTable(SearchCallback):
         return table
 
     def _build_cells(self, owner: str, row: LiveRow) -> tuple[RenderableType, ...]:
+        """Return the cells of a row, one for each column of `_build_table`."""
+        return self._build_finished_cells(row.candidate) if row.candidate else self._build_running_cells(owner, row)
+
+    def _build_finished_cells(self, candidate: Candidate) -> tuple[RenderableType, ...]:
+        """Return a candidate's status, what the user should know about it, and its last numbers."""
         from rich.text import Text
 
-        # A finished candidate: its status, and what the user should know about it.
-        if row.candidate is not None:
-            candidate = row.candidate
-            style = STATUS_STYLE.get(candidate.status, "red")
-            ok = candidate.status == "ok"
-            remark = "; ".join(collect_remarks(candidate)) if ok else (candidate.cause or "").partition("\n")[0]
-            last = candidate.trainings[-1].curve[-1] if candidate.trainings and candidate.trainings[-1].curve else None
-            status, fitness = Text(candidate.status, style=style), Text(format_number(candidate.fitness), style=style)
-            reward = format_number(last.reward) if last else ""
-            length = format_number(last.length) if last else ""
-            mark = self.estimates.choose_mark(candidate.id)
-            expected = [format_number(self.estimates.find_mean(candidate.id))] if self.estimates.by_candidate else []
-            name, note = f"{candidate.id} {mark}".strip(), Text(replace_control_chars(remark))
-            return (name, status, note, reward, length, fitness, *expected)
+        # What there is to say.
+        is_ok = candidate.status == "ok"
+        remark = "; ".join(collect_remarks(candidate)) if is_ok else (candidate.cause or "").partition("\n")[0]
+        note = Text(replace_control_chars(remark))
+        name = f"{candidate.id} {self.estimates.choose_mark(candidate.id)}".strip()
 
-        # Trainings that run: a bar over all of them.
+        # The numbers.
+        style = STATUS_STYLE.get(candidate.status, "red")
+        status, fitness = Text(candidate.status, style=style), Text(format_number(candidate.fitness), style=style)
+        last = candidate.trainings[-1].curve[-1] if candidate.trainings and candidate.trainings[-1].curve else None
+        reward, length = (format_number(last.reward), format_number(last.length)) if last else ("", "")
+        expected = [format_number(self.estimates.find_mean(candidate.id))] if self.estimates.by_candidate else []
+        return (name, status, note, reward, length, fitness, *expected)
+
+    def _build_running_cells(self, owner: str, row: LiveRow) -> tuple[RenderableType, ...]:
+        """Return the stage of an owner of trainings, a bar over those that run, and the numbers of the newest point."""
         bar = ""
         if row.points:
             steps = sum(point.env_steps for point in row.points.values() if point)

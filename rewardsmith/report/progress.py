@@ -133,9 +133,9 @@ class SearchProgress(SearchCallback):
     def on_generation_start(self, brief: Brief) -> None:
         self.add_event(f"generation {brief.generation} starts: {brief.population} programs")
 
-    def on_stage(self, candidate: str, stage: str) -> None:
+    def on_stage(self, owner: str, stage: str) -> None:
         with self.changed:
-            self.stages[candidate] = stage
+            self.stages[owner] = stage
             self.changed.notify_all()
 
     def on_curve_point(self, training: str, point: CurvePoint) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import RewardsmithError
 from rewardsmith.contract.fitness.judged import describe_fitness_source
+from rewardsmith.contract.job_files import RESULT_FILE
 from rewardsmith.contract.records import Candidate, ReportedMetric, Result, Signal, TermStats, Training
 from rewardsmith.contract.term_limits import parse_limit
 from rewardsmith.llm import Ledger
+from rewardsmith.llm.ledger import sum_usage
 from rewardsmith.report.estimates import CandidateEstimates, build_estimates
 from rewardsmith.report.text import mean_metrics, metric_names
 from rewardsmith.search.finalists import read_finalists
@@ -21,7 +23,7 @@ from rewardsmith.search.reported_metrics import report_metrics
 from rewardsmith.search.steps.evolution import find_incumbent
 from rewardsmith.search.storage import Event, Provenance, Run
 from rewardsmith.search.storage.journal_keys import is_training_of_search, owner_of_training
-from rewardsmith.search.storage.layout import BASELINE, RESULT_FILE, final_owner
+from rewardsmith.search.storage.layout import BASELINE, final_owner
 
 
 @dataclass(frozen=True)
@@ -261,8 +263,7 @@ def _follow_weights(trainings: Sequence[Training]) -> tuple[tuple[str, tuple[tup
 
 def _summarize_terms(best: Candidate) -> tuple[TermSummary, ...]:
     """Return the terms of the best program: weight, trial scoring, and payment while training (first seed)."""
-    scoring = best.verdict.trial_scoring if best.verdict else None
-    stats = {term.name: term for term in scoring.terms} if scoring else {}
+    stats = best.trial_terms
     curve = best.trainings[0].curve if best.trainings else ()
     try:
         weights = dict(best.program.weights)
@@ -298,10 +299,7 @@ def _sum_costs(run: Run) -> tuple[RoleCost, ...]:
     costs = []
     for role, model in dict.fromkeys((entry.role, entry.request.model) for entry in entries):
         calls = [entry for entry in entries if (entry.role, entry.request.model) == (role, model)]
-        prices = [entry.spent.cost_usd for entry in calls]
-        priced = [price for price in prices if price is not None]
-        cost = sum(priced) if len(priced) == len(prices) else None
-        tokens = sum(entry.spent.tokens for entry in calls)
+        spent = sum_usage(entry.spent for entry in calls)
         latency = sum(entry.latency_s for entry in calls) / len(calls)
-        costs.append(RoleCost(role, model, len(calls), tokens, cost, latency))
+        costs.append(RoleCost(role, model, len(calls), spent.tokens, spent.cost_usd, latency))
     return tuple(costs)

@@ -23,13 +23,14 @@ from pydantic import ValidationError
 
 from rewardsmith.contract import opengl, records
 from rewardsmith.contract.errors import ConfigError, RunError, WorkerFailed
+from rewardsmith.contract.job_files import RESULT_FILE
 from rewardsmith.contract.records import Episode, Evaluation, RenderJob, Video
 from rewardsmith.contract.text import pluralize
 from rewardsmith.executors.base import Executor
 from rewardsmith.executors.render_job import POLICY_FILES, render_job_for_episode
 from rewardsmith.search import setup, trusted_runs
 from rewardsmith.search.storage import Run
-from rewardsmith.search.storage.layout import BASELINE, RESULT_FILE, final_owner, parse_candidate_id
+from rewardsmith.search.storage.layout import BASELINE, final_owner, parse_candidate_id
 
 FINAL_OWNER, ENVIRONMENT_REWARD, RANDOM_POLICY = "final", "environment-reward", "random"
 """Owners that are not candidates."""
@@ -79,7 +80,7 @@ class VideoClip:
     track: Path
     """The JSON file beside it, a `VideoTrack`."""
     owner: str
-    training: int | None
+    """As it is called now; an older track may have one of `FORMER_OWNERS`."""
     episode: int
     """Its place in `list_episodes`."""
     video: Video
@@ -299,7 +300,7 @@ def _record_video(
         (out / video.file).replace(file)
     video = replace(video, file=file.name, note=_describe_notes(video, recorded.episode))
     records.write(VideoTrack(recorded.owner, recorded.training, place, file.name, video), file.with_suffix(".json"))
-    return VideoClip(file, file.with_suffix(".json"), recorded.owner, recorded.training, place, video)
+    return VideoClip(file, file.with_suffix(".json"), recorded.owner, place, video)
 
 
 def _describe_notes(video: Video, expected: Episode) -> str | None:
@@ -323,4 +324,4 @@ def _load_clip(track: Path) -> VideoClip | None:
     file = track.with_name(Path(data.file).name)
     if not file.is_file():
         return None
-    return VideoClip(file, track, current_owner_name(data.owner), data.training, data.episode, data.video)
+    return VideoClip(file, track, current_owner_name(data.owner), data.episode, data.video)

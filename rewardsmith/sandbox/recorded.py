@@ -241,7 +241,7 @@ class TransitionFile:
         """
         with ArrayFile(self.path) as arrays:
             states = {state: {name: arrays[f"{state}/{name}"] for name in program.reads[state]} for state in STATES}
-            terminated = self.read_terminated() != 0.0 if "terminated" in program.arguments else None
+            terminated = _read_terminated(arrays) != 0.0 if "terminated" in program.arguments else None
             transitions = Transitions(arrays["action"], **states, terminated=terminated)
             starts = np.flatnonzero(arrays["step"] == 0)
         cuts = starts[starts > 0] if len(starts) > 1 else [transitions.n // 2]
@@ -283,9 +283,7 @@ class TransitionFile:
             OSError: if the file cannot be read.
         """
         with ArrayFile(self.path) as arrays:
-            if "terminated" in arrays:
-                return _as_float(arrays["terminated"])
-            return _as_float(np.append(arrays["step"][1:] == 0, False))
+            return _read_terminated(arrays)
 
 
 def _read_columns(arrays: ArrayFile, index: int, names: Sequence[str], max_components: int | None) -> EpisodeColumns:
@@ -341,6 +339,12 @@ def _step_key(index: int, signal: str) -> str:
 
 def _start_key(index: int, signal: str) -> str:
     return f"{index}/start/{signal}"
+
+
+def _read_terminated(arrays: ArrayFile) -> Array:
+    if "terminated" in arrays:
+        return _as_float(arrays["terminated"])
+    return _as_float(np.append(arrays["step"][1:] == 0, False))
 
 
 def _as_float(array: object) -> Array:

@@ -17,8 +17,8 @@ class SearchCallback:
     def on_generation_start(self, brief: Brief) -> None:
         """A generation begins."""
 
-    def on_stage(self, candidate: str, stage: str) -> None:
-        """A candidate, or a training of the final phase, enters a stage such as "design" or "train"."""
+    def on_stage(self, owner: str, stage: str) -> None:
+        """An owner of trainings (see `layout`), such as "g0c01" or "final/g0c01", enters a stage such as "train"."""
 
     def on_curve_point(self, training: str, point: CurvePoint) -> None:
         """A training has a new point on its curve; `training` is its key in the journal."""

@@ -95,7 +95,7 @@ def choose_contenders(history: Sequence[Candidate], settings: EvolutionSettings)
     ranked = evolution.rank_candidates(history, settings.caution)
     if any(candidate.standing is not None for candidate in ranked):
         return []
-    return list({candidate.proposal.source: candidate for candidate in reversed(ranked)}.values())[::-1]
+    return evolution.keep_distinct_programs(ranked)
 
 
 def name_best(

@@ -69,15 +69,15 @@ class LibraryEntry:
         return Example(self.task, self.env_id, self.source)
 
 
-def library_folder(environment: Mapping[str, str] = os.environ) -> Path:
+def library_folder(variables: Mapping[str, str] = os.environ) -> Path:
     """Return the folder of the user's programs; it need not exist.
 
     >>> str(library_folder({"REWARDSMITH_LIBRARY": "mine"})), str(library_folder({"XDG_DATA_HOME": "/data"}))
     ('mine', '/data/rewardsmith/library')
     """
-    if environment.get(VARIABLE):
-        return Path(environment[VARIABLE])
-    data = environment.get("XDG_DATA_HOME")
+    if variables.get(VARIABLE):
+        return Path(variables[VARIABLE])
+    data = variables.get("XDG_DATA_HOME")
     return (Path(data) if data else Path.home() / ".local" / "share") / "rewardsmith" / "library"
 
 

@@ -32,6 +32,7 @@ from rewardsmith.search.storage.journal_keys import plan_key
 from rewardsmith.search.storage.layout import candidate_id, generation_name
 from rewardsmith.search.successive_halving import SuccessiveHalving
 from rewardsmith.search.trial import TrialRunner
+from rewardsmith.spec.settings import SearchSettings
 from rewardsmith.spec.task_cards import describe_unnamed_signals
 from rewardsmith.spec.task_warnings import task_warnings
 
@@ -145,13 +146,16 @@ class Search:
                 candidate = self.pipeline.run_designer_and_critic(ids[slot], briefs[slot], slot)
                 if candidate.status == "ok":
                     candidate = self.pipeline.run_trainer_and_evaluator(candidate, handle)
-            # What a model makes of the episodes is for the next generation; the last one of several has none.
-            is_last = generation > 0 and generation + 1 >= self.feedback.generations
-            return self.pipeline.run_analyzer(candidate, reads=not is_last)
+            return self.pipeline.run_analyzer(candidate, reads=generation < self.planned_search.read_generations)
 
         return run_in_threads(run_slot, range(len(briefs)))
 
     # ---------------------------------------------------------------- the parts
+
+    @property
+    def planned_search(self) -> SearchSettings:
+        """The settings of the search, with the generations that people asked for."""
+        return self.run.config.search.model_copy(update={"generations": self.feedback.generations})
 
     def probe_and_check(self) -> Probe:
         """Probe the environment, and check what can be checked before anything is trained or paid for."""
@@ -186,9 +190,8 @@ class Search:
         self.feedback = feedback.SearchFeedback(run, journal, llm_judge.build_judge(run, journal, models, frames))
         self.behaviour_distance = BehaviourDistance.for_run(run, probe)
 
-        config = run.config.search
-        planned = config.model_copy(update={"generations": self.feedback.generations})
-        self.callback.on_search_start(planned.trainings, config.env_steps)
+        search = self.planned_search
+        self.callback.on_search_start(search.trainings, search.env_steps)
 
     def stop_reason(self, history: list[Candidate], generation: int, state: FeedbackState, wall_s: float) -> str | None:
         """Return why the search ends before a generation; None if it does not."""

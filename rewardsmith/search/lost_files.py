@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from rewardsmith.contract import bounded_files, records
+from rewardsmith.contract.job_files import RESULT_FILE
 from rewardsmith.contract.records import Evaluation, Probe, Training
 from rewardsmith.executors.render_job import POLICY_FILES
 from rewardsmith.search.storage.journal import Journal, strip_times
-from rewardsmith.search.storage.layout import RESULT_FILE
 
 R = TypeVar("R", Training, Evaluation, Probe)
 

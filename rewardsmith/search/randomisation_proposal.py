@@ -6,10 +6,10 @@ which the policy still performs; the model chooses the ranges of the next traini
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -29,23 +29,44 @@ EPISODES = 8
 """Episodes for each value."""
 KEPT_SHARE = 0.75
 """Share of the policy's gain over random actions that has to be left where it still performs."""
-MODEL_VALUES = {"friction": 1.0, "mass": 1.0, "motor_strength": 1.0, "latency": 0.0, "pushes": 0.0}
-"""Parameter to the value with which the model is as it is."""
-MEANINGS = {
-    "friction": "factor on the sliding friction of everything",
-    "mass": "factor on the masses of the robot's bodies",
-    "motor_strength": "factor on the forces of the actuators",
-    "latency": "control steps after which an action takes effect, whole numbers",
-    "pushes": "change of the main body's horizontal velocity in m/s, every 2 s, in a random direction",
+
+
+@dataclass(frozen=True)
+class DrawnParameter:
+    """A parameter that domain randomisation may draw."""
+
+    meaning: str
+    model_value: float
+    """Value with which the model is as it is."""
+    above: tuple[float, ...]
+    """Values above the model's that are tried, the nearest first, up to the first with which a policy fails."""
+    below: tuple[float, ...] = ()
+    """The same below it."""
+    is_whole: bool = False
+    needs_free_root: bool = False
+
+
+PARAMETERS: Final = {
+    "friction": DrawnParameter(
+        "factor on the sliding friction of everything", 1.0, (1.2, 1.5, 2.0, 3.0), (0.85, 0.7, 0.5, 0.35, 0.2, 0.1)
+    ),
+    "mass": DrawnParameter(
+        "factor on the masses of the robot's bodies", 1.0, (1.1, 1.2, 1.35, 1.5, 2.0), (0.9, 0.8, 0.7, 0.6, 0.5)
+    ),
+    "motor_strength": DrawnParameter(
+        "factor on the forces of the actuators", 1.0, (1.1, 1.25, 1.5, 2.0), (0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
+    ),
+    "latency": DrawnParameter(
+        "control steps after which an action takes effect, whole numbers", 0.0, (1.0, 2.0, 3.0, 4.0, 6.0), is_whole=True
+    ),
+    "pushes": DrawnParameter(
+        "change of the main body's horizontal velocity in m/s, every 2 s, in a random direction",
+        0.0,
+        (0.25, 0.5, 0.75, 1.0, 1.5, 2.0),
+        needs_free_root=True,
+    ),
 }
-TRIED: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
-    "friction": ((0.85, 0.7, 0.5, 0.35, 0.2, 0.1), (1.2, 1.5, 2.0, 3.0)),
-    "mass": ((0.9, 0.8, 0.7, 0.6, 0.5), (1.1, 1.2, 1.35, 1.5, 2.0)),
-    "motor_strength": ((0.9, 0.8, 0.7, 0.6, 0.5, 0.4), (1.1, 1.25, 1.5, 2.0)),
-    "latency": ((), (1.0, 2.0, 3.0, 4.0, 6.0)),
-    "pushes": ((), (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)),
-}
-"""Values below and above that of the model, the nearest first; the first with which a policy fails ends a side."""
+"""The ranges of `contract.robots.options.Randomisation`, by name."""
 
 
 class RangesAnswer(AnswerForm):
@@ -60,7 +81,7 @@ class RangesAnswer(AnswerForm):
 
     def list_ranges(self) -> dict[str, list[float]]:
         """Return the ranges that are not null."""
-        named = {name: getattr(self, name) for name in MODEL_VALUES}
+        named = {name: getattr(self, name) for name in PARAMETERS}
         return {name: pair for name, pair in named.items() if pair is not None}
 
 
@@ -86,24 +107,26 @@ def measure_prior(job: EvaluateJob, owner: str, executor: Executor, probe: Probe
             " there is nothing that it could keep; train a better one first"
         )
     floor = random + KEPT_SHARE * (plain - random)
-    is_free = any(signal.name == "forward_velocity" for signal in probe.signals)
-    names = [name for name in MODEL_VALUES if is_free or name != "pushes"]
-    sides = [(name, side) for name in names for side in TRIED[name]]
+    has_free_root = any(signal.name == "forward_velocity" for signal in probe.signals)
+    drawn = {name: entry for name, entry in PARAMETERS.items() if has_free_root or not entry.needs_free_root}
+    sides = [(name, tried) for name, entry in drawn.items() for tried in (entry.below, entry.above)]
 
-    def measure_side(place: tuple[str, tuple[float, ...]]) -> dict[float, float | None]:
+    def measure_side(side: tuple[str, tuple[float, ...]]) -> dict[float, float | None]:
         """Return the fitness by value, from the nearest to the model on to the first that fails."""
-        name, found = place[0], dict[float, float | None]()
-        for value in place[1]:
-            pair: list[JsonValue] = [int(value)] * 2 if name == "latency" else [value] * 2
-            fitness = found[value] = _measure(job, {name: pair}, executor, out / f"{name}-{value:g}")
+        name, tried = side
+        found: dict[float, float | None] = {}
+        for value in tried:
+            number = int(value) if PARAMETERS[name].is_whole else value
+            fitness = _measure(job, {name: [number, number]}, executor, out / f"{name}-{value:g}")
+            found[value] = fitness
             if fitness is None or fitness < floor:
                 break
         return found
 
-    measured = results_or_raise(run_in_threads(measure_side, sides))
-    sweeps = dict[str, ParameterSweep]()
-    for name, below, above in zip(names, measured[::2], measured[1::2], strict=True):
-        values = {**below, MODEL_VALUES[name]: plain, **above}
+    measured = dict(zip(sides, results_or_raise(run_in_threads(measure_side, sides)), strict=True))
+    sweeps: dict[str, ParameterSweep] = {}
+    for name, entry in drawn.items():
+        values = measured[name, entry.below] | {entry.model_value: plain} | measured[name, entry.above]
         performing = [value for value, fitness in values.items() if fitness is not None and fitness >= floor]
         texts = {format_number(value): values[value] for value in sorted(values)}
         sweeps[name] = ParameterSweep(min(performing), max(performing), texts)
@@ -136,7 +159,7 @@ def propose_ranges(
         random=format_number(prior.random),
         floor=format_number(prior.floor),
         rows=[
-            (name, MEANINGS[name], format_number(sweep.low), format_number(sweep.high), _spell_values(sweep))
+            (name, PARAMETERS[name].meaning, format_number(sweep.low), format_number(sweep.high), _spell_values(sweep))
             for name, sweep in prior.sweeps.items()
         ],
     )
@@ -164,7 +187,7 @@ def render_section(ranges: dict[str, tuple[float, float]]) -> str:
 
 
 def _spell_number(name: str, value: float) -> str:
-    return str(int(value) if name == "latency" else float(value))
+    return str(int(value) if PARAMETERS[name].is_whole else float(value))
 
 
 def _measure(job: EvaluateJob, drawn: dict[str, JsonValue], executor: Executor, out: Path) -> float | None:
@@ -197,6 +220,6 @@ def _find_fault(prior: RandomisationPrior, answer: RangesAnswer) -> str | None:
             return f"{name} = {pair}: a range is two numbers, the lower one first"
         if pair[0] < sweep.low or pair[1] > sweep.high:
             return f"{name} = {pair} leaves the measured range, {sweep.low:g} to {sweep.high:g}"
-        if name == "latency" and any(end != int(end) for end in pair):
-            return f"latency = {pair}: whole numbers of control steps"
+        if PARAMETERS[name].is_whole and any(end != int(end) for end in pair):
+            return f"{name} = {pair}: whole numbers of control steps"
     return None

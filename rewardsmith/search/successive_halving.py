@@ -16,6 +16,7 @@ from functools import partial
 from typing import Self
 
 from rewardsmith.contract.errors import RunError
+from rewardsmith.contract.known_values import average_known
 from rewardsmith.contract.records import Rung
 from rewardsmith.search.storage import Journal
 from rewardsmith.search.storage.journal_keys import rung_key
@@ -146,7 +147,7 @@ def decide_rung(env_steps: int, reports: dict[str, list[float | None]], keep: fl
         reports: candidate to the fitness of each of its trainings.
         keep: part that continues, in (0, 1].
     """
-    standings = [RungResult(id, _mean(values)) for id, values in reports.items()]
+    standings = [RungResult(id, average_known(values)) for id, values in reports.items()]
     standings.sort(key=lambda result: (result.fitness is None, -(result.fitness or 0.0), result.candidate))
     count = max(1, math.ceil(keep * len(standings)))
     reason = f"{count} of {len(standings)} go on by the fitness of their recent training episodes"
@@ -170,8 +171,3 @@ def add_latecomers(decision: RungDecision, reports: dict[str, list[float | None]
     joint = decide_rung(decision.env_steps, present | late, keep)
     kept_latecomers = [id for id in joint.kept if id in late]
     return replace(decision, standings=joint.standings, kept=(*decision.kept, *kept_latecomers))
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    measured = [value for value in values if value is not None]
-    return sum(measured) / len(measured) if measured else None

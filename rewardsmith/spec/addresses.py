@@ -1,4 +1,4 @@
-"""Addresses as settings hold them: the secrets in one, and the address without them.
+"""Addresses as settings hold them: their form, the secrets in one, and the address without them.
 
 A run directory keeps the settings and is made to be handed on, so that no password may stand in them.
 """
@@ -11,6 +11,17 @@ from urllib.parse import parse_qsl, urlsplit
 _USER_PART = re.compile(r"^(\s*[^/?#]*//)[^/?#]*@")
 """A user name and a password, in an address that may be malformed otherwise."""
 _SECRET_NAME = re.compile(r"key|token|secret|passw|pwd|signature|credential|auth|^sig$|^code$", re.IGNORECASE)
+
+
+def is_host_and_port(address: str) -> bool:
+    """Return whether an address is HOST:PORT, as that of a Ray cluster's head.
+
+    >>> is_host_and_port("10.0.0.1:6379"), is_host_and_port("10.0.0.1"), is_host_and_port("ray://10.0.0.1:6379")
+    (True, False, False)
+    """
+    host, _, port = address.rpartition(":")
+    is_port = port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65_536
+    return bool(host) and "/" not in host and is_port
 
 
 def remove_secrets(address: str) -> str:

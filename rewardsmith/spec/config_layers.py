@@ -32,14 +32,14 @@ def read_layer(path: Path) -> Layer:
         raise ConfigError(f"{path} is not TOML: {error.reason}") from error
 
 
-def read_environment_layer(environment: Mapping[str, str]) -> Layer:
+def read_environment_layer(variables: Mapping[str, str]) -> Layer:
     """Read the variables REWARDSMITH_SECTION__KEY, and REWARDSMITH_JOBS; others of that prefix are no settings.
 
     >>> read_environment_layer({"REWARDSMITH_SEARCH__POPULATION": "8", "REWARDSMITH_JOBS": "1", "HOME": "/"})
     {'jobs': 1, 'search': {'population': 8}}
     """
     layer: dict[str, Any] = {}
-    for name, text in sorted(environment.items()):
+    for name, text in sorted(variables.items()):
         keys = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
         if name.startswith(ENVIRONMENT_PREFIX) and (len(keys) > 1 or keys[0] in Config.model_fields):
             merge_layer(layer, nest_keys(keys, _parse_value(text)))

@@ -169,13 +169,13 @@ def check_pass_env(names: Sequence[str], where: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def check_variables_set(spec: EnvSpec, environment: Mapping[str, str]) -> None:
+def check_variables_set(spec: EnvSpec, variables: Mapping[str, str]) -> None:
     """Make sure that the variables that an environment asks for are set.
 
     Raises:
         TaskError: if one is not.
     """
-    missing = [name for name in spec.pass_env if name not in environment]
+    missing = [name for name in spec.pass_env if name not in variables]
     if missing:
         raise TaskError(
             f"{spec.env_id!r} gets the environment variable {missing[0]}, which is not set; set it first: export"

@@ -183,14 +183,14 @@ def _suggest_fitness(probe: Probe) -> tuple[str, str]:
 def _describe_action(probe: Probe) -> str:
     if probe.discrete_actions is not None:
         choices = f"one of {probe.discrete_actions} choices, numbered from 0"
-        return f"{choices}{_list_names(probe)}. {UNFILLED}: what each does"
+        return f"{choices}{_list_actions(probe)}. {UNFILLED}: what each does"
     low, high = sorted(set(probe.action_low)), sorted(set(probe.action_high))
     bounds = f"in [{low[0]:g}, {high[0]:g}]" if len(low) == len(high) == 1 else "each in bounds of its own"
     bounds = "without bounds" if (low, high) == ([-math.inf], [math.inf]) else bounds
-    return f"{pluralize(len(probe.action_low), 'number')} {bounds}{_list_names(probe)}. {UNFILLED}: what each does"
+    return f"{pluralize(len(probe.action_low), 'number')} {bounds}{_list_actions(probe)}. {UNFILLED}: what each does"
 
 
-def _list_names(probe: Probe) -> str:
+def _list_actions(probe: Probe) -> str:
     names = [f"{place} {name}" for place, name in enumerate(probe.action_names)]
     return f": {', '.join(names)}" if names else ""
 

@@ -15,6 +15,8 @@ class RemovedSetting:
     """Its default: a configuration with this value loses nothing."""
     reason: str
     """Why it was removed, and what replaces it."""
+    is_in_cell_ids: bool = True
+    """Whether the ids of a sweep's cells depend on it, as on all settings of format 2 of run directories."""
 
 
 _GATES = "a search trains every program that the critic accepts; the gates saved no training on 139 measured programs"
@@ -33,6 +35,7 @@ REMOVED_SETTINGS: Mapping[str, RemovedSetting] = {
     "training.keep": RemovedSetting(
         "last",
         "a training gives its last policy; the checkpoint with the best return did worse (benchmarks/RESULTS.md)",
+        is_in_cell_ids=False,
     ),
     "feedback.prior": RemovedSetting(1.5, "the standard deviation is fixed at 1.5"),
 }

@@ -116,6 +116,11 @@ class SearchSettings(Section):
         return self.population * self.seeds * self.env_steps
 
     @property
+    def read_generations(self) -> int:
+        """Number of first generations that a model may read: the last of several is followed by no prompt."""
+        return max(1, self.generations - 1)
+
+    @property
     def finalist_trainings(self) -> int:
         """Number of trainings that the finalists get: `finalist_share` of all trainings that select."""
         in_generations = self.population * self.generations * self.seeds

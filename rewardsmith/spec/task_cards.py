@@ -113,15 +113,14 @@ class Task:
         return metrics | {descriptor.name: descriptor.expression for descriptor in self.behaviour}
 
 
-def load_task(text: str | None, env: str, fitness: str | None = None, title: str = "") -> Task:
+def load_task(text: str | None, env: str, fitness: str | None = None, *, needs_text: bool = True) -> Task:
     """Return the task for an environment.
 
     Args:
         text: what the agent should do; None takes the card's sentence.
         env: a task's name, the id of a Gymnasium environment, or the path of a card (`*.toml`).
         fitness: an expression over the episode's signals; None takes the card's.
-        title: heading of a task that is not a search's; its sentence is then empty where neither text nor a card gives
-            one.
+        needs_text: whether there has to be a sentence; else it is empty where neither text nor a card gives one.
 
     Raises:
         TaskError: if nothing of that name can exist, there is no card to take a sentence or a fitness from, or the
@@ -134,10 +133,9 @@ def load_task(text: str | None, env: str, fitness: str | None = None, title: str
     if text is not None:
         check_sentence(text)
     if card is None:
-        task = _make_task_without_card("" if title and text is None else text, env, fitness)
+        task = _make_task_without_card("" if text is None and not needs_text else text, env, fitness)
     else:
         task = _adjust_card(card, text, fitness)
-    task = replace(task, title=title)
     parsed = Fitness.parse(task.fitness)
     check_not_constant(parsed)
 

@@ -224,8 +224,7 @@ def suggest_pairs(state: RunState) -> tuple[SuggestedPair, ...]:
 
 def list_terms(state: RunState, candidate: Candidate) -> tuple[TermControl, ...]:
     """Return a program's terms with their weights; empty if it cannot be parsed."""
-    trial_scoring = candidate.verdict.trial_scoring if candidate.verdict else None
-    stats = {term.name: term for term in trial_scoring.terms} if trial_scoring else {}
+    stats = candidate.trial_terms
     try:
         weights = dict(candidate.program.weights)
     except RewardsmithError:

@@ -13,12 +13,13 @@ from typing import Literal
 from rewardsmith.contract import bounded_files, records
 from rewardsmith.contract.errors import UserError
 from rewardsmith.contract.fitness.judged import describe_fitness_source
+from rewardsmith.contract.job_files import RESULT_FILE
 from rewardsmith.contract.records import Candidate, CurvePoint, Interval, Result
 from rewardsmith.search.feedback import FeedbackState, is_waiting_reason, load_state
 from rewardsmith.search.steps.evolution import find_incumbent
 from rewardsmith.search.storage import Run, RunLayout
 from rewardsmith.search.storage.journal import unreadable_error
-from rewardsmith.search.storage.layout import BASELINE, FINAL, RESULT_FILE, parse_candidate_id
+from rewardsmith.search.storage.layout import BASELINE, FINAL, parse_candidate_id
 from rewardsmith.search.storage.run import read_record
 from rewardsmith.studio.run_index import RunRef, is_contained, is_running, open_run
 

@@ -152,7 +152,10 @@ def record_trajectories(env: BatchedEnv, job: EvaluateJob, policy: policies.Poli
         WorkerFailed: if the policy does not fit the environment.
     """
     if policy is not None and policy.obs_dim != env.obs_dim:
-        raise WorkerFailed(f"the policy takes {policy.obs_dim} observations, {job.env.env_id!r} has {env.obs_dim}")
+        raise WorkerFailed(
+            f"the policy takes observations of {policy.obs_dim} numbers, and {job.env.env_id!r} gives {env.obs_dim}: "
+            "evaluate it on the environment that it was trained on"
+        )
     trajectories: list[Trajectory] = []
     actor = UserActor(job.env.env_id, job.actor, env.actions) if job.actor else None
     for first in range(0, len(job.seeds), env.n):

@@ -13,6 +13,7 @@ from typing import IO, Any, TypeVar
 
 from rewardsmith.contract import bounded_files, build_id, env_families, job_messages, records
 from rewardsmith.contract.errors import SandboxUnavailable, Upgraded, UserError
+from rewardsmith.contract.job_files import RESULT_FILE
 from rewardsmith.contract.records import (
     CurvePoint,
     EvaluateJob,
@@ -76,7 +77,7 @@ def main(folder: Path, line: socket.socket, cores: CoreShare) -> int:
             # A worker that has been warm for long may load modules now for the first time.
             build_id.check_installed()
             job = load_job(bounded_files.read_json(folder / "job.json"))
-            records.write(perform_job(job, folder, channel), folder / "result.json")
+            records.write(perform_job(job, folder, channel), folder / RESULT_FILE)
         except (UserError, SandboxUnavailable, Upgraded) as error:
             channel.send_message(job_messages.JobRefused(type(error).__name__, str(error)))
             return 1 if isinstance(error, Upgraded) else REFUSED

@@ -24,19 +24,19 @@ SUBGOALS = 'told = { provider = "subgoals" }'
     ],
 )
 def test_the_designer_is_a_model_where_one_can_be_asked(sets, environment, designer):
-    plan = planning.plan_search("Hop", "Hopper-v5", sets=sets, environment=environment)
+    plan = planning.plan_search("Hop", "Hopper-v5", sets=sets, variables=environment)
     assert plan.config.search.designer == designer
 
 
 def test_a_plan_counts_what_lies_ahead():
     sets = ("search.population=3", "search.generations=2", "search.seeds=2", "search.final_seeds=4", "llm.model=m")
-    plan = planning.plan_search("Hop", "Hopper-v5", sets=(*sets, "search.env_steps=100"), environment={})
+    plan = planning.plan_search("Hop", "Hopper-v5", sets=(*sets, "search.env_steps=100"), variables={})
     assert (plan.trainings, plan.env_steps, plan.calls) == (3 * 2 * 2 + 4 * 2, 2_000, 6)
 
 
 def test_a_plan_counts_the_finalists_too():
     sets = ("search.population=4", "search.generations=2", "search.finalist_share=0.33", "search.env_steps=100")
-    search = planning.plan_search("Hop", "Hopper-v5", sets=sets, environment={}).config.search
+    search = planning.plan_search("Hop", "Hopper-v5", sets=sets, variables={}).config.search
     assert (search.finalist_trainings, search.trainings) == (4, 4 * 2 + 4 + 3 * 2)
 
 
@@ -47,7 +47,7 @@ def test_layers_override_in_their_order(tmp_path):
         "Hop",
         "Hopper-v5",
         file=file,
-        environment={"REWARDSMITH_SEARCH__GENERATIONS": "6", "REWARDSMITH_SEARCH__SEEDS": "6"},
+        variables={"REWARDSMITH_SEARCH__GENERATIONS": "6", "REWARDSMITH_SEARCH__SEEDS": "6"},
         overrides={"search": {"seeds": 7}},
         sets=("search.env_steps=8",),
     )
@@ -57,8 +57,8 @@ def test_layers_override_in_their_order(tmp_path):
 
 def test_a_task_without_a_card_needs_a_fitness():
     with pytest.raises(TaskError, match="--fitness"):
-        planning.plan_search("Cross the lake", "FrozenLake-v1", environment={})
-    assert planning.plan_search("Cross the lake", "FrozenLake-v1", "length", environment={}).task.fitness == "length"
+        planning.plan_search("Cross the lake", "FrozenLake-v1", variables={})
+    assert planning.plan_search("Cross the lake", "FrozenLake-v1", "length", variables={}).task.fitness == "length"
 
 
 @pytest.mark.parametrize("signal", [LABELLED, SUBGOALS])
@@ -89,15 +89,15 @@ def test_a_model_is_not_asked_about_a_task_that_nobody_stated(signal, fitness, m
 
 def test_a_search_needs_a_sentence():
     with pytest.raises(TaskError, match="say in a sentence"):
-        planning.plan_search(None, "Room-v0", "length", environment={})
+        planning.plan_search(None, "Room-v0", "length", variables={})
     with pytest.raises(TaskError, match="text is empty; say in a sentence"):
-        planning.plan_search(" ", "hopper", environment={})
-    assert planning.plan_search(None, "hopper", environment={}).task == load_task(None, "hopper")
+        planning.plan_search(" ", "hopper", variables={})
+    assert planning.plan_search(None, "hopper", variables={}).task == load_task(None, "hopper")
 
 
 def test_a_given_task_keeps_what_is_not_replaced():
     task = replace(load_task(None, "hopper"), title="mine")
-    planned = planning.plan_search(None, task, "length", environment={}).task
+    planned = planning.plan_search(None, task, "length", variables={}).task
     assert (planned.heading, planned.text, planned.fitness) == ("mine", task.text, "length")
 
 

@@ -95,9 +95,9 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
 
 def test_a_task_of_the_callers_is_searched_as_it_is() -> None:
     task = replace(rewardsmith.Task.load("Hopper-v5"), text="Stand", fitness="-abs(x_position[-1])")
-    plan = planning.plan_search(None, task, environment={})
+    plan = planning.plan_search(None, task, variables={})
     assert (plan.task.text, plan.task.fitness, plan.task.env) == ("Stand", "-abs(x_position[-1])", task.env)
-    assert planning.plan_search("Hop", task, "x_position[-1]", environment={}).task.fitness == "x_position[-1]"
+    assert planning.plan_search("Hop", task, "x_position[-1]", variables={}).task.fitness == "x_position[-1]"
 
 
 def test_a_callback_of_the_callers_receives_the_events(tmp_path: Path, played: PlayedExecutor) -> None:

@@ -11,7 +11,7 @@ from rewardsmith.spec.config import resolve_config
 
 SHARED = resolve_config({"search": {"finalist_share": 0.33}})
 TASK = ("Hop", "Hopper-v5")
-CARD_STEPS = planning.plan_search(*TASK, environment={}).config.search.env_steps
+CARD_STEPS = planning.plan_search(*TASK, variables={}).config.search.env_steps
 
 
 @pytest.mark.parametrize("trainings", [*range(1, 40), 60, 100, 250, 1000])
@@ -39,8 +39,8 @@ def test_little_goes_to_programs_first_and_much_to_a_better_report_too():
 
 
 def test_the_budget_of_the_default_search_gives_the_default_search():
-    default = planning.plan_search(*TASK, environment={})
-    plan = planning.plan_search(*TASK, environment={}, budget=SearchBudget(env_steps=default.env_steps))
+    default = planning.plan_search(*TASK, variables={})
+    plan = planning.plan_search(*TASK, variables={}, budget=SearchBudget(env_steps=default.env_steps))
     sizes = [
         (one.population, one.generations, one.finalist_trainings, one.final_seeds)
         for one in (default.config.search, plan.config.search)
@@ -52,7 +52,7 @@ def test_the_budget_of_the_default_search_gives_the_default_search():
 def test_minutes_count_by_the_measured_speed_and_the_trainings_that_follow_one_another(monkeypatch):
     monkeypatch.setattr(search_budget, "measure_training_speed", lambda env_id: CARD_STEPS / 60.0)
     monkeypatch.setattr(search_budget, "slots_for", lambda config: 4)
-    plan = planning.plan_search(*TASK, environment={}, budget=SearchBudget(minutes=7.5))
+    plan = planning.plan_search(*TASK, variables={}, budget=SearchBudget(minutes=7.5))
     search = plan.config.search
     shape = divide_trainings(search.trainings, plan.config)
     waves = replace(
@@ -76,7 +76,7 @@ def test_minutes_count_by_the_measured_speed_and_the_trainings_that_follow_one_a
 def test_a_budget_for_less_than_one_training_is_refused_with_the_least(monkeypatch, budget, message):
     monkeypatch.setattr(search_budget, "measure_training_speed", lambda env_id: CARD_STEPS / 120.0)
     with pytest.raises(ConfigError, match=message) as raised:
-        planning.plan_search(*TASK, environment={}, budget=budget)
+        planning.plan_search(*TASK, variables={}, budget=budget)
     assert "\n" not in str(raised.value)
 
 
@@ -92,14 +92,14 @@ def test_a_budget_for_less_than_one_training_is_refused_with_the_least(monkeypat
 def test_sizes_beside_a_budget_are_refused(overrides, sets, option):
     with pytest.raises(ConfigError, match=f"{option} and --budget-steps contradict each other"):
         planning.plan_search(
-            *TASK, overrides=overrides, sets=sets, environment={}, budget=SearchBudget(env_steps=10_000_000)
+            *TASK, overrides=overrides, sets=sets, variables={}, budget=SearchBudget(env_steps=10_000_000)
         )
 
 
 def test_a_budget_lies_over_a_file_and_a_preset(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text('preset = "eureka"\n[llm]\nmodel = "m"\n[search]\ngenerations = 9\n')
-    plan = planning.plan_search(*TASK, file=file, environment={}, budget=SearchBudget(env_steps=20 * CARD_STEPS))
+    plan = planning.plan_search(*TASK, file=file, variables={}, budget=SearchBudget(env_steps=20 * CARD_STEPS))
     assert plan.trainings <= 20
     assert plan.config.search.finalist_trainings == 0
     assert plan.config.preset == "eureka"

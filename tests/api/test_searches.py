@@ -13,10 +13,10 @@ from rewardsmith.search.callbacks import NullCallback
 
 
 def test_the_limits_of_a_job_are_settings():
-    defaults = planning.plan_search("Hop", "Hopper-v5", environment={}).config.limits
+    defaults = planning.plan_search("Hop", "Hopper-v5", variables={}).config.limits
     assert (defaults.job_s, defaults.memory_mib) == (43_200.0, 4_096)
     sets = ("limits.job_s=none", "limits.memory_mib=900")
-    plan = planning.plan_search("Hop", "Hopper-v5", sets=sets, environment={})
+    plan = planning.plan_search("Hop", "Hopper-v5", sets=sets, variables={})
     with open_executor(plan.config, NullCallback().on_notice) as executor:
         assert (executor._time_limit_s, executor._memory_limit_mib) == (None, 900)
 
@@ -29,7 +29,7 @@ def test_more_jobs_than_the_machine_has_cores_are_told_and_run(monkeypatch):
     told = []
     monkeypatch.setattr("rewardsmith.executors.host.count_cores", lambda: 1)
     monkeypatch.setattr("rewardsmith.executors.host.measure_free_memory_mib", lambda: None)
-    plan = planning.plan_search("Hop", "Hopper-v5", sets=("jobs=64",), environment={})
+    plan = planning.plan_search("Hop", "Hopper-v5", sets=("jobs=64",), variables={})
     with open_executor(plan.config, Noting().on_notice) as executor:
         assert executor.slots == 64
     assert told == ["64 jobs at once on 1 core: each computes on one thread, so more than 1 gain nothing"]
@@ -37,7 +37,7 @@ def test_more_jobs_than_the_machine_has_cores_are_told_and_run(monkeypatch):
 
 def test_a_model_that_cannot_be_asked_leaves_no_directory(tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    plan = planning.plan_search("Hop", "Hopper-v5", sets=("llm.model=m",), environment={})
+    plan = planning.plan_search("Hop", "Hopper-v5", sets=("llm.model=m",), variables={})
     with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
         searches.create_run(plan, tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -45,7 +45,7 @@ def test_a_model_that_cannot_be_asked_leaves_no_directory(tmp_path, monkeypatch)
 
 def create_small_run(folder):
     sets = [f"{name}={str(value).lower()}" for name, value in SMALL_SEARCH.items()]
-    return searches.create_run(planning.plan_search("Balance", "CartPole-v1", sets=sets, environment={}), folder)
+    return searches.create_run(planning.plan_search("Balance", "CartPole-v1", sets=sets, variables={}), folder)
 
 
 def test_a_file_that_a_full_disk_refuses_is_one_line_and_the_run_stays(tmp_path, monkeypatch):

@@ -45,12 +45,12 @@ def test_a_dry_run_needs_no_key_and_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_symbolic_demo_asks_no_model() -> None:
-    plan = demo.plan_demo(symbolic=True, environment={})
+    plan = demo.plan_demo(symbolic=True, variables={})
     assert (plan.config.search.designer, plan.calls, plan.task.env.env_id) == ("symbolic", 0, "Hopper-v5")
 
 
 def test_only_settings_of_the_machine_are_taken_from_the_environment() -> None:
-    plan = demo.plan_demo(environment={"REWARDSMITH_JOBS": "1", "REWARDSMITH_SEARCH__SEEDS": "5"})
+    plan = demo.plan_demo(variables={"REWARDSMITH_JOBS": "1", "REWARDSMITH_SEARCH__SEEDS": "5"})
     assert (plan.config.jobs, plan.config.search.seeds) == (1, 1)
 
 

@@ -20,6 +20,7 @@ STATES = {"height": RNG.uniform(0.0, 1.0, 50), "position": RNG.normal(size=(50, 
         ("height < 0.5", STATES["height"] < 0.5),
         ("height < 0.5 or position[:, 2] > 0.2", (STATES["height"] < 0.5) | (STATES["position"][:, 2] > 0.2)),
         ("position[:, 0] <= -0.3", STATES["position"][:, 0] <= -0.3),
+        ("position[:, -1] > +0.1", STATES["position"][:, 2] > 0.1),
         ("height < 0.5 and position[:, 1] > 0", (STATES["height"] < 0.5) & (STATES["position"][:, 1] > 0)),
         (
             "norm(position) > 1 or height < 0.1",

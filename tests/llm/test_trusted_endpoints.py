@@ -113,7 +113,7 @@ def test_the_endpoint_of_a_search_that_the_user_began_is_known_ever_after(tmp_pa
     }
     check(
         searches.create_run(
-            planning.plan_search("Hop", "Hopper-v5", overrides=overrides, environment={}), tmp_path / "mine"
+            planning.plan_search("Hop", "Hopper-v5", overrides=overrides, variables={}), tmp_path / "mine"
         )
     )
     check(sent(tmp_path / "another", base_url=FOREIGN))
@@ -124,7 +124,7 @@ def test_the_endpoint_of_a_search_that_the_user_began_is_known_ever_after(tmp_pa
 def test_a_password_in_the_users_variable_is_kept_in_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "https://me:hunter2@models.example/v1")
     overrides = {"search": {"designer": "llm"}, "llm": {"model": "small"}}
-    plan = planning.plan_search("Hop", "Hopper-v5", overrides=overrides, environment={})
+    plan = planning.plan_search("Hop", "Hopper-v5", overrides=overrides, variables={})
     searches.create_run(plan, tmp_path / "mine")
     files = [trusted_endpoints.endpoints_file(), *(tmp_path / "mine").rglob("*")]
     assert not [file for file in files if file.is_file() and b"hunter2" in file.read_bytes()]
@@ -138,7 +138,7 @@ def test_a_password_in_a_setting_is_refused_where_it_would_be_used_and_written_n
     tmp_path: Path, address: str, designer: str
 ) -> None:
     overrides = {"search": {"designer": designer}, "llm": {"model": "small", "base_url": address}}
-    plan = planning.plan_search("Hop", "Hopper-v5", overrides=overrides, environment={})
+    plan = planning.plan_search("Hop", "Hopper-v5", overrides=overrides, variables={})
     if designer != "symbolic":
         with pytest.raises(ConfigError, match=r"holds a user name, a password or a key.*OPENAI_API_KEY") as refused:
             searches.create_run(plan, tmp_path / "mine")

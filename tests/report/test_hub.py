@@ -18,12 +18,12 @@ pytest.importorskip("huggingface_hub")
 
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import ConfigError, UserError
+from rewardsmith.contract.job_files import RESULT_FILE
 from rewardsmith.contract.records import Evaluation
 from rewardsmith.report.hub.card import escape_markdown, fence_code, render_card
 from rewardsmith.report.hub.package import build_package
 from rewardsmith.search.library import add_entry, entry_from_others, load_entries
 from rewardsmith.search.storage import Run
-from rewardsmith.search.storage.layout import RESULT_FILE
 
 HEAD = '# /// reward\n# task = "Hop"\n# env_id = "Hopper-v5"\n# ///\n\n'
 PROGRAMS = [[write_program(up=2.0, fast=3.0), write_program(up=1.0)]]

@@ -43,7 +43,7 @@ def hopper_policy(folder, seed):
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
     """A run with one evaluated candidate and one that was refused."""
-    plan = planning.plan_search("Hop", "hopper", environment={})
+    plan = planning.plan_search("Hop", "hopper", variables={})
     run = Run.create(tmp_path_factory.mktemp("video") / "run", plan.task, plan.config)
     home = make_folder(run.path, "candidates", "g0c00")
     hopper_policy(home / "train-s2000", 0)

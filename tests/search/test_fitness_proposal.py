@@ -183,13 +183,13 @@ def test_recorded_answers_are_fitnesses(entry, tmp_path):
 
 def test_without_a_model_the_plan_says_what_to_do():
     with pytest.raises(ConfigError, match=r"--fitness auto asks the designer's language model.*'symbolic'.*--model"):
-        planning.plan_search("Hop", "hopper", "auto", overrides={"search": {"designer": "symbolic"}}, environment={})
+        planning.plan_search("Hop", "hopper", "auto", overrides={"search": {"designer": "symbolic"}}, variables={})
 
 
 def test_a_plan_counts_the_call_of_the_proposal():
     overrides = {"search": {"population": 2, "generations": 1}, "llm": {"model": "small"}}
-    written = planning.plan_search("Hop", "hopper", None, overrides=overrides, environment={})
-    proposed = planning.plan_search("Hop", "hopper", "auto", overrides=overrides, environment={})
+    written = planning.plan_search("Hop", "hopper", None, overrides=overrides, variables={})
+    proposed = planning.plan_search("Hop", "hopper", "auto", overrides=overrides, variables={})
     assert proposed.calls == written.calls + 1
 
 

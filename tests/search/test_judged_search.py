@@ -88,5 +88,5 @@ def test_with_a_metric_the_same_answers_are_reasons_and_nothing_else(tmp_path):
 def test_the_plan_counts_the_calls():
     overrides = {"search": {"population": 2, "generations": 2, "final_seeds": 1, "baseline": False, "designer": "llm"}}
     overrides |= {"feedback": {"judge_mode": "score"}, "llm": {"model": "m"}}
-    assert plan_search(TASK, "Hopper-v5", "judge", overrides=overrides, environment={}).calls == 17
-    assert plan_search(TASK, "Hopper-v5", "max(torso_height)", overrides=overrides, environment={}).calls == 13
+    assert plan_search(TASK, "Hopper-v5", "judge", overrides=overrides, variables={}).calls == 17
+    assert plan_search(TASK, "Hopper-v5", "max(torso_height)", overrides=overrides, variables={}).calls == 13

@@ -134,7 +134,7 @@ def test_a_review_without_any_repair_is_a_contradiction(tmp_path):
 
 def planned(designer, **sections):
     sizes = {"designer": designer, "population": 2, "generations": 3}
-    return planning.plan_search("Hop", "Hopper-v5", overrides={"search": sizes, **sections}, environment={})
+    return planning.plan_search("Hop", "Hopper-v5", overrides={"search": sizes, **sections}, variables={})
 
 
 def test_a_plan_counts_a_review_of_each_program_and_a_reading_of_its_episodes():

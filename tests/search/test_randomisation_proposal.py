@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from rewardsmith.api import randomisation_proposals
 from rewardsmith.contract.errors import ConfigError, ModelRefused, RunError
 from rewardsmith.contract.records import EnvSpec, EvaluateJob, Evaluation, Probe, Signal
 from rewardsmith.contract.records.randomisation import RandomisationPrior
+from rewardsmith.contract.robots.options import Randomisation
 from rewardsmith.report.export.trained_policy import TrainedPolicy
 from rewardsmith.search import randomisation_proposal as proposals
 from rewardsmith.search import setup
@@ -41,7 +42,8 @@ class Physics:
         drawn = dict(job.env.kwargs.get("randomisation", {"evaluation": True}))
         assert drawn.pop("evaluation") is True
         lost = sum(
-            self.loss.get(name, 0.1) * abs(low - proposals.MODEL_VALUES[name]) for name, (low, _) in drawn.items()
+            self.loss.get(name, 0.1) * abs(low - proposals.PARAMETERS[name].model_value)
+            for name, (low, _) in drawn.items()
         )
         return Evaluation("ok", (), self.policy - lost, 0.1)
 
@@ -198,3 +200,9 @@ def test_the_symbolic_designer_is_not_asked(tmp_path, monkeypatch):
 def test_an_environment_without_a_model_file_is_one_line(tmp_path):
     with pytest.raises(ConfigError, match=r"Hopper-v5 is no robot from a model file, and only those have \[random"):
         run_command(open_run(tmp_path, EnvSpec("Hopper-v5")), tmp_path, Physics())
+
+
+def test_a_card_a_measurement_and_an_answer_know_the_same_parameters():
+    named = [field.name for field in fields(Randomisation) if field.name != "evaluation"]
+    assert named == list(proposals.PARAMETERS)
+    assert set(proposals.RangesAnswer.model_fields) == {*named, "reason"}

@@ -135,11 +135,11 @@ def test_signals_that_do_not_show_the_steps_end_with_the_next_step(tmp_path):
 
 def test_without_a_model_the_user_is_told_before_anything_is_made():
     with pytest.raises(ConfigError, match=r"subgoals of the signal 'reached' .* name one \(--model"):
-        planning.plan_search("Lean", "cartpole", env_options=EnvOptions(signals=OPEN), environment={})
+        planning.plan_search("Lean", "cartpole", env_options=EnvOptions(signals=OPEN), variables={})
 
 
 def test_the_preset_calm_adds_the_signal_and_counts_its_call():
     settings = {"preset": "calm", "llm": {"model": "small"}}
-    plan = planning.plan_search("Lean", "cartpole", overrides=settings, environment={})
+    plan = planning.plan_search("Lean", "cartpole", overrides=settings, variables={})
     assert [signal.name for signal in list_open_signals(plan.task.env)] == ["subgoals_reached"]
     assert (plan.config.search.designer, plan.config.search.population, plan.calls) == ("subgoals", 1, 1)

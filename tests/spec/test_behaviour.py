@@ -98,10 +98,10 @@ def test_signals_that_are_not_there_or_not_for_programs_are_refused_in_one_line(
 def test_a_search_that_nobody_can_propose_descriptors_to_is_refused_before_it_starts():
     settings = {"search": {"strategy": "map-elites", "designer": "symbolic"}}
     with pytest.raises(UserError, match=r"needs behaviour descriptors.*--behaviour NAME=EXPRESSION") as refused:
-        planning.plan_search("Hop", "hopper", overrides=settings, environment={})
+        planning.plan_search("Hop", "hopper", overrides=settings, variables={})
     assert "\n" not in str(refused.value)
     plan = planning.plan_search(
-        "Hop", "hopper", overrides=settings, environment={}, behaviour=["speed=mean(x_velocity):0:5"]
+        "Hop", "hopper", overrides=settings, variables={}, behaviour=["speed=mean(x_velocity):0:5"]
     )
     assert plan.task.behaviour == (SPEED,)
     assert plan.calls == 0
@@ -109,5 +109,5 @@ def test_a_search_that_nobody_can_propose_descriptors_to_is_refused_before_it_st
 
 def test_a_proposal_is_a_call_of_the_plan():
     settings = {"search": {"strategy": "map-elites", "designer": "llm"}, "llm": {"model": "small"}}
-    plan = planning.plan_search("Hop", "hopper", overrides=settings, environment={})
+    plan = planning.plan_search("Hop", "hopper", overrides=settings, variables={})
     assert plan.calls == 4 * 3 + 1

@@ -61,7 +61,7 @@ def test_a_preset_lies_over_the_defaults_and_under_everything_else(tmp_path: Pat
     file = tmp_path / "mine.toml"
     file.write_text("[search]\npopulation = 7\n")
     options = {"preset": "eureka", "llm": {"model": "m"}}
-    config = planning.plan_search(*TASK, file=file, overrides=options, environment={}).config
+    config = planning.plan_search(*TASK, file=file, overrides=options, variables={}).config
     assert (config.preset, config.search.population, config.search.generations) == ("eureka", 7, 5)
     assert config.search.env_steps != Config().search.env_steps  # the card's
 
@@ -71,11 +71,9 @@ def test_a_preset_is_named_by_file_environment_or_option_the_last_one_winning(tm
     file.write_text('preset = "eureka"\n')
     environment = {"REWARDSMITH_PRESET": "text2reward"}
     model = {"llm": {"model": "m"}}
-    assert planning.plan_search(*TASK, file=file, overrides=model, environment={}).config.search.population == 16
-    assert (
-        planning.plan_search(*TASK, file=file, overrides=model, environment=environment).config.designer.examples == 1
-    )
-    smith = planning.plan_search(*TASK, file=file, overrides={"preset": "smith"}, environment=environment).config
+    assert planning.plan_search(*TASK, file=file, overrides=model, variables={}).config.search.population == 16
+    assert planning.plan_search(*TASK, file=file, overrides=model, variables=environment).config.designer.examples == 1
+    smith = planning.plan_search(*TASK, file=file, overrides={"preset": "smith"}, variables=environment).config
     assert (smith.preset, smith.search.population) == ("smith", 4)
 
 
@@ -83,7 +81,7 @@ def test_a_preset_of_ones_own_is_a_file(tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
     file.write_text('about = "two at a time"\n[search]\npopulation = 2\n')
     assert presets.load_preset(str(file)).about == "two at a time"
-    config = planning.plan_search(*TASK, overrides={"preset": str(file)}, environment={}).config
+    config = planning.plan_search(*TASK, overrides={"preset": str(file)}, variables={}).config
     assert config.search.population == 2
 
 
@@ -128,7 +126,7 @@ def test_what_contradicts_a_preset_is_refused_in_a_line(layer: dict, message: st
 
 def test_a_prompts_setting_without_any_model_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"designer\.view changes nothing"):
-        planning.plan_search(*TASK, overrides={"designer": {"view": "class"}}, environment={})
+        planning.plan_search(*TASK, overrides={"designer": {"view": "class"}}, variables={})
 
 
 def test_the_differences_of_two_presets_are_their_settings() -> None:

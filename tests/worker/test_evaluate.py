@@ -131,7 +131,7 @@ def test_a_fitness_that_is_no_number_for_an_episode_fails_with_the_cause(tmp_pat
 
 
 def test_a_policy_of_another_environment_is_refused(policy, tmp_path):
-    with pytest.raises(WorkerFailed, match="takes 11 observations"):
+    with pytest.raises(WorkerFailed, match="takes observations of 11 numbers"):
         evaluate.run(job(policy, env=EnvSpec("Pendulum-v1"), fitness="length"), tmp_path)
 
 

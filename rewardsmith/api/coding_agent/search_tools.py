@@ -66,9 +66,9 @@ class _CandidateNames(SearchCallback):
     def __init__(self, desk: PromptDesk) -> None:
         self._desk = desk
 
-    def on_stage(self, candidate: str, stage: str) -> None:
+    def on_stage(self, owner: str, stage: str) -> None:
         """See `SearchCallback.on_stage`."""
-        self._desk.name_candidate(candidate)
+        self._desk.name_candidate(owner)
 
 
 class SearchTools:

@@ -154,7 +154,7 @@ class ProgramTools:
         """
         parsed = parse_program(program)
         plan = plan_training(
-            title="train a program of a coding agent",
+            heading="train a program of a coding agent",
             env=env,
             fitness=fitness,
             env_steps=env_steps,

@@ -15,7 +15,9 @@ from itertools import combinations
 from rewardsmith.api.sweep import statistics
 from rewardsmith.api.sweep.statistics import Estimate, Scores
 from rewardsmith.api.sweep.store import CellOutcome
+from rewardsmith.contract.known_values import average_known
 from rewardsmith.contract.records import Interval, ReportedMetric
+from rewardsmith.llm.ledger import sum_usage
 from rewardsmith.search.intervals import confidence_interval
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(41))
@@ -140,8 +142,7 @@ def summarize_outcomes(outcomes: Iterable[CellOutcome]) -> SweepSummary:
 
 def _summarize_task(cells: Sequence[CellOutcome]) -> TaskSummary:
     first = cells[0]
-    baselines = [cell.environment_reward.mean for cell in cells if cell.environment_reward is not None]
-    random = [cell.random for cell in cells if cell.random is not None]
+    baselines = [cell.environment_reward for cell in cells if cell.environment_reward is not None]
     return TaskSummary(
         task=first.task,
         env_id=first.env_id,
@@ -149,8 +150,8 @@ def _summarize_task(cells: Sequence[CellOutcome]) -> TaskSummary:
         cells=len(cells),
         failed=sum(cell.status == "failed" for cell in cells),
         fitness=_average_cells([cell.reported for cell in cells]),
-        random=sum(random) / len(random) if random else None,
-        environment_reward=sum(baselines) / len(baselines) if baselines else None,
+        random=average_known(cell.random for cell in cells),
+        environment_reward=average_known(baseline.mean for baseline in baselines),
         scores=tuple(cell.normalised for cell in cells if cell.normalised is not None),
         alarms=sum(cell.alarms > 0 for cell in cells),
         metrics=tuple(_summarize_metrics(cells)),
@@ -164,14 +165,13 @@ def _summarize_metrics(cells: Sequence[CellOutcome]) -> Iterator[ReportedMetric]
         for metric in cell.metrics:
             groups[metric.name, metric.expression].append(metric)
     for (name, expression), metrics in groups.items():
-        random = [metric.random for metric in metrics if metric.random is not None]
         yield ReportedMetric(
             name,
             expression,
             metrics[-1].meaning,
             _average_cells([metric.reported for metric in metrics], expression),
             _average_cells([metric.environment_reward for metric in metrics], expression),
-            sum(random) / len(random) if random else None,
+            average_known(metric.random for metric in metrics),
             _average_cells([metric.ensemble for metric in metrics], expression),
             _average_cells([metric.chosen for metric in metrics], expression),
         )
@@ -187,8 +187,7 @@ def _average_cells(intervals: Iterable[Interval | None], expression: str | None 
 
 def _summarize_preset(name: str, tasks: Sequence[TaskSummary], cells: Sequence[CellOutcome]) -> PresetSummary:
     scores = _collect_scores(tasks)
-    costs = [cell.spent.cost_usd for cell in cells]
-    known_costs = [cost for cost in costs if cost is not None]
+    spent = sum_usage(cell.spent for cell in cells)
     return PresetSummary(
         preset=name,
         cells=len(cells),
@@ -201,8 +200,8 @@ def _summarize_preset(name: str, tasks: Sequence[TaskSummary], cells: Sequence[C
         profile=statistics.performance_profile(scores, THRESHOLDS) if scores else (),
         env_steps=sum(cell.env_steps for cell in cells),
         wall_s=sum(cell.wall_s for cell in cells),
-        cost_usd=sum(known_costs) if len(known_costs) == len(costs) else None,
-        calls=sum(cell.spent.calls for cell in cells),
+        cost_usd=spent.cost_usd,
+        calls=spent.calls,
     )
 
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -82,12 +81,12 @@ class SweepMatrix:
         return sum(cell.config.search.trainings * cell.config.search.env_steps for cell in self.cells)
 
 
-def build_matrix(sweep: SweepFile, environment: Mapping[str, str] = os.environ) -> SweepMatrix:
+def build_matrix(sweep: SweepFile, variables: Mapping[str, str] = os.environ) -> SweepMatrix:
     """Build the cells of a sweep; those that cannot run are named with the reason.
 
     Args:
         sweep: the file's content, at the chosen scale.
-        environment: variables, of which REWARDSMITH_* count.
+        variables: environment variables, of which REWARDSMITH_* count.
 
     Raises:
         SweepError: if a pattern matches no task, or two presets have one name.
@@ -104,10 +103,10 @@ def build_matrix(sweep: SweepFile, environment: Mapping[str, str] = os.environ) 
         for preset in sweep.presets:
             for model in sweep.models or (None,):
                 try:
-                    plan = _plan_cell(sweep, env, preset, model, environment)
+                    plan = _plan_cell(sweep, env, preset, model, variables)
                     # A search that asks no model is the same cell for each of them.
                     if model and not list_roles(plan.config, plan.task.env):
-                        plan = _plan_cell(sweep, env, preset, None, environment)
+                        plan = _plan_cell(sweep, env, preset, None, variables)
                 except UserError as error:
                     refused.append(RefusedCells(env, format_preset(preset, model), len(seeds), str(error)))
                     continue
@@ -124,17 +123,19 @@ def build_cells(plan: SearchPlan, preset: str, model: str | None, seeds: Iterabl
     parts = [part for part in (task.name, Path(preset).stem, model) if part]
     name = "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts)
 
-    content = dump_identity(task), dump_settings(config)
     for seed in seeds:
-        content[1]["search"]["seed"] = seed
-        # Hashed under the signal's earlier name, which the parsers still read: it is the same signal.
-        text = json.dumps(content, sort_keys=True)
-        if "environment_reward" in text:
-            text = re.sub(r"\benvironment_reward\b", "own_reward", text)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         search = config.search.model_copy(update={"seed": seed})
         cell_config = config.model_copy(update={"search": search})
+        digest = _hash_cell(task, cell_config)
         yield Cell(f"{name}-s{seed}-{digest}", task, preset, model, seed, cell_config, plan.calls)
+
+
+def _hash_cell(task: Task, config: Config) -> str:
+    """Return the digest of all that a cell's result depends on."""
+    text = json.dumps((dump_identity(task), dump_settings(config)), sort_keys=True)
+    # Hashed under the signal's earlier name, which the parsers still read: it is the same signal.
+    text = re.sub(r"\benvironment_reward\b", "own_reward", text)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def dump_identity(task: Task) -> dict[str, Any]:
@@ -172,7 +173,7 @@ def dump_settings(config: Config) -> dict[str, Any]:
     content: dict[str, Any] = config.model_dump(mode="json", exclude={*RESULTLESS})
     for name, setting in REMOVED_SETTINGS.items():
         section, key = name.split(".")
-        if section not in RESULTLESS:
+        if setting.is_in_cell_ids and section not in RESULTLESS:
             content.setdefault(section, {})[key] = setting.default
     defaults = Config().model_dump(mode="json")
     for name in configuration.SETTINGS_SINCE_FORMAT_2:
@@ -239,37 +240,41 @@ def _list_families() -> str:
     return ", ".join(sorted({f"{path.parent.name}/*" for path in find_data_folder("envs").glob("*/*.toml")}))
 
 
-def _plan_cell(
-    sweep: SweepFile, env: str, preset: str, model: str | None, environment: Mapping[str, str]
-) -> SearchPlan:
+def _plan_cell(sweep: SweepFile, env: str, preset: str, model: str | None, variables: Mapping[str, str]) -> SearchPlan:
     """Plan the search of a cell: the sweep's settings over the preset, and those of its task over both."""
-    overrides = [entry for pattern, entry in sweep.per_task.items() if fnmatchcase(env, pattern)]
-    texts = [entry.text for entry in overrides if entry.text]
-    expressions = [entry.fitness for entry in overrides if entry.fitness]
+    entries = [entry for pattern, entry in sweep.per_task.items() if fnmatchcase(env, pattern)]
 
+    # The settings.
     layer: Layer = {"preset": preset}
-    for settings in (sweep.settings, *(entry.settings for entry in overrides)):
+    for settings in (sweep.settings, *(entry.settings for entry in entries)):
         layer = stack_layers(layer, settings)
     if model:
         layer = stack_layers(layer, {"llm": {"model": model}})
 
+    # The environment.
     options = EnvOptions()
-    for entry in overrides:
+    for entry in entries:
         kwargs = {**options.kwargs, **check_kwargs(entry.env_kwargs, "per_task")}
         names = (*options.pass_env, *check_pass_env(entry.pass_env, "per_task"))
         learned = (make_learned_signal(name, keys, "per_task", Path.cwd()) for name, keys in entry.signals.items())
         options = EnvOptions(kwargs, names, (*options.signals, *learned))
 
-    fitness = expressions[-1] if expressions else None
+    # The task.
+    text = _find_last_set(entry.text for entry in entries)
+    fitness = _find_last_set(entry.fitness for entry in entries)
     if fitness == AUTO_FITNESS:
         raise SweepError("fitness = 'auto' asks for a yes in each search, and a sweep waits for nobody: write it out")
-    text = texts[-1] if texts else None
-    planned: str | Task = env
-    if not all(entry.stages for entry in overrides):
-        planned = replace(load_task(text, env, fitness), stages=())
-    plan = plan_search(text, planned, fitness, overrides=layer, environment=environment, env_options=options)
+    has_stages = all(entry.stages for entry in entries)
+    target = env if has_stages else replace(load_task(text, env, fitness), stages=())
+
+    plan = plan_search(text, target, fitness, overrides=layer, variables=variables, env_options=options)
     _refuse_unanswerable(plan.task, plan.config)
     return plan
+
+
+def _find_last_set(values: Iterable[str | None]) -> str | None:
+    """Return the last value that is set, as later patterns go before earlier ones; None without one."""
+    return next((value for value in reversed([*values]) if value), None)
 
 
 def _refuse_unanswerable(task: Task, config: Config) -> None:
@@ -280,5 +285,4 @@ def _refuse_unanswerable(task: Task, config: Config) -> None:
     if roles:
         from rewardsmith import llm
 
-        with tempfile.TemporaryDirectory() as folder:
-            llm.build_model_pool(config.llm, config.budget, Path(folder) / "llm.jsonl", roles=roles).close()
+        llm.check_models(config.llm, config.budget, roles)

@@ -24,7 +24,7 @@ from rewardsmith.search.callbacks import NullCallback, SearchCallback
 from rewardsmith.search.concurrency import results_or_raise, run_in_threads
 from rewardsmith.search.storage import Run, RunLayout
 
-Search = Callable[[Cell, Path, Executor], Result]
+RunCell = Callable[[Cell, Path, Executor], Result]
 """Runs the search of a cell in a directory, or goes on with it."""
 
 
@@ -88,7 +88,7 @@ def run_cells(
     executor: Executor,
     budget: SweepBudget | None = None,
     callback: SweepCallback | None = None,
-    search: Search | None = None,
+    search: RunCell | None = None,
     open_searches: int = 0,
 ) -> str | None:
     """Run cells to their ends; one that fails does not stop the others.
@@ -134,7 +134,7 @@ class _SweepRun:
         executor: Executor,
         budget: SweepBudget,
         callback: SweepCallback,
-        search: Search | None,
+        search: RunCell | None,
     ) -> None:
         self._waiting, self._total = deque(cells), len(cells)
         self._store, self._executor, self._budget, self._callback = store, executor, budget, callback

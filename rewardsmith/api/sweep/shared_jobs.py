@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 from rewardsmith.contract import records
+from rewardsmith.contract.job_files import RESULT_FILE
 from rewardsmith.contract.records import EvaluateJob, Job, JobResult, ProbeJob, TrainJob
 from rewardsmith.executors.base import Decide, Executor, OnEvent, R, load_finished, unwritable_job_error
 
@@ -61,13 +62,10 @@ def _is_shared(job: Job[JobResult]) -> bool:
 
 
 def _copy_folder(source: Path, out: Path) -> None:
-    """Copy a finished job's folder, by links where the file system has them: nothing in it is changed any more.
-
-    result.json comes last, as its presence says that the others are complete.
-    """
+    """Copy a finished job's folder, the result last, by links where possible: nothing in it is changed any more."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for file in sorted(source.iterdir(), key=lambda file: file.name == "result.json"):
+        for file in sorted(source.iterdir(), key=lambda file: file.name == RESULT_FILE):
             if file.is_file():
                 _link_file(file, out / file.name)
     except OSError as error:

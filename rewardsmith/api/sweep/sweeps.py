@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rewardsmith.api.speed import GUESSED_SPEED
 from rewardsmith.api.sweep import html_report, matrix
 from rewardsmith.api.sweep.matrix import Cell, SweepMatrix
-from rewardsmith.api.sweep.runner import Search, SweepCallback, pending_cells, run_cells
+from rewardsmith.api.sweep.runner import RunCell, SweepCallback, pending_cells, run_cells
 from rewardsmith.api.sweep.store import CellOutcome, SweepStore
 from rewardsmith.api.sweep.sweep_file import NESTED, SweepFile, apply_scale, load_sweep_file
 from rewardsmith.contract import import_path
@@ -21,6 +21,7 @@ from rewardsmith.contract.errors import SweepError
 from rewardsmith.contract.text import pluralize
 from rewardsmith.executors import open_executor
 from rewardsmith.executors.base import Executor
+from rewardsmith.llm.ledger import sum_usage
 from rewardsmith.spec import config as configuration
 from rewardsmith.spec import toml_files
 from rewardsmith.spec.config import Layer
@@ -104,7 +105,7 @@ def run_pending(
     where: Layer | None = None,
     callback: SweepCallback | None = None,
     executor: Executor | None = None,
-    search: Search | None = None,
+    search: RunCell | None = None,
     open_searches: int = 0,
 ) -> Sweep:
     """Run the pending cells of a matrix; see `sweep`.
@@ -184,14 +185,12 @@ def estimate_cost(cells: tuple[Cell, ...], done: tuple[CellOutcome, ...], slots:
 
     # Cost, from the mean price of their calls, where the price of each is known.
     calls = sum(cell.calls for cell in cells)
-    done_calls = sum(outcome.spent.calls for outcome in done)
-    costs = [outcome.spent.cost_usd for outcome in done]
-    known_costs = [cost for cost in costs if cost is not None]
+    spent = sum_usage(outcome.spent for outcome in done)
     usd: float | None = None
     if not calls:
         usd = 0.0
-    elif done_calls and len(known_costs) == len(costs):
-        usd = calls * sum(known_costs) / done_calls
+    elif spent.calls and spent.cost_usd is not None:
+        usd = calls * spent.cost_usd / spent.calls
     return CostEstimate(env_steps, hours, steps_per_s, overall is not None, calls, usd)
 
 

@@ -21,7 +21,7 @@ from rewardsmith.contract.records import Signal
 Array = NDArray[np.float64]
 
 TRIAL_STATES = 7
-_NAMES = ("survived", "length", "actions", "limit", "dt")
+_EPISODE_NAMES = ("survived", "length", "actions", "limit", "dt")
 _EXTREMES = ("max", "min")
 _ELEMENTWISE = ("abs", "clip", "exp", "norm", "sqrt", *_EXTREMES)
 _COMPARE: Mapping[type, Callable[[Any, Any], Any]] = {
@@ -104,20 +104,27 @@ def _read_bound(node: ast.expr) -> Bound | None:
     """Return a comparison of a signal, or of a number of it, with a constant; None for anything else."""
     if not isinstance(node, ast.Compare) or len(node.ops) != 1 or type(node.ops[0]) not in _COMPARE:
         return None
-    left, right = node.left, node.comparators[0]
-    sign = -1.0 if isinstance(right, ast.UnaryOp) and isinstance(right.op, ast.USub) else 1.0
-    number = right.operand if isinstance(right, ast.UnaryOp) else right
-    if not isinstance(number, ast.Constant) or not isinstance(number.value, int | float):
-        return None
+    signal, number = node.left, _read_number(node.comparators[0])
     index: tuple[int, ...] = ()
-    if isinstance(left, ast.Subscript) and isinstance(left.slice, ast.Tuple):
-        places = [place.value for place in left.slice.elts[1:] if isinstance(place, ast.Constant)]
-        if len(places) != len(left.slice.elts) - 1:
+
+    # The first place of an index is that of the states, a slice.
+    if isinstance(signal, ast.Subscript) and isinstance(signal.slice, ast.Tuple):
+        places = [_read_number(place) for place in signal.slice.elts[1:]]
+        index, signal = tuple(place for place in places if isinstance(place, int)), signal.value
+        if len(index) < len(places):
             return None
-        index, left = tuple(int(str(place)) for place in places), left.value
-    if not isinstance(left, ast.Name) or left.id in RESERVED:
+    if number is None or not isinstance(signal, ast.Name) or signal.id in RESERVED:
         return None
-    return left.id, (Ellipsis, *index), _COMPARE[type(node.ops[0])], sign * float(number.value)
+    return signal.id, (Ellipsis, *index), _COMPARE[type(node.ops[0])], float(number)
+
+
+def _read_number(node: ast.expr) -> int | float | None:
+    """Return the number that a node states, signed or not; None for anything else."""
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        return None
+    return value if isinstance(value, int | float) else None
 
 
 def _make_rollout(signals: Mapping[str, Array]) -> Rollout:
@@ -127,7 +134,7 @@ def _make_rollout(signals: Mapping[str, Array]) -> Rollout:
 def _find_fault(node: ast.AST) -> str | None:
     if isinstance(node, ast.Attribute):
         return "`start` has no place in it: write the number"
-    if isinstance(node, ast.Name) and node.id in _NAMES:
+    if isinstance(node, ast.Name) and node.id in _EPISODE_NAMES:
         return f"{node.id!r} belongs to an episode"
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         name = node.func.id

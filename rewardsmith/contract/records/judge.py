@@ -7,6 +7,8 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
+from rewardsmith.contract.known_values import average_known
+
 UnitScore = Annotated[float, Ge(0.0), Le(1.0)]
 
 
@@ -50,11 +52,9 @@ class JudgeScore:
     @property
     def score(self) -> float | None:
         """Mean over the subtasks, in [0, 1]; None where there is no score."""
-        scores = [subtask.score for subtask in self.subtasks]
-        return sum(scores) / len(scores) if scores else None
+        return average_known(subtask.score for subtask in self.subtasks)
 
     @property
     def disagreement(self) -> float | None:
         """Mean absolute difference between the two answers; None where there is no score."""
-        differences = [subtask.disagreement for subtask in self.subtasks]
-        return sum(differences) / len(differences) if differences else None
+        return average_known(subtask.disagreement for subtask in self.subtasks)

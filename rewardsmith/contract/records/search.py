@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rewardsmith.contract.known_values import average_known
 from rewardsmith.contract.records.behaviour import BehaviourAim, BehaviourDescriptor
 from rewardsmith.contract.records.environment import Signal, SignalFacts
 from rewardsmith.contract.records.job_results import Evaluation, Training
-from rewardsmith.contract.records.programs import Proposal, Verdict
+from rewardsmith.contract.records.programs import Proposal, TermStats, Verdict
 from rewardsmith.contract.records.types import EnsembleRule, Mode, Status
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Brief:
     mode: Mode = "refine"
     """Kind of program that is asked of the author."""
     incumbent: str | None = None
-    """Id of the best candidate of the whole search so far; None where it is the first parent."""
+    """Id of the best candidate of the whole search so far; None while none has a fitness."""
     pins: tuple[TermConstraint, ...] = ()
     """Terms that every program must have."""
     bans: tuple[TermConstraint, ...] = ()
@@ -160,7 +161,7 @@ class Candidate:
     verdict: Verdict | None = None
     trainings: tuple[Training, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
-    """One per training, in the same order."""
+    """One for each training that gave a policy, in the order of the trainings; none in records of early versions."""
     fitness: float | None = None
     """Mean over the training seeds of the mean over the selection episodes."""
     reflection: Reflection | None = None
@@ -185,10 +186,21 @@ class Candidate:
         """Fitness of each evaluated policy that has one, in the order of the training seeds."""
         return tuple(evaluation.fitness for evaluation in self.evaluations if evaluation.fitness is not None)
 
+    @property
+    def trial_terms(self) -> Mapping[str, TermStats]:
+        """Term to its statistics under random actions; empty where the program was not scored on trial."""
+        scoring = self.verdict.trial_scoring if self.verdict else None
+        return {term.name: term for term in scoring.terms} if scoring else {}
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """Terms that the program returned: in its trial scoring, else in its trainings."""
+        points = (point for training in self.trainings for point in training.curve)
+        return tuple(self.trial_terms) or tuple(dict.fromkeys(name for point in points for name in point.terms))
+
     def average_metric(self, name: str) -> float | None:
         """Return the mean of a metric over the evaluated policies; None where none of them has a value."""
-        values = [value for evaluation in self.evaluations if (value := evaluation.metrics.get(name)) is not None]
-        return sum(values) / len(values) if values else None
+        return average_known(evaluation.metrics.get(name) for evaluation in self.evaluations)
 
 
 @dataclass(frozen=True)

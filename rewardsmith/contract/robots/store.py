@@ -28,13 +28,13 @@ MAX_BYTES = 256 << 20
 MAX_FILES = 2_000
 
 
-def find_store(environment: Mapping[str, str] = os.environ) -> Path:
+def find_store(variables: Mapping[str, str] = os.environ) -> Path:
     """Return the folder of the store.
 
     >>> find_store({"XDG_CACHE_HOME": "/var/cache"}).as_posix()
     '/var/cache/rewardsmith/robots'
     """
-    home = environment.get("XDG_CACHE_HOME")
+    home = variables.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "rewardsmith" / "robots"
 
 

@@ -10,9 +10,10 @@ from textwrap import indent
 from rewardsmith.contract import python_ast
 from rewardsmith.contract.program_edits import Edit, apply_edits
 from rewardsmith.contract.reward_files import EXPORT_RULE
+from rewardsmith.contract.reward_program import PROVIDED_MODULES
 
 SHAPING = "shaping"
-SHAPING_MODULES = (SHAPING, f"rewardsmith.{SHAPING}")
+SHAPING_MODULES = PROVIDED_MODULES[SHAPING]
 
 
 def read_package_text(module: str) -> str:

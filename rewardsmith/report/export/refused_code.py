@@ -21,7 +21,7 @@ from rewardsmith.contract import python_ast
 from rewardsmith.contract.findings import limit_findings
 from rewardsmith.contract.records import Finding
 from rewardsmith.contract.reward_files import EXPORT_RULE
-from rewardsmith.contract.reward_program import STATES, RewardProgram
+from rewardsmith.contract.reward_program import PROVIDED_MODULES, STATES, RewardProgram
 from rewardsmith.contract.state_reads import find_state_parameters
 from rewardsmith.report.export.allow_list import (
     ANNOTATION_NODES,
@@ -34,7 +34,7 @@ from rewardsmith.report.export.allow_list import (
 
 _FILE_NAMES: Final = frozenset({"WEIGHTS", "MEMORY"})
 """Names that every exported file defines, with a meaning for the program."""
-_DEFAULT_ALIASES: Final = {"np": "numpy", "math": "math", "shaping": "shaping"}
+_DEFAULT_ALIASES: Final = {name: paths[0] for name, paths in PROVIDED_MODULES.items()}
 
 
 def find_refused_code(program: RewardProgram) -> list[Finding]:

@@ -33,10 +33,11 @@ Indices = NDArray[np.intp]
 DEFAULT_MARGIN = 0.5
 """Margin of a factor in standard deviations over the recorded episodes, where the user gives none."""
 MAX_PAIRS, MIN_PAIRS, MIN_PROGRAMS = 4_000, 20, 3
-MAX_SIGNALS, MAX_TERMS = 24, 8
+MAX_SIGNAL_FEATURES, MAX_TERMS = 48, 8
+"""Features of signals after which no further signal is added; terms of the program."""
 CLIP = 3.0
 """Bound of a feature in standard deviations: values that were never recorded must not pay without limit."""
-RIDGE, UNNAMED_FACTOR = 1e-2, 30.0
+RIDGE, UNNAMED_SCALE = 1e-2, 30.0
 """Ridge penalty of a weight, and its factor for signals that no ranked measure names: a run has few policies, and any
 other difference between them would explain the ranking as well."""
 FOLDS = 5
@@ -215,7 +216,7 @@ def load_features(run: Run, candidates: Sequence[Candidate], factors: Sequence[R
     features: list[StepFeature] = []
     step_values: list[Array] = []
     for name in recorded:
-        if len(features) >= 2 * MAX_SIGNALS:
+        if len(features) >= MAX_SIGNAL_FEATURES:
             break
         for feature, values in _build_signal_features(name, [rollout.signals[name] for rollout in rollouts]):
             features.append(feature)
@@ -233,7 +234,7 @@ def load_features(run: Run, candidates: Sequence[Candidate], factors: Sequence[R
 
     ranked_names = {name for factor in factors for name in factor.fitness.names}
     ridge = [
-        RIDGE if feature.signal is None or feature.signal in ranked_names else RIDGE * UNNAMED_FACTOR
+        RIDGE if feature.signal is None or feature.signal in ranked_names else RIDGE * UNNAMED_SCALE
         for feature in features
     ]
     return EpisodeFeatures(measures, sums, tuple(_make_names_unique(features)), tuple(owners), np.array(ridge))

@@ -104,12 +104,11 @@ def read_terms(candidate: Candidate) -> dict[str, tuple[str | None, float]]:
         parts = split_terms(candidate.proposal.source) or ()
     except ProgramError:
         return {}
-    trial_scoring = candidate.verdict.trial_scoring if candidate.verdict else None
 
     # Trial scoring names every term; the text alone gives the expressions.
-    terms: dict[str, tuple[str | None, float]] = {}
-    for stats in trial_scoring.terms if trial_scoring else ():
-        terms[stats.name] = (None, stats.weight)
+    terms: dict[str, tuple[str | None, float]] = {
+        name: (None, stats.weight) for name, stats in candidate.trial_terms.items()
+    }
     for part in parts:
         terms[part.name] = (part.expression, part.weight)
     return terms

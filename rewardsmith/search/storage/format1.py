@@ -18,6 +18,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from rewardsmith.contract import records
 from rewardsmith.contract.bounded_files import read_json, read_text
+from rewardsmith.contract.job_files import RESULT_FILE
 from rewardsmith.contract.records import (
     Baselines,
     Candidate,
@@ -224,7 +225,7 @@ def _convert_job(folder: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         return
     _convert_file(job, folder / "job.json")
-    _convert_file(result, folder / "result.json")
+    _convert_file(result, folder / RESULT_FILE)
 
 
 def _convert_file(kind: type, path: Path) -> None:

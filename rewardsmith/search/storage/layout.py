@@ -34,6 +34,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rewardsmith.contract.captions import LABELS_FOLDER
+from rewardsmith.contract.job_files import RESULT_FILE
 from rewardsmith.contract.robots.store import RUN_FOLDER as ROBOT_FOLDER
 
 # ---------------------------------------------------------------- names
@@ -52,7 +53,7 @@ ENSEMBLE, LINEAGE = "ensemble", "lineage"
 MEASURED_ID = "user"
 """Id of the one candidate of a run that measures a program without a search."""
 
-CONFIG_FILE, JOURNAL_FILE, RESULT_FILE = "config.toml", "journal.jsonl", "result.json"
+CONFIG_FILE, JOURNAL_FILE = "config.toml", "journal.jsonl"
 REPORT_FILE, TENSORBOARD = "report.html", "tensorboard"
 BEFORE_CONFIG = frozenset({"task.json", "provenance.json", ROBOT_FOLDER})
 """Entries of a run directory that are written before its configuration."""

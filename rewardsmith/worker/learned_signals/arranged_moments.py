@@ -13,6 +13,7 @@ from rewardsmith.worker.envs.base import Array, BatchedEnv, Indices
 from rewardsmith.worker.envs.env_faults import describe_exception
 from rewardsmith.worker.learned_signals.base import Moments, SignalProvider
 from rewardsmith.worker.learned_signals.frames import FrameRecorder
+from rewardsmith.worker.learned_signals.moment_times import BEFORE_ALL, number_moments, time_after, time_of_start
 
 
 class RecordedStep(NamedTuple):
@@ -26,37 +27,40 @@ class RecordedStep(NamedTuple):
 
 
 class ArrangedMoments:
-    """The moments of T steps, one environment after the other, each in the order of time.
-
-    The key of a moment's time is 2 t + 1 after step t, 2 t + 2 at a start that follows it, 0 at one before all.
-    """
+    """The m moments of T steps of n environments, one environment after the other, each in the order of time."""
 
     def __init__(
         self, steps: Sequence[RecordedStep], first: Array | None, env: BatchedEnv, frames: FrameRecorder | None
     ) -> None:
         n, width, count = env.n, env.layout.width, len(steps)
-        self._layout = env.layout
+        self._layout, self._frames, self._step_count = env.layout, frames, count
         after = np.stack([step.after for step in steps]).reshape(count * n, width)
         actions = np.stack([step.action for step in steps]).reshape(count * n, -1)
 
-        # Starts: the key of the time and the environment of each, and its signals
-        starts: list[tuple[int, int]] = [] if first is None else [(0, row) for row in range(n)]
-        starts += [(2 * t + 2, row) for t, step in enumerate(steps) for row in step.ended.tolist()]
-        parts = [*([] if first is None else [first]), *(step.started for step in steps if len(step.ended))]
-        packed = np.concatenate([after, *parts])
-        times = np.concatenate([np.repeat(2 * np.arange(count) + 1, n), [time for time, _ in starts]]).astype(np.intp)
+        # The starts: time and environment of each, and its signals
+        starts = [] if first is None else [(BEFORE_ALL, row) for row in range(n)]
+        starts += [(time_of_start(t), row) for t, step in enumerate(steps) for row in step.ended.tolist()]
+        started = [] if first is None else [first]
+        started += [step.started for step in steps if len(step.ended)]
+
+        # All moments: those after steps, then the starts
+        packed = np.concatenate([after, *started])
+        step_times = np.repeat([time_after(t) for t in range(count)], n)
+        times = np.concatenate([step_times, [time for time, _ in starts]]).astype(np.intp)
         rows = np.concatenate([np.tile(np.arange(n), count), [row for _, row in starts]]).astype(np.intp)
 
-        # All of them in order
+        # The same in order
         order = np.lexsort((times, rows))
         self.m = len(order)
         self._packed, self._envs, self._times = packed[order], rows[order], times[order]
         self.is_after = order < count * n
+        """(m,): whether a moment is the state after a step; else it is a start."""
         self.cells = order[self.is_after]
+        """(T * n,): index of each moment after a step in arrays (T, n, ...) whose first two axes are joined."""
         self.start_keys = [starts[index - count * n] for index in order[~self.is_after]]
+        """Time and environment of each start."""
         self._actions = np.zeros((self.m, actions.shape[1]))
         self._actions[self.is_after] = actions[self.cells]
-        self._frames = frames
 
     def select_for(self, provider: SignalProvider) -> Moments:
         """Return the moments with the signals and the pictures that a provider wants."""
@@ -68,9 +72,10 @@ class ArrangedMoments:
         taken = sorted(
             (picture for picture in self._frames.taken if picture.shows_every(stride)), key=lambda p: (p.env, p.time)
         )
-        keys = self._envs * (2 * self.m + 3) + self._times
-        wanted = [picture.env * (2 * self.m + 3) + picture.time for picture in taken]
-        places = np.searchsorted(keys, np.array(wanted, np.intp))
+        envs = np.array([picture.env for picture in taken], np.intp)
+        times = np.array([picture.time for picture in taken], np.intp)
+        numbers = number_moments(self._envs, self._times, self._step_count)
+        places = np.searchsorted(numbers, number_moments(envs, times, self._step_count))
         return Moments(
             signals, self._actions, ~self.is_after, self._envs, tuple(picture.frame for picture in taken), places
         )
@@ -115,9 +120,11 @@ def hold_values(signal: Signal, values: Array, moments: Moments, last: Array) ->
             # The place of the last number so far, in each column
             places = np.where(np.isnan(part), 0, np.arange(len(part))[:, None])
             part[:] = np.take_along_axis(part, np.maximum.accumulate(places, axis=0), axis=0)
-    if not np.isfinite(held).all():
+    is_infinite = bool(np.isinf(held).any())
+    if is_infinite or np.isnan(held).any():
+        returned = "infinity" if is_infinite else "no number (NaN) at the start of an episode"
         raise WorkerFailed(
-            f"the learned signal {signal.name!r} failed: its provider returned infinity, or no number at the start of"
-            " an episode"
+            f"the learned signal {signal.name!r} failed: its provider returned {returned}; NaN may stand later in an"
+            " episode, where the last number holds"
         )
     return held

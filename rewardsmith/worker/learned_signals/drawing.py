@@ -93,8 +93,8 @@ class SimulationDrawer:
 
 def _start_process(spec: EnvSpec, backend: str) -> subprocess.Popen[bytes]:
     command = import_path.python_command("-m", "rewardsmith.worker.learned_signals.drawing_process")
-    environment = os.environ | {opengl.VARIABLE: backend}
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    variables = os.environ | {opengl.VARIABLE: backend}
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=variables)
     assert process.stdin is not None
     request = {"env": records.dump(spec), "size": FRAME_SIZE}
     process.stdin.write(json.dumps(request).encode() + b"\n")

@@ -22,6 +22,7 @@ from rewardsmith.worker.learned_signals.arranged_moments import (
 )
 from rewardsmith.worker.learned_signals.base import SignalProvider
 from rewardsmith.worker.learned_signals.frames import FrameRecorder
+from rewardsmith.worker.learned_signals.moment_times import BEFORE_ALL, time_of_start
 
 MOST_FRAMES = 256
 """Pictures that are kept before the providers are asked: those of 224 x 224 pixels take 39 MB."""
@@ -89,7 +90,7 @@ class LearnedSignalEnv(WrappedEnv):
     def step(self, actions: NDArray[np.floating]) -> EnvStep:
         """Act once everywhere; see `BatchedEnv.step`."""
         if self._frames:
-            self._frames.time = len(self._steps)
+            self._frames.rollout_step = len(self._steps)
         step = self._env.step(actions)
         started = self._env.read_signals()[step.ended]
         self._steps.append(RecordedStep(step.after.copy(), np.array(actions, np.float64), step.ended.copy(), started))
@@ -160,16 +161,16 @@ class LearnedSignalEnv(WrappedEnv):
         after = np.empty((len(self._steps), n, width))
         after.reshape(len(self._steps) * n, width)[arranged.cells] = values[arranged.is_after]
         before, start = np.empty_like(after), np.empty_like(after)
-        started = {key: value for key, value in zip(arranged.start_keys, values[~arranged.is_after], strict=True)}
+        started = dict(zip(arranged.start_keys, values[~arranged.is_after], strict=True))
 
         if self._first is not None:
             for row in range(n):
-                self._last_values[row] = self._start_values[row] = started[0, row]
+                self._last_values[row] = self._start_values[row] = started[BEFORE_ALL, row]
         for t, step in enumerate(self._steps):
             before[t], start[t] = self._last_values, self._start_values
             self._last_values[:] = after[t]
             for row in step.ended.tolist():
-                self._last_values[row] = self._start_values[row] = started[2 * t + 2, row]
+                self._last_values[row] = self._start_values[row] = started[time_of_start(t), row]
         return _Values(before, after, start)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 
 from rewardsmith.worker.learned_signals.base import Frame
+from rewardsmith.worker.learned_signals.moment_times import time_after, time_of_start
 
 if TYPE_CHECKING:
     from rewardsmith.worker.learned_signals.drawing import SimulationDrawer
@@ -24,7 +25,7 @@ class TakenPicture:
 
     env: int
     time: int
-    """Key of the moment in the running rollout; see `arranged_moments.ArrangedMoments`."""
+    """Time of the moment in the running rollout; see `moment_times`."""
     step: int
     """Step of its episode; 0 at the start."""
     is_last: bool
@@ -43,8 +44,8 @@ class FrameRecorder:
         """Take pictures at the steps of every stride, at starts and at ends."""
         self._strides = tuple(strides)
         self.taken: list[TakenPicture] = []
-        self.time = -1
-        """Number of the step that is taken; -1 before the first."""
+        self.rollout_step = -1
+        """Step of the rollout that is taken; -1 before the first."""
         self.drawer: SimulationDrawer | None = None
         """The process that draws, where there is one."""
 
@@ -56,15 +57,15 @@ class FrameRecorder:
     def clear(self) -> None:
         """Forget all pictures; the next step is the first."""
         self.taken.clear()
-        self.time = -1
+        self.rollout_step = -1
 
     def wants(self, step: int, is_last: bool) -> bool:
         """Return whether a step of an episode is drawn."""
         return is_last or any(step % stride == 0 for stride in self._strides)
 
     def add(self, env: int, step: int, is_last: bool, frame: Frame) -> None:
-        """Keep a picture of the present moment."""
-        time = 2 * self.time + (1 if step else 2)
+        """Keep a picture of the present moment, which is a step of its episode; 0 is the start."""
+        time = time_after(self.rollout_step) if step else time_of_start(self.rollout_step)
         self.taken.append(TakenPicture(env, time, step, is_last, frame))
 
 

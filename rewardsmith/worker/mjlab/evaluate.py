@@ -89,7 +89,10 @@ def _choose_act(job: EvaluateJob, env: Any, clip: float | None, device: str) -> 
         return lambda obs, step: torch.from_numpy(np.stack([actions.sample(rng) for rng in rngs])).float().to(device)
     observed = count_observed(env)
     if policy.obs_dim != observed or policy.observed_names:
-        raise WorkerFailed(f"the policy takes {policy.obs_dim} observations, {job.env.env_id!r} has {observed}")
+        raise WorkerFailed(
+            f"the policy takes observations of {policy.obs_dim} numbers, and {job.env.env_id!r} gives {observed}: "
+            "evaluate it on the task that it was trained on"
+        )
     acting = DevicePolicy(policy, device)
     return lambda obs, step: acting.act(obs["actor"], job.deterministic)
 

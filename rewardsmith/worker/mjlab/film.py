@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import TaskError, WorkerFailed
 from rewardsmith.contract.fitness import Fitness
+from rewardsmith.contract.job_files import RESULT_FILE
 from rewardsmith.contract.records import EvaluateJob, Evaluation, RenderJob
 from rewardsmith.contract.reward_program import parse_program
 from rewardsmith.sandbox.recorded import EpisodeFile
@@ -70,7 +71,7 @@ def _read_episode(folder: Path, job: RenderJob) -> tuple[EvaluateJob, Trajectory
     """
     try:
         evaluated = records.read(EvaluateJob, folder / "job.json")
-        result = records.read(Evaluation, folder / "result.json")
+        result = records.read(Evaluation, folder / RESULT_FILE)
         index = evaluated.seeds.index(job.seed)
         terminated = result.episodes[index].terminated
         rollout = EpisodeFile.in_folder(folder).read_rollout(index, terminated)

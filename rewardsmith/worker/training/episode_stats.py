@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from rewardsmith.contract.errors import FitnessError
 from rewardsmith.contract.fitness import Fitness
 from rewardsmith.contract.fitness.expression import Rollout as FitnessRollout
+from rewardsmith.contract.known_values import average_known
 from rewardsmith.contract.records import CurvePoint
 from rewardsmith.worker.envs.base import SignalLayout
 from rewardsmith.worker.training.reward_scoring import ScoredRollout
@@ -71,19 +71,19 @@ class EpisodeStatistics:
         return CurvePoint(
             env_steps=self._steps,
             episodes=len(finished),
-            reward=_mean_or_none(reward for reward, _, _ in finished),
-            length=_mean_or_none(length for _, length, _ in finished),
-            fitness=_mean_or_none(fitness for _, _, fitness in finished if fitness is not None),
+            reward=average_known(reward for reward, _, _ in finished),
+            length=average_known(length for _, length, _ in finished),
+            fitness=average_known(fitness for _, _, fitness in finished),
             terms={name: float(np.mean(means)) for name, means in terms.items()},
-            approx_kl=_mean_or_none(approx_kl for approx_kl, _ in updates),
-            clip_fraction=_mean_or_none(clip_fraction for _, clip_fraction in updates),
+            approx_kl=average_known(approx_kl for approx_kl, _ in updates),
+            clip_fraction=average_known(clip_fraction for _, clip_fraction in updates),
             multipliers=self._multipliers,
             weights=self._weights,
         )
 
     def compute_recent_fitness(self) -> float | None:
         """Return the mean fitness of the last episodes; None before the first."""
-        return _mean_or_none(self._recent)
+        return average_known(self._recent)
 
     def _finish_episode(self, rollout: RolloutStorage, rewards: Array, steps: slice, end: EpisodeEnd) -> None:
         """Add the episode that ended, whose last steps are those of the rollout."""
@@ -108,8 +108,3 @@ class EpisodeStatistics:
             return self._fitness.evaluate(episode)
         except FitnessError:
             return None  # an episode of a step or two may have no value; the evaluation reports that
-
-
-def _mean_or_none(values: Iterable[float]) -> float | None:
-    known = list(values)
-    return sum(known) / len(known) if known else None

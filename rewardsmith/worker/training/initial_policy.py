@@ -13,7 +13,7 @@ from rewardsmith.contract.observation import describe_observation
 from rewardsmith.contract.records import InitialPolicy
 from rewardsmith.worker.training import policy as policies
 from rewardsmith.worker.training.images import ImageScaling
-from rewardsmith.worker.training.policy import NORMALISATION, Policy
+from rewardsmith.worker.training.policy import NORMALISATION, Policy, PolicySpec
 from rewardsmith.worker.training.running_stats import ObsScaling
 
 COUNT_WITHOUT_RECORD = 10_000
@@ -43,8 +43,11 @@ def find_difference(inherited: Policy, own: Policy) -> str | None:
     algorithms = inherited.algorithm, own.algorithm
     if algorithms[0] != algorithms[1]:
         return f"is of another algorithm, {algorithms[0]}; this training is with {algorithms[1]}"
-    if inherited.obs_dim != own.obs_dim or (theirs.image, theirs.image_parts) != (ours.image, ours.image_parts):
-        return f"takes {inherited.obs_dim} observations, and this environment gives {own.obs_dim}"
+    if (theirs.image, theirs.image_parts) != (ours.image, ours.image_parts):
+        images = [_describe_images(spec) for spec in (theirs, ours)]
+        return f"looks at {images[0]}, and this environment shows {images[1]}"
+    if inherited.obs_dim != own.obs_dim:
+        return f"takes observations of {inherited.obs_dim} numbers, and this environment gives {own.obs_dim}"
     if inherited.observed_names != own.observed_names:
         seen = [describe_observation(policy.observed_names) for policy in (inherited, own)]
         return f"observes {seen[0]}, and this training {seen[1]}"
@@ -89,3 +92,9 @@ def inherit_normalisation(scaling: ObsScaling | ImageScaling, inherited: Policy)
 def _has_other_shape(name: str, inherited: Policy, own: Policy) -> bool:
     expected: Any = own.tensors.get(name)
     return name not in NORMALISATION and expected is not None and expected.shape != inherited.tensors[name].shape
+
+
+def _describe_images(spec: PolicySpec) -> str:
+    """Return the sizes of the images that a policy looks at."""
+    images = [spec.image] if spec.image else [part.image for part in spec.image_parts]
+    return " and ".join(f"an image of {one.height}x{one.width}x{one.channels}" for one in images) or "no image"

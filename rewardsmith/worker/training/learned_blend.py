@@ -21,9 +21,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rewardsmith.contract.errors import RewardFailed
 from rewardsmith.contract.reward_program import Array, RewardProgram
-from rewardsmith.worker.training.rollout import Floats, RolloutStorage
+from rewardsmith.worker.training.rollout import Floats, RolloutStorage, check_environment_reward
 
 STEP = 0.3
 """Change of log(w) in one rollout while the sign of its gradient stays the same (measured beside 0.1)."""
@@ -84,11 +83,10 @@ class LearnedBlend:
         """Learn the weights from a rollout and its terms (T * n,); return its totals (T * n,) under them.
 
         Raises:
-            RewardFailed: if the environment reward was no number.
+            RewardFailed: if an environment reward is not finite.
             RuntimeError: if no policy was named.
         """
-        if not np.isfinite(rollout.environment_reward).all():
-            raise RewardFailed("training.blend = 'barfi' cannot learn from this environment reward", code="not-finite")
+        check_environment_reward(rollout.environment_reward)
         if self._critic is None:
             raise RuntimeError("bind_policy comes before the first rollout")
         if not self._names:

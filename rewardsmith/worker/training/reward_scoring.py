@@ -19,7 +19,7 @@ from rewardsmith.contract.term_limits import parse_limits
 from rewardsmith.sandbox.reference_scores import read_reference
 from rewardsmith.worker.envs.base import BatchedEnv, SignalLayout
 from rewardsmith.worker.training.learned_blend import LearnedBlend
-from rewardsmith.worker.training.rollout import RolloutStorage
+from rewardsmith.worker.training.rollout import RolloutStorage, check_environment_reward
 from rewardsmith.worker.training.score_checks import ScoreChecker
 from rewardsmith.worker.training.term_multipliers import LimitedTotal
 
@@ -80,10 +80,9 @@ class EnvironmentReward:
         """Return the rewards that the environments gave.
 
         Raises:
-            RewardFailed: if one was no number.
+            RewardFailed: if one is not finite.
         """
-        if not np.isfinite(rollout.environment_reward).all():
-            raise RewardFailed("the environment reward cannot be trained on", code="not-finite")
+        check_environment_reward(rollout.environment_reward)
         return ScoredRollout(rollout.environment_reward.copy())
 
     def close(self) -> None:

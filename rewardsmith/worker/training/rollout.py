@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rewardsmith.contract.errors import RewardFailed
 from rewardsmith.worker.envs.base import BatchedEnv
 from rewardsmith.worker.learned_signals.env import fill_learned_columns
 from rewardsmith.worker.training.actor import Actor
@@ -28,6 +29,20 @@ class EpisodeEnd(NamedTuple):
     """(obs_dim,): the last observation, as the environment gave it."""
     truncated: bool
     """Whether the time limit ended it; else the environment's rule did."""
+
+
+def check_environment_reward(reward: Array) -> None:
+    """Make sure that the environment rewards (T, n) of a rollout can be trained on.
+
+    Raises:
+        RewardFailed: if one is not finite.
+    """
+    wrong = reward[~np.isfinite(reward)]
+    if wrong.size:
+        raise RewardFailed(
+            f"the environment reward cannot be trained on: it is {wrong[0]} in {wrong.size:,} of {reward.size:,} steps",
+            code="not-finite",
+        )
 
 
 class RolloutStorage:

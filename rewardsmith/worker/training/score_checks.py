@@ -167,14 +167,14 @@ def _build_value_error(name: str, expected: Array, repeated: Array) -> RewardFai
 
 def _build_names_error(names: tuple[str, ...], earlier: tuple[str, ...] | list[str], where: str) -> RewardFailed:
     return RewardFailed(
-        f"the terms {_list_names(names)} are not those of {where}, {_list_names(earlier)}: "
+        f"the terms {_join_term_names(names)} are not those of {where}, {_join_term_names(earlier)}: "
         "return every term each time, 0 where it is idle",
         code="not-deterministic",
     )
 
 
-def _list_names(names: tuple[str, ...] | list[str]) -> str:
-    """Return the names as a text, the first of them where they are many."""
+def _join_term_names(names: tuple[str, ...] | list[str]) -> str:
+    """Return the names of terms as a text, the first of them where they are many."""
     most = 6
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(map(repr, names[:most])) + more

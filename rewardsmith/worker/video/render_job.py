@@ -47,8 +47,8 @@ def run(job: RenderJob, out: Path) -> Video:
 
 def _run_render_process(out: Path, backend: str) -> subprocess.CompletedProcess[str]:
     command = import_path.python_command("-m", "rewardsmith.worker.video.render_process", str(out))
-    environment = os.environ | {opengl.VARIABLE: backend}
-    answer = subprocess.run(command, capture_output=True, text=True, env=environment)
+    variables = os.environ | {opengl.VARIABLE: backend}
+    answer = subprocess.run(command, capture_output=True, text=True, env=variables)
     # Where this process's own output goes, worker.log: what the libraries printed may explain a failure.
     sys.stderr.write(answer.stderr)
     return answer

@@ -17,7 +17,7 @@ from rewardsmith.spec.task_cards import Task, load_task
 
 
 def matrix(**content: object) -> SweepMatrix:
-    return build_matrix(SweepFile.model_validate({"presets": ["symbolic"], **content}), environment={})
+    return build_matrix(SweepFile.model_validate({"presets": ["symbolic"], **content}), variables={})
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -74,7 +74,7 @@ def test_a_scale_changes_what_it_names_and_nothing_else() -> None:
             "scales": {"laptop": {"seeds": 2, "settings": {"search": {"env_steps": 1000}}}},
         }
     )
-    cells = build_matrix(apply_scale(sweep, "laptop"), environment={}).cells
+    cells = build_matrix(apply_scale(sweep, "laptop"), variables={}).cells
     assert len(cells) == 4
     assert {(cell.config.search.population, cell.config.search.env_steps) for cell in cells} == {(8, 1000)}
     with pytest.raises(SweepError, match="no scale 'laptpo'; it has laptop"):
@@ -137,7 +137,7 @@ BENCHMARKS = sorted((CHECKOUT / "benchmarks").glob("*.toml"))
 def test_the_sweeps_of_the_benchmarks_lay_out(path: Path, scale: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     sweep = apply_scale(load_sweep_file(path), scale).model_copy(update={"models": ("some-model",)})
-    found = build_matrix(sweep, environment={})
+    found = build_matrix(sweep, variables={})
     assert found.cells or found.refused
     assert [refusal for refusal in found.refused if "rewardsmith[" not in refusal.cause] == []
 
@@ -187,7 +187,7 @@ def test_a_sweep_gives_arguments_and_variables_to_the_environments_that_match() 
         SweepFile.model_validate(
             {"presets": ["symbolic"], "tasks": ["hopper", "swimmer"], "per_task": {"hop*": options}}
         ),
-        environment={"MINE_HOME": "/opt"},
+        variables={"MINE_HOME": "/opt"},
     )
     hopper, swimmer = found.cells
     assert (hopper.task.env.kwargs["frame_skip"], hopper.task.env.pass_env) == (2, ("MINE_HOME",))

@@ -34,7 +34,7 @@ class NoExecutor:
 
 def cells(seeds: int = 2) -> tuple[Cell, ...]:
     sweep = SweepFile.model_validate({"tasks": ["hopper", "swimmer"], "presets": ["symbolic"], "seeds": seeds})
-    return build_matrix(sweep, environment={}).cells
+    return build_matrix(sweep, variables={}).cells
 
 
 def result(cell: Cell, cost: float | None = 0.0) -> Result:

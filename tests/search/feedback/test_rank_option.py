@@ -18,20 +18,20 @@ from rewardsmith.spec.config import resolve_config
 )
 def test_people_and_a_metric_beside_them_are_understood(fitness, rank, blend, metric):
     plan = planning.plan_search(
-        "Flip", "Hopper-v5", fitness, overrides={"search": {"designer": "symbolic"}}, environment={}
+        "Flip", "Hopper-v5", fitness, overrides={"search": {"designer": "symbolic"}}, variables={}
     )
     settings = plan.config.feedback
     assert (settings.rank, settings.blend, plan.task.fitness) == (rank, blend, metric)
 
 
 def test_an_environment_without_a_card_needs_no_metric_where_people_rank():
-    plan = planning.plan_search("Wave", "Blackjack-v1", "people", environment={})
+    plan = planning.plan_search("Wave", "Blackjack-v1", "people", variables={})
     assert plan.task.fitness == "length"
 
 
 def test_a_judge_asks_a_model_and_its_calls_are_planned():
     overrides = {"search": {"designer": "symbolic", "generations": 2}, "llm": {"model": "m"}}
-    plan = planning.plan_search("Flip", "Hopper-v5", "judge", overrides=overrides, environment={})
+    plan = planning.plan_search("Flip", "Hopper-v5", "judge", overrides=overrides, variables={})
     assert plan.config.roles == ("judge",)
     assert plan.calls == 2 * 6 * 2
 
@@ -39,7 +39,7 @@ def test_a_judge_asks_a_model_and_its_calls_are_planned():
 @pytest.mark.parametrize("fitness", ["people*2", "people+", "people+-1*length", "judge length"])
 def test_what_is_neither_is_refused_with_the_form(fitness):
     with pytest.raises(FitnessError, match=r"people\+WEIGHT\*EXPRESSION"):
-        planning.plan_search("Flip", "Hopper-v5", fitness, environment={})
+        planning.plan_search("Flip", "Hopper-v5", fitness, variables={})
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from rewardsmith.contract.records import (
     Proposal,
     TermStats,
     Training,
-    TrialScoring,
     Verdict,
 )
 from rewardsmith.sandbox.recorded import EpisodeFile
@@ -266,8 +265,8 @@ def test_a_term_that_takes_over_while_fitness_stays_raises_an_alarm() -> None:
     assert not [alarm for alarm in curve_of(FLAT, RISING, near=near, speed=speed) if "has grown" in alarm]
 
 
-def at_random(name: str, low: float, high: float) -> TrialScoring:
-    return TrialScoring(100, 1.0, (TermStats(name, 1.0, 0.5 * (low + high), 0.1, low, high, 0.5),))
+def at_random(name: str, low: float, high: float) -> dict[str, TermStats]:
+    return {name: TermStats(name, 1.0, 0.5 * (low + high), 0.1, low, high, 0.5)}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,12 @@ import math
 import pytest
 
 from rewardsmith.contract.records import Candidate, Proposal, Status
-from rewardsmith.search.steps.evolution import EvolutionSettings, choose_parents, find_incumbent
+from rewardsmith.search.steps.evolution import (
+    EvolutionSettings,
+    choose_parents,
+    find_incumbent,
+    keep_distinct_programs,
+)
 
 
 def candidate(id: str, fitness: float | None, status: Status = "ok", source: str | None = None) -> Candidate:
@@ -72,3 +77,12 @@ def test_parents_come_from_earlier_generations_only():
 def test_a_search_may_take_fewer_parents():
     history = [candidate(f"g0c0{slot}", float(slot)) for slot in range(3)]
     assert ids(choose_parents(history, 1, EvolutionSettings(parents=1))) == ["g0c02"]
+
+
+def test_of_equal_programs_the_first_stays_at_its_place():
+    ranked = [
+        candidate("g0c00", 3.0, source="a"),
+        candidate("g0c01", 2.0, source="b"),
+        candidate("g0c02", 1.0, source="a"),
+    ]
+    assert ids(keep_distinct_programs(ranked)) == ["g0c00", "g0c01"]

@@ -51,7 +51,7 @@ def test_a_designer_without_words_is_refused_and_a_users_program_is_not(tmp_path
     from rewardsmith.contract.reward_program import parse_program
 
     sets = [f'training.constraints=["{LIMIT}"]', "search.designer=symbolic"]
-    plan = planning.plan_search("Swing up", "pendulum", sets=sets, environment={})
+    plan = planning.plan_search("Swing up", "pendulum", sets=sets, variables={})
     with pytest.raises(ConfigError, match="needs a designer that names its terms"):
         searches.create_run(plan, tmp_path / "design")
     searches.create_run(plan, tmp_path / "train", measured=parse_program(SOURCE))

@@ -220,6 +220,19 @@ def test_a_straight_parent_is_split_whoever_wrote_it():
 
 
 @pytest.mark.parametrize(
+    ("line", "is_split"),
+    [
+        ("import math, shaping", True),
+        ("import rewardsmith.shaping as shaping", True),
+        ("import math as np", False),
+        ("import numpy", False),
+    ],
+)
+def test_an_import_of_what_every_program_has_is_left_out(line: str, is_split: bool):
+    assert (split_terms(f"{line}\ndef reward(after):\n    return {{'t': after.height}}") is not None) == is_split
+
+
+@pytest.mark.parametrize(
     "body",
     [
         "x = after.height\n    x = x + 1\n    return {'t': x}",

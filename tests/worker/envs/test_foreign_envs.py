@@ -176,9 +176,8 @@ def test_a_reward_that_is_no_number_ends_no_episode_and_is_told(name, tmp_path):
 def test_a_baseline_on_a_reward_that_is_no_number_fails_in_words(tmp_path):
     result = trained("NoneReward", tmp_path, program=None)
     assert result.status == "failed"
-    assert result.cause.startswith(
-        "the environment reward cannot be trained on; the environment's reward is not always"
-    )
+    assert result.cause.startswith("the environment reward cannot be trained on: it is nan in ")
+    assert "the environment's reward is not always" in result.cause
 
 
 def test_a_reward_of_one_number_in_an_array_is_that_number():

@@ -84,7 +84,7 @@ def test_a_policy_of_another_environment_is_refused(owner, tmp_path):
     wide = policy.load(owner / "training")
     tensors = {**wide.tensors, "actor.0.weight": np.zeros((64, 9), np.float32)}
     policy.save(policy.Policy(wide.spec, tensors), tmp_path)
-    with pytest.raises(WorkerFailed, match="the policy takes 9 observations"):
+    with pytest.raises(WorkerFailed, match="the policy takes observations of 9 numbers"):
         evaluate.run(EvaluateJob(SPEC, str(tmp_path), FITNESS, SEEDS), tmp_path)
 
 

@@ -131,7 +131,7 @@ def test_other_observations_missing_and_old_policies_are_told_apart(tmp_path: Pa
     train.run(walker_job, make_folder(tmp_path / "hopper"))
     job = make_job(settings, 256, initial_policy=InitialPolicy(str(tmp_path / "hopper"), "g0c01"))
     training = train.run(job, make_folder(tmp_path / "child"))
-    assert "takes 11 observations, and this environment gives 3" in str(training.cause)
+    assert "takes observations of 11 numbers, and this environment gives 3" in str(training.cause)
 
     gone = replace(job, initial_policy=InitialPolicy(str(tmp_path / "nowhere"), "g0c01"))
     training = train.run(gone, make_folder(tmp_path / "gone"))

@@ -126,7 +126,7 @@ def test_an_environment_reward_that_is_no_number_is_one_line() -> None:
     assert blend.weights == {}
     rollout = make_rollout(2, 1, np.random.default_rng(0))
     rollout.environment_reward[0] = np.nan
-    with pytest.raises(RewardFailed, match="cannot learn from this environment reward"):
+    with pytest.raises(RewardFailed, match="the environment reward cannot be trained on: it is nan in 1 of"):
         blend.compute_total({"upright": np.ones(2), "rush": np.ones(2)}, rollout)
 
 

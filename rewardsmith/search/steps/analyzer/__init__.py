@@ -128,10 +128,12 @@ def write_reflection(
     names = list(dict.fromkeys([*first, *read, *context.card_signals]))
     tables = build_episode_tables(candidate.evaluations, folders, names, context.probe)
 
-    scoring = candidate.verdict.trial_scoring if candidate.verdict else None
-    alarms = [*find_alarms(curves, weights, scoring), *find_action_alarms(candidate, folders, context.probe)]
+    alarms = [
+        *find_alarms(curves, weights, candidate.trial_terms),
+        *find_action_alarms(candidate, folders, context.probe),
+    ]
     if episodes.two_kinds:
-        alarms.append(describe_two_kinds(episodes.two_kinds))
+        alarms.append(describe_two_kinds(*episodes.two_kinds))
     text = prompts.render_prompt(
         "analyzer/reflection",
         fitness=candidate.fitness,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rewardsmith.contract.records import Candidate, Probe, TrialScoring
+from rewardsmith.contract.records import Candidate, Probe, TermStats
 from rewardsmith.contract.term_limits import describe_missed_limit, parse_limit
 from rewardsmith.llm.prompts import format_value, to_one_line
 from rewardsmith.sandbox.recorded import EpisodeFile
@@ -36,14 +36,14 @@ IDLE_ACTION = 0.05
 
 
 def find_alarms(
-    curves: TrainingCurves, weights: Mapping[str, float], scoring: TrialScoring | None = None
+    curves: TrainingCurves, weights: Mapping[str, float], trial_terms: Mapping[str, TermStats] | None = None
 ) -> tuple[str, ...]:
     """Return the alarms, for the user and for the designer.
 
     Args:
         curves: of the program's trainings.
         weights: term to weight.
-        scoring: what its terms gave under random actions: the bounds that a term is seen to have.
+        trial_terms: what its terms gave under random actions: the bounds that a term is seen to have.
     """
     alarms = [
         _find_diverging_return(curves),
@@ -52,7 +52,7 @@ def find_alarms(
         *_find_takeovers(curves, weights),
     ]
     alarms += _find_constant_terms(curves, weights)
-    alarms += _find_terms_at_bound(curves, weights, scoring)
+    alarms += _find_terms_at_bound(curves, weights, trial_terms or {})
     alarms += _find_exceeded_limits(curves)
     return tuple(alarm for alarm in alarms if alarm)
 
@@ -201,15 +201,15 @@ def _find_takeovers(curves: TrainingCurves, weights: Mapping[str, float]) -> lis
 
 
 def _find_terms_at_bound(
-    curves: TrainingCurves, weights: Mapping[str, float], scoring: TrialScoring | None
+    curves: TrainingCurves, weights: Mapping[str, float], trial_terms: Mapping[str, TermStats]
 ) -> list[str]:
     """Return an alarm for a term at the most that random actions reach, from early on, while fitness does not rise.
 
     That is what posture terms do: a policy that only stands still, or keeps its starting pose, has all of them.
     """
-    if scoring is None or not _fitness_stalls(curves):
+    if not trial_terms or not _fitness_stalls(curves):
         return []
-    seen = {term.name: (term.min, term.max) for term in scoring.terms if weights.get(term.name, 1.0) > 0.0}
+    seen = {name: (term.min, term.max) for name, term in trial_terms.items() if weights.get(name, 1.0) > 0.0}
     parts = term_shares(curves, weights)
     return [
         f"the term {to_one_line(curve.name, 40)!r} has been at its bound for most of the training while fitness does "

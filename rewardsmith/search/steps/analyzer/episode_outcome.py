@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from rewardsmith.contract.known_values import average_known
 from rewardsmith.contract.records import Candidate, Episode, Evaluation, Limits, Probe
 from rewardsmith.contract.reward_program import Array
 from rewardsmith.llm.prompts import format_rounded, format_value
@@ -27,6 +28,15 @@ NEAR_ZERO = 1e-9
 
 
 @dataclass(frozen=True)
+class EpisodeKind:
+    """Episodes of about the same fitness."""
+
+    count: int
+    fitness: float
+    """Their mean fitness."""
+
+
+@dataclass(frozen=True)
 class EpisodeSummary:
     """All evaluated episodes of a candidate; None if there are none."""
 
@@ -41,8 +51,8 @@ class EpisodeSummary:
     """Fitness of each trained policy, where there are several."""
     ends: Mapping[str, float]
     """Signal of the card, with its component, to its mean at the last step."""
-    two_kinds: tuple[int, float, int, float] | None = None
-    """Count and mean fitness of the lower kind and of the higher one, where the episodes fall into two."""
+    two_kinds: tuple[EpisodeKind, EpisodeKind] | None = None
+    """The kind of lower and that of higher fitness, where the episodes fall into two."""
 
     @property
     def first_ends(self) -> dict[str, float]:
@@ -90,7 +100,7 @@ def summarise_episodes(candidate: Candidate, folders: Sequence[Path], card_signa
     return EpisodeSummary(
         count=len(episodes),
         terminated=sum(episode.terminated for episode in episodes),
-        length=sum(lengths) / len(lengths) if lengths else None,
+        length=average_known(lengths),
         shortest=min(lengths, default=None),
         longest=max(lengths, default=None),
         policies=values if len(values) > 1 else (),
@@ -99,12 +109,12 @@ def summarise_episodes(candidate: Candidate, folders: Sequence[Path], card_signa
     )
 
 
-def find_two_kinds(episodes: Iterable[Episode]) -> tuple[int, float, int, float] | None:
-    """Return the two kinds that episodes fall into by fitness: count and mean of each; None where they do not.
+def find_two_kinds(episodes: Iterable[Episode]) -> tuple[EpisodeKind, EpisodeKind] | None:
+    """Return the two kinds that episodes fall into by fitness, the lower one first; None where they do not.
 
-    >>> seen = [Episode(0, value, 10, False) for value in (0.1, 0.2, 0.1, 5.0, 5.2, 5.1)]
-    >>> find_two_kinds(seen)[::2]
-    (3, 3)
+    >>> seen = [Episode(0, value, 10, False) for value in (1.0, 2.0, 1.0, 2.0, 50.0, 50.0)]
+    >>> find_two_kinds(seen)
+    (EpisodeKind(count=4, fitness=1.5), EpisodeKind(count=2, fitness=50.0))
     """
     fitness = sorted(episode.fitness for episode in episodes)
     if len(fitness) < TWO_KINDS_LEAST:
@@ -116,15 +126,14 @@ def find_two_kinds(episodes: Iterable[Episode]) -> tuple[int, float, int, float]
     is_wide = spread > TWO_KINDS_RANGE * max(map(abs, fitness))
     if not is_wide or gaps[place - 1] < TWO_KINDS_GAP * spread or min(len(lower), len(upper)) < 2:
         return None
-    return len(lower), sum(lower) / len(lower), len(upper), sum(upper) / len(upper)
+    return EpisodeKind(len(lower), sum(lower) / len(lower)), EpisodeKind(len(upper), sum(upper) / len(upper))
 
 
-def describe_two_kinds(kinds: tuple[int, float, int, float]) -> str:
+def describe_two_kinds(lower: EpisodeKind, upper: EpisodeKind) -> str:
     """Return the alarm for episodes of two kinds."""
-    fewer, low, more, high = kinds
     return (
-        f"the episodes fall into two kinds, {fewer} with a fitness about {format_value(low)} and {more} about "
-        f"{format_value(high)}: their mean tells of neither"
+        f"the episodes fall into two kinds, {lower.count} with a fitness about {format_value(lower.fitness)} and "
+        f"{upper.count} about {format_value(upper.fitness)}: their mean tells of neither"
     )
 
 

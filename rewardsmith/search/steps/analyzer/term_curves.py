@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rewardsmith.contract.known_values import average_known
 from rewardsmith.contract.records import CurvePoint, Training
 
 POINTS = 10
@@ -36,19 +37,17 @@ class TermCurve:
     @property
     def mean(self) -> float | None:
         """Mean over the points."""
-        return sum(self.known) / len(self.known) if self.known else None
+        return average_known(self.known)
 
     @property
     def early(self) -> float | None:
         """Mean over the first third: where the training began."""
-        first = self.known[: max(1, len(self.known) // 3)]
-        return sum(first) / len(first) if first else None
+        return average_known(self.known[: max(1, len(self.known) // 3)])
 
     @property
     def late(self) -> float | None:
         """Mean over the last third: where the training arrived."""
-        last = self.known[-max(1, len(self.known) // 3) :]
-        return sum(last) / len(last) if last else None
+        return average_known(self.known[-max(1, len(self.known) // 3) :])
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def read_curves(trainings: Sequence[Training]) -> TrainingCurves:
 
 def _average(name: str, groups: list[list[CurvePoint]], read: Callable[[CurvePoint], float | None]) -> TermCurve:
     """Return the mean of a quantity over the training seeds, at each point."""
-    return TermCurve(name, tuple(_mean([read(point) for point in group]) for group in groups))
+    return TermCurve(name, tuple(average_known(map(read, group)) for group in groups))
 
 
 def _read_term(name: str) -> Callable[[CurvePoint], float | None]:
@@ -103,11 +102,6 @@ def _read_term(name: str) -> Callable[[CurvePoint], float | None]:
 
 def _read_multiplier(limit: str) -> Callable[[CurvePoint], float | None]:
     return lambda point: point.multipliers.get(limit)
-
-
-def _mean(values: list[float | None]) -> float | None:
-    measured = [value for value in values if value is not None]
-    return sum(measured) / len(measured) if measured else None
 
 
 def _spread_indices(count: int) -> list[int]:

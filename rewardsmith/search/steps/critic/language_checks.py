@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 
 from rewardsmith.contract.records import Finding
+from rewardsmith.contract.reward_program import PROVIDED_MODULES
 from rewardsmith.sandbox import IMPORTS
 from rewardsmith.search.steps.critic.parsed_text import (
     ParsedText,
@@ -104,7 +105,7 @@ def _check_constructs(text: ParsedText) -> Iterator[Finding]:
 
 def _check_top_level(text: ParsedText) -> Iterator[Finding]:
     """Find statements at the top level that are more than imports, constants and functions."""
-    allowed = "at its top level a program has imports, constants, WEIGHTS, MEMORY and functions"
+    allowed = "at its top level a program has imports, constants, WEIGHTS, MEMORY, OBSERVATION and functions"
     for node in text.tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
@@ -129,7 +130,7 @@ def _is_pure(call: ast.Call) -> bool:
     function = call.func
     while isinstance(function, ast.Attribute):
         function = function.value
-    return isinstance(function, ast.Name) and function.id in PURE_CALLS | {"np", "numpy", "math", "shaping"}
+    return isinstance(function, ast.Name) and function.id in {*PURE_CALLS, *PROVIDED_MODULES, "numpy"}
 
 
 def _check_hidden_state(text: ParsedText) -> Iterator[Finding]:

@@ -34,6 +34,23 @@ class _Source:
         return _Source(self.reads | other.reads, self.remembers or other.remembers)
 
 
+@dataclass(frozen=True)
+class _Hidden:
+    """Signals, and components of signals, that a policy does not see."""
+
+    signals: frozenset[str] = frozenset()
+    """Signals of which it sees nothing."""
+    components: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Other signals to the components that it does not see."""
+
+    def covers(self, name: str, component: int | None) -> bool:
+        """Return whether a component is hidden; None asks for a scalar."""
+        if name in self.signals:
+            return True
+        hidden = self.components.get(name, ())
+        return hidden == (0,) if component is None else component in hidden
+
+
 @dataclass
 class _Tracer:
     """Follows values through a program's text."""
@@ -99,46 +116,39 @@ def find_unobserved_terms(program: RewardProgram, probe: Probe, stats: Sequence[
         probe: says what the observation does not tell.
         stats: of the program's terms under random actions.
     """
-    unobserved = _find_hidden(program, probe)
-    if unobserved is None:
+    hidden = _find_hidden(program, probe)
+    if hidden is None:
         return
     sources = _Tracer(python_ast.parse_module(program.source)).trace_terms()
     for term in stats:
         source = sources.get(term.name)
         if source is None or term.share < HEAVY_SHARE:
             continue
-        hidden = _list_hidden(source, unobserved)
-        if hidden:
+        unseen = _list_unseen(source, hidden)
+        if unseen:
             message = (
                 f"the term {term.name!r} ({term.share:.0%} of the total) rests on what the policy does not see: "
-                f"{', '.join(hidden[:LISTED])}; pay for its change or for what is seen, or let the policy observe it "
+                f"{', '.join(unseen[:LISTED])}; pay for its change or for what is seen, or let the policy observe it "
                 "(OBSERVATION, training.observation)"
             )
             yield Finding("not-observed", message, "warning")
 
 
-def _find_hidden(program: RewardProgram, probe: Probe) -> Mapping[str, tuple[int, ...]] | None:
-    """Return the components that the policy does not see, of a program that may choose its observation itself."""
-    if not program.observation:
-        return probe.unobserved
-    return {signal.name: () for signal in probe.signals if signal.name not in program.observation}
+def _find_hidden(program: RewardProgram, probe: Probe) -> _Hidden | None:
+    """Return what the policy does not see, which a program may choose itself; None where that is not known."""
+    if program.observation:
+        return _Hidden(frozenset(signal.name for signal in probe.signals if signal.name not in program.observation))
+    return None if probe.unobserved is None else _Hidden(components=probe.unobserved)
 
 
-def _list_hidden(source: _Source, unobserved: Mapping[str, tuple[int, ...]]) -> list[str]:
+def _list_unseen(source: _Source, hidden: _Hidden) -> list[str]:
     """Return what a term depends on and the policy does not see, in the program's spelling."""
     names = [
         f"{state}.{name}" + (f"[:, {index}]" if index is not None else "")
         for state, name, index in sorted(source.reads, key=str)
-        if _is_absolute(source, name) and _is_hidden(unobserved.get(name), index)
+        if _is_absolute(source, name) and hidden.covers(name, index)
     ]
     return names + ["memory"] * source.remembers
-
-
-def _is_hidden(hidden: tuple[int, ...] | None, index: int | None) -> bool:
-    """Return whether a component is hidden; without an index, whether the signal is a scalar that is."""
-    if hidden is None:
-        return False
-    return not hidden or (hidden == (0,) if index is None else index in hidden)
 
 
 def _is_absolute(source: _Source, name: str) -> bool:

@@ -11,12 +11,13 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from rewardsmith.contract import python_ast
-from rewardsmith.contract.reward_program import ARGUMENTS, MAX_SOURCE_CHARS
+from rewardsmith.contract.reward_program import ARGUMENTS, MAX_SOURCE_CHARS, PROVIDED_MODULES
 from rewardsmith.llm import fences
 
-PROVIDED_NAMES = {*dir(builtins), *ARGUMENTS, "np", "math", "shaping"}
+_KNOWN_NAMES = {*dir(builtins), *ARGUMENTS, *PROVIDED_MODULES}
 """Names that a program has without defining them."""
 
 _CODE_LINE = re.compile(
@@ -66,6 +67,13 @@ class CodeBlock:
         return any(is_function(node) for name in functions for node in self.definitions.get(name, ()))
 
 
+class CodeReading(NamedTuple):
+    """Pieces of code of a text, and the words around them."""
+
+    blocks: list[CodeBlock]
+    words: str
+
+
 def build_block(codes: tuple[str, ...], introduction: str = "", *, is_closed: bool = True) -> CodeBlock:
     """Build a block of the first of several readings of its code that is Python; else of the first."""
     for reading in codes:
@@ -76,8 +84,8 @@ def build_block(codes: tuple[str, ...], introduction: str = "", *, is_closed: bo
     return CodeBlock(_strip_prompts(codes[0]).strip("\n"), None, introduction, is_closed)
 
 
-def read_fenced_blocks(text: str) -> tuple[list[CodeBlock], str]:
-    """Read the fenced blocks of an answer, empty ones left out; and the words around them.
+def read_fenced_blocks(text: str) -> CodeReading:
+    """Read the fenced blocks of an answer, empty ones left out.
 
     The words keep what stands behind an opening fence, but for the name of a language.
 
@@ -100,17 +108,20 @@ def read_fenced_blocks(text: str) -> tuple[list[CodeBlock], str]:
         introduction = f"{before[-MAX_INTRODUCTION_CHARS:]} {attributes}"
         code = build_block(block.list_dedentings(), introduction, is_closed=block.is_closed)
         if code.tree is None and block.info.lower().startswith(("markdown", "md")):
-            inner_blocks, inner_words = read_fenced_blocks(code.code)  # an answer that is fenced as a whole
-            blocks += inner_blocks
-            words.append(inner_words)
+            inner = read_fenced_blocks(code.code)  # an answer that is fenced as a whole
+            blocks += inner.blocks
+            words.append(inner.words)
         else:
             blocks.append(code)
     words.append(text[position:])
-    return blocks, _TAG_LINE.sub("", "\n".join(words))
+    return CodeReading(blocks, _TAG_LINE.sub("", "\n".join(words)))
 
 
-def read_bare_blocks(text: str) -> tuple[list[CodeBlock], str]:
-    """Read code that has no fences: the runs of code lines around functions and declarations; and the words before."""
+def read_bare_blocks(text: str) -> CodeReading:
+    """Read code that has no fences: the runs of code lines around functions and declarations.
+
+    The words are the text before the first run.
+    """
     lines = _TAG_LINE.sub(_BREAK, _blank_fenced_blocks(text)).split("\n")
     blocks: list[CodeBlock] = []
     words = len(lines)
@@ -132,7 +143,7 @@ def read_bare_blocks(text: str) -> tuple[list[CodeBlock], str]:
         is_closed = end < len(lines)
         blocks.append(build_block((code,), introduction[-MAX_INTRODUCTION_CHARS:], is_closed=is_closed))
         words = min(words, first)
-    return blocks, "\n".join(lines[:words]).replace(_BREAK.strip(), "")
+    return CodeReading(blocks, "\n".join(lines[:words]).replace(_BREAK.strip(), ""))
 
 
 def _blank_fenced_blocks(text: str) -> str:
@@ -175,7 +186,7 @@ def list_free_names(tree: ast.AST, *, at_once: bool = False) -> set[str]:
         elif isinstance(node, ast.Import | ast.ImportFrom):
             bound |= _list_imported_names(node)
         pending += ast.iter_child_nodes(node)
-    return used - bound - PROVIDED_NAMES
+    return used - bound - _KNOWN_NAMES
 
 
 def _strip_prompts(code: str) -> str:

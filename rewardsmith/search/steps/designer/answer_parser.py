@@ -30,6 +30,7 @@ from rewardsmith.contract.reward_program import MAX_SOURCE_CHARS
 from rewardsmith.llm.thoughts import SplitText, split_thoughts
 from rewardsmith.search.steps.designer.answer_blocks import (
     CodeBlock,
+    CodeReading,
     UnclearAnswer,
     read_bare_blocks,
     read_fenced_blocks,
@@ -88,7 +89,7 @@ def _parse_split_text(split: SplitText, cut_off: bool, functions: tuple[str, ...
     Raises:
         UnclearAnswer: if it is not certain which program is meant.
     """
-    blocks, words = _read_blocks(split.answer, functions)
+    blocks, words = _read_code(split.answer, functions)
     if any(block.defines(functions) for block in blocks):
         is_maybe_thought = cut_off and not split.is_balanced and not split.open_thought
         if not is_maybe_thought:
@@ -96,38 +97,43 @@ def _parse_split_text(split: SplitText, cut_off: bool, functions: tuple[str, ...
 
     elif split.open_thought and not cut_off:
         # A thought that was never closed: its last whole program counts.
-        thought_blocks, thought_words = _read_blocks(split.open_thought, functions)
-        whole = [block for block in thought_blocks if block.tree is not None]
+        thought = _read_code(split.open_thought, functions)
+        whole = [block for block in thought.blocks if block.tree is not None]
         programs = [block for block in whole if block.defines(functions)]
         if programs:
             kept = [block for block in whole if block is programs[-1] or not block.defines(functions)]
-            return _build_answer(kept, thought_words, functions, cut_off)
+            return _build_answer(kept, thought.words, functions, cut_off)
 
     problem = describe_absence(split.answer, cut_off, functions)
     return ParsedAnswer(None, _shorten_rationale(words), problem)
 
 
-def _read_blocks(text: str, functions: tuple[str, ...]) -> tuple[list[CodeBlock], str]:
-    """Return the pieces of code of a text in the first way that gives a program, and the words around them."""
-    if not _may_define(text, functions):
-        return [], text
-    wrapped = read_json_block(text, functions)
-    if wrapped is not None:
-        return wrapped
-    blocks, words = read_fenced_blocks(text)
-    if any(block.defines(functions) and not block.code.startswith(("{", "[")) for block in blocks):
-        return blocks, words
-    unwrapped = [read_json_block(block.code, functions) for block in blocks]
-    wrapped_blocks = [block for wrapped in unwrapped if wrapped is not None for block in wrapped[0]]
-    if wrapped_blocks:
-        return wrapped_blocks, "\n".join([words, *(wrapped[1] for wrapped in unwrapped if wrapped is not None)])
-    embedded = find_json_blocks(text, functions)
-    if embedded is not None:
-        return embedded
-    bare, words_before = read_bare_blocks(text)
-    if any(block.defines(functions) for block in bare):
-        return bare, words_before
-    return [], text
+def _read_code(text: str, functions: tuple[str, ...]) -> CodeReading:
+    """Read the pieces of code of a text in the first way that gives a program."""
+    if _may_define(text, functions):
+        for read in (read_json_block, _read_fences, find_json_blocks, _read_bare_code):
+            reading = read(text, functions)
+            if reading is not None:
+                return reading
+    return CodeReading([], text)
+
+
+def _read_fences(text: str, functions: tuple[str, ...]) -> CodeReading | None:
+    """Read the fenced blocks of a text, or else the JSON in them; None where neither has a program."""
+    fenced = read_fenced_blocks(text)
+    if any(block.defines(functions) and not block.code.startswith(("{", "[")) for block in fenced.blocks):
+        return fenced
+    inner = [reading for block in fenced.blocks if (reading := read_json_block(block.code, functions)) is not None]
+    if not inner:
+        return None
+    blocks = [block for reading in inner for block in reading.blocks]
+    return CodeReading(blocks, "\n".join([fenced.words, *(reading.words for reading in inner)]))
+
+
+def _read_bare_code(text: str, functions: tuple[str, ...]) -> CodeReading | None:
+    """Read code that has no fences; None where it has no program."""
+    reading = read_bare_blocks(text)
+    return reading if any(block.defines(functions) for block in reading.blocks) else None
 
 
 def _may_define(text: str, functions: tuple[str, ...]) -> bool:

@@ -50,6 +50,7 @@ _WEIGHTS_HEADING = re.compile(
 """The key, in TOML, YAML or JSON, that weights are given under."""
 _LINE_MARKS = " \t>*`-"
 """Characters before a declaration on a line of words that begins with it."""
+_DECLARED = re.compile(rf"^[ \t]*({'|'.join(DECLARATIONS)})\b[^=\n]{{0,80}}=", re.MULTILINE)
 
 
 def assemble_source(blocks: Sequence[CodeBlock], functions: tuple[str, ...], words: str) -> tuple[str, CodeBlock]:
@@ -82,8 +83,9 @@ def choose_program(programs: Sequence[CodeBlock], functions: tuple[str, ...]) ->
 
     # Blocks that define different functions do not compete; the others of them join later.
     last = programs[-1]
-    names = _list_names(last) & set(functions)
-    rivals = [program for program in programs if not names or not _list_names(program) or _list_names(program) & names]
+    names = _list_defined(last) & set(functions)
+    defined = [(program, _list_defined(program)) for program in programs]
+    rivals = [program for program, found in defined if not names or not found or found & names]
 
     # Equal programs count once. Drafts, and broken programs that a later one replaces, do not count.
     rivals = list({_fingerprint(rival): rival for rival in rivals}.values())
@@ -125,7 +127,7 @@ def _introduce(block: CodeBlock) -> str:
     return "\n".join([*lines, first_line] if first_line.startswith("#") else lines)
 
 
-def _list_names(block: CodeBlock) -> set[str]:
+def _list_defined(block: CodeBlock) -> set[str]:
     return set(block.definitions)
 
 
@@ -181,7 +183,7 @@ def _may_give(block: CodeBlock, core: CodeBlock, functions: tuple[str, ...]) -> 
     """Return whether a program may take something from a block: no rival of it, no draft, and no example of its use."""
     if block is core or is_disowned(block):
         return False
-    shared = _list_names(block) & _list_names(core) & set(functions)
+    shared = _list_defined(block) & _list_defined(core) & set(functions)
     return not (block.defines(functions) and (shared or block.tree is None or core.tree is None))
 
 
@@ -224,7 +226,7 @@ def _normalize(statement: ast.stmt) -> str:
 
 def _scan_declared_names(code: str) -> set[str]:
     """Return which of WEIGHTS, MEMORY and OBSERVATION a text assigns that may be no valid Python."""
-    return set(re.findall(r"^[ \t]*(WEIGHTS|MEMORY|OBSERVATION)\b[^=\n]{0,80}=", code, re.MULTILINE))
+    return set(_DECLARED.findall(code))
 
 
 def _lay_out(core: CodeBlock, pieces: Sequence[tuple[ast.stmt, CodeBlock]]) -> str:
@@ -244,18 +246,19 @@ def _lay_out(core: CodeBlock, pieces: Sequence[tuple[ast.stmt, CodeBlock]]) -> s
 def _cut_texts(pieces: Sequence[tuple[ast.stmt, CodeBlock]]) -> list[str]:
     """Return the lines of statements, each with the comments above it; neighbours in a block stay together."""
     texts: list[str] = []
-    previous: tuple[CodeBlock, int] | None = None
+    last_block: CodeBlock | None = None
+    last_end = 0
     for statement, block in pieces:
         lines = block.code.split("\n")
         first, end = _find_first_line(statement, lines), statement.end_lineno or statement.lineno
-        if previous is not None and previous[0] is block and first < previous[1]:
+        is_same_block = block is last_block
+        if is_same_block and first < last_end:
             continue  # on the line of the statement before
-        gap = lines[previous[1] : first] if previous is not None and previous[0] is block else [""]
-        if texts and not any(line.strip() for line in gap) and previous is not None and previous[0] is block:
-            texts[-1] += "\n" + "\n".join([*gap, *lines[first:end]])
+        if is_same_block and not any(line.strip() for line in lines[last_end:first]):
+            texts[-1] += "\n" + "\n".join(lines[last_end:end])
         else:
             texts.append("\n".join(lines[first:end]))
-        previous = (block, end)
+        last_block, last_end = block, end
     return texts
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from rewardsmith.contract import python_ast
 from rewardsmith.contract.reward_program import DECLARATIONS, MAX_SOURCE_CHARS
-from rewardsmith.search.steps.designer.answer_blocks import CodeBlock, build_block, read_fenced_blocks
+from rewardsmith.search.steps.designer.answer_blocks import CodeBlock, CodeReading, build_block, read_fenced_blocks
 
 MAX_DEPTH = 16
 """Levels of objects, lists and texts that are JSON again."""
@@ -26,7 +26,7 @@ Found = tuple[list[CodeBlock], list[str]]
 """Pieces of code, and the other texts."""
 
 
-def read_json_block(text: str, functions: tuple[str, ...]) -> tuple[list[CodeBlock], str] | None:
+def read_json_block(text: str, functions: tuple[str, ...]) -> CodeReading | None:
     """Read a text that is one JSON value: its texts with a program, and its other texts as words.
 
     Returns:
@@ -36,10 +36,10 @@ def read_json_block(text: str, functions: tuple[str, ...]) -> tuple[list[CodeBlo
     if not text.startswith(("{", "[")) or not text.endswith(("}", "]")):
         return None
     blocks, words = _read_value(_decode(text), functions, 0)
-    return (blocks, "\n".join(words)) if any(block.defines(functions) for block in blocks) else None
+    return CodeReading(blocks, "\n".join(words)) if any(block.defines(functions) for block in blocks) else None
 
 
-def find_json_blocks(text: str, functions: tuple[str, ...]) -> tuple[list[CodeBlock], str] | None:
+def find_json_blocks(text: str, functions: tuple[str, ...]) -> CodeReading | None:
     """Find the first JSON value with a program in a text, as in a call of a tool; the text before it is words too.
 
     Returns:
@@ -54,7 +54,7 @@ def find_json_blocks(text: str, functions: tuple[str, ...]) -> tuple[list[CodeBl
             continue
         blocks, words = _read_value(value, functions, 0)
         if any(block.defines(functions) for block in blocks):
-            return blocks, "\n".join([text[: start.start()], *words])
+            return CodeReading(blocks, "\n".join([text[: start.start()], *words]))
     return None
 
 

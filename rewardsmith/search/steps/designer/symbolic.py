@@ -249,9 +249,7 @@ def _split_candidate(candidate: Candidate) -> Terms | None:
 def _change_weight_in_text(parent: Candidate, rng: Rng) -> Draft | None:
     """Change a weight in a text that cannot be split into terms; None where the names of its terms are not known."""
     program = parent.program
-    names = [*program.weights]
-    if parent.verdict and parent.verdict.trial_scoring:
-        names = [term.name for term in parent.verdict.trial_scoring.terms]
+    names = list(parent.trial_terms) or list(program.weights)
     if not names:
         return None
     name = names[int(rng.integers(len(names)))]
@@ -275,13 +273,13 @@ def _make_distinct(terms: Sequence[WeightedTerm]) -> Terms:
     used_names: set[str] = set()
     for term in terms:
         if term.expression not in by_expression:
-            name = next(name for name in _list_names(term.name) if name not in used_names)
+            name = next(name for name in _iterate_numbered(term.name) if name not in used_names)
             used_names.add(name)
             by_expression[term.expression] = replace(term, name=name)
     return tuple(by_expression.values())
 
 
-def _list_names(name: str) -> Iterator[str]:
+def _iterate_numbered(name: str) -> Iterator[str]:
     """Yield the name, then the name with the numbers from 2 on."""
     yield name
     stem = name.rstrip("0123456789").rstrip("_") if name[-1].isdigit() else name

@@ -21,7 +21,7 @@ MAX_NODES = 200
 """Size of a term's syntax tree beyond which a program is not split: inlining can double it at every line."""
 
 BUILTINS = {"abs", "float", "int", "len", "max", "min", "range", "sum", "tuple"}
-KNOWN_NAMES = {*reward_program.ARGUMENTS, "np", "math", "shaping"} | BUILTINS
+KNOWN_NAMES = {*reward_program.ARGUMENTS, *reward_program.PROVIDED_MODULES} | BUILTINS
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def render_program(terms: Sequence[WeightedTerm], title: str | None = None) -> s
         title: first line of the program; None names the terms.
     """
     title = title or f"The weighted sum of {_join_names([term.name for term in terms])}."
-    used_names = {name for term in terms for name in _list_names(term.expression)}
+    used_names = {name for term in terms for name in _find_names_read(term.expression)}
     arguments = ", ".join(argument for argument in reward_program.ARGUMENTS if argument in used_names)
     lines = [
         f'"""{title}"""',
@@ -168,7 +168,7 @@ def _read_pair(node: ast.Tuple) -> tuple[float, float] | None:
 
 
 @lru_cache(maxsize=4096)
-def _list_names(expression: str) -> frozenset[str]:
+def _find_names_read(expression: str) -> frozenset[str]:
     """Return the names that stand in an expression."""
     tree = python_ast.parse_expression(expression)
     return frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
@@ -211,11 +211,8 @@ def _inline_assignments(statements: Sequence[ast.stmt], known: Mapping[str, ast.
 
 def _has_no_effect(statement: ast.stmt) -> bool:
     """Return whether a statement can be left out: a docstring, or an import that every program has anyway."""
-    if isinstance(statement, ast.Import):
-        return all((alias.asname or alias.name) in ("np", "math") for alias in statement.names)
-    if isinstance(statement, ast.ImportFrom):
-        return statement.module == "__future__"
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    is_docstring = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    return is_docstring or reward_program.imports_only_provided(statement)
 
 
 def _read_assignment(statement: ast.stmt) -> tuple[str, ast.expr]:

@@ -23,7 +23,7 @@ from rewardsmith.contract.records import BehaviourDescriptor, Candidate, Generat
 from rewardsmith.search.steps.evolution import map_elites, mcts, selection
 from rewardsmith.search.steps.evolution.archive import BehaviourArchive
 from rewardsmith.search.steps.evolution.diversity import Distance, behaviour_distance
-from rewardsmith.search.steps.evolution.ranking import find_incumbent, rank_candidates
+from rewardsmith.search.steps.evolution.ranking import find_incumbent, keep_distinct_programs, rank_candidates
 from rewardsmith.search.steps.evolution.selection import choose_ensemble_members, choose_parents
 from rewardsmith.spec.config import Config
 from rewardsmith.spec.settings import EvolutionSettings
@@ -35,6 +35,7 @@ __all__ = [
     "choose_ensemble_members",
     "choose_parents",
     "find_incumbent",
+    "keep_distinct_programs",
     "plan_generation",
     "rank_candidates",
 ]

@@ -27,8 +27,6 @@ RULES: Mapping[EnsembleRule, str] = {
     "worst": "np.min(members, axis=0)",
     "cautious": "np.mean(members, axis=0) - np.std(members, axis=0)",
 }
-PROVIDED_MODULES = {"numpy": "np", "math": "math", "shaping": "shaping", "rewardsmith.shaping": "shaping"}
-"""Modules that every program has, with their names there; such an import can be left out."""
 LEAST_RISE = 0.1
 """A rise from random actions to the trained policy below this part of the total's spread is no scale; the spread is."""
 
@@ -94,10 +92,9 @@ def fit_scale(candidate: Candidate, program: RewardProgram) -> MemberScale:
     Where the policy earned hardly more than random actions do, the total's spread under random actions is the unit.
     """
     # Under random actions: mean and spread of the total.
-    scoring = candidate.verdict.trial_scoring if candidate.verdict else None
-    terms = scoring.terms if scoring else ()
-    zero = sum(program.weight(term.name) * term.mean for term in terms)
-    spread = math.sqrt(sum((program.weight(term.name) * term.std) ** 2 for term in terms))
+    terms = candidate.trial_terms
+    zero = sum(program.weight(name) * term.mean for name, term in terms.items())
+    spread = math.sqrt(sum((program.weight(name) * term.std) ** 2 for name, term in terms.items()))
 
     # At the end of training: mean of the total over the training seeds.
     final_means = [training.curve[-1].terms for training in candidate.trainings if training.curve]
@@ -112,8 +109,7 @@ def fit_scale(candidate: Candidate, program: RewardProgram) -> MemberScale:
 def _total_lines(candidate: Candidate, program: RewardProgram) -> list[str]:
     """Return the lines that compute a member's total on its own scale."""
     id, scale = candidate.id, fit_scale(candidate, program)
-    scoring = candidate.verdict.trial_scoring if candidate.verdict else None
-    names = [term.name for term in scoring.terms] if scoring else list(program.weights)
+    names = list(candidate.trial_terms) or list(program.weights)
     if not names:
         raise ProgramError(f"{id} cannot join an ensemble: its terms are not known")
     total = " + ".join(f"{program.weight(name)!r} * {id}_terms[{name!r}]" for name in names)
@@ -137,7 +133,7 @@ def _prefix_names(id: str, program: RewardProgram) -> str:
     statements = [
         node
         for node in tree.body
-        if not (_is_docstring(node) or _imports_provided_modules(node) or _is_declaration(node))
+        if not (_is_docstring(node) or reward_program.imports_only_provided(node) or _is_declaration(node))
     ]
 
     # What prevents a safe renaming: other imports, WEIGHTS as a value, a name that is also an argument.
@@ -181,15 +177,6 @@ class _NamePrefixer(ast.NodeTransformer):
 
 def _is_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def _imports_provided_modules(node: ast.stmt) -> bool:
-    """Return whether a statement imports only what every program has anyway, or a feature of the parser."""
-    if isinstance(node, ast.ImportFrom):
-        return node.module == "__future__"
-    return isinstance(node, ast.Import) and all(
-        PROVIDED_MODULES.get(alias.name) == (alias.asname or alias.name) for alias in node.names
-    )
 
 
 def _is_declaration(node: ast.stmt) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rewardsmith.contract.records import Candidate
 from rewardsmith.spec.settings import EvolutionSettings
@@ -42,6 +42,14 @@ def rank_candidates(candidates: Sequence[Candidate], caution: float = DEFAULTS.c
         return -(scores[candidate.id] or 0.0), -(candidate.fitness or 0.0), candidate.generation, candidate.slot
 
     return sorted((candidate for candidate in candidates if scores[candidate.id] is not None), key=order)
+
+
+def keep_distinct_programs(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return the first candidate of each program, in the order given."""
+    first: dict[str, Candidate] = {}
+    for candidate in candidates:
+        first.setdefault(candidate.proposal.source, candidate)
+    return list(first.values())
 
 
 def find_incumbent(history: Sequence[Candidate], settings: EvolutionSettings = DEFAULTS) -> Candidate | None:

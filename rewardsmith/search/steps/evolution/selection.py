@@ -9,7 +9,7 @@ from rewardsmith.contract.text import pluralize
 from rewardsmith.search.steps.evolution import islands
 from rewardsmith.search.steps.evolution.diversity import Distance, choose_diverse, text_distance
 from rewardsmith.search.steps.evolution.islands import Lineage
-from rewardsmith.search.steps.evolution.ranking import DEFAULTS, rank_candidates
+from rewardsmith.search.steps.evolution.ranking import DEFAULTS, keep_distinct_programs, rank_candidates
 from rewardsmith.spec.config import Config
 from rewardsmith.spec.settings import EvolutionSettings
 
@@ -58,8 +58,8 @@ def choose_parents(
 
     # The incumbent and the best of the last generation are taken whatever their distance.
     last_generation = [candidate for candidate in ranked if candidate.generation == generation - 1]
-    certain = _distinct_programs([*ranked[:1], *last_generation[:1]])
-    ordered = _distinct_programs([*certain, *ranked])
+    certain = keep_distinct_programs([*ranked[:1], *last_generation[:1]])
+    ordered = keep_distinct_programs([*certain, *ranked])
     chosen = choose_diverse(ordered, settings.parents, settings.novelty, distance, len(certain))
     return tuple(rank_candidates(chosen, settings.caution))
 
@@ -76,7 +76,7 @@ def choose_ensemble_members(
     """
     unlike: list[Candidate] = []
     variants: list[Candidate] = []
-    for candidate in _distinct_programs(rank_candidates(history, settings.caution)):
+    for candidate in keep_distinct_programs(rank_candidates(history, settings.caution)):
         is_new = all(text_distance(candidate, other) > 0.0 for other in unlike)
         (unlike if is_new else variants).append(candidate)
     return tuple(rank_candidates([*unlike, *variants][:count], settings.caution))
@@ -104,16 +104,8 @@ def _choose_mate(
     """Return the other parent of a crossover, each turn another while there are others; None without any."""
     ranked = rank_candidates(lineage.candidates, settings.caution)
     others = [candidate for candidate in ranked if candidate.proposal.source != parent.proposal.source]
-    mates = choose_diverse([parent, *_distinct_programs(others)], turn + 2, settings.novelty, distance)[1:]
+    mates = choose_diverse([parent, *keep_distinct_programs(others)], turn + 2, settings.novelty, distance)[1:]
     return mates[turn % len(mates)] if mates else None
-
-
-def _distinct_programs(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return the first candidate of each program."""
-    first: dict[str, Candidate] = {}
-    for candidate in candidates:
-        first.setdefault(candidate.proposal.source, candidate)
-    return list(first.values())
 
 
 def _describe_restart(lineage: Lineage, settings: EvolutionSettings) -> str:
