@@ -122,7 +122,12 @@ def plan(tmp_path: Path, zoo: str, overrides: config.Layer, toml: str = "") -> c
     (tmp_path / "tuned.yml").write_text(zoo)
     (tmp_path / "my.toml").write_text(toml)
     planned = plan_search(
-        "Hop", "Pendulum-v1", None, tmp_path / "my.toml", overrides, (), {}, trainer_config=tmp_path / "tuned.yml"
+        "Hop",
+        "Pendulum-v1",
+        file=tmp_path / "my.toml",
+        overrides=overrides,
+        variables={},
+        trainer_config=tmp_path / "tuned.yml",
     )
     return planned.config
 
