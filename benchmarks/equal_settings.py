@@ -30,7 +30,7 @@ from rewardsmith.contract.records import EnvSpec, TrainJob, TrainSettings
 from rewardsmith.search.intervals import difference_interval
 from rewardsmith.spec.config import resolve_config
 from rewardsmith.spec.config_layers import parse_assignments
-from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.ppo_learner import PPOLearner
 from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
@@ -91,7 +91,7 @@ def train(key: tuple[str, str, int, int, str], settings: TrainSettings) -> Outco
     env, trainer, seed, steps, settings_text = key
     settings = replace(settings, trainer=trainer)
     began = time.process_time()
-    learner = Learner(TrainJob(EnvSpec(env), None, "length", seed, steps, settings), NullTrainingCallback())
+    learner = PPOLearner(TrainJob(EnvSpec(env), None, "length", seed, steps, settings), NullTrainingCallback())
     learner.run()
     cpu_s = time.process_time() - began
     final = measure_return(env, learner.extract_policy().act)

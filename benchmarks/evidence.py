@@ -60,6 +60,8 @@ EPISODE_STEPS = {"Meta-World/window-open-v3": 500, "Meta-World/door-unlock-v3": 
 """Steps of an episode where the card does not say; 1,000 for the others."""
 FIRST_PROMPT = re.compile(r"\b\d+ programs are written independently of each other")
 """The one place in which prompts of the first generation depend on the size of the search."""
+ADDED_ARMS = ("best_of_six",)
+"""Arms that were added when results of the others were known: exploratory (evidence.md, what happened)."""
 NO_ENDPOINT = "http://127.0.0.1:9/v1"
 """An address that nobody answers: searches whose answers are all recorded need no key."""
 
@@ -84,12 +86,17 @@ def load_cells(file: Path, scale: str | None) -> SweepMatrix:
 
 
 def order_cells(cells: Iterable[Cell]) -> list[Cell]:
-    """Return cells so that every task's arms are in an order of chance: no arm always comes first, or last."""
+    """Return cells so that every task's arms are in an order of chance: no arm always comes first, or last.
+
+    Arms that were added later come last.
+    """
     by_task: defaultdict[str, list[Cell]] = defaultdict(list)
+    added: defaultdict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
-        by_task[cell.task.name].append(cell)
+        (added if cell.preset in ADDED_ARMS else by_task)[cell.task.name].append(cell)
     for task, own in by_task.items():
         random.Random(task).shuffle(own)
+        own += added[task]
     ranks = {cell.id: (own.index(cell), task) for task, own in by_task.items() for cell in own}
     tasks = list(by_task)
     return sorted(
@@ -362,7 +369,7 @@ def build_row(outcome: CellOutcome, cell: Cell, layout: RunLayout) -> Row:
         "fitness": list(outcome.reported.values) if outcome.reported else [],
         "random": outcome.random,
         "environment_reward": list(outcome.environment_reward.values) if outcome.environment_reward else [],
-        "env_steps": outcome.env_steps,
+        "env_steps": outcome.train_steps,
         "train_s": round(outcome.train_s, 1),
     }
     if layout.ledger.is_file():
@@ -384,11 +391,12 @@ def build_row(outcome: CellOutcome, cell: Cell, layout: RunLayout) -> Row:
 
 def group_by_generation(result: Result) -> list[list[float]]:
     """Return the fitness in the search of the programs of each generation."""
-    generations: defaultdict[int, list[float]] = defaultdict(list)
+    count = 1 + max((candidate.generation for candidate in result.candidates), default=-1)
+    generations: list[list[float]] = [[] for _ in range(count)]
     for candidate in result.candidates:
-        fitness = [] if candidate.fitness is None else [candidate.fitness]
-        generations[candidate.generation] += fitness
-    return [generations[number] for number in sorted(generations)]
+        if candidate.fitness is not None:
+            generations[candidate.generation].append(candidate.fitness)
+    return generations
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
+from textwrap import indent
 
 from evidence_tables import (
     ENVIRONMENT,
@@ -31,7 +32,7 @@ MARK = "<!-- All below is written by `benchmarks/evidence.py page`. -->"
 FILMS = PAGE.with_name("evidence")
 """Folder of the films, `<task>.webp`."""
 FILM = FilmFormat(
-    rendered=(320, 240), crop=(0, 0, 320, 240), shown=(240, 180), most_fps=12.5, most_s=5.0, quality=45, font_size=13
+    rendered=(320, 240), crop=(0, 0, 320, 240), shown=(208, 156), most_fps=10.0, most_s=4.0, quality=20, font_size=12
 )
 
 
@@ -66,7 +67,7 @@ def film_best(rows: Sequence[Row], store: SweepStore, cells: Sequence[Cell]) -> 
 
 def write_page(rows: Sequence[Row]) -> None:
     """Write what is below the mark of the page."""
-    text = PAGE.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else f"# Evidence\n\n{MARK}\n"
     above, mark, _ = text.partition(MARK)
     if not mark:
         raise SystemExit(f"{PAGE} has lost the line {MARK!r}")
@@ -87,10 +88,5 @@ def render_program(row: Row) -> str:
     film = FILMS / f"{row['task']}.webp"
     if film.exists():
         parts.append(f"![Two policies of {row['task']} side by side]({film.relative_to(PAGE.parent)})")
-    return "\n\n".join([*parts, '??? note "The program"', indent_code(row["program"])])
-
-
-def indent_code(source: str) -> str:
-    """Return a program as the code block of a folded note."""
-    lines = ["```python", *source.rstrip().splitlines(), "```"]
-    return "\n".join(f"    {line}".rstrip() for line in lines) + "\n"
+    program = indent(f"```python\n{row['program'].rstrip()}\n```\n", "    ")
+    return "\n\n".join([*parts, '??? note "The program"', program])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ KINDS = {
 }
 REWARDED = ("locomotion", "goal")
 """Kinds of tasks that the environment's own reward pays for: those of Eureka's two figures."""
-ARMS = ("smith", "best_of_n", "eureka", "no_reflection", "reviewed")
+ARMS = ("smith", "best_of_n", "best_of_six", "eureka", "no_reflection", "reviewed")
 """Order of the arms in the tables."""
 RANDOM, ENVIRONMENT = "random", "environment reward"
 Row = Mapping[str, Any]
@@ -100,7 +100,7 @@ def render_tables(rows: Sequence[Row]) -> str:
     rows = sort_rows(complete_rows(rows))
     arms = sorted({row["arm"] for row in rows}, key=rank_arm)
     tables = [render_fitness(rows, arms), render_headline(rows, arms), render_pairs(group_fitness(rows))]
-    tables += [render_generations(rows, arms), render_costs(rows, arms)]
+    tables += [render_generations(rows, arms), render_kept_leads(rows, arms), render_costs(rows, arms)]
     return "\n\n".join(tables) + "\n"
 
 
@@ -175,15 +175,45 @@ def render_generations(rows: Sequence[Row], arms: Sequence[str]) -> str:
         if not own:
             continue
         cells = []
-        for generation in (1, 2):
-            pairs = [(row["task"], row["generations"][generation], row["generations"][0]) for row in own]
-            later, first = ({task: values[side] for task, *values in pairs if all(values)} for side in (0, 1))
-            comparison = compare_arms(later, first)
+        for number in (1, 2):
+            # Tasks in which both generations have programs with a fitness.
+            found = {row["task"]: row["generations"] for row in own if len(row["generations"]) > number}
+            both = {task: values for task, values in found.items() if values[0] and values[number]}
+            later = {task: values[number] for task, values in both.items()}
+            comparison = compare_arms(later, {task: values[0] for task, values in both.items()})
             cells.append("–" if comparison is None else format_estimate(comparison[2]))
         named = Counter(row["best"].split("c")[0] for row in own if row.get("best"))
         lines.append((arm, len(own), *cells, ", ".join(str(named[f"g{number}"]) for number in range(3))))
     header = ("arm", "searches", "generation 1", "generation 2", "named programs of generations 0, 1, 2")
     return render_table(title, header, lines)
+
+
+def render_kept_leads(rows: Sequence[Row], arms: Sequence[str]) -> str:
+    """Render how much of the named program's lead over its search's average program is left on fresh seeds.
+
+    1 is all of it; 0 or less says that the named program is no better than the average one.
+    """
+    title = (
+        "Exploratory: what is left, on fresh seeds, of the lead that the named program had in the search (one training "
+        "seed) over the average program of its search"
+    )
+    lines = []
+    for arm in arms:
+        kept = [share for row in rows if row["arm"] == arm and (share := compute_kept_lead(row)) is not None]
+        if kept:
+            lines.append((arm, len(kept), f"{median(kept):.2f}", f"{sum(share > 0 for share in kept)} of {len(kept)}"))
+    header = ("arm", "searches", "median share", "better than the average program")
+    return render_table(title, header, lines)
+
+
+def compute_kept_lead(row: Row) -> float | None:
+    """Return the share of a search's lead that is left on fresh seeds; None where it had no lead or no result."""
+    in_search = [fitness for generation in row.get("generations", ()) for fitness in generation]
+    if not in_search or not row["fitness"]:
+        return None
+    average = fmean(in_search)
+    lead = max(in_search) - average
+    return (fmean(list_fitness(row)) - average) / lead if lead > 0.0 else None
 
 
 def render_costs(rows: Sequence[Row], arms: Sequence[str]) -> str:

@@ -30,7 +30,7 @@ from throughput import describe_machine
 from rewardsmith.contract.records import EnvSpec, TrainJob, TrainSettings
 from rewardsmith.executors.local import LocalExecutor
 from rewardsmith.worker.envs.make import make_envs
-from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.ppo_learner import PPOLearner
 from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
@@ -124,7 +124,7 @@ def measure_scaling(env_id: str, steps: int) -> Scaling:
 def measure_physics_share(env_id: str, rollouts: int = 3) -> float:
     """Return the part of a training's CPU time that steps the simulations, with one thread."""
     job = TrainJob(EnvSpec(env_id), None, "length", 0, 1, TrainSettings(physics_threads=1))
-    learner = Learner(job, NullTrainingCallback())
+    learner = PPOLearner(job, NullTrainingCallback())
     physics: Any = learner.env
     step, spent = physics._physics.step, [0.0]
 

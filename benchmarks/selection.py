@@ -108,7 +108,7 @@ def train_table(table: Path, jobs: int, seeds: int) -> None:
     print(f"{left.qsize()} of {len(cells)} trainings left; about {expected} at {CPU_S:g} s each", flush=True)
 
     settings = {"search": {"env_steps": ENV_STEPS, "designer": "symbolic"}, "jobs": jobs}
-    plans = {task: plan_search("", task, overrides=settings) for task in TASKS}
+    plans = {task: plan_search(None, task, overrides=settings) for task in TASKS}
     with tempfile.TemporaryDirectory() as folder, open_executor(plans[TASKS[0]].config, print) as executor:
         trainer = TableTrainer(executor, plans, Path(folder))
         lock = threading.Lock()

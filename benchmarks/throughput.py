@@ -32,7 +32,7 @@ from stable_baselines3 import PPO
 
 from rewardsmith.contract.errors import SandboxUnavailable, UserError
 from rewardsmith.contract.records import EnvSpec, TrainJob
-from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.ppo_learner import PPOLearner
 from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5", "Ant-v5", "Humanoid-v5")
@@ -123,7 +123,7 @@ def compare_throughput(env_id: str, rounds: int, steps: int) -> ThroughputCompar
     torch.set_num_threads(1)
     steps = ROLLOUT * math.ceil(steps / ROLLOUT)
     # rewardsmith's side first: its error for a wrong environment name is one readable line.
-    learner = Learner(TrainJob(EnvSpec(env_id), PROGRAM, "length", seed=0, env_steps=1), NullTrainingCallback())
+    learner = PPOLearner(TrainJob(EnvSpec(env_id), PROGRAM, "length", seed=0, env_steps=1), NullTrainingCallback())
     try:
         ours, theirs = make_program_training(learner), make_sb3_training(env_id)
         theirs(ROLLOUT), ours(ROLLOUT)
@@ -153,7 +153,7 @@ def make_sb3_training(env_id: str) -> Advance:
     return advance
 
 
-def make_program_training(learner: Learner) -> Advance:
+def make_program_training(learner: PPOLearner) -> Advance:
     """Return the training of rewardsmith on a program."""
 
     def advance(steps: int) -> float:

@@ -29,7 +29,7 @@ from throughput import describe_machine
 
 from rewardsmith.contract.records import EnvSpec, TrainJob, TrainSettings
 from rewardsmith.worker.envs.make import make_envs
-from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.ppo_learner import PPOLearner
 from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
@@ -122,7 +122,7 @@ def make_sb3_side(env: str, seed: int) -> Side:
 def make_rewardsmith_side(env: str, seed: int, settings: TrainSettings) -> Side:
     """Return the training of rewardsmith on the environment reward."""
     job = TrainJob(EnvSpec(env), None, "length", seed, env_steps=1, settings=settings)
-    learner = Learner(job, NullTrainingCallback())
+    learner = PPOLearner(job, NullTrainingCallback())
 
     def train(steps: int) -> None:
         goal = learner.num_timesteps + steps

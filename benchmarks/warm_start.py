@@ -15,8 +15,8 @@ has a stage, the parent is a program for the stage, and `warm` is the curriculum
 
 and evaluates the policy of each training on 10 fresh episodes. `warm` is compared with `nothing` at equal steps of the
 child (N), which is what a search pays, and at equal steps of the whole lineage (2 N). Intervals are bootstrapped over
-units. The rows of 28 November also have the policy of the checkpoint with the best return, `best`, which a setting kept
-that is gone (RESULTS.md, learning that is kept).
+units. The rows of 28 November have a further figure, `best`: the policy of the checkpoint with the best return, for a
+setting that has been removed since (RESULTS.md, learning that is kept).
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from typing import Any
 os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
 
 import numpy as np
-from selection import drop_torn_line, read_programs, read_rows
+from row_files import append_row, drop_torn_line, read_rows
+from selection import read_programs
 
 HERE = Path(__file__).parent
 TABLE = HERE / "data" / "warm_start.jsonl"
@@ -109,7 +110,7 @@ class UnitTrainer:
         from rewardsmith.contract.records import ProbeJob
         from rewardsmith.worker import probe
 
-        self.plan, self.folder = plan_search("", task, overrides={"search": {"designer": "symbolic"}}), folder
+        self.plan, self.folder = plan_search(None, task, overrides={"search": {"designer": "symbolic"}}), folder
         folder.mkdir(parents=True, exist_ok=True)
         found = probe.run(ProbeJob(self.plan.task.env, 0, 256), folder)
         spec = self.plan.task.env
@@ -132,7 +133,7 @@ class UnitTrainer:
         from rewardsmith.contract.records import InitialPolicy, Rung, TrainJob
         from rewardsmith.contract.reward_program import parse_program
         from rewardsmith.worker.training import policy as policies
-        from rewardsmith.worker.training.learner import Learner
+        from rewardsmith.worker.training.ppo_learner import PPOLearner
         from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
         # As many checkpoints up to the first mark as a training has by default; the marks before the last are rungs.
@@ -153,7 +154,7 @@ class UnitTrainer:
                 measure()
                 return True
 
-        learner = Learner(job, Marks())
+        learner = PPOLearner(job, Marks())
         try:
             status = learner.run()
             if status != "ok" or (begin_with and learner.inherited_from is None):
@@ -194,8 +195,7 @@ def measure_units(table: Path, tasks: Sequence[str], seeds: int, env_steps: int)
             except Exception as error:  # noqa: BLE001 - a program that fails is a line of the table, not the end of it
                 failed = f"{type(error).__name__}: {error}"
                 row = {"task": unit.task, "pair": unit.pair, "seed": unit.seed, "failed": failed}
-            with table.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+            append_row(table, row)
             print(json.dumps(row), flush=True)
 
 

@@ -30,7 +30,7 @@ from throughput import PROGRAM, describe_machine
 
 from rewardsmith.contract.records import CurvePoint, EnvSpec, TrainJob, TrainSettings
 from rewardsmith.executors.local import LocalExecutor
-from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.ppo_learner import PPOLearner
 from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 ENVIRONMENTS = ("Hopper-v5", "HalfCheetah-v5", "Humanoid-v5")
@@ -109,7 +109,7 @@ def measure_memory(executor: LocalExecutor, env: str, out: Path) -> tuple[float,
 
 def measure_scoring(env: str, program: str, rollouts: int) -> tuple[float, float]:
     """Return the part of a training's CPU time that goes into scoring, and its microseconds per environment step."""
-    learner = Learner(TrainJob(EnvSpec(env), program, "length", seed=0, env_steps=1), NullTrainingCallback())
+    learner = PPOLearner(TrainJob(EnvSpec(env), program, "length", seed=0, env_steps=1), NullTrainingCallback())
     score = learner.reward_source.score
     spent = 0.0
 

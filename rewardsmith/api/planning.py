@@ -25,6 +25,8 @@ from rewardsmith.spec.config import Config, Layer, merge_layer
 from rewardsmith.spec.env_options import NO_ENV_OPTIONS, EnvOptions, check_variables_set
 from rewardsmith.spec.task_cards import Task, adjust_environment, find_env, load_task
 
+EVOLVED_SIZE: Layer = {"search": {"population": 4, "generations": 3}}
+"""Default size of a search whose programs come from earlier ones: of the symbolic designer, mcts or map-elites."""
 ENVIRONMENT_RETURN = "sum(environment_reward)"
 """Fitness that every environment has."""
 
@@ -94,10 +96,16 @@ def plan_search(
     lower = [config_layers.read_layer(file) if file else {}, config_layers.read_environment_layer(variables)]
     upper = [overrides or {}, ranking.layer if ranking else {}, assigned]
     layers = _order_layers(task, lower, upper, trainer_config)
+    config = configuration.resolve_config(*layers)
+    designer = _choose_designer(config, variables)
+    is_evolved = designer == "symbolic" or config.search.strategy != "generations"
+    if is_evolved and config.preset == presets.DEFAULT:
+        layers.insert(1, EVOLVED_SIZE)
+    layers.append({"search": {"designer": designer}})
     if budget:
         refuse_sizes(budget, overrides or {}, assigned)
         layers.append(divide_budget(budget, configuration.resolve_config(*layers), task.env.env_id))
-    config = _choose_designer(configuration.resolve_config(*layers), variables)
+    config = configuration.resolve_config(*layers)
 
     # What the two ask for together.
     task = subgoals.add_subgoal_signal(task, config)
@@ -286,13 +294,12 @@ def _order_layers(
     return [preset, task.settings, zoo.defaults, *lower, zoo.written, *upper]
 
 
-def _choose_designer(config: Config, variables: Mapping[str, str]) -> Config:
-    """Replace the designer "auto": "llm" where a model, recorded answers or a key is named, else "symbolic"."""
+def _choose_designer(config: Config, variables: Mapping[str, str]) -> str:
+    """Return the designer; for "auto" "llm" where a model, recorded answers or a key is named, else "symbolic"."""
     if config.search.designer != "auto":
-        return config
+        return config.search.designer
     model = config.llm.model or config.llm.replay or config.llm.cache or variables.get(config.llm.key_variable)
-    designer = "llm" if model else "symbolic"
-    return configuration.resolve_config(config.model_dump(), {"search": {"designer": designer}})
+    return "llm" if model else "symbolic"
 
 
 # ---------------------------------------------------------------- the size

@@ -23,8 +23,8 @@ SIZE_OPTIONS = {
 }
 """Settings of the search that a budget decides, and their options."""
 SMALL_POPULATION, LARGE_POPULATION = 4, 16
-LONG_SEARCH, LONG_SEARCH_FINAL_SEEDS = 60, 5
-"""Number of trainings from which on the report takes five training seeds."""
+ONE_GENERATION = 18
+"""Number of programs up to which a single generation was measured to be as good as three (docs/evidence.md)."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,10 @@ def divide_budget(budget: SearchBudget, config: Config, env_id: str) -> Layer:
 
 
 def divide_trainings(trainings: int, config: Config) -> SearchShape:
-    """Divide a number of trainings: up to a third for the report, a share of the rest for finalists.
+    """Divide a number of trainings: up to half for the report, a share of the rest for finalists.
 
-    >>> divide_trainings(18, Config.model_validate({"search": {"finalist_share": 0.33}}))
-    SearchShape(population=4, generations=2, finalist_trainings=4, final_seeds=3)
+    >>> divide_trainings(16, Config())
+    SearchShape(population=8, generations=1, finalist_trainings=0, final_seeds=4)
 
     Args:
         trainings: how many, at least 1.
@@ -148,22 +148,27 @@ def divide_trainings(trainings: int, config: Config) -> SearchShape:
     search, reports = config.search, _count_reports(config)
 
     # The report: the program and what it is compared with, each with the same seeds.
-    wanted = search.final_seeds
-    if wanted and trainings >= LONG_SEARCH:
-        wanted = max(wanted, LONG_SEARCH_FINAL_SEEDS)
-    final_seeds = min(wanted, trainings // (3 * reports))
+    final_seeds = min(search.final_seeds, trainings // (2 * reports))
     left = trainings - final_seeds * reports
 
-    # Programs: generations of four at first; in a longer search both their size and their number grow.
+    # Programs
     programs = max(1, left - round(left * search.finalist_share))
-    smallest = max(min(SMALL_POPULATION, programs), math.isqrt(7 * programs // 4) - 1)
-    sizes = range(min(smallest, LARGE_POPULATION), min(smallest + 3, LARGE_POPULATION, programs) + 1)
-    population = min(sizes, key=lambda size: programs % size)
+    if search.generations == 1 and programs <= ONE_GENERATION:
+        population = programs
+    else:
+        population = _choose_population(programs)
     generations = programs // population
 
     # The finalists also get what does not fill a generation.
     finalist_trainings = left - population * generations if search.finalist_share and programs > 1 else 0
     return SearchShape(population, generations, finalist_trainings, final_seeds)
+
+
+def _choose_population(programs: int) -> int:
+    """Return the size of a generation: four at first; in a longer search both their size and their number grow."""
+    smallest = max(min(SMALL_POPULATION, programs), math.isqrt(7 * programs // 4) - 1)
+    sizes = range(min(smallest, LARGE_POPULATION), min(smallest + 3, LARGE_POPULATION, programs) + 1)
+    return min(sizes, key=lambda size: programs % size)
 
 
 def _count_affordable(env_steps: int, config: Config) -> int:

@@ -34,7 +34,7 @@ from rewardsmith.executors.local import LocalExecutor
 from rewardsmith.executors.probe import run_probe
 from rewardsmith.sandbox import RewardProcess
 from rewardsmith.sandbox.recorded import EpisodeFile
-from rewardsmith.sandbox.recorded_scores import build_layout, join_episodes, mark_last_step, score_recording
+from rewardsmith.sandbox.recorded_scores import build_layout, join_episodes, score_recording
 from rewardsmith.search.steps import evaluator, trainer
 from rewardsmith.spec.config import Config
 from rewardsmith.spec.demonstrations import read_demonstrations
@@ -279,13 +279,4 @@ def _make_transitions(program: RewardProgram, path: Path, episode: Rollout) -> T
             f"the program names the signal {missing!r}, which {str(path)!r} has not: it has {recorded}; record it with"
             " `rewardsmith record` in the program's environment"
         )
-    states: dict[str, dict[str, Array]] = {"before": {}, "after": {}, "start": {}}
-    for state, names in program.reads.items():
-        for name in names:
-            after, start = episode.signals[name], episode.start[name][None]
-            before = np.concatenate([start, after[:-1]])
-            states[state][name] = {"before": before, "after": after, "start": np.repeat(start, len(after), axis=0)}[
-                state
-            ]
-    ends = mark_last_step(len(episode.actions), episode.terminated) if "terminated" in program.arguments else None
-    return Transitions(episode.actions, **states, terminated=ends)
+    return Transitions.of_episode(program, episode)

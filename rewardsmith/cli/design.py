@@ -84,7 +84,7 @@ CacheOption = Annotated[
 # ---------------------------------------------------------------- the size of the search, and how it chooses
 
 PopulationOption = Annotated[int | None, typer.Option(help="Programs per generation. [default: as in the preset, 4]")]
-GenerationsOption = Annotated[int | None, typer.Option(help="Number of generations. [default: as in the preset, 3]")]
+GenerationsOption = Annotated[int | None, typer.Option(help="Number of generations. [default: as in the preset, 1]")]
 StrategyOption = Annotated[
     str | None, typer.Option("--search", help="Search strategy: generations, mcts, map-elites. [default: generations]")
 ]
@@ -165,7 +165,7 @@ def design(
     from rewardsmith.api.planning import plan_search
     from rewardsmith.api.search_budget import parse_budget
     from rewardsmith.api.searches import create_run
-    from rewardsmith.cli.plan_view import list_model_notes, show_plan
+    from rewardsmith.cli.plan_view import list_setting_notes, show_plan
     from rewardsmith.spec.env_options import read_env_options
 
     _refuse_empty(text, fitness)
@@ -200,7 +200,7 @@ def design(
         show_plan(plan, json_, out, seed_reward, designer)
         return
     if not json_:
-        for note in list_model_notes(plan, designer):
+        for note in list_setting_notes(plan, designer):
             print_line(f"Note: {note}")
     run_new_search(create_run(plan, out, seed_reward), json_, yes)
 

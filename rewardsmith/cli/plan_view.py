@@ -46,8 +46,8 @@ def show_plan(
     print_line("Dry run: no model calls, no training.")
 
 
-def list_model_notes(plan: SearchPlan, designer: str | None) -> Sequence[str]:
-    """Return that an endpoint is set but no model is named, so that the symbolic designer writes the programs.
+def list_setting_notes(plan: SearchPlan, designer: str | None) -> Iterator[str]:
+    """Yield what the user may not expect of the settings: an endpoint that is not used, settings without effect.
 
     Args:
         plan: the search.
@@ -55,9 +55,11 @@ def list_model_notes(plan: SearchPlan, designer: str | None) -> Sequence[str]:
     """
     from rewardsmith.llm.endpoint import URL_VARIABLE
 
-    if plan.config.search.designer != "symbolic" or designer or URL_VARIABLE not in os.environ:
-        return ()
-    return (f"{URL_VARIABLE} is set, but no --model is given, so the symbolic designer is used",)
+    if plan.config.search.designer == "symbolic" and not designer and URL_VARIABLE in os.environ:
+        yield f"{URL_VARIABLE} is set, but no --model is given, so the symbolic designer is used"
+    if idle := plan.config.idle_settings:
+        named = " and ".join(idle)
+        yield f"{named}: no effect, because this search has one generation; --generations 3 gives it three"
 
 
 def _print_plan_as_json(plan: SearchPlan, remarks: Sequence[str]) -> None:
@@ -144,5 +146,5 @@ def _describe_notes(plan: SearchPlan, designer: str | None) -> Iterator[str]:
 
     if plan.config.search.designer == "symbolic":
         yield f"Note: {SYMBOLIC_NOTICE}."
-    for note in (*list_model_notes(plan, designer), *task_warnings(plan.task)):
+    for note in (*list_setting_notes(plan, designer), *task_warnings(plan.task)):
         yield f"Note: {note}."

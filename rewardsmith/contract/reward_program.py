@@ -27,7 +27,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,9 @@ from rewardsmith.contract.findings import join_messages, limit_findings
 from rewardsmith.contract.records import Finding
 from rewardsmith.contract.state_reads import STATES as STATES
 from rewardsmith.contract.state_reads import find_signal_reads
+
+if TYPE_CHECKING:
+    from rewardsmith.contract.fitness import Rollout
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -85,6 +88,31 @@ class Transitions:
         states = {state: {name: array[rows] for name, array in getattr(self, state).items()} for state in STATES}
         terminated = None if self.terminated is None else self.terminated[rows]
         return Transitions(self.action[rows], **states, terminated=terminated)
+
+    @classmethod
+    def of_episode(cls, program: RewardProgram, episode: Rollout) -> Transitions:
+        """Return the transitions of one episode as a program takes them.
+
+        Raises:
+            KeyError: if the episode lacks a signal that the program names.
+        """
+        states: dict[str, dict[str, Array]] = {state: {} for state in STATES}
+        for name in program.signals:
+            start, after = episode.start[name][None], episode.signals[name]
+            values = {
+                "before": np.concatenate([start, after[:-1]]),
+                "after": after,
+                "start": np.repeat(start, len(after), axis=0),
+            }
+            for state in STATES:
+                if name in program.reads[state]:
+                    states[state][name] = values[state]
+
+        terminated = None
+        if "terminated" in program.arguments:
+            terminated = np.zeros(len(episode.actions), np.bool_)
+            terminated[-1:] = episode.terminated
+        return cls(episode.actions, **states, terminated=terminated)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Transitions]) -> Transitions:

@@ -25,7 +25,6 @@ from rewardsmith.sandbox.recorded_scores import (
     RecordedTransitions,
     build_layout,
     join_episodes,
-    mark_last_step,
     score_recording,
 )
 
@@ -102,9 +101,7 @@ class EpisodeFile:
         with ArrayFile(self.path) as arrays:
             prefix = _start_key(index, "")
             names = [key.removeprefix(prefix) for key in arrays if key.startswith(prefix)]
-            signals = {name: _as_float(arrays[_step_key(index, name)]) for name in names}
-            start = {name: _as_float(arrays[_start_key(index, name)]) for name in names}
-            return Rollout(signals, start, _as_float(arrays[_action_key(index)]), terminated)
+            return _read_rollout(arrays, index, names, terminated)
 
     def read_columns(
         self, indices: Sequence[int], names: Sequence[str], max_components: int | None = None
@@ -158,8 +155,8 @@ class EpisodeFile:
                 if not all(key in arrays for key in needed):
                     return None
             ends = zip(indices, terminated, strict=True)
-            episodes = [_read_episode(arrays, index, program, is_terminated) for index, is_terminated in ends]
-        return join_episodes(episodes)
+            rollouts = [_read_rollout(arrays, index, program.signals, is_terminated) for index, is_terminated in ends]
+        return join_episodes([Transitions.of_episode(program, rollout) for rollout in rollouts])
 
     def score_episodes(
         self,
@@ -315,18 +312,11 @@ def _read_ends(arrays: ArrayFile, index: int, names: Sequence[str], max_componen
     return ends
 
 
-def _read_episode(arrays: ArrayFile, index: int, program: RewardProgram, terminated: bool) -> Transitions:
-    action = _as_float(arrays[_action_key(index)])
-    states: dict[str, dict[str, Array]] = {state: {} for state in STATES}
-    for name in program.signals:
-        after = _as_float(arrays[_step_key(index, name)])
-        start = _as_float(arrays[_start_key(index, name)])[None]
-        states["after"][name] = after
-        states["before"][name] = np.concatenate([start, after[:-1]])
-        states["start"][name] = np.repeat(start, len(after), axis=0)
-    needed = {state: {name: states[state][name] for name in program.reads[state]} for state in STATES}
-    ends = mark_last_step(len(action), terminated) if "terminated" in program.arguments else None
-    return Transitions(action.reshape(len(action), -1), **needed, terminated=ends)
+def _read_rollout(arrays: ArrayFile, index: int, names: Iterable[str], terminated: bool) -> Rollout:
+    signals = {name: _as_float(arrays[_step_key(index, name)]) for name in names}
+    start = {name: _as_float(arrays[_start_key(index, name)]) for name in signals}
+    actions = _as_float(arrays[_action_key(index)])
+    return Rollout(signals, start, actions.reshape(len(actions), -1), terminated)
 
 
 def _action_key(index: int) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewardsmith.contract.records import Probe
-from rewardsmith.contract.reward_program import Array, Bools, Transitions
+from rewardsmith.contract.reward_program import Array, Transitions
 from rewardsmith.sandbox import ProgramLayout, RewardProcess
 
 Indices = NDArray[np.intp]
@@ -60,13 +60,6 @@ def join_episodes(episodes: Sequence[Transitions]) -> RecordedTransitions:
     ends = np.cumsum([episode.n for episode in episodes])
     indices = np.split(np.arange(ends[-1]), ends[:-1])
     return RecordedTransitions(Transitions.concatenate(episodes), tuple(sorted(indices, key=len, reverse=True)))
-
-
-def mark_last_step(length: int, terminated: bool) -> Bools:
-    """Return the contract's `terminated` (length,) of one episode: true at its last step where the rule ended it."""
-    ends = np.zeros(length, np.bool_)
-    ends[-1:] = terminated
-    return ends
 
 
 def build_layout(probe: Probe) -> ProgramLayout:

@@ -17,8 +17,9 @@ from rewardsmith.contract.records import Candidate, Finalist
 
 PRIOR_SHARE = 0.35
 """Share of the variance of single trainings that lies between programs, before any program was trained twice. It is
-near the greatest of the measured shares: 0.09 and 0.19 on Hopper, 0.26 on HalfCheetah, 0.33 on the back flip
-(benchmarks/RESULTS.md, whose tables of selection use it); a few repeated trainings outweigh it."""
+near the greatest shares that were measured from repeated trainings: 0.09 and 0.19 on Hopper, 0.26 on HalfCheetah, 0.33
+on the back flip; over the twelve tasks of the evidence the mean is about 0.2 (benchmarks/RESULTS.md, whose tables of
+selection use 0.35). A few repeated trainings outweigh it."""
 PRIOR_TRAININGS = 3.0
 """Number of repeated trainings that the prior share counts as."""
 LEAST_SHARE = 0.05

@@ -160,6 +160,15 @@ class Config(Section):
             )
         return self
 
+    @property
+    def idle_settings(self) -> tuple[str, ...]:
+        """Names of the settings that use earlier generations, in a search that has only one."""
+        if self.search.generations > 1:
+            return ()
+        changed = _changed_keys(self.evolution)
+        idle = [f"evolution.{name}" for name in ("islands", "crossover", "restart_after", "novelty") if name in changed]
+        return (*idle, *["search.warm_start"] * bool(self.search.warm_start))
+
     @model_validator(mode="after")
     def _check_evolution(self) -> Config:
         search, evolution = self.search, self.evolution

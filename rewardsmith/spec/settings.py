@@ -63,15 +63,17 @@ class SearchSettings(Section):
     """auto: the language model where one is named or a key is set, else the symbolic designer. coding-agent: an agent
     that is connected through `rewardsmith mcp` writes the programs. subgoals: one program pays for the subgoals that a
     model writes (the preset calm)."""
-    population: Size = 4
+    population: Size = 6
     """Candidates per generation."""
-    generations: Size = 3
+    generations: Size = 1
+    """Number of generations. With the symbolic designer, mcts or map-elites the default is 4 candidates in each of 3
+    generations."""
     seeds: Annotated[Count, Le(500)] = 1
     """Training seeds per candidate during the search."""
     finalist_share: Annotated[float, Ge(0.0), Le(0.9)] = 0.0
     """Part of the search's environment steps that goes into fresh training seeds of its best programs after the last
     generation, to choose between them; 0: the fitness of the search decides."""
-    final_seeds: Annotated[int, Ge(0), Le(1_000)] = 3
+    final_seeds: Annotated[int, Ge(0), Le(1_000)] = 5
     """Fresh training seeds for the reported fitness and for the baseline; 0 switches both off."""
     seed: Annotated[int, Ge(0)] = 0
     """Seed of everything random in the search."""

@@ -37,7 +37,7 @@ def test_a_plan_counts_what_lies_ahead():
 def test_a_plan_counts_the_finalists_too():
     sets = ("search.population=4", "search.generations=2", "search.finalist_share=0.33", "search.env_steps=100")
     search = planning.plan_search("Hop", "Hopper-v5", sets=sets, variables={}).config.search
-    assert (search.finalist_trainings, search.trainings) == (4, 4 * 2 + 4 + 3 * 2)
+    assert (search.finalist_trainings, search.trainings) == (4, 4 * 2 + 4 + 5 * 2)
 
 
 def test_layers_override_in_their_order(tmp_path):

@@ -35,7 +35,7 @@ def test_a_bigger_budget_tries_more_programs():
 
 def test_little_goes_to_programs_first_and_much_to_a_better_report_too():
     assert divide_trainings(1, SHARED).final_seeds == 0
-    assert [divide_trainings(trainings, SHARED).final_seeds for trainings in (6, 12, 18, 59, 60)] == [1, 2, 3, 3, 5]
+    assert [divide_trainings(trainings, SHARED).final_seeds for trainings in (6, 12, 18, 20, 60)] == [1, 3, 4, 5, 5]
 
 
 def test_the_budget_of_the_default_search_gives_the_default_search():
@@ -47,6 +47,26 @@ def test_the_budget_of_the_default_search_gives_the_default_search():
     ]
     assert sizes[0] == sizes[1]
     assert (plan.env_steps, plan.config.search.env_steps) == (default.env_steps, CARD_STEPS)
+
+
+def test_a_language_model_writes_all_programs_of_a_small_budget_at_once():
+    layer = {"search": {"designer": "llm"}, "llm": {"model": "m"}}
+    shapes = []
+    for trainings in (8, 16, 28, 40):
+        budget = SearchBudget(env_steps=trainings * CARD_STEPS)
+        search = planning.plan_search(*TASK, overrides=layer, variables={}, budget=budget).config.search
+        shapes.append((search.population, search.generations, search.final_seeds))
+    assert shapes == [(4, 1, 2), (8, 1, 4), (18, 1, 5), (6, 5, 5)]
+
+
+def test_what_grows_from_earlier_programs_has_generations_by_default():
+    symbolic = planning.plan_search(*TASK, variables={}).config.search
+    written = planning.plan_search(*TASK, variables={"OPENAI_API_KEY": "k"}).config.search
+    tree = {"search": {"strategy": "mcts"}}
+    searched = planning.plan_search(*TASK, overrides=tree, variables={"OPENAI_API_KEY": "k"}).config.search
+    own = planning.plan_search(*TASK, sets=["search.generations=2"], variables={}).config.search
+    sizes = [(search.population, search.generations) for search in (symbolic, written, searched, own)]
+    assert sizes == [(4, 3), (6, 1), (4, 3), (4, 2)]
 
 
 def test_minutes_count_by_the_measured_speed_and_the_trainings_that_follow_one_another(monkeypatch):

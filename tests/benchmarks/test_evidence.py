@@ -43,18 +43,19 @@ def build_row(task: str, arm: str, fitness: list[float], **values: Any) -> dict[
 
 
 def test_every_search_has_the_same_number_of_programs_steps_and_final_seeds(cells: dict[str, Cell]) -> None:
-    assert set(cells) == {"smith", "eureka", "best_of_n", "no_reflection", "reviewed"}
-    searches = [cell.config.search for cell in cells.values()]
+    assert set(cells) == {"smith", "eureka", "best_of_n", "best_of_six", "no_reflection", "reviewed"}
+    searches = [cell.config.search for arm, cell in cells.items() if arm != "best_of_six"]
     assert {search.population * search.generations for search in searches} == {18}
     assert len({(search.env_steps, search.final_seeds, search.trainings) for search in searches}) == 1
     assert {cell.config.evaluation.final_episodes for cell in cells.values()} == {20}
 
 
 def test_arms_that_ask_the_same_first_are_counted_once_and_the_baseline_too(cells: dict[str, Cell]) -> None:
-    order = [cells[arm] for arm in ("smith", "best_of_n", "eureka", "no_reflection", "reviewed")]
+    order = [cells[arm] for arm in ("smith", "best_of_n", "best_of_six", "eureka", "no_reflection", "reviewed")]
     costs = {cost.cell.preset: (cost.trainings, cost.answers) for cost in evidence.count_costs(order)}
     assert costs["smith"] == (18 + 5 + 5, 18)
     assert costs["best_of_n"] == (12 + 5, 12)
+    assert costs["best_of_six"] == (5, 0)
     assert costs["eureka"] == (18 + 5, 18)
     assert costs["no_reflection"] == (12 + 5, 12)
     assert costs["reviewed"] == (12 + 5, 12 + 18 + 12)
@@ -69,7 +70,7 @@ def test_no_arm_always_comes_first_and_arms_of_a_task_are_far_apart() -> None:
     first = found[: len(tasks)]
     assert {cell.task.name for cell in first} == tasks
     assert len(Counter(cell.preset for cell in first)) >= 3
-    assert len({cell.id for cell in found}) == len(found) == 3 * len(tasks) + 2 * 4
+    assert len({cell.id for cell in found}) == len(found) == 4 * len(tasks) + 2 * 4
 
 
 # ---------------------------------------------------------------- answers
@@ -205,3 +206,12 @@ def test_later_generations_are_compared_with_the_first_where_there_are_any() -> 
     ]
     table = evidence_tables.render_generations(rows, ["smith", "best_of_n"]).splitlines()
     assert table[-1] == "| smith | 1 | 1.00 [–] | 0.25 [–] | 0, 1, 0 |"
+
+
+def test_a_lead_is_what_fresh_seeds_leave_of_it() -> None:
+    searched = {"generations": [[1.0, 2.0], [3.0, 6.0]]}
+    assert evidence_tables.compute_kept_lead(build_row("hopper", "smith", [6.0] * 5, **searched)) == 1.0
+    assert evidence_tables.compute_kept_lead(build_row("hopper", "smith", [3.0] * 5, **searched)) == 0.0
+    assert evidence_tables.compute_kept_lead(build_row("hopper", "smith", [6.0] * 5, generations=[[2.0, 2.0]])) is None
+    rows = [build_row("hopper", "smith", [4.5] * 5, **searched), build_row("swimmer", "smith", [1.5] * 5, **searched)]
+    assert "| smith | 2 | 0.00 | 1 of 2 |" in evidence_tables.render_kept_leads(rows, ["smith"])

@@ -37,7 +37,7 @@ def test_the_dry_run_shows_how_a_budget_is_divided() -> None:
     assert (plan["trainings"], plan["env_steps"]) == (18, 5_400_000)
     text = call("--budget-steps", "5400000", "--set", "search.finalist_share=0.33")
     assert "Trainings  18 of 300,000 environment steps" in text
-    assert "8 of new programs, 4 that choose between the best of them, 6 of the report" in text
+    assert "7 of new programs, 3 that choose between the best of them, 8 of the report" in text
 
 
 def test_minutes_are_converted_by_the_speed_of_this_machine() -> None:
@@ -59,3 +59,10 @@ def test_a_budget_that_cannot_be_kept_is_refused_in_a_line(options: tuple[str, .
     with pytest.raises(ConfigError, match=message) as raised:
         call(*options)
     assert "\n" not in str(raised.value)
+
+
+def test_the_dry_run_says_which_settings_need_earlier_generations() -> None:
+    options = ("--set", "evolution.crossover=1")
+    note = "Note: evolution.crossover: no effect, because this search has one generation"
+    assert note in call("--generations", "1", *options)
+    assert note not in call("--generations", "2", *options)

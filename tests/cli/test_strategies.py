@@ -18,7 +18,7 @@ def test_a_tree_and_an_ensemble_are_options_and_the_plan_counts_the_ensembles_tr
     answer = rewardsmith(*DRY, "--search", "mcts", "--ensemble", "3", "--json")
     planned = json.loads(answer.stdout)
     assert planned["config"]["search"]["strategy"] == "mcts"
-    assert planned["trainings"] == 4 * 3 + 3 * (1 + 1 + 1)
+    assert planned["trainings"] == 4 * 3 + 5 * (1 + 1 + 1)
 
 
 def test_an_option_that_contradicts_another_is_refused_in_one_line():

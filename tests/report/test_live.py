@@ -127,4 +127,4 @@ def test_final_trainings_are_counted_in_a_pipe():
     lines = PlainLines(stream, FakeRun())
     for seed in range(2):
         lines.on_training_end(f"baseline/trainer/s{seed}")
-    assert "baseline: training finished (2 of 3)" in stream.getvalue()
+    assert "baseline: training finished (2 of 5)" in stream.getvalue()

@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -345,7 +346,8 @@ def test_a_zygote_that_was_killed_is_the_machines_fault_and_is_replaced() -> Non
     with open_process(program, LAYOUT, LOCAL) as process:
         process.score(transitions())
         for pid in set(children(os.getpid())) - before:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # the reward process ends with its zygote
+                os.kill(pid, signal.SIGKILL)
         with pytest.raises(WorkerFailed):
             process.score(transitions())
     with open_process(program, LAYOUT, LOCAL) as process:
@@ -445,7 +447,7 @@ def test_processes_leave_no_descriptor_open(zygote: Zygote) -> None:
         with opened("def reward(after):\n    return {'a': 1 / 0}\n", zygote) as process, pytest.raises(RewardFailed):
             process.score(transitions())
     del process
-    assert count() == before
+    assert count() <= before  # fewer, where something of an earlier test was collected meanwhile
 
 
 def test_layers_are_named(zygote: Zygote) -> None:

@@ -117,7 +117,7 @@ def test_the_model_is_shown_the_signals_and_the_size_of_the_search(tmp_path):
     settle(open_run(tmp_path), pool)
     [(role, sample, (system, request))] = pool.model.asked
     assert (role, sample) == ("behaviour", 0)
-    assert "rotations(angle, when)" in system.content and "tries 12 programs" in system.content
+    assert "rotations(angle, when)" in system.content and "tries 6 programs" in system.content
     assert "torso_height | scalar | m" in request.content
     assert "environment_reward" not in request.content
 

@@ -39,7 +39,7 @@ def replay(out: Path, *options: str) -> subprocess.CompletedProcess:
 def replayed(tmp_path_factory) -> tuple[Path, Result]:
     """Replay all three generations by position."""
     out = tmp_path_factory.mktemp("replay") / "run"
-    answer = replay(out, "--generations", "3", "--set", "llm.replay_by=position")
+    answer = replay(out, "--population", "4", "--generations", "3", "--set", "llm.replay_by=position")
     assert answer.returncode == 0, answer.stderr
     last = json.loads(answer.stdout.splitlines()[-1])
     assert last.pop("event") == "result"

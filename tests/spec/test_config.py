@@ -78,3 +78,16 @@ def test_a_setting_is_assigned_once():
         config_layers.parse_assignments(["search.seeds=2", "search.seeds=3"])
     with pytest.raises(ConfigError, match=r"write section\.key=value"):
         config_layers.parse_assignments(["=3"])
+
+
+@pytest.mark.parametrize(
+    ("layer", "idle"),
+    [
+        ({"evolution": {"crossover": 1, "islands": 2}}, ("evolution.islands", "evolution.crossover")),
+        ({"search": {"warm_start": "parent"}}, ("search.warm_start",)),
+        ({"evolution": {"crossover": 1}, "search": {"generations": 2}}, ()),
+        ({}, ()),
+    ],
+)
+def test_settings_that_use_earlier_generations_are_idle_where_there_is_one(layer, idle):
+    assert config.resolve_config(layer).idle_settings == idle

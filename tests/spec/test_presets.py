@@ -132,7 +132,7 @@ def test_a_prompts_setting_without_any_model_is_refused() -> None:
 def test_the_differences_of_two_presets_are_their_settings() -> None:
     smith, eureka = presets.load_preset("smith"), presets.load_preset("eureka")
     found = {one.key: (one.left, one.right) for one in presets.compare_presets(smith, eureka)}
-    assert found["search.population"] == (4, 16)
+    assert found["search.population"] == (6, 16)
     assert found["evolution.selection"] == ("incumbent", "greedy-last")
     assert "designer.view" not in found
     assert presets.compare_presets(smith, smith) == ()

@@ -90,9 +90,7 @@ class Run:
         except DamagedFile as error:
             raise unreadable_error(path, error) from error
 
-        notices: tuple[str, ...] = ()
-        if about.format == 1:
-            recorded, notices = drop_removed_settings(recorded)
+        recorded, notices = drop_removed_settings(recorded)
         try:
             config = configuration.resolve_config(recorded)
         except ConfigError as error:

@@ -120,11 +120,10 @@ def hold_values(signal: Signal, values: Array, moments: Moments, last: Array) ->
             # The place of the last number so far, in each column
             places = np.where(np.isnan(part), 0, np.arange(len(part))[:, None])
             part[:] = np.take_along_axis(part, np.maximum.accumulate(places, axis=0), axis=0)
-    is_infinite = bool(np.isinf(held).any())
-    if is_infinite or np.isnan(held).any():
-        returned = "infinity" if is_infinite else "no number (NaN) at the start of an episode"
+    if not np.isfinite(held).all():
+        returned = "infinity" if np.isinf(held).any() else "no number (NaN) at the start of an episode"
         raise WorkerFailed(
-            f"the learned signal {signal.name!r} failed: its provider returned {returned}; NaN may stand later in an"
-            " episode, where the last number holds"
+            f"the learned signal {signal.name!r} failed: its provider returned {returned}; finite numbers are allowed,"
+            " and later in an episode NaN, which keeps the last number"
         )
     return held

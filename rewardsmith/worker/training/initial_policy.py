@@ -43,11 +43,13 @@ def find_difference(inherited: Policy, own: Policy) -> str | None:
     algorithms = inherited.algorithm, own.algorithm
     if algorithms[0] != algorithms[1]:
         return f"is of another algorithm, {algorithms[0]}; this training is with {algorithms[1]}"
-    if (theirs.image, theirs.image_parts) != (ours.image, ours.image_parts):
-        images = [_describe_images(spec) for spec in (theirs, ours)]
+    images = [_describe_images(spec) for spec in (theirs, ours)]
+    if images[0] != images[1]:
         return f"looks at {images[0]}, and this environment shows {images[1]}"
     if inherited.obs_dim != own.obs_dim:
         return f"takes observations of {inherited.obs_dim} numbers, and this environment gives {own.obs_dim}"
+    if (theirs.image, theirs.image_parts) != (ours.image, ours.image_parts):
+        return f"expects {images[0]} at another place, or with its channels in another order, than this environment"
     if inherited.observed_names != own.observed_names:
         seen = [describe_observation(policy.observed_names) for policy in (inherited, own)]
         return f"observes {seen[0]}, and this training {seen[1]}"

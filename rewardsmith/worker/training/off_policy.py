@@ -16,13 +16,13 @@ from stable_baselines3 import SAC, TD3
 from stable_baselines3.common.logger import Logger
 
 from rewardsmith.contract.errors import TaskError
-from rewardsmith.contract.records import TrainJob, TrainSettings
+from rewardsmith.contract.records import OffPolicySettings, TrainJob, TrainSettings
 from rewardsmith.contract.trainers import TrainerName
 from rewardsmith.worker.envs.base import ActionSpec
-from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.policy import Policy, PolicySpec
 from rewardsmith.worker.training.ppo import copy_tensors, name_layer, name_layers, skip_dynamo_import
 from rewardsmith.worker.training.reward_scoring import Array
+from rewardsmith.worker.training.rollout_learner import BuiltModel, RolloutLearner
 from rewardsmith.worker.training.running_stats import ObsScaling
 from rewardsmith.worker.training.training_loop import TrainingCallback
 
@@ -32,7 +32,7 @@ MODELS: dict[TrainerName, type[SAC | TD3]] = {"sac": SAC, "td3": TD3}
 """Model of each trainer that learns from a replay buffer."""
 
 
-class OffPolicyLearner(Learner):
+class OffPolicyLearner(RolloutLearner):
     """A training with SAC or TD3."""
 
     model: SAC | TD3
@@ -43,11 +43,15 @@ class OffPolicyLearner(Learner):
         Raises:
             TaskError: if the actions are not a box, or the observations are images.
         """
-        self._off = job.settings.off_policy
         super().__init__(job, callback)
         self._low, self._high = (np.array(bound, np.float32) for bound in (self.env.actions.low, self.env.actions.high))
+        self._is_learning = False
 
-    def _build_model(self, settings: TrainSettings, seed: int) -> tuple[ObsScaling, OffPolicyActor, int]:
+    @property
+    def _settings(self) -> OffPolicySettings:
+        return self._job.settings.off_policy
+
+    def _build_model(self, settings: TrainSettings, seed: int) -> BuiltModel:
         env = self.env
         if env.actions.n is not None or env.image is not None or env.image_parts:
             what = "choices for actions" if env.actions.n is not None else "images for observations"
@@ -57,27 +61,27 @@ class OffPolicyLearner(Learner):
                 f"training.trainer = {settings.trainer!r} scales its actions to bounds, and this environment has none;"
                 " --trainer fast trains it"
             )
-        self.model = build_model(settings, env.obs_dim, env.actions, seed)
-        self.actor = OffPolicyActor(self.model, env.n, env.actions, self._off.action_noise)
-        return ObsScaling(env.n, env.obs_dim, False), self.actor, self._off.n_steps
+        model = build_model(settings, env.obs_dim, env.actions, seed)
+        self.actor = OffPolicyActor(model, env.n, env.actions, self._settings.action_noise)
+        return BuiltModel(model, ObsScaling(env.n, env.obs_dim, False), self.actor, self._settings.n_steps)
 
     def collect_rollout(self) -> None:
         """Fill the rollout: until learning starts under random actions, or under those of an inherited policy."""
-        self._is_learning = self.num_timesteps >= self._off.learning_starts
+        self._is_learning = self.num_timesteps >= self._settings.learning_starts
         self.actor.is_random = not self._is_learning and self.inherited_from is None
         super().collect_rollout()
 
     def _update_model(self, total: Array) -> None:
         self._store_rollout(total.astype(np.float32))
         if self._is_learning:
-            updates = max(1, round(total.size * self._off.updates_per_step))
-            self.model.train(updates, self._off.batch_size)
+            updates = max(1, round(total.size * self._settings.updates_per_step))
+            self.model.train(updates, self._settings.batch_size)
 
     def extract_policy(self) -> Policy:
         """Return the policy in its present state, as it acts without exploration."""
         actions = self.env.actions
         spec = PolicySpec(
-            net_arch=self._off.net_arch,
+            net_arch=self._settings.net_arch,
             activation="relu",
             action="box",
             action_low=actions.low,

@@ -10,13 +10,14 @@ from rewardsmith.contract.records import Status, Training, TrainJob
 from rewardsmith.contract.trainers import TrainerName, find_trainer
 from rewardsmith.worker.envs.env_faults import describe_faults
 from rewardsmith.worker.training import policy
-from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.off_policy import OffPolicyLearner
+from rewardsmith.worker.training.ppo_learner import PPOLearner
+from rewardsmith.worker.training.rollout_learner import RolloutLearner
 from rewardsmith.worker.training.training_loop import NullTrainingCallback, TrainingCallback, TrainingLoop
 
-LEARNERS: dict[TrainerName, type[Learner]] = {
-    "fast": Learner,
-    "sb3": Learner,
+LEARNERS: dict[TrainerName, type[RolloutLearner]] = {
+    "fast": PPOLearner,
+    "sb3": PPOLearner,
     "sac": OffPolicyLearner,
     "td3": OffPolicyLearner,
 }

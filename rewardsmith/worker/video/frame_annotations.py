@@ -14,7 +14,6 @@ from rewardsmith.contract.errors import FitnessError, ProgramError, RewardFailed
 from rewardsmith.contract.fitness import Fitness, Rollout
 from rewardsmith.contract.records import Limits
 from rewardsmith.contract.reward_program import RewardProgram, Transitions
-from rewardsmith.sandbox.recorded_scores import mark_last_step
 from rewardsmith.worker.envs.base import SignalLayout
 from rewardsmith.worker.evaluate import Trajectory
 
@@ -82,12 +81,17 @@ def _compute_fitness_so_far(trajectory: Trajectory, layout: SignalLayout, fitnes
     """Return the fitness of the episode's first `step` steps; None where the expression has no value for so few."""
     if step == 0:
         return None
-    is_over = step == len(trajectory.actions)
-    signals, start = layout.unpack_signals(trajectory.after[:step]), layout.unpack_signals(trajectory.start)
     try:
-        return fitness.evaluate(Rollout(signals, start, trajectory.actions[:step], is_over and trajectory.terminated))
+        return fitness.evaluate(_read_rollout(trajectory, layout, step))
     except FitnessError:
         return None
+
+
+def _read_rollout(trajectory: Trajectory, layout: SignalLayout, steps: int) -> Rollout:
+    """Return the first steps of an episode."""
+    signals, start = layout.unpack_signals(trajectory.after[:steps]), layout.unpack_signals(trajectory.start)
+    is_over = steps == len(trajectory.actions)
+    return Rollout(signals, start, trajectory.actions[:steps], is_over and trajectory.terminated)
 
 
 def _score_terms(
@@ -101,7 +105,7 @@ def _score_terms(
         WorkerFailed: if the process cannot be started.
     """
     shapes = {signal.name: signal.shape for signal in layout.signals if signal.name in program.signals}
-    transitions = _make_transitions(program, trajectory, layout)
+    transitions = Transitions.of_episode(program, _read_rollout(trajectory, layout, len(trajectory.actions)))
     length = transitions.n
     with sandbox.open_process(program, sandbox.ProgramLayout(shapes, trajectory.actions.shape[1:]), limits) as process:
         if not program.memory:
@@ -110,15 +114,3 @@ def _score_terms(
         return process.walk(
             transitions, ended, {name: np.full(1, value) for name, value in program.memory.items()}
         ).terms
-
-
-def _make_transitions(program: RewardProgram, trajectory: Trajectory, layout: SignalLayout) -> Transitions:
-    """Return an episode's transitions, with the signals that the program names."""
-    states = {
-        "before": np.concatenate([trajectory.start[None], trajectory.after[:-1]]),
-        "after": trajectory.after,
-        "start": np.repeat(trajectory.start[None], len(trajectory.after), axis=0),
-    }
-    named = {state: layout.unpack_signals(packed, program.reads[state]) for state, packed in states.items()}
-    ends = mark_last_step(len(trajectory.actions), trajectory.terminated) if "terminated" in program.arguments else None
-    return Transitions(trajectory.actions, **named, terminated=ends)

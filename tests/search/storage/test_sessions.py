@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fakes.played_runs import PlayedExecutor, make_run, write_program
 
+from rewardsmith.api import searches
 from rewardsmith.contract import records
 from rewardsmith.contract.errors import RunError
 from rewardsmith.search.storage import Run
@@ -65,3 +67,19 @@ def test_a_release_of_python_that_mends_faults_is_no_change(run: Run) -> None:
     now = run.read_provenance()
     minor = now.python.rpartition(".")[0]
     assert list_changes(replace(now, python=f"{minor}.99"), now) == []
+
+
+# ---------------------------------------------------------------- settings that later versions do not have
+
+
+@pytest.mark.parametrize(("keep", "said"), [("last", 0), ("best_return", 1)])
+def test_a_run_with_a_setting_that_was_removed_since_opens_and_goes_on(tmp_path: Path, keep: str, said: int) -> None:
+    run = make_run(tmp_path / "run", [[write_program(up=1.0), write_program(up=2.0)]])
+    file = run.layout.config
+    file.write_text(file.read_text().replace("[training]\n", f'[training]\nkeep = "{keep}"\n'))
+
+    notices = [text for text in Run.open(run.path).take_notices() if text.startswith("training.keep")]
+    assert len(notices) == said
+    result = searches.continue_run(Run.open(run.path), executor=PlayedExecutor())
+    assert result.reported is not None
+    assert searches.continue_run(Run.open(run.path), executor=PlayedExecutor()) == result

@@ -21,7 +21,7 @@ from rewardsmith.worker.envs.thread_choice import (
     FreeCoreThreads,
     ThreadChoice,
 )
-from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.ppo_learner import PPOLearner
 from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 SIGNALS = (
@@ -83,7 +83,7 @@ def test_a_training_gives_the_same_policy_on_one_thread_and_on_several(number):
     for physics_threads in (1, number):
         settings = TrainSettings(n_envs=4, n_steps=64, physics_threads=physics_threads)
         job = TrainJob(EnvSpec("Hopper-v5"), None, "length", 0, 1024, settings)
-        learner = Learner(job, FourCores())
+        learner = PPOLearner(job, FourCores())
         assert learner.run() == "ok"
         tensors.append(learner.extract_policy().tensors)
         learner.close()

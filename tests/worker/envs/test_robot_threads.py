@@ -17,7 +17,7 @@ from rewardsmith.worker.envs import mujoco_physics
 from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.robot_batch import can_move_simulations
 from rewardsmith.worker.envs.thread_choice import FixedThreads, ThreadChoice
-from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.ppo_learner import PPOLearner
 from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 pytestmark = pytest.mark.skipif(mujoco_physics.mujoco_batch is None, reason="this MuJoCo has no batch")
@@ -97,7 +97,7 @@ def test_a_robot_s_training_gives_the_same_policy_on_one_thread_and_on_several(n
     tensors = []
     for physics_threads in (1, number):
         settings = TrainSettings(n_envs=4, n_steps=64, physics_threads=physics_threads)
-        learner = Learner(TrainJob(find_env("quadruped")[0], None, "length", 0, 512, settings), FourCores())
+        learner = PPOLearner(TrainJob(find_env("quadruped")[0], None, "length", 0, 512, settings), FourCores())
         assert learner.run() == "ok"
         tensors.append(learner.extract_policy().tensors)
         learner.close()

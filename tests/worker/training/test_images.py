@@ -18,7 +18,7 @@ from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.open_env import read_image
 from rewardsmith.worker.training import policy, ppo, train
 from rewardsmith.worker.training.images import Image, ImageScaling
-from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.ppo_learner import PPOLearner
 from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 SETTINGS = TrainSettings(
@@ -48,7 +48,7 @@ def test_a_policy_learns_from_images(trained):
 
 
 def test_the_saved_policy_is_the_trained_one(tmp_path):
-    learner = Learner(image_job(), NullTrainingCallback())
+    learner = PPOLearner(image_job(), NullTrainingCallback())
     learner.run_iteration()
     policy.save(learner.extract_policy(), tmp_path)
     saved, network = policy.load(tmp_path), learner.model.policy
@@ -73,7 +73,7 @@ def test_a_row_is_acted_on_alone(trained):
 
 
 def test_an_update_changes_the_convolutions():
-    learner = Learner(image_job(), NullTrainingCallback())
+    learner = PPOLearner(image_job(), NullTrainingCallback())
     before = learner.extract_policy().tensors["conv.0.weight"]
     learner.run_iteration()
     assert not np.array_equal(before, learner.extract_policy().tensors["conv.0.weight"])
@@ -81,7 +81,7 @@ def test_an_update_changes_the_convolutions():
 
 
 def test_a_rollout_keeps_images_as_bytes():
-    learner = Learner(image_job(), NullTrainingCallback())
+    learner = PPOLearner(image_job(), NullTrainingCallback())
     buffers = (learner.rollout.raw_obs, learner.rollout.obs, learner.model.rollout_buffer.observations)
     assert {buffer.dtype for buffer in buffers} == {np.dtype(np.uint8)}
     learner.close()

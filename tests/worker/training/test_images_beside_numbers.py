@@ -24,7 +24,7 @@ from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.policy_export import export_job
 from rewardsmith.worker.training import policy, train
 from rewardsmith.worker.training.images import Image, ImagePart
-from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.ppo_learner import PPOLearner
 from rewardsmith.worker.training.running_stats import PictureScaling
 from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
@@ -70,7 +70,7 @@ def test_a_policy_learns_what_only_image_and_number_tell_together(trained):
 
 @pytest.mark.parametrize("normalize_obs", [True, False])
 def test_the_saved_policy_is_the_trained_one(normalize_obs, tmp_path):
-    learner = Learner(beside_job(settings=replace(SETTINGS, normalize_obs=normalize_obs)), NullTrainingCallback())
+    learner = PPOLearner(beside_job(settings=replace(SETTINGS, normalize_obs=normalize_obs)), NullTrainingCallback())
     learner.run_iteration()
     policy.save(learner.extract_policy(), tmp_path)
     saved, network = policy.load(tmp_path), learner.model.policy
@@ -117,7 +117,7 @@ def test_stable_baselines3_cannot_load_such_a_policy_which_is_one_line(trained, 
 
 
 def test_a_training_goes_on_from_such_a_policy(trained):
-    learner = Learner(beside_job(initial_policy=InitialPolicy(str(trained[1]), "earlier")), NullTrainingCallback())
+    learner = PPOLearner(beside_job(initial_policy=InitialPolicy(str(trained[1]), "earlier")), NullTrainingCallback())
     assert learner.inherited_from == "earlier"
     weight = learner.extract_policy().tensors["image0.conv.0.weight"]
     np.testing.assert_array_equal(weight, policy.load(trained[1]).tensors["image0.conv.0.weight"])

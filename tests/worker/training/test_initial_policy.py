@@ -13,8 +13,8 @@ from safetensors.numpy import load_file, save_file
 from rewardsmith.contract.records import InitialPolicy, OffPolicySettings, TrainJob, TrainSettings
 from rewardsmith.spec.task_cards import load_task
 from rewardsmith.worker.training import policy, train
-from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.off_policy import OffPolicyLearner
+from rewardsmith.worker.training.rollout_learner import RolloutLearner
 from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
 PENDULUM = load_task(None, "pendulum")
@@ -34,7 +34,7 @@ def make_job(settings: TrainSettings, env_steps: int = 3_200, program: str = UP,
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def make_learner(job: TrainJob) -> Learner:
+def make_learner(job: TrainJob) -> RolloutLearner:
     learner = train.LEARNERS[job.settings.trainer]
     return learner(job, NullTrainingCallback())
 

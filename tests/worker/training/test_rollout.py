@@ -13,8 +13,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rewardsmith.contract.records import EnvSpec, TrainSettings
-from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.ppo import fill_buffer
+from rewardsmith.worker.training.ppo_learner import PPOLearner
 from rewardsmith.worker.training.running_stats import RewardScaling, RunningMeanStd
 from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
@@ -50,7 +50,7 @@ class Nothing(BaseCallback):
 def test_buffer_equals_that_of_step_by_step_scoring() -> None:
     settings = TrainSettings(n_envs=3, n_steps=60, normalize_obs=False, normalize_reward=False, net_arch=(16, 16))
     env = EnvSpec("Hopper-v5", max_episode_steps=15)  # so that time limits and falls both occur
-    learner = Learner(job(PROGRAM, env=env, settings=settings), NullTrainingCallback())
+    learner = PPOLearner(job(PROGRAM, env=env, settings=settings), NullTrainingCallback())
     rollout = learner.rollout
     learner.collect_rollout()
     fill_buffer(learner.model, rollout, learner.reward_source.score(rollout).total.astype(np.float32), learner.scaling)

@@ -11,8 +11,8 @@ from fakes.training_case import PENDULUM, SMALL, job
 
 from rewardsmith.contract.records import EnvSpec, ReferenceScores, TrainSettings
 from rewardsmith.worker.training import score_checks
-from rewardsmith.worker.training.learner import Learner
 from rewardsmith.worker.training.off_policy import OffPolicyLearner
+from rewardsmith.worker.training.ppo_learner import PPOLearner
 from rewardsmith.worker.training.score_checks import ScoreChecker
 from rewardsmith.worker.training.train import run
 from rewardsmith.worker.training.training_loop import NullTrainingCallback
@@ -39,7 +39,7 @@ HOPPER = EnvSpec("Hopper-v5", max_episode_steps=15)
 @pytest.mark.parametrize("program", [FALL, FALL_WITH_MEMORY], ids=["plain", "memory"])
 def test_a_fall_penalty_changes_the_total_at_falls_only(program: str) -> None:
     settings = TrainSettings(n_envs=3, n_steps=60, net_arch=(16, 16))
-    learner = Learner(job(program, env=HOPPER, settings=settings), NullTrainingCallback())
+    learner = PPOLearner(job(program, env=HOPPER, settings=settings), NullTrainingCallback())
     try:
         learner.collect_rollout()
         total = learner.reward_source.score(learner.rollout).total
@@ -102,7 +102,7 @@ def test_the_trials_transitions_are_scored_again_with_their_ends(
 
 
 def test_a_program_that_does_not_take_the_ends_is_sent_none() -> None:
-    learner = Learner(job(STEPS, env=HOPPER), NullTrainingCallback())
+    learner = PPOLearner(job(STEPS, env=HOPPER), NullTrainingCallback())
     try:
         learner.collect_rollout()
         assert learner.reward_source._make_transitions(learner.rollout).terminated is None

@@ -16,7 +16,7 @@ from rewardsmith.contract.errors import ConfigError, FitnessError, ProgramError,
 from rewardsmith.contract.records import CurvePoint, EnvSpec, Rung, Training, TrainSettings
 from rewardsmith.contract.trainers import TRAINERS
 from rewardsmith.worker.training import off_policy, policy, ppo
-from rewardsmith.worker.training.learner import Learner
+from rewardsmith.worker.training.ppo_learner import PPOLearner
 from rewardsmith.worker.training.train import LEARNERS, run
 from rewardsmith.worker.training.training_loop import NullTrainingCallback
 
@@ -104,7 +104,7 @@ def test_same_job_gives_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_saved_policy_acts_as_the_trained_model(tmp_path: Path) -> None:
-    learner = Learner(job(), NullTrainingCallback())
+    learner = PPOLearner(job(), NullTrainingCallback())
     learner.run_iteration()
     learner.close()
     policy.save(learner.extract_policy(), tmp_path)
@@ -124,7 +124,7 @@ def test_discrete_actions_train(tmp_path: Path) -> None:
 
 
 def test_only_named_signals_are_gathered() -> None:
-    learner = Learner(job(FALLEN, fitness="length"), NullTrainingCallback())
+    learner = PPOLearner(job(FALLEN, fitness="length"), NullTrainingCallback())
     learner.close()
 
     assert learner.env.layout.names == ("obs",)

@@ -1,8 +1,9 @@
-"""The training loop: collect a rollout, score it in one call, update the policy, until the steps are done."""
+"""Trainings on this machine's cores: collect a rollout, score it in one call, update the model."""
 
 from __future__ import annotations
 
-from typing import Any
+from abc import abstractmethod
+from typing import Any, NamedTuple
 
 import torch
 
@@ -16,21 +17,30 @@ from rewardsmith.worker.envs.make import make_envs
 from rewardsmith.worker.envs.observed import list_observed_signals
 from rewardsmith.worker.envs.thread_choice import FixedThreads, FreeCoreThreads, ThreadChoice
 from rewardsmith.worker.learned_signals.base import JobUse
-from rewardsmith.worker.training import initial_policy, policy, ppo
-from rewardsmith.worker.training.actor import Actor, make_actor
+from rewardsmith.worker.training import initial_policy
+from rewardsmith.worker.training.actor import Actor
 from rewardsmith.worker.training.episode_stats import EpisodeStatistics
 from rewardsmith.worker.training.images import ImageScaling
+from rewardsmith.worker.training.policy import Policy
 from rewardsmith.worker.training.reward_scoring import Array, EnvironmentReward, ProgramReward
 from rewardsmith.worker.training.rollout import RolloutCollector, RolloutStorage
-from rewardsmith.worker.training.running_stats import ObsScaling, PictureScaling, RewardScaling
+from rewardsmith.worker.training.running_stats import ObsScaling
 from rewardsmith.worker.training.training_loop import TrainingCallback, TrainingLoop
 
 
-class Learner(TrainingLoop):
-    """A training with PPO on this machine's cores."""
+class BuiltModel(NamedTuple):
+    """A model before its first update, and what its rollouts need."""
 
     model: Any
-    """A model of stable-baselines3: PPO, SAC or TD3."""
+    """Of stable-baselines3: PPO, SAC or TD3."""
+    scaling: ObsScaling | ImageScaling
+    """Scaling of the observations that it sees."""
+    actor: Actor
+    rollout_steps: int
+
+
+class RolloutLearner(TrainingLoop):
+    """Base of the trainings with a model of stable-baselines3; a subclass builds the model and updates it."""
 
     def __init__(self, job: TrainJob, callback: TrainingCallback) -> None:
         super().__init__(job, callback)
@@ -50,29 +60,27 @@ class Learner(TrainingLoop):
         self.observed_signals = list_observed_signals(env, observation)
         fitness = fitness.bind_environment(env.max_episode_steps, env.step_s)
         self.reward_source = ProgramReward(program, env, job) if program else EnvironmentReward()
-        self.scaling, actor, n_steps = self._build_model(settings, job.seed)
+        self.model, self.scaling, actor, rollout_steps = self._build_model(settings, job.seed)
         self._blend = self.reward_source.blend
         if self._blend:
             self._blend.bind_policy(self.model.policy, self.scaling.scale)
         self.collector = RolloutCollector(env, actor, self.scaling, job.seed)
-        self.rollout = RolloutStorage(n_steps, env)
+        self.rollout = RolloutStorage(rollout_steps, env)
 
         self._episodes = EpisodeStatistics(env.n, env.layout, fitness)
         self._initial_problem = self._inherit_policy(job.initial_policy) if job.initial_policy else None
 
-    def _build_model(self, settings: TrainSettings, seed: int) -> tuple[ObsScaling | ImageScaling, Actor, int]:
-        """Build the model; return the scaling of observations, the actor of rollouts, and a rollout's steps."""
-        env = self.env
-        self._reward_scaling = RewardScaling(env.n, settings.gamma, settings.normalize_reward)
-        self.model = ppo.build_model(settings, env.obs_dim, env.actions, seed, env.image, env.image_parts)
-        scaling: ObsScaling | ImageScaling
-        if env.image:
-            scaling = ImageScaling(env.image)
-        elif env.image_parts:
-            scaling = PictureScaling(env.n, env.obs_dim, env.image_parts, settings.normalize_obs)
-        else:
-            scaling = ObsScaling(env.n, env.obs_dim, settings.normalize_obs)
-        return scaling, make_actor(self.model.policy, env.n, env.actions.n), settings.n_steps
+    @abstractmethod
+    def _build_model(self, settings: TrainSettings, seed: int) -> BuiltModel:
+        """Build the model for the environments in `env`."""
+
+    @abstractmethod
+    def _update_model(self, total: Array) -> None:
+        """Update the model with the rollout and its rewards (T, n)."""
+
+    @abstractmethod
+    def _name_parameters(self) -> dict[str, torch.Tensor]:
+        """Return the model's parameters by the names of a policy's tensors."""
 
     def run_iteration(self) -> None:
         """Collect one rollout, score it and learn from it.
@@ -90,25 +98,6 @@ class Learner(TrainingLoop):
         """Fill the rollout."""
         self.collector.collect_rollout(self.rollout)
         self.num_timesteps += self.rollout.steps * self.rollout.n
-
-    def _update_model(self, total: Array) -> None:
-        """Update the model with the rollout and its rewards (T, n)."""
-        rewards = self._reward_scaling.scale(total, self.rollout.ended)
-        ppo.fill_buffer(self.model, self.rollout, rewards, self.scaling)
-
-        # Schedules of SB3 (learning rate, clip range) read the progress
-        self.model._update_current_progress_remaining(self.num_timesteps, self._job.env_steps)
-        self.model.train()
-
-        logged = self.model.logger.name_to_value
-        self._episodes.add_update(logged["train/approx_kl"], logged["train/clip_fraction"])
-
-    def extract_policy(self) -> policy.Policy:
-        """Return the policy in its present state."""
-        settings, env = self._job.settings, self.env
-        return ppo.extract_policy(
-            self.model, settings, env.actions, self.scaling, env.image, self.observed_signals, env.image_parts
-        )
 
     def warning(self) -> str | None:
         """Return what the user should know about a training that finished, e.g. that the simulation broke."""
@@ -131,14 +120,10 @@ class Learner(TrainingLoop):
         self.reward_source.close()
         self.env.close()
 
-    def _take_over(self, inherited: policy.Policy, share: float) -> None:
+    def _take_over(self, inherited: Policy, share: float) -> None:
         """Set the model's parameters and the scaling of observations from a policy that fits."""
         initial_policy.mix_parameters(self._name_parameters(), inherited, share)
         initial_policy.inherit_normalisation(self.scaling, inherited)
-
-    def _name_parameters(self) -> dict[str, torch.Tensor]:
-        """Return the model's parameters by the names of a policy's tensors."""
-        return ppo.name_parameters(self.model)
 
     def _has_finite_parameters(self) -> bool:
         return all(bool(torch.isfinite(parameter).all()) for parameter in self.model.policy.parameters())
