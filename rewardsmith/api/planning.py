@@ -98,10 +98,11 @@ def plan_search(
     layers = _order_layers(task, lower, upper, trainer_config)
     config = configuration.resolve_config(*layers)
     designer = _choose_designer(config, variables)
-    is_evolved = designer == "symbolic" or config.search.strategy != "generations"
-    if is_evolved and config.preset == presets.DEFAULT:
-        layers.insert(1, EVOLVED_SIZE)
     layers.append({"search": {"designer": designer}})
+
+    # The size: that of the default preset is for a language model's programs, other presets state their own.
+    if designer == "symbolic" or config.search.strategy != "generations":
+        layers.insert(1 if config.preset == presets.DEFAULT else 0, EVOLVED_SIZE)
     if budget:
         refuse_sizes(budget, overrides or {}, assigned)
         layers.append(divide_budget(budget, configuration.resolve_config(*layers), task.env.env_id))

@@ -24,7 +24,7 @@ SIZE_OPTIONS = {
 """Settings of the search that a budget decides, and their options."""
 SMALL_POPULATION, LARGE_POPULATION = 4, 16
 ONE_GENERATION = 18
-"""Number of programs up to which a single generation was measured to be as good as three (docs/evidence.md)."""
+"""Number of programs up to which three generations were not separated from one (docs/evidence.md)."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def divide_trainings(trainings: int, config: Config) -> SearchShape:
     final_seeds = min(search.final_seeds, trainings // (2 * reports))
     left = trainings - final_seeds * reports
 
-    # Programs
+    # The programs: in one generation, or in several.
     programs = max(1, left - round(left * search.finalist_share))
     if search.generations == 1 and programs <= ONE_GENERATION:
         population = programs

@@ -59,14 +59,18 @@ def test_a_language_model_writes_all_programs_of_a_small_budget_at_once():
     assert shapes == [(4, 1, 2), (8, 1, 4), (18, 1, 5), (6, 5, 5)]
 
 
-def test_what_grows_from_earlier_programs_has_generations_by_default():
+def test_what_grows_from_earlier_programs_has_generations_by_default(tmp_path):
+    preset = tmp_path / "mine.toml"
+    preset.write_text('about = "a tree"\n[search]\nstrategy = "mcts"\npopulation = 2\n')
     symbolic = planning.plan_search(*TASK, variables={}).config.search
     written = planning.plan_search(*TASK, variables={"OPENAI_API_KEY": "k"}).config.search
     tree = {"search": {"strategy": "mcts"}}
     searched = planning.plan_search(*TASK, overrides=tree, variables={"OPENAI_API_KEY": "k"}).config.search
     own = planning.plan_search(*TASK, sets=["search.generations=2"], variables={}).config.search
-    sizes = [(search.population, search.generations) for search in (symbolic, written, searched, own)]
-    assert sizes == [(4, 3), (6, 1), (4, 3), (4, 2)]
+    mine = planning.plan_search(*TASK, overrides={"preset": str(preset)}, variables={"OPENAI_API_KEY": "k"})
+    plans = (symbolic, written, searched, own, mine.config.search)
+    sizes = [(search.population, search.generations) for search in plans]
+    assert sizes == [(4, 3), (6, 1), (4, 3), (4, 2), (2, 3)]
 
 
 def test_minutes_count_by_the_measured_speed_and_the_trainings_that_follow_one_another(monkeypatch):
