@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from statistics import fmean, median
+from statistics import fmean, median, variance
 from typing import Any
 
 import numpy as np
@@ -100,7 +100,8 @@ def render_tables(rows: Sequence[Row]) -> str:
     rows = sort_rows(complete_rows(rows))
     arms = sorted({row["arm"] for row in rows}, key=rank_arm)
     tables = [render_fitness(rows, arms), render_headline(rows, arms), render_pairs(group_fitness(rows))]
-    tables += [render_generations(rows, arms), render_kept_leads(rows, arms), render_costs(rows, arms)]
+    tables += [render_generations(rows, arms), render_kept_leads(rows, arms), render_spreads(rows)]
+    tables.append(render_costs(rows, arms))
     return "\n\n".join(tables) + "\n"
 
 
@@ -214,6 +215,29 @@ def compute_kept_lead(row: Row) -> float | None:
     average = fmean(in_search)
     lead = max(in_search) - average
     return (fmean(list_fitness(row)) - average) / lead if lead > 0.0 else None
+
+
+def render_spreads(rows: Sequence[Row]) -> str:
+    """Render how much fitness varies between programs on one training seed, and between training seeds of a program.
+
+    The share is that of the variance over programs which the seeds do not explain.
+    """
+    title = (
+        "Exploratory: standard deviation of the fitness over best_of_n's programs, each with one training seed, and "
+        "over the fresh training seeds of one program (pooled over the task's named programs)"
+    )
+    lines = []
+    for task in dict.fromkeys(row["task"] for row in rows):
+        own = [row for row in rows if row["task"] == task]
+        drawn = [row["generations"][0] for row in own if row["arm"] == "best_of_n" and row.get("generations")]
+        # Arms that name the same program have the same trainings
+        named = {tuple(row["fitness"]) for row in own if len(row["fitness"]) > 1}
+        if not drawn or len(drawn[0]) < 2 or not named:
+            continue
+        noise, total = fmean(map(variance, named)), variance(drawn[0])
+        share = max(0.0, 1.0 - noise / total) if total else 0.0
+        lines.append((task, f"{total**0.5:.3g}", f"{noise**0.5:.3g}", f"{share:.2f}"))
+    return render_table(title, ("task", "over programs", "over seeds", "share between programs"), lines)
 
 
 def render_costs(rows: Sequence[Row], arms: Sequence[str]) -> str:

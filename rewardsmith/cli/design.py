@@ -83,8 +83,14 @@ CacheOption = Annotated[
 
 # ---------------------------------------------------------------- the size of the search, and how it chooses
 
-PopulationOption = Annotated[int | None, typer.Option(help="Programs per generation. [default: as in the preset, 4]")]
-GenerationsOption = Annotated[int | None, typer.Option(help="Number of generations. [default: as in the preset, 1]")]
+PopulationOption = Annotated[
+    int | None,
+    typer.Option(help="Programs per generation. [default: as in the preset; 6, or 4 with the symbolic designer]"),
+]
+GenerationsOption = Annotated[
+    int | None,
+    typer.Option(help="Number of generations. [default: as in the preset; 1, or 3 with the symbolic designer]"),
+]
 StrategyOption = Annotated[
     str | None, typer.Option("--search", help="Search strategy: generations, mcts, map-elites. [default: generations]")
 ]

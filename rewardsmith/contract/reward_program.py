@@ -96,23 +96,17 @@ class Transitions:
         Raises:
             KeyError: if the episode lacks a signal that the program names.
         """
-        states: dict[str, dict[str, Array]] = {state: {} for state in STATES}
-        for name in program.signals:
-            start, after = episode.start[name][None], episode.signals[name]
-            values = {
-                "before": np.concatenate([start, after[:-1]]),
-                "after": after,
-                "start": np.repeat(start, len(after), axis=0),
-            }
-            for state in STATES:
-                if name in program.reads[state]:
-                    states[state][name] = values[state]
+        first = {name: episode.start[name][None] for name in program.signals}
+        reads, length = program.reads, len(episode.actions)
+        before = {name: np.concatenate([first[name], episode.signals[name][:-1]]) for name in reads["before"]}
+        after = {name: episode.signals[name] for name in reads["after"]}
+        start = {name: np.repeat(first[name], length, axis=0) for name in reads["start"]}
 
         terminated = None
         if "terminated" in program.arguments:
-            terminated = np.zeros(len(episode.actions), np.bool_)
+            terminated = np.zeros(length, np.bool_)
             terminated[-1:] = episode.terminated
-        return cls(episode.actions, **states, terminated=terminated)
+        return cls(episode.actions, before, after, start, terminated)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Transitions]) -> Transitions:

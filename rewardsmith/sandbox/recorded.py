@@ -155,8 +155,8 @@ class EpisodeFile:
                 if not all(key in arrays for key in needed):
                     return None
             ends = zip(indices, terminated, strict=True)
-            rollouts = [_read_rollout(arrays, index, program.signals, is_terminated) for index, is_terminated in ends]
-        return join_episodes([Transitions.of_episode(program, rollout) for rollout in rollouts])
+            rollouts = (_read_rollout(arrays, index, program.signals, is_terminated) for index, is_terminated in ends)
+            return join_episodes([Transitions.of_episode(program, rollout) for rollout in rollouts])
 
     def score_episodes(
         self,

@@ -215,3 +215,12 @@ def test_a_lead_is_what_fresh_seeds_leave_of_it() -> None:
     assert evidence_tables.compute_kept_lead(build_row("hopper", "smith", [6.0] * 5, generations=[[2.0, 2.0]])) is None
     rows = [build_row("hopper", "smith", [4.5] * 5, **searched), build_row("swimmer", "smith", [1.5] * 5, **searched)]
     assert "| smith | 2 | 0.00 | 1 of 2 |" in evidence_tables.render_kept_leads(rows, ["smith"])
+
+
+def test_the_spread_over_seeds_counts_each_named_program_once() -> None:
+    drawn = {"generations": [[0.0, 2.0, 4.0]]}
+    rows = [build_row("hopper", "best_of_n", [1.0, 3.0], **drawn), build_row("hopper", "smith", [1.0, 3.0], **drawn)]
+    rows += [build_row("swimmer", "smith", [1.0, 3.0], **drawn)]
+    table = evidence_tables.render_spreads(rows)
+    assert "| hopper | 2 | 1.41 | 0.50 |" in table
+    assert "swimmer" not in table

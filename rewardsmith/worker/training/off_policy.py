@@ -48,7 +48,7 @@ class OffPolicyLearner(RolloutLearner):
         self._is_learning = False
 
     @property
-    def _settings(self) -> OffPolicySettings:
+    def _off_policy(self) -> OffPolicySettings:
         return self._job.settings.off_policy
 
     def _build_model(self, settings: TrainSettings, seed: int) -> BuiltModel:
@@ -62,26 +62,26 @@ class OffPolicyLearner(RolloutLearner):
                 " --trainer fast trains it"
             )
         model = build_model(settings, env.obs_dim, env.actions, seed)
-        self.actor = OffPolicyActor(model, env.n, env.actions, self._settings.action_noise)
-        return BuiltModel(model, ObsScaling(env.n, env.obs_dim, False), self.actor, self._settings.n_steps)
+        self.actor = OffPolicyActor(model, env.n, env.actions, self._off_policy.action_noise)
+        return BuiltModel(model, ObsScaling(env.n, env.obs_dim, False), self.actor, self._off_policy.n_steps)
 
     def collect_rollout(self) -> None:
         """Fill the rollout: until learning starts under random actions, or under those of an inherited policy."""
-        self._is_learning = self.num_timesteps >= self._settings.learning_starts
+        self._is_learning = self.num_timesteps >= self._off_policy.learning_starts
         self.actor.is_random = not self._is_learning and self.inherited_from is None
         super().collect_rollout()
 
     def _update_model(self, total: Array) -> None:
         self._store_rollout(total.astype(np.float32))
         if self._is_learning:
-            updates = max(1, round(total.size * self._settings.updates_per_step))
-            self.model.train(updates, self._settings.batch_size)
+            updates = max(1, round(total.size * self._off_policy.updates_per_step))
+            self.model.train(updates, self._off_policy.batch_size)
 
     def extract_policy(self) -> Policy:
         """Return the policy in its present state, as it acts without exploration."""
         actions = self.env.actions
         spec = PolicySpec(
-            net_arch=self._settings.net_arch,
+            net_arch=self._off_policy.net_arch,
             activation="relu",
             action="box",
             action_low=actions.low,
